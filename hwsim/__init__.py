@@ -1,0 +1,1 @@
+"""hwsim: what a number format and a processing element cost on a whole accelerator."""

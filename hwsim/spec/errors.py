@@ -1,0 +1,104 @@
+"""Errors that a person reads: what is wrong, where it stands, what would be right.
+
+Each class owns its exit code, so the command line needs no table of its own:
+
+==============================  =========  ======================================================
+class                           exit code  raised when
+==============================  =========  ======================================================
+:class:`HwsimError`             1          something inside hwsim failed
+:class:`UsageError`             2          a name, flag, file or value given by the user is wrong
+:class:`SpecError`              2          a YAML, CSV or JSON file holds problems (all at once)
+:class:`MissingFigureError`     2          a cost was asked for that no source gives
+:class:`InfeasibleError`        2          a design is legal to write but cannot run the workload
+:class:`IncompleteError`        3          a sweep finished with failed or infeasible points
+:class:`ComparisonError`        4          a comparison with reference rows fell short
+:class:`ConservationError`      1          a result broke a conservation law: a bug in hwsim
+==============================  =========  ======================================================
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class HwsimError(Exception):
+    """Root of all hwsim errors."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(HwsimError):
+    """A name, flag, file or value given by the user is wrong."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class MissingFigureError(UsageError):
+    """A cost was asked for that no source gives; it must be supplied, never guessed."""
+
+
+class InfeasibleError(UsageError):
+    """The design cannot run this workload, for example because a buffer cannot hold one tile."""
+
+
+class IncompleteError(HwsimError):
+    """A sweep finished, but some of its points failed or are infeasible (stored with the reason)."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class ComparisonError(HwsimError):
+    """A comparison with reference rows missed one of its bars."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class ConservationError(HwsimError):
+    """A result broke a conservation law (lost MACs, more than 100 % utilization, …)."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in a file: where it stands, what was found, what would be valid.
+
+    ``line`` and ``column`` count from 1; 0 means unknown. ``path`` is the dotted field
+    (``memories.weights.size``). ``source_line`` is the offending line, printed with a caret.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+    source_line: str = ""
+
+    def __str__(self) -> str:
+        where = ":".join([self.file, *(str(n) for n in (self.line, self.column) if n)])
+        text = f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+        if self.source_line:
+            shown = self.source_line.expandtabs(1)
+            text += f"\n    {shown}\n    {' ' * max(self.column - 1, 0)}^"
+        return text
+
+
+class SpecError(UsageError):
+    """A file holds one or more problems; all are reported at once, in file order."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: Sequence[Problem] = tuple(sorted(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def did_you_mean(name: object, valid: Iterable[object]) -> str:
+    """Return ``"valid: a, b, c (did you mean 'b'?)"`` for an unknown ``name``.
+
+    The list of valid names is cut after 24 entries so that a message fits one screen.
+    """
+    names = sorted(str(v) for v in valid)
+    shown = ", ".join(names[:24]) + (f", … ({len(names)} in all)" if len(names) > 24 else "")
+    close = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"valid: {shown or 'none'}{hint}"
