@@ -1,1 +1,49 @@
-"""TODO owner writes one line here."""
+"""Engines: each turns a :class:`~hwsim.simulate.schedule.Schedule` into cycles.
+
+Engines register under the name that ``--engine`` takes. All share one machine model:
+
+* one DRAM port, which serves one transfer at a time in program order: the load of step i + 2
+  goes before the store of step i, unless that load brings partial sums back;
+* a transfer of b bits occupies the port for ``ceil(b / bandwidth)`` cycles;
+* buffers are split in two halves: the load of step i may start when step i - 2 has computed,
+  and a step that opens an output tile may start when the tile before the last one is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+from hwsim.formats import ElementFormat
+from hwsim.hardware.pe import PE
+from hwsim.simulate.dataflow import ArrayShape, Dataflow
+from hwsim.simulate.schedule import Schedule, Timing
+from hwsim.spec.registry import Registry
+
+
+@dataclass(frozen=True)
+class Context:
+    """The machine that an engine runs a schedule on.
+
+    ``fast`` needs the bandwidth alone; ``pe`` steps the array itself and carries codes of
+    ``w_format`` and ``a_format`` through ``pe``.
+    """
+
+    dram_bits_per_cycle: Fraction
+    dataflow: Dataflow
+    shape: ArrayShape
+    pe: PE
+    w_format: ElementFormat
+    a_format: ElementFormat
+
+
+class Engine(Protocol):
+    """Callable that times one GEMM with its batch."""
+
+    def __call__(self, schedule: Schedule, context: Context) -> Timing:
+        """Return the cycles of ``schedule`` on the machine of ``context``."""
+        ...
+
+
+ENGINES: Registry[Engine] = Registry("engine", "hwsim.simulate.engine")

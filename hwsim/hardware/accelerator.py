@@ -1,0 +1,273 @@
+"""An accelerator: an array of PEs, three buffers, DRAM, a vector unit, one technology.
+
+:class:`HardwareSpec` is what YAML says, :class:`Accelerator` the priced thing. Area is cell and
+macro area without routing overhead, as the technology's constants state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from hwsim.formats import Format, parse_format
+from hwsim.hardware.circuits import Part, Register
+from hwsim.hardware.memory import Dram, Sram, build_sram, load_dram
+from hwsim.hardware.pe import PE, make_pe, price_pe
+from hwsim.hardware.technology import PartsPrice, Technology, load_technology
+from hwsim.spec.bind import Spec, as_value_error
+from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, SizeBytes, VoltageV
+
+#: Largest array edge: beyond it a model of one array with one clock says nothing any more.
+MAX_EDGE = 65_536
+
+BUFFERS = {"w": "weights", "a": "activations", "o": "outputs"}
+
+
+def _known_technology(name: str) -> str:
+    load_technology(name)
+    return name
+
+
+def _known_format(name: str) -> str:
+    return parse_format(name).name
+
+
+FormatName = Annotated[str, AfterValidator(as_value_error(_known_format))]
+
+
+class BufferSpec(Spec):
+    """One SRAM buffer. ``port_bits`` is the width of its port to the array."""
+
+    size: SizeBytes = Field(description="capacity, for example 256 KiB")
+    banks: int = Field(1, ge=1, le=64, description="independent banks")
+    port_bits: int | Literal["auto"] = Field(
+        "auto", description="bits per cycle to the array; auto: as wide as the array's edge needs"
+    )
+    double_buffered: bool = Field(True, description="one half is filled while the other is in use")
+
+    @model_validator(mode="after")
+    def _positive_port(self) -> BufferSpec:
+        if self.port_bits != "auto" and not 1 <= self.port_bits <= 1 << 20:
+            raise ValueError(f"port_bits must be between 1 and {1 << 20}, or auto, not {self.port_bits}")
+        return self
+
+
+class MemoriesSpec(Spec):
+    """The three buffers between DRAM and the array."""
+
+    weights: BufferSpec
+    activations: BufferSpec
+    outputs: BufferSpec
+
+
+class DramSpec(Spec):
+    """Off-chip memory: a preset, with its bandwidth and energy overridable."""
+
+    preset: str = Field(description="one of hwsim list memory")
+    bandwidth: BandwidthBytesPerS | None = Field(None, description="peak, overrides the preset")
+    energy: EnergyPjPerBit | None = Field(None, description="per bit moved, overrides the preset")
+
+
+class TechnologySpec(Spec):
+    """A technology and its supply voltage."""
+
+    name: Annotated[str, AfterValidator(as_value_error(_known_technology))]
+    vdd: VoltageV | None = Field(None, description="supply; default: the technology's nominal one")
+    sram_device: Literal["hp", "lstp"] = Field("hp", description="transistor type of the SRAM macros")
+
+
+class VectorUnitSpec(Spec):
+    """The unit for softmax, norms, activations and element-wise operations."""
+
+    lanes: int = Field(32, ge=1, le=65_536)
+    format: FormatName = Field("fp32", description="format of its arithmetic")
+
+
+class ArraySpec(Spec):
+    """The grid of PEs and how GEMMs are laid on it."""
+
+    rows: int = Field(ge=1, le=MAX_EDGE)
+    cols: int = Field(ge=1, le=MAX_EDGE)
+    dataflow: str = Field("weight_stationary", description="one of hwsim list dataflow")
+
+
+class HardwareSpec(Spec):
+    """An accelerator as written in ``arch_configs/*.yaml``."""
+
+    name: str = Field(min_length=1)
+    description: str = ""
+    technology: TechnologySpec
+    clock: FrequencyHz
+    array: ArraySpec
+    pe: dict[str, Any] = Field(description="family and its options, see hwsim list pe")
+    memories: MemoriesSpec
+    dram: DramSpec
+    vector_unit: VectorUnitSpec = VectorUnitSpec(lanes=32)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_technology(cls, data: Any) -> Any:
+        """Accept ``technology: 28nm`` for ``technology: {name: 28nm}``."""
+        if isinstance(data, Mapping) and isinstance(data.get("technology"), str):
+            return {**data, "technology": {"name": data["technology"]}}
+        return data
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """A priced accelerator. All derived quantities are per chip.
+
+    ``srams`` and ``sizes_bytes`` are keyed ``w``, ``a``, ``o``.
+    """
+
+    spec: HardwareSpec
+    pe: PE
+    technology: Technology
+    srams: Mapping[str, Sram]
+    dram: Dram
+    pe_price: PartsPrice
+    pipeline_stages: int
+    edge_dequant_price: PartsPrice | None
+
+    @property
+    def rows(self) -> int:
+        """Rows of PEs."""
+        return self.spec.array.rows
+
+    @property
+    def cols(self) -> int:
+        """Columns of PEs."""
+        return self.spec.array.cols
+
+    @property
+    def pes(self) -> int:
+        """PEs on the chip."""
+        return self.rows * self.cols
+
+    @property
+    def period_ns(self) -> float:
+        """Clock period."""
+        return 1e9 / self.spec.clock
+
+    @cached_property
+    def dram_bits_per_cycle(self) -> Fraction:
+        """DRAM bits per clock cycle, exact."""
+        return Fraction(self.dram.effective_bandwidth_bits_per_s) / Fraction(self.spec.clock)
+
+    @cached_property
+    def area_breakdown_mm2(self) -> dict[str, float]:
+        """Area by block, in mm²: array, edge dequantizers, each buffer, vector unit."""
+        blocks = {"array": self.pes * self.pe_price.area_um2 * 1e-6}
+        if self.edge_dequant_price is not None:
+            blocks["dequantizers"] = self.cols * self.edge_dequant_price.area_um2 * 1e-6
+        for key, sram in self.srams.items():
+            blocks[BUFFERS[key]] = sram.area_mm2
+        unit = self.spec.vector_unit
+        blocks["vector_unit"] = (
+            unit.lanes * self.technology.vector_lane(parse_format(unit.format)).area_um2 * 1e-6
+        )
+        return blocks
+
+    @property
+    def area_mm2(self) -> float:
+        """Sum of :attr:`area_breakdown_mm2`."""
+        return sum(self.area_breakdown_mm2.values())
+
+    @cached_property
+    def leakage_w(self) -> float:
+        """Leakage of the whole chip in W."""
+        unit = self.spec.vector_unit
+        lane = self.technology.vector_lane(parse_format(unit.format))
+        logic_nw = self.pes * self.pe_price.leakage_nw + unit.lanes * lane.leakage_nw
+        if self.edge_dequant_price is not None:
+            logic_nw += self.cols * self.edge_dequant_price.leakage_nw
+        return logic_nw * 1e-9 + sum(s.leakage_mw for s in self.srams.values()) * 1e-3
+
+    @cached_property
+    def pe_pitch_mm(self) -> float:
+        """Edge of a square PE in mm: the length of one hop between neighbours."""
+        return math.sqrt(self.pe_price.area_um2) * 1e-3
+
+    @cached_property
+    def buffer_distance_mm(self) -> float:
+        """Mean wire from a buffer's port to the array's edge: half the edges of both blocks.
+
+        Estimated: buffers beside the array, both square.
+        """
+        sram_mm2 = sum(s.area_mm2 for s in self.srams.values())
+        return 0.5 * (math.sqrt(self.area_breakdown_mm2["array"]) + math.sqrt(sram_mm2))
+
+    def peak_macs_per_s(self, w: Format, a: Format) -> float:
+        """Return the peak multiply-accumulate rate for one pair of formats."""
+        return float(self.pes * self.pe.macs_per_cycle(w, a)) * self.spec.clock
+
+
+def build_accelerator(spec: HardwareSpec, port_bits: Mapping[str, int], edge_dequant: bool) -> Accelerator:
+    """Price ``spec``.
+
+    ``port_bits`` are the widths (by ``w``, ``a``, ``o``) that ports marked ``auto`` get;
+    ``edge_dequant`` says whether the dataflow scales integer groups at the array's edge.
+
+    Raises
+    ------
+    UsageError
+        If a name in the spec is unknown.
+    InfeasibleError
+        If a buffer cannot be built as wide or as small as asked.
+    MissingFigureError
+        If the DRAM preset has no energy and none is given.
+    """
+    technology = load_technology(spec.technology.name, vdd_v=spec.technology.vdd)
+    pe = make_pe(spec.pe)
+    srams = {}
+    for key, name in BUFFERS.items():
+        buffer: BufferSpec = getattr(spec.memories, name)
+        width = port_bits[key] if buffer.port_bits == "auto" else buffer.port_bits
+        srams[key] = build_sram(
+            buffer.size, width, buffer.banks, technology.node_nm, device=spec.technology.sram_device
+        )
+    price, stages = _pipelined_price(pe, technology, spec.clock)
+    site = pe.dequant_site(pe.w_format, pe.a_format)
+    return Accelerator(
+        spec=spec,
+        pe=pe,
+        technology=technology,
+        srams=srams,
+        dram=load_dram(
+            spec.dram.preset, bandwidth_gb_s=_giga(spec.dram.bandwidth), energy_pj_per_bit=spec.dram.energy
+        ),
+        pe_price=price,
+        pipeline_stages=stages,
+        edge_dequant_price=technology.price_parts(
+            pe.dequant_parts(pe.w_format, pe.a_format), glitch_family=pe.glitch_family
+        )
+        if edge_dequant and site == "edge"
+        else None,
+    )
+
+
+def _giga(value: float | None) -> float | None:
+    return None if value is None else value / 1e9
+
+
+def _pipelined_price(pe: PE, technology: Technology, clock_hz: float) -> tuple[PartsPrice, int]:
+    """Price the PE with the stage registers that its clock needs.
+
+    The datapath is cut into ``ceil(delay / usable period)`` stages; each cut is one register as
+    wide as the partial sum. Estimated: cuts are even and at the width of the result.
+    """
+    price = price_pe(pe, technology)
+    usable_ps = 1e12 / clock_hz - technology.price(Register(1)).delay_ps
+    if usable_ps <= 0:
+        raise ValueError(f"clock: {clock_hz / 1e9:g} GHz is faster than one register of {technology.name}")
+    stages = max(1, math.ceil(price.delay_ps / usable_ps))
+    if stages == 1:
+        return price, 1
+    cut = Part("pipeline stage", "register", Register(pe.psum_bits), count=stages - 1, on_path=False)
+    return technology.price_parts((*pe.parts(), cut), glitch_family=pe.glitch_family), stages

@@ -1,0 +1,230 @@
+"""From an architecture file to a machine: array shapes, port widths and unit prices.
+
+:class:`ArchSpec` adds to the hardware what the simulation decides: the dataflow's name, the
+mapper's objective and the formats of a run. :class:`Simulated` binds an accelerator to its
+dataflow and answers, per pair of formats, what the mapper and the cost model need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil, lcm
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from hwsim.formats import Format, parse_format
+from hwsim.hardware.accelerator import Accelerator, FormatName, HardwareSpec, build_accelerator
+from hwsim.hardware.pe import PE, make_pe, price_pe
+from hwsim.simulate.cost import RANDOM_TOGGLE, UnitCosts
+from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflow
+from hwsim.simulate.mapping import Machine
+from hwsim.simulate.schedule import OperandBits
+from hwsim.spec.bind import Spec, bind
+from hwsim.spec.document import load_document
+from hwsim.spec.errors import InfeasibleError, UsageError, did_you_mean
+from hwsim.workload.policy import Policy
+
+
+class FormatsSpec(Spec):
+    """Formats of a run on this architecture; anything left out follows from the PE."""
+
+    weights: FormatName | None = None
+    activations: FormatName | None = None
+    kv_cache: FormatName | None = None
+    outputs: FormatName | None = None
+
+
+class MapperSpec(Spec):
+    """What the mapper looks for."""
+
+    objective: Literal["latency", "traffic"] = "latency"
+
+
+class ArchSpec(HardwareSpec):
+    """An architecture file: hardware, dataflow, mapper, formats."""
+
+    formats: FormatsSpec = FormatsSpec()
+    mapper: MapperSpec = MapperSpec()
+
+    @model_validator(mode="after")
+    def _known_names(self) -> ArchSpec:
+        name = self.array.dataflow
+        if name not in DATAFLOWS:
+            raise ValueError(f"array.dataflow: unknown {name!r}; {did_you_mean(name, DATAFLOWS.names())}")
+        return self
+
+
+def load_arch(path: str | Path, overrides: Mapping[str, Any] | None = None) -> ArchSpec:
+    """Read an architecture file, apply ``--set`` overrides and validate it.
+
+    Raises
+    ------
+    SpecError
+        With every problem of the file, each at its line and column.
+    """
+    document = load_document(path)
+    return bind(document.with_overrides(overrides) if overrides else document, ArchSpec)
+
+
+@dataclass
+class Simulated:
+    """An accelerator with its dataflow; what ``evaluate`` runs a trace on."""
+
+    spec: ArchSpec
+    accelerator: Accelerator
+    dataflow: Dataflow
+    _machines: dict[tuple[Format, Format, Format], Machine] = field(default_factory=dict, repr=False)
+    _costs: dict[tuple[Format, Format], UnitCosts] = field(default_factory=dict, repr=False)
+
+    @property
+    def policy(self) -> Policy:
+        """Formats of a run: those of the file, completed from the PE."""
+        pe, own = self.accelerator.pe, self.spec.formats
+        a = own.activations or pe.a_format.name
+        return Policy(
+            w_format=own.weights or pe.w_format.name,
+            a_format=a,
+            kv_format=own.kv_cache or _default_kv(pe, a),
+            o_format=own.outputs or a,
+        )
+
+    def machine(self, w: Format, a: Format, o: Format) -> Machine:
+        """Return what the mapper needs for GEMMs of these formats.
+
+        Raises
+        ------
+        UsageError
+            If the PE cannot compute this pair.
+        """
+        key = (w, a, o)
+        if key not in self._machines:
+            self._machines[key] = self._build_machine(w, a, o)
+        return self._machines[key]
+
+    def _build_machine(self, w: Format, a: Format, o: Format) -> Machine:
+        acc, pe = self.accelerator, self.accelerator.pe
+        reason = pe.supports(w, a)
+        if reason is not None:
+            raise UsageError(f"{self.spec.name}: pe {pe.family} cannot compute {w.name} × {a.name}: {reason}")
+        bits = operand_bits(w, a, o, pe.psum_bits)
+        shape = self._shape(w, a)
+
+        def capacity(key: str, name: str) -> int:
+            buffer = getattr(self.spec.memories, name)
+            return int(buffer.size * 8 // (2 if buffer.double_buffered else 1))
+
+        return Machine(
+            dataflow=self.dataflow,
+            shape=shape,
+            bits=bits,
+            capacity_w_bits=capacity("w", "weights"),
+            capacity_a_bits=capacity("a", "activations"),
+            capacity_o_bits=capacity("o", "outputs"),
+            dram_bits_per_cycle=acc.dram_bits_per_cycle,
+            group_k=scale_group(w, a) if pe.dequant_site(w, a) == "edge" else None,
+            objective=self.spec.mapper.objective,
+        )
+
+    def _shape(self, w: Format, a: Format) -> ArrayShape:
+        """Return the array as this pair sees it: operand intervals limited by PE and ports."""
+        acc, pe = self.accelerator, self.accelerator.pe
+        plain = ArrayShape(acc.rows, acc.cols, pe.lanes)
+        needed = self.dataflow.edge_bits(plain, element_bits(pe, w, a))
+        ports = {key: sram.width_bits for key, sram in acc.srams.items()}
+        per_step = {key: ceil(needed[key] / ports[key]) for key in needed}
+        streams_w = self.dataflow.stationary != "w"
+        group = scale_group(w, a)
+        at_edge = pe.dequant_site(w, a) == "edge" and self.dataflow.dequant_site == "edge"
+        if at_edge and group is not None and group % pe.lanes:
+            raise InfeasibleError(
+                f"pe.lanes: {pe.lanes} does not divide the scale group of {group} elements of {w.name}"
+            )
+        return ArrayShape(
+            rows=acc.rows,
+            cols=acc.cols,
+            lanes=pe.lanes,
+            interval=max(pe.cycles_per_step(w, a), per_step["a"], per_step["w"] if streams_w else 1),
+            load_interval=per_step["w"],
+            drain_interval=per_step["o"],
+            k_limit=group if at_edge else None,
+        )
+
+    def unit_costs(self, w: Format, a: Format) -> UnitCosts:
+        """Return the price of every countable event for one pair of formats."""
+        key = (w, a)
+        if key not in self._costs:
+            self._costs[key] = self._build_costs(w, a)
+        return self._costs[key]
+
+    def _build_costs(self, w: Format, a: Format) -> UnitCosts:
+        acc, pe = self.accelerator, self.accelerator.pe
+        price = acc.pe_price
+        cycles = pe.cycles_per_step(w, a)
+        registers = sum(row.energy_fj for row in price.rows if row.part.group == "register")
+        wire_fj_mm = acc.technology.wire_fj_per_bit_mm * RANDOM_TOGGLE
+        shape = ArrayShape(acc.rows, acc.cols, pe.lanes)
+        hops = self.dataflow.wire_bits_mm(shape, element_bits(pe, w, a), acc.pe_pitch_mm)
+        dequant = acc.edge_dequant_price.energy_fj * 1e-3 if acc.edge_dequant_price else 0.0
+        return UnitCosts(
+            pe_pj_per_step=cycles * (price.energy_fj - registers) * 1e-3,
+            pe_register_pj_per_step=cycles * registers * 1e-3,
+            wire_pj_per_step=sum(hops.values()) * wire_fj_mm * 1e-3,
+            array_clock_pj_per_cycle=acc.pes * price.clock_fj * 1e-3,
+            dequant_pj=dequant,
+            sram_read_pj_per_bit={k: s.read_pj / s.width_bits for k, s in acc.srams.items()},
+            sram_write_pj_per_bit={k: s.write_pj / s.width_bits for k, s in acc.srams.items()},
+            dram_read_pj_per_bit=acc.dram.read_pj_per_bit,
+            dram_write_pj_per_bit=acc.dram.write_pj_per_bit,
+            network_pj_per_bit=acc.buffer_distance_mm * wire_fj_mm * 1e-3,
+            leakage_w=acc.leakage_w,
+            period_ns=acc.period_ns,
+        )
+
+
+def simulate_arch(spec: ArchSpec) -> Simulated:
+    """Price ``spec`` and bind it to its dataflow."""
+    dataflow = get_dataflow(spec.array.dataflow)
+    pe = make_pe(spec.pe)
+    shape = ArrayShape(spec.array.rows, spec.array.cols, pe.lanes)
+    ports = dataflow.edge_bits(shape, element_bits(pe, pe.w_format, pe.a_format))
+    accelerator = build_accelerator(spec, ports, edge_dequant=dataflow.dequant_site == "edge")
+    return Simulated(spec, accelerator, dataflow)
+
+
+def element_bits(pe: PE, w: Format, a: Format) -> dict[str, int]:
+    """Return whole bits per element on the array's wires and ports, scales shared out."""
+    return {"w": ceil(w.bits_per_element), "a": ceil(a.bits_per_element), "psum": pe.psum_bits}
+
+
+def operand_bits(w: Format, a: Format, o: Format, psum_bits: int) -> OperandBits:
+    """Return storage bits per element over their common denominator."""
+    exact = [Fraction(f.bits_per_element) for f in (w, a, o)]
+    denominator = lcm(*(f.denominator for f in exact))
+    return OperandBits(
+        *(int(f * denominator) for f in exact), psum=psum_bits * denominator, denominator=denominator
+    )
+
+
+def scale_group(w: Format, a: Format) -> int | None:
+    """Return the elements along K that share a scale in either operand (the smaller group)."""
+    groups = [f.block_size for f in (w, a) if f.block_size]
+    return min(groups) if groups else None
+
+
+def _default_kv(pe: PE, a_format: str) -> str:
+    """Return the KV-cache format: activations as they are where the PE takes them, else int8."""
+    a = parse_format(a_format)
+    for name in (a_format, "int8"):
+        if pe.supports(parse_format(name), a) is None:
+            return name
+    raise UsageError(
+        f"pe {pe.family}: neither {a_format} nor int8 can be the KV-cache format beside {a_format} activations; "
+        "give formats.kv_cache"
+    )
+
+
+__all__ = ["ArchSpec", "Simulated", "load_arch", "price_pe", "simulate_arch"]

@@ -1,0 +1,138 @@
+"""Counts × unit costs: the one place where hwsim computes energy.
+
+:class:`UnitCosts` holds the price of each countable event on an accelerator for one pair of
+formats; :func:`gemm_energy` and :func:`vector_energy` multiply. :func:`settle` rounds the parts
+of a whole result to one common power-of-two quantum (2⁻⁴⁶ of the total), so that parts sum to
+their totals exactly, in any order, in every table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hwsim.simulate.schedule import Schedule, Timing
+from hwsim.spec.errors import ConservationError
+
+#: The parts of a layer's energy, in the order of the layer table.
+ENERGY_PARTS = (
+    "energy_pe_pj",
+    "energy_rf_pj",
+    "energy_sram_pj",
+    "energy_dram_pj",
+    "energy_network_pj",
+    "energy_vector_pj",
+    "energy_leakage_pj",
+)
+
+#: Signal transitions per transferred bit of random data: half of all bits change.
+RANDOM_TOGGLE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCosts:
+    """Price of every event that a schedule counts, for one accelerator and pair of formats.
+
+    SRAM prices are per bit through the buffer's port; ``wire_pj_per_step`` is the energy of
+    operands and partial sums hopping between PEs; ``network_pj_per_bit`` carries a bit from a
+    buffer to the edge of the array.
+    """
+
+    pe_pj_per_step: float
+    pe_register_pj_per_step: float
+    wire_pj_per_step: float
+    array_clock_pj_per_cycle: float
+    dequant_pj: float
+    sram_read_pj_per_bit: Mapping[str, float]
+    sram_write_pj_per_bit: Mapping[str, float]
+    dram_read_pj_per_bit: float
+    dram_write_pj_per_bit: float
+    network_pj_per_bit: float
+    leakage_w: float
+    period_ns: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Bits that a GEMM with its batch moves, by level; what energy and conservation work on."""
+
+    dram_read_bits: int
+    dram_write_bits: int
+    sram_read_bits: Mapping[str, int]
+    sram_write_bits: Mapping[str, int]
+
+
+def gemm_counts(schedule: Schedule, load_bits: int, store_bits: int) -> Counts:
+    """Return the bits moved by one GEMM with its batch.
+
+    ``load_bits`` and ``store_bits`` are what the schedule's steps move over the DRAM port for one
+    instance. Fills write what DRAM delivers; drains read what DRAM takes; spilled partial sums
+    pass the output buffer both ways.
+    """
+    t, b, batch = schedule.traffic, schedule.bits, schedule.gemm.batch
+    fills = {"w": b.move(t.dram_w, "w"), "a": b.move(t.dram_a, "a"), "o": b.move(t.dram_psum_read, "psum")}
+    drains = b.move(t.dram_o + t.dram_psum_write, "psum")
+    reads = {
+        "w": b.move(t.sram_w_read, "w"),
+        "a": b.move(t.sram_a_read, "a"),
+        "o": b.move(t.sram_psum_read, "psum") + drains,
+    }
+    writes = {"w": fills["w"], "a": fills["a"], "o": b.move(t.sram_psum_write, "psum") + fills["o"]}
+    return Counts(
+        dram_read_bits=load_bits * batch,
+        dram_write_bits=store_bits * batch,
+        sram_read_bits={k: v * batch for k, v in reads.items()},
+        sram_write_bits={k: v * batch for k, v in writes.items()},
+    )
+
+
+def gemm_energy(schedule: Schedule, timing: Timing, counts: Counts, unit: UnitCosts) -> dict[str, float]:
+    """Return the energy parts of one GEMM with its batch, in pJ."""
+    steps = schedule.pe_steps * schedule.gemm.batch
+    moved = sum(counts.sram_read_bits.values()) + sum(counts.sram_write_bits.values())
+    return {
+        "energy_pe_pj": steps * unit.pe_pj_per_step + schedule.dequant_ops * schedule.gemm.batch * unit.dequant_pj,
+        "energy_rf_pj": steps * (unit.pe_register_pj_per_step + unit.wire_pj_per_step)
+        + timing.compute_cycles * unit.array_clock_pj_per_cycle,
+        "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
+        "energy_dram_pj": counts.dram_read_bits * unit.dram_read_pj_per_bit
+        + counts.dram_write_bits * unit.dram_write_pj_per_bit,
+        "energy_network_pj": moved * unit.network_pj_per_bit,
+        "energy_vector_pj": 0.0,
+        "energy_leakage_pj": leakage_energy(timing.cycles, unit),
+    }
+
+
+def sram_energy(reads: Mapping[str, int], writes: Mapping[str, int], unit: UnitCosts) -> float:
+    """Return the energy in pJ of SRAM reads and writes, bits by buffer."""
+    return sum(bits * unit.sram_read_pj_per_bit[buffer] for buffer, bits in reads.items()) + sum(
+        bits * unit.sram_write_pj_per_bit[buffer] for buffer, bits in writes.items()
+    )
+
+
+def leakage_energy(cycles: int, unit: UnitCosts) -> float:
+    """Return the leakage energy in pJ over ``cycles`` (1 W · 1 ns = 1000 pJ)."""
+    return cycles * unit.period_ns * unit.leakage_w * 1e3
+
+
+def settle(rows: Sequence[dict[str, float]]) -> None:
+    """Round the energy parts of all ``rows`` in place to one quantum and add each row's total.
+
+    With the quantum at 2⁻⁴⁶ of the sum of everything, every sum over parts and rows is a multiple
+    of the quantum below 2⁵³ quanta, so floating-point addition is exact in any order.
+
+    Raises
+    ------
+    ConservationError
+        If a part is negative or not finite.
+    """
+    values = [row[part] for row in rows for part in ENERGY_PARTS]
+    if any(not math.isfinite(v) or v < 0 for v in values):
+        raise ConservationError("an energy part is negative or not finite")
+    total = math.fsum(values)
+    quantum = 2.0 ** (math.frexp(total)[1] - 46) if total else 1.0
+    for row in rows:
+        for part in ENERGY_PARTS:
+            row[part] = round(row[part] / quantum) * quantum
+        row["energy_pj"] = sum(row[part] for part in ENERGY_PARTS)

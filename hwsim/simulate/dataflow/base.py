@@ -1,0 +1,134 @@
+"""What every dataflow offers, and the geometry of an array that it needs to know."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.hardware.pe import PE
+from hwsim.spec.registry import Registry
+
+IntLike = TypeVar("IntLike", int, NDArray[np.int64])
+
+
+def ceil_div(a: Any, b: Any) -> Any:
+    """Return ``ceil(a / b)`` for integers or integer arrays."""
+    return -(-a // b)
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayShape:
+    """An array of PEs as one GEMM's formats see it.
+
+    ``interval`` is the number of cycles between two operands of a PE: the PE's own cycles per
+    step, or more when an SRAM port is narrower than the array's edge. ``load_interval`` and
+    ``drain_interval`` are the cycles per array row for filling stationary operands and for
+    moving results out. ``k_limit`` bounds the reduction elements of one fold, because partial
+    sums of different scale groups must not meet before they are scaled (None: no bound).
+    """
+
+    rows: int
+    cols: int
+    lanes: int
+    interval: int = 1
+    load_interval: int = 1
+    drain_interval: int = 1
+    k_limit: int | None = None
+
+
+class Extents(NamedTuple):
+    """Totals over the tiles of one loop: extent, tile, trips, and folds summed over the tiles."""
+
+    extent: Any
+    tile: Any
+    trips: Any
+
+
+class Totals(NamedTuple):
+    """Sums over all tiles of one GEMM instance; integers, or arrays over candidate tilings.
+
+    SRAM fields count element accesses by the array.
+    """
+
+    compute_cycles: Any
+    sram_w_read: Any
+    sram_a_read: Any
+    sram_psum_read: Any
+    sram_psum_write: Any
+
+
+class Dataflow(ABC):
+    """One way to lay a GEMM on an array; stateless.
+
+    Convention: ``O[M,N] = A[M,K] · W[K,N]``; a PE takes ``lanes`` elements of K per step.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    #: Operand that waits in the PEs while the others move: "w", "o" or "a".
+    stationary: ClassVar[str]
+    #: Where block scales of integer formats are applied: at the array's edge or in each PE.
+    dequant_site: ClassVar[str]
+
+    @abstractmethod
+    def units(self, shape: ArrayShape) -> dict[str, int]:
+        """Return the natural tile quantum of each loop: what one fold covers."""
+
+    @abstractmethod
+    def tile_cycles(self, shape: ArrayShape, m: int, k: int, n: int, first_k: bool) -> int:
+        """Return the array cycles of one SRAM tile, from first operand to last result.
+
+        ``first_k`` is False when the tile continues partial sums that lie in SRAM.
+        """
+
+    @abstractmethod
+    def totals(self, shape: ArrayShape, m: Extents, k: Extents, n: Extents) -> Totals:
+        """Return :meth:`tile_cycles` and SRAM accesses summed over all tiles, in closed form."""
+
+    @abstractmethod
+    def edge_bits(self, shape: ArrayShape, bits: dict[str, int]) -> dict[str, int]:
+        """Return the bits per cycle that the array's edge takes from (w, a) or gives to (o) SRAM."""
+
+    @abstractmethod
+    def wire_bits_mm(self, shape: ArrayShape, bits: dict[str, int], pitch_mm: float) -> dict[str, float]:
+        """Return wire bit·mm inside the array per PE step: operands and partial sums moving."""
+
+    @abstractmethod
+    def stepped(
+        self, shape: ArrayShape, pe: PE, operands: TileOperands
+    ) -> Generator[None, None, NDArray[Any]]:
+        """Run one tile cycle by cycle: yields once per cycle, returns the accumulators (m, n)."""
+
+
+@dataclass(frozen=True)
+class TileOperands:
+    """Codes of one tile for the cycle-stepped array.
+
+    ``a`` has shape (m, k), ``w`` (k, n); ``partial`` (m, n) holds accumulators from earlier
+    tiles along K, or None.
+    """
+
+    a: NDArray[Any]
+    w: NDArray[Any]
+    partial: NDArray[Any] | None
+    w_format: Any
+    a_format: Any
+
+
+DATAFLOWS: Registry[Dataflow] = Registry("dataflow", "hwsim.simulate.dataflow")
+
+
+def get_dataflow(name: str) -> Dataflow:
+    """Return the dataflow called ``name`` (UsageError with the valid names otherwise)."""
+    return DATAFLOWS.get(name)
+
+
+def folds(loop: Extents, unit: int) -> Any:
+    """Return the folds of ``unit`` elements, summed over all tiles of a loop."""
+    edge = loop.extent - (loop.trips - 1) * loop.tile
+    return (loop.trips - 1) * ceil_div(loop.tile, unit) + ceil_div(edge, unit)

@@ -1,0 +1,32 @@
+"""Broadcast array: M on rows, N on columns, K in place, operands on buses instead of hops.
+
+The arrangement of BitMoD's tiles (arXiv 2411.11745 IV-C: weight terms broadcast down columns,
+inputs along rows, outputs stay) and of NVDLA-like adder-tree arrays. A fold takes
+``ceil(K / lanes) · interval`` cycles, without skew, and ``R · drain_interval`` to move the
+results out. Folds do not overlap, ragged folds cost a full one.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from hwsim.simulate.dataflow.base import DATAFLOWS, ArrayShape
+from hwsim.simulate.dataflow.output_stationary import OutputStationary
+
+
+class Broadcast(OutputStationary):
+    """Output-stationary without skew: every PE of a row or column sees its operand at once."""
+
+    name: ClassVar[str] = "broadcast"
+    summary: ClassVar[str] = "operands on row and column buses, each PE accumulates one output"
+
+    def skew_cycles(self, shape: ArrayShape) -> int:
+        """No skew: a bus reaches all PEs in the same cycle."""
+        return 0
+
+    def arrival(self, shape: ArrayShape, row: int, col: int) -> int:
+        """All PEs see the first operands in cycle 0."""
+        return 0
+
+
+DATAFLOWS.register("broadcast")(Broadcast())

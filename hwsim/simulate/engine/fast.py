@@ -1,0 +1,142 @@
+"""The default engine: an exact max-plus recurrence over steps, with a jump over periods.
+
+Every event time is a maximum of earlier times plus a constant, so the state that decides the
+future of a pipeline is a short vector of times *relative to the last compute end*. When that
+vector comes back inside a :class:`~hwsim.simulate.schedule.Repeat`, the rest of the repeats
+adds the same number of cycles per period, and the engine jumps over it. The result is exact;
+:func:`walk` is the slow reference that visits every step.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import NamedTuple
+
+from hwsim.simulate.engine import ENGINES, Context
+from hwsim.simulate.schedule import Node, Schedule, Step, Timing, expand
+
+
+class _State(NamedTuple):
+    """Times in cycles relative to the end of the last computed step (0)."""
+
+    port_free: int = 0
+    previous_end: int = 0  # end of the step before the last one, <= 0
+    drained: int = 0  # end of the last store that was issued
+    last_store: int = 0  # port cycles that the last step's store will need
+    previous_store: int = 0  # the same for the step before it
+
+
+class _Machine:
+    """Advances a :class:`_State` over steps and repeats, remembering what it has seen."""
+
+    def __init__(self, bandwidth: Fraction) -> None:
+        self._numerator = bandwidth.numerator
+        self._denominator = bandwidth.denominator
+        self._seen: dict[tuple[int, _State], tuple[_State, int]] = {}
+
+    def port_cycles(self, bits: int) -> int:
+        return -(-bits * self._denominator // self._numerator)
+
+    def step(self, state: _State, step: Step) -> tuple[_State, int]:
+        """Return the state after ``step`` and the cycles by which the last compute end moved."""
+        port, previous_end, drained, last_store, pending = state
+        port = max(port, previous_end)
+        if pending and step.reloads:
+            port = drained = port + pending
+            pending = 0
+        loaded = previous_end
+        if step.load_bits:
+            port = loaded = port + self.port_cycles(step.load_bits)
+        if pending:
+            port = drained = port + pending
+        start = max(0, loaded, drained) if step.opens else max(0, loaded)
+        end = start + step.compute_cycles
+        store = self.port_cycles(step.store_bits)
+        return _State(max(port - end, -end), -end, max(drained - end, 0), store, last_store), end
+
+    def nodes(self, state: _State, nodes: tuple[Node, ...]) -> tuple[_State, int]:
+        """Return the state after all ``nodes`` and the cycles passed."""
+        total = 0
+        for node in nodes:
+            if isinstance(node, Step):
+                state, cycles = self.step(state, node)
+            else:
+                state, cycles = self.repeat(state, node.body, node.count)
+            total += cycles
+        return state, total
+
+    def _once(self, state: _State, body: tuple[Node, ...]) -> tuple[_State, int]:
+        key = (id(body), state)
+        if key not in self._seen:
+            self._seen[key] = self.nodes(state, body)
+        return self._seen[key]
+
+    def repeat(self, state: _State, body: tuple[Node, ...], count: int) -> tuple[_State, int]:
+        """Return the state after ``count`` times ``body`` and the cycles passed."""
+        total, done = 0, 0
+        visited: dict[_State, tuple[int, int]] = {}
+        while done < count:
+            if state in visited:
+                done_then, total_then = visited[state]
+                period, gain = done - done_then, total - total_then
+                jumps = (count - done) // period
+                total += jumps * gain
+                done += jumps * period
+                visited.clear()
+                if done == count:
+                    break
+            visited[state] = (done, total)
+            state, cycles = self._once(state, body)
+            total += cycles
+            done += 1
+        return state, total
+
+    def finish(self, state: _State) -> int:
+        """Return the cycles from the last compute end until its results are stored."""
+        port = max(state.port_free, state.previous_end) + state.previous_store
+        if state.last_store:
+            port = max(port, 0) + state.last_store
+        return max(port, 0)
+
+
+@ENGINES.register("fast")
+def fast(schedule: Schedule, context: Context) -> Timing:
+    """Time ``schedule`` by the recurrence; exact, at a cost independent of the number of steps."""
+    return recur(schedule, context.dram_bits_per_cycle)
+
+
+def recur(schedule: Schedule, dram_bits_per_cycle: Fraction) -> Timing:
+    """Time ``schedule`` on a DRAM port of ``dram_bits_per_cycle``."""
+    machine = _Machine(dram_bits_per_cycle)
+    state, cycles = machine.repeat(_State(), schedule.body, schedule.gemm.batch)
+    return Timing(cycles + machine.finish(state), schedule.compute_cycles * schedule.gemm.batch)
+
+
+def walk(schedule: Schedule, dram_bits_per_cycle: Fraction) -> Timing:
+    """Time ``schedule`` by the same machine, one absolute time per event: the plain reference."""
+    port_cycles = _Machine(dram_bits_per_cycle).port_cycles
+    steps = expand(schedule.body) * schedule.gemm.batch
+    computed: list[int] = []
+    port = drained = 0
+    pending: list[int] = []
+
+    def ended(index: int) -> int:
+        return computed[index] if index >= 0 else 0
+
+    for i, step in enumerate(steps):
+        if step.reloads and pending and pending[0] <= i - 2:
+            j = pending.pop(0)
+            port = drained = max(port, ended(j)) + port_cycles(steps[j].store_bits)
+        loaded = 0
+        if step.load_bits:
+            port = loaded = max(port, ended(i - 2)) + port_cycles(step.load_bits)
+        if pending and pending[0] <= i - 2:
+            j = pending.pop(0)
+            port = drained = max(port, ended(j)) + port_cycles(steps[j].store_bits)
+        start = max(ended(i - 1), loaded, drained if step.opens else 0)
+        computed.append(start + step.compute_cycles)
+        if step.store_bits:
+            pending.append(i)
+    for j in pending:
+        port = max(port, ended(j)) + port_cycles(steps[j].store_bits)
+    return Timing(max(port, ended(len(steps) - 1)), schedule.compute_cycles * schedule.gemm.batch)

@@ -1,0 +1,264 @@
+"""``evaluate(simulated, trace) -> Result``: a whole trace on an accelerator, with all its costs.
+
+Every unique GEMM is mapped and timed once. Layers run one after the other; vector operations
+do not overlap with GEMMs. Each result is checked for conservation before anyone sees it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from hwsim.formats import Format, parse_format
+from hwsim.simulate.accuracy import design_sqnr_db
+from hwsim.simulate.architecture import Simulated
+from hwsim.simulate.cost import (
+    ENERGY_PARTS,
+    Counts,
+    gemm_counts,
+    gemm_energy,
+    leakage_energy,
+    settle,
+    sram_energy,
+)
+from hwsim.simulate.engine import ENGINES, Context
+from hwsim.simulate.mapping import map_gemm
+from hwsim.simulate.schedule import Schedule, Timing, moved_bits
+from hwsim.simulate.vector_ops import vector_kind
+from hwsim.spec.errors import ConservationError
+from hwsim.workload import Gemm, Trace, VectorOp, apply_policy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LAYER_COLUMNS = (
+    "design_id", "layer", "op", "m", "n", "k", "batch", "repeat", "w_format", "a_format", "o_format",
+    "macs", "cycles", "compute_cycles", "stall_cycles", "time_us", "utilization", "bound",
+    "dram_read_bytes", "dram_write_bytes", "sram_read_bytes", "sram_write_bytes", "energy_pj",
+    *ENERGY_PARTS,
+)  # fmt: skip
+
+DESIGN_COLUMNS = (
+    "area_mm2", "peak_tops", "latency_ms", "energy_mj", "edp_mj_ms", "avg_power_w", "tops_per_watt",
+    "tops_per_mm2", "utilization", "sqnr_db", "status", "reason",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a trace costs on an accelerator.
+
+    ``layer_rows`` have the columns of :data:`LAYER_COLUMNS` (totals over batch × repeat),
+    ``design_row`` those of :data:`DESIGN_COLUMNS`.
+    """
+
+    design_id: str
+    trace_name: str
+    engine: str
+    layer_rows: tuple[dict[str, Any], ...]
+    design_row: dict[str, Any]
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The layer table."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.layer_rows), columns=list(LAYER_COLUMNS))
+
+    def _repr_html_(self) -> str:
+        shown = {k: v for k, v in self.design_row.items() if k not in ("status", "reason")}
+        cells = "".join(f"<td>{k}</td><td>{v:.4g}</td>" for k, v in shown.items() if v is not None)
+        return f"<b>{self.trace_name} on {self.design_id}</b><table><tr>{cells}</tr></table>"
+
+
+def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result:
+    """Return cycles, traffic and energy of ``trace`` on ``simulated``.
+
+    Formats that the trace leaves open are filled by the architecture's policy.
+
+    Raises
+    ------
+    InfeasibleError
+        If a buffer cannot hold one tile.
+    UsageError
+        If the PE cannot compute a pair of formats, or the engine is unknown.
+    ConservationError
+        If the result breaks a conservation law.
+    """
+    run = ENGINES.get(engine)
+    filled = apply_policy(trace, simulated.policy)
+    seen: dict[Any, dict[str, Any]] = {}
+    rows: list[dict[str, Any]] = []
+    for op in filled.ops:
+        key = (_unique_key(op), engine)
+        if key not in seen:
+            seen[key] = (
+                _gemm_row(simulated, op, run) if isinstance(op, Gemm) else _vector_row(simulated, op)
+            )
+        rows.append(_with_repeat(seen[key], op, simulated.spec.name, simulated.accelerator.period_ns))
+    settle(rows)
+    ordered = tuple({column: row[column] for column in LAYER_COLUMNS} for row in rows)
+    return Result(simulated.spec.name, trace.name, engine, ordered, _design_row(simulated, filled, ordered))
+
+
+def _unique_key(op: Gemm | VectorOp) -> tuple[Any, ...]:
+    """What decides the cost of one instance of ``op``; names and repeats do not."""
+    if isinstance(op, Gemm):
+        return (op.m, op.k, op.n, op.batch, op.w_format, op.a_format, op.o_format)
+    return (op.op, op.m, op.n, op.batch, op.a_format, op.o_format)
+
+
+def _gemm_row(simulated: Simulated, gemm: Gemm, run: Any) -> dict[str, Any]:
+    """Cost of one instance of ``gemm`` (with its batch)."""
+    w, a, o = (parse_format(name) for name in (gemm.w_format, gemm.a_format, gemm.o_format))
+    machine = simulated.machine(w, a, o)
+    schedule = map_gemm(gemm, machine)
+    context = Context(
+        machine.dram_bits_per_cycle, machine.dataflow, machine.shape, simulated.accelerator.pe, w.element, a.element
+    )
+    timing = run(schedule, context)
+    unit = simulated.unit_costs(w, a)
+    counts = gemm_counts(schedule, *moved_bits(schedule.body))
+    _check_gemm(simulated, schedule, timing, counts, w, a)
+    macs = gemm.m * gemm.n * gemm.k * gemm.batch
+    return {
+        "macs": macs,
+        "cycles": timing.cycles,
+        "compute_cycles": timing.compute_cycles,
+        "utilization": _utilization(simulated, macs, timing.cycles, w, a),
+        "bound": "compute" if timing.compute_cycles * 2 >= timing.cycles else "dram",
+        **_bytes(counts),
+        **gemm_energy(schedule, timing, counts, unit),
+    }
+
+
+def _utilization(simulated: Simulated, macs: int, cycles: int, w: Format, a: Format) -> float:
+    peak = simulated.accelerator.pes * simulated.accelerator.pe.macs_per_cycle(w, a)
+    return float(macs / (cycles * peak)) if cycles else 0.0
+
+
+def _bytes(counts: Counts) -> dict[str, int]:
+    return {
+        "dram_read_bytes": ceil(counts.dram_read_bits / 8),
+        "dram_write_bytes": ceil(counts.dram_write_bits / 8),
+        "sram_read_bytes": ceil(sum(counts.sram_read_bits.values()) / 8),
+        "sram_write_bytes": ceil(sum(counts.sram_write_bits.values()) / 8),
+    }
+
+
+def _vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
+    """Cost of one instance of a vector operation (with its batch)."""
+    kind = vector_kind(op.op)
+    acc, spec = simulated.accelerator, simulated.spec
+    elements = op.m * op.n * op.batch
+    a, o = parse_format(op.a_format), parse_format(op.o_format)
+    read_bits = ceil(elements * kind.reads * a.bits_per_element)
+    write_bits = ceil(elements * kind.writes * o.bits_per_element)
+    on_chip = op.m * op.n * max(a.bits_per_element, o.bits_per_element) * 2 <= spec.memories.activations.size * 8
+    off_chip = op.op == "embedding" or not on_chip
+    dram_read, dram_write = (read_bits, write_bits) if off_chip else (0, 0)
+    if op.op == "embedding" and on_chip:
+        dram_write = 0
+    lane_cycles = ceil(elements * kind.issue_slots / spec.vector_unit.lanes)
+    dram_cycles = ceil((dram_read + dram_write) / acc.dram_bits_per_cycle)
+    cycles = max(lane_cycles, dram_cycles)
+    # The vector unit is the activation buffer's client: DRAM fills and drains pass it too.
+    counts = Counts(dram_read, dram_write, {"a": read_bits + dram_write}, {"a": write_bits + dram_read})
+    unit = simulated.unit_costs(acc.pe.w_format, acc.pe.a_format)
+    fmt = parse_format(spec.vector_unit.format)
+    per_element = sum(n * acc.technology.op_energy_pj(p, fmt) for p, n in kind.primitives)
+    moved = read_bits + write_bits
+    return {
+        "macs": 0,
+        "cycles": cycles,
+        "compute_cycles": lane_cycles,
+        "utilization": 0.0,
+        "bound": "vector" if lane_cycles >= dram_cycles else "dram",
+        **_bytes(counts),
+        "energy_pe_pj": 0.0,
+        "energy_rf_pj": 0.0,
+        "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
+        "energy_dram_pj": dram_read * unit.dram_read_pj_per_bit + dram_write * unit.dram_write_pj_per_bit,
+        "energy_network_pj": moved * unit.network_pj_per_bit,
+        "energy_vector_pj": elements * per_element,
+        "energy_leakage_pj": leakage_energy(cycles, unit),
+    }
+
+
+_TOTALS = ("macs", "cycles", "compute_cycles", *(f"{level}_{way}_bytes" for level in ("dram", "sram") for way in ("read", "write")), *ENERGY_PARTS)  # fmt: skip
+
+
+def _with_repeat(row: dict[str, Any], op: Gemm | VectorOp, design_id: str, period_ns: float) -> dict[str, Any]:
+    """Return the layer-table row of ``op``: totals over its repeats."""
+    out = dict(row)
+    for column in _TOTALS:
+        out[column] = row[column] * op.repeat
+    gemm = isinstance(op, Gemm)
+    out.update(
+        design_id=design_id,
+        layer=op.layer,
+        op="gemm" if isinstance(op, Gemm) else op.op,
+        m=op.m,
+        n=op.n,
+        k=op.k if isinstance(op, Gemm) else 0,
+        batch=op.batch,
+        repeat=op.repeat,
+        w_format=op.w_format if isinstance(op, Gemm) else "",
+        a_format=op.a_format,
+        o_format=op.o_format,
+        stall_cycles=out["cycles"] - out["compute_cycles"],
+        time_us=out["cycles"] * period_ns * 1e-3,
+    )
+    assert gemm or out["macs"] == 0
+    return out
+
+
+def _check_gemm(
+    simulated: Simulated, schedule: Schedule, timing: Timing, counts: Counts, w: Format, a: Format
+) -> None:
+    """Refuse a result that breaks a conservation law."""
+    gemm, traffic = schedule.gemm, schedule.traffic
+    dram_cycles = (counts.dram_read_bits + counts.dram_write_bits) / simulated.accelerator.dram_bits_per_cycle
+    macs = gemm.m * gemm.n * gemm.k * gemm.batch
+    laws = {
+        "PE steps cover all MACs": schedule.pe_steps * gemm.batch * simulated.accelerator.pe.lanes >= macs,
+        "unique weights <= DRAM reads <= SRAM reads": gemm.k * gemm.n <= traffic.dram_w <= traffic.sram_w_read,
+        "unique activations <= DRAM reads <= SRAM reads": gemm.m * gemm.k <= traffic.dram_a <= traffic.sram_a_read,
+        "cycles >= compute cycles": timing.cycles >= timing.compute_cycles,
+        "cycles >= bits / bandwidth": timing.cycles >= dram_cycles,
+        "utilization <= 100 %": _utilization(simulated, macs, timing.cycles, w, a) <= 1.0,
+    }
+    broken = [law for law, holds in laws.items() if not holds]
+    if broken:
+        raise ConservationError(f"{gemm.layer} on {simulated.spec.name}: broken: {'; '.join(broken)}")
+
+
+def _design_row(simulated: Simulated, trace: Trace, rows: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    """Totals of a run and the figures of merit."""
+    acc = simulated.accelerator
+    pe = acc.pe
+    w, a = parse_format(simulated.policy.w_format), parse_format(simulated.policy.a_format)
+    macs = sum(row["macs"] for row in rows)
+    if macs != sum(op.macs for op in trace.ops if isinstance(op, Gemm)):
+        raise ConservationError(f"{trace.name}: MACs of the layer table differ from the trace's")
+    latency_ms = sum(row["cycles"] for row in rows) * acc.period_ns * 1e-6
+    energy_mj = sum(row["energy_pj"] for row in rows) * 1e-9
+    busy = sum(row["cycles"] for row in rows)
+    tops = 2 * macs / (latency_ms * 1e9) if latency_ms else 0.0
+    power_w = energy_mj / latency_ms if latency_ms else 0.0
+    return {
+        "area_mm2": acc.area_mm2,
+        "peak_tops": 2 * acc.peak_macs_per_s(w, a) * 1e-12,
+        "latency_ms": latency_ms,
+        "energy_mj": energy_mj,
+        "edp_mj_ms": energy_mj * latency_ms,
+        "avg_power_w": power_w,
+        "tops_per_watt": tops / power_w if power_w else 0.0,
+        "tops_per_mm2": tops / acc.area_mm2,
+        "utilization": _utilization(simulated, macs, busy, w, a),
+        "sqnr_db": design_sqnr_db(pe, w, a),
+        "status": "ok",
+        "reason": "",
+    }

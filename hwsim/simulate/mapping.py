@@ -1,0 +1,231 @@
+"""The mapper: searches tile sizes and loop orders under the SRAM capacities, all at once.
+
+Every candidate is scored in closed form by numpy over the whole candidate set: the array's
+cycles, the DRAM traffic, and from both the bound ``max(compute, DRAM) + first load + last
+store``. The objective decides: ``latency`` (ties broken by traffic, then by SRAM accesses) or
+``traffic`` (ties broken by latency). The chosen tiling becomes a
+:class:`~hwsim.simulate.schedule.Schedule`, which an engine then times exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.simulate.dataflow import ArrayShape, Dataflow, Totals
+from hwsim.simulate.dataflow.base import Extents, ceil_div
+from hwsim.simulate.schedule import (
+    LOOP_ORDERS,
+    OperandBits,
+    Schedule,
+    Tiling,
+    Traffic,
+    tile_program,
+)
+from hwsim.spec.errors import InfeasibleError
+from hwsim.workload.ops import Gemm
+
+Objective = Literal["latency", "traffic"]
+
+#: Trip counts that the search tries per loop; between them a finer cut never pays more than
+#: the step from one entry to the next.
+TRIPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 4096, 16384)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the mapper needs to know of an accelerator, for one pair of formats.
+
+    Capacities are the usable bits of each buffer for one tile or held region (half of the
+    buffer, since the other half is being filled).
+    """
+
+    dataflow: Dataflow
+    shape: ArrayShape
+    bits: OperandBits
+    capacity_w_bits: int
+    capacity_a_bits: int
+    capacity_o_bits: int
+    dram_bits_per_cycle: Fraction
+    group_k: int | None = None
+    objective: Objective = "latency"
+
+
+def tile_candidates(extent: int, unit: int, limit: int = 12) -> NDArray[np.int64]:
+    """Return tile sizes for a loop: even cuts of ``extent``, rounded up to whole units."""
+    sizes: list[int] = []
+    for trips in TRIPS:
+        size = min(extent, ceil_div(ceil_div(extent, trips), unit) * unit)
+        if size not in sizes:
+            sizes.append(size)
+    smallest = min(extent, unit)
+    if smallest not in sizes:
+        sizes.append(smallest)
+    if len(sizes) > limit:  # keep both ends, thin the middle evenly
+        keep = np.unique(np.linspace(0, len(sizes) - 1, limit).round().astype(int))
+        sizes = [sizes[i] for i in keep]
+    return np.array(sizes, dtype=np.int64)
+
+
+def map_gemm(gemm: Gemm, machine: Machine) -> Schedule:
+    """Return the best schedule of ``gemm`` on ``machine``.
+
+    Raises
+    ------
+    InfeasibleError
+        If no candidate tile fits the buffers; names the buffer and the bits it would need.
+    """
+    tiling = _search((gemm.m, gemm.k, gemm.n), machine)
+    return build_schedule(gemm, tiling, machine)
+
+
+def build_schedule(gemm: Gemm, tiling: Tiling, machine: Machine) -> Schedule:
+    """Return the schedule of one given tiling."""
+    m, k, n = _extents((gemm.m, gemm.k, gemm.n), tiling.tile_m, tiling.tile_k, tiling.tile_n)
+    totals = machine.dataflow.totals(machine.shape, m, k, n)
+    traffic = _traffic(m, k, n, totals, tiling.hold_a, tiling.hold_w, tiling.hold_o)
+    body = tile_program(
+        gemm,
+        tiling,
+        machine.bits,
+        lambda tm, tk, tn, first: machine.dataflow.tile_cycles(machine.shape, tm, tk, tn, first),
+    )
+    groups = ceil_div(gemm.k, machine.group_k) if machine.group_k else 0
+    return Schedule(
+        gemm=gemm,
+        tiling=tiling,
+        bits=machine.bits,
+        body=body,
+        traffic=traffic,
+        compute_cycles=int(totals.compute_cycles),
+        pe_steps=gemm.m * gemm.n * ceil_div(gemm.k, machine.shape.lanes),
+        dequant_ops=gemm.m * gemm.n * groups,
+    )
+
+
+def _extents(dims: tuple[int, int, int], tm: Any, tk: Any, tn: Any) -> tuple[Extents, Extents, Extents]:
+    m, k, n = dims
+    return (
+        Extents(m, tm, ceil_div(m, tm)),
+        Extents(k, tk, ceil_div(k, tk)),
+        Extents(n, tn, ceil_div(n, tn)),
+    )
+
+
+def _traffic(m: Extents, k: Extents, n: Extents, totals: Totals, hold_a: Any, hold_w: Any, hold_o: Any) -> Traffic:
+    """DRAM elements by the rule of :mod:`hwsim.simulate.schedule`, SRAM accesses from ``totals``."""
+    outputs = m.extent * n.extent
+    spills = 0 if hold_o else outputs * (k.trips - 1)
+    return Traffic(
+        dram_w=k.extent * n.extent * (1 if hold_w else m.trips),
+        dram_a=m.extent * k.extent * (1 if hold_a else n.trips),
+        dram_psum_read=spills,
+        dram_psum_write=spills,
+        dram_o=outputs,
+        sram_w_read=totals.sram_w_read,
+        sram_a_read=totals.sram_a_read,
+        sram_psum_read=totals.sram_psum_read,
+        sram_psum_write=totals.sram_psum_write,
+    )
+
+
+@lru_cache(maxsize=65536)
+def _search(dims: tuple[int, int, int], machine: Machine) -> Tiling:
+    """Score all candidate tilings and orders; deterministic (first best in candidate order)."""
+    units = machine.dataflow.units(machine.shape)
+    sizes = [tile_candidates(extent, units[loop]) for extent, loop in zip(dims, "mkn", strict=True)]
+    tm, tk, tn = (grid.ravel() for grid in np.meshgrid(*sizes, indexing="ij"))
+    fits = _fits(tm, tk, tn, machine)
+    if not fits.any():
+        raise InfeasibleError(_why_infeasible(sizes, machine))
+    tm, tk, tn = tm[fits], tk[fits], tn[fits]
+    m, k, n = _extents(dims, tm, tk, tn)
+    totals = machine.dataflow.totals(machine.shape, m, k, n)
+    best: tuple[tuple[float, ...], Tiling] | None = None
+    for order in LOOP_ORDERS:
+        holds = _holds(order, m, k, n, machine)
+        score = _score(m, k, n, totals, holds, machine)
+        at = int(np.lexsort(tuple(reversed(score)))[0])
+        key = tuple(float(column[at]) for column in score)
+        if best is None or key < best[0]:
+            best = key, Tiling(int(tm[at]), int(tk[at]), int(tn[at]), order, *(bool(h[at]) for h in holds))
+    assert best is not None
+    return best[1]
+
+
+def _moved(elements: Any, bits: int, denominator: int) -> Any:
+    return ceil_div(elements * bits, denominator)
+
+
+def _fits(tm: Any, tk: Any, tn: Any, machine: Machine) -> Any:
+    b = machine.bits
+    return (
+        (_moved(tk * tn, b.w, b.denominator) <= machine.capacity_w_bits)
+        & (_moved(tm * tk, b.a, b.denominator) <= machine.capacity_a_bits)
+        & (_moved(tm * tn, b.psum, b.denominator) <= machine.capacity_o_bits)
+    )
+
+
+def _holds(order: str, m: Extents, k: Extents, n: Extents, machine: Machine) -> tuple[Any, Any, Any]:
+    """Whether each operand's region under its irrelevant loop fits its buffer."""
+    b = machine.bits
+
+    def region(first: str, second: str, over: str, bits: int) -> Any:
+        elements: Any = 1
+        for loop in (first, second):
+            extent = {"m": m, "k": k, "n": n}[loop]
+            elements = elements * (extent.extent if order.index(loop) > order.index(over) else extent.tile)
+        return _moved(elements, bits, b.denominator)
+
+    return (
+        region("m", "k", "n", b.a) <= machine.capacity_a_bits,
+        region("k", "n", "m", b.w) <= machine.capacity_w_bits,
+        region("m", "n", "k", b.psum) <= machine.capacity_o_bits,
+    )
+
+
+def _score(
+    m: Extents, k: Extents, n: Extents, totals: Totals, holds: tuple[Any, Any, Any], machine: Machine
+) -> tuple[Any, ...]:
+    """Return the sort keys of every candidate, most important first."""
+    b = machine.bits
+    hold_a, hold_w, hold_o = holds
+    spills = np.where(hold_o, 0, m.extent * n.extent * (k.trips - 1))
+    moved = (
+        k.extent * n.extent * np.where(hold_w, 1, m.trips) * b.w
+        + m.extent * k.extent * np.where(hold_a, 1, n.trips) * b.a
+        + 2 * spills * b.psum
+        + m.extent * n.extent * b.o
+    ) / b.denominator
+    edges = (m.tile * k.tile * b.a + k.tile * n.tile * b.w + m.tile * n.tile * b.o) / b.denominator
+    per_cycle = float(machine.dram_bits_per_cycle)
+    latency = np.maximum(totals.compute_cycles, moved / per_cycle) + edges / per_cycle
+    sram = (
+        totals.sram_w_read * b.w
+        + totals.sram_a_read * b.a
+        + (totals.sram_psum_read + totals.sram_psum_write) * b.psum
+    )
+    sram = np.broadcast_to(np.asarray(sram, dtype=float), latency.shape)
+    return (moved, latency, sram) if machine.objective == "traffic" else (latency, moved, sram)
+
+
+def _why_infeasible(sizes: list[NDArray[np.int64]], machine: Machine) -> str:
+    tm, tk, tn = (int(s.min()) for s in sizes)
+    b = machine.bits
+    needs = {
+        "weights": (b.move(tk * tn, "w"), machine.capacity_w_bits, f"{tk}×{tn}"),
+        "activations": (b.move(tm * tk, "a"), machine.capacity_a_bits, f"{tm}×{tk}"),
+        "outputs": (b.move(tm * tn, "psum"), machine.capacity_o_bits, f"{tm}×{tn}"),
+    }
+    for buffer, (need, have, tile) in needs.items():
+        if need > have:
+            return (
+                f"memories.{buffer}.size: too small for one tile: {tile} elements need {ceil_div(need, 8)} bytes "
+                f"in one half of the buffer, which has {have // 8}; valid: at least {2 * ceil_div(need, 8)} B"
+            )
+    return "no tiling fits all three buffers together"

@@ -1,0 +1,56 @@
+"""Vector operations: what one element of softmax, a norm or an activation takes.
+
+Operation counts per element and tensor passes come from ``hwsim/data/vector/ops.csv``, each row
+with its derivation. A lane issues one primitive (add, mul, cmp, div, exp) per cycle. A tensor
+that fits in half of the activation buffer is worked on in place on chip; a larger one streams
+from and to DRAM on every pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from hwsim.spec.data import read_csv_rows
+from hwsim.spec.errors import UsageError, did_you_mean
+
+PRIMITIVES = ("add", "mul", "cmp", "div", "exp")
+
+
+@dataclass(frozen=True, slots=True)
+class VectorKind:
+    """Primitive operations per element, and reads and writes of the tensor per element."""
+
+    name: str
+    primitives: tuple[tuple[str, int], ...]
+    reads: int
+    writes: int
+    source: str
+
+    @property
+    def issue_slots(self) -> int:
+        """Lane cycles per element (at least one, for the copy)."""
+        return max(1, sum(count for _, count in self.primitives))
+
+
+@lru_cache(maxsize=1)
+def vector_kinds() -> dict[str, VectorKind]:
+    """Return all known vector operations by name."""
+    return {
+        row["op"]: VectorKind(
+            name=row["op"],
+            primitives=tuple((p, int(row[p])) for p in PRIMITIVES if int(row[p])),
+            reads=int(row["reads"]),
+            writes=int(row["writes"]),
+            source=row["source"],
+        )
+        for row in read_csv_rows("vector", "ops.csv")
+    }
+
+
+def vector_kind(name: str) -> VectorKind:
+    """Return the operation called ``name``; UsageError with the valid names otherwise."""
+    kinds = vector_kinds()
+    if name not in kinds:
+        raise UsageError(f"vector op {name!r} has no cost; {did_you_mean(name, kinds)}")
+    return kinds[name]
