@@ -14,7 +14,7 @@ from math import ceil, lcm
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from hwsim.formats import Format, parse_format
 from hwsim.hardware.accelerator import Accelerator, FormatName, HardwareSpec, build_accelerator

@@ -117,7 +117,9 @@ def _extents(dims: tuple[int, int, int], tm: Any, tk: Any, tn: Any) -> tuple[Ext
     )
 
 
-def _traffic(m: Extents, k: Extents, n: Extents, totals: Totals, hold_a: Any, hold_w: Any, hold_o: Any) -> Traffic:
+def _traffic(
+    m: Extents, k: Extents, n: Extents, totals: Totals, hold_a: Any, hold_w: Any, hold_o: Any
+) -> Traffic:
     """DRAM elements by the rule of :mod:`hwsim.simulate.schedule`, SRAM accesses from ``totals``."""
     outputs = m.extent * n.extent
     spills = 0 if hold_o else outputs * (k.trips - 1)
@@ -148,7 +150,7 @@ def _search(dims: tuple[int, int, int], machine: Machine) -> Tiling:
     totals = machine.dataflow.totals(machine.shape, m, k, n)
     best: tuple[tuple[float, ...], Tiling] | None = None
     for order in LOOP_ORDERS:
-        holds = _holds(order, m, k, n, machine)
+        holds = tuple(np.broadcast_to(h, tm.shape) for h in _holds(order, m, k, n, machine))
         score = _score(m, k, n, totals, holds, machine)
         at = int(np.lexsort(tuple(reversed(score)))[0])
         key = tuple(float(column[at]) for column in score)

@@ -132,7 +132,9 @@ class OutputStationary(Dataflow):
                     if row < a.shape[0] and col < w.shape[1]:
                         start, width = groups[step]
                         span = slice(start, start + width)
-                        sums[row, col] = accumulate_one(pe, operands, sums[row, col], w[span, col], a[row, span])
+                        sums[row, col] = accumulate_one(
+                            pe, operands, sums[row, col], w[span, col], a[row, span]
+                        )
             yield
             cycle += 1
 

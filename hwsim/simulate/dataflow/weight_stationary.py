@@ -60,7 +60,9 @@ class WeightStationary(Dataflow):
         k_folds, n_folds = folds(k, self.k_unit(shape)), folds(n, shape.cols)
         outputs = m.extent * n.extent
         return Totals(
-            compute_cycles=k_folds * n_folds * (m.trips * self.fill_cycles(shape) + m.extent * shape.interval),
+            compute_cycles=k_folds
+            * n_folds
+            * (m.trips * self.fill_cycles(shape) + m.extent * shape.interval),
             sram_w_read=k.extent * n.extent * m.trips,
             sram_a_read=m.extent * k.extent * n_folds,
             sram_psum_read=outputs * (k_folds - 1),
