@@ -21,7 +21,7 @@ from hwsim.hardware.accelerator import Accelerator, FormatName, HardwareSpec, bu
 from hwsim.hardware.pe import PE, make_pe, price_pe
 from hwsim.simulate.cost import RANDOM_TOGGLE, UnitCosts
 from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflow
-from hwsim.simulate.mapping import Machine
+from hwsim.simulate.mapping import Machine, Prices
 from hwsim.simulate.schedule import OperandBits
 from hwsim.spec.bind import Spec, bind
 from hwsim.spec.document import load_document
@@ -41,7 +41,7 @@ class FormatsSpec(Spec):
 class MapperSpec(Spec):
     """What the mapper looks for."""
 
-    objective: Literal["latency", "traffic"] = "latency"
+    objective: Literal["edp", "latency", "energy"] = "edp"
 
 
 class ArchSpec(HardwareSpec):
@@ -127,6 +127,21 @@ class Simulated:
             dram_bits_per_cycle=acc.dram_bits_per_cycle,
             group_k=scale_group(w, a) if pe.dequant_site(w, a) == "edge" else None,
             objective=self.spec.mapper.objective,
+            prices=self._prices(w, a),
+        )
+
+    def _prices(self, w: Format, a: Format) -> Prices:
+        """Return the energies by which the mapper weighs its candidates."""
+        unit, pe = self.unit_costs(w, a), self.accelerator.pe
+        network = unit.network_pj_per_bit
+        reads, writes = unit.sram_read_pj_per_bit, unit.sram_write_pj_per_bit
+        return Prices(
+            dram_pj_per_bit=(unit.dram_read_pj_per_bit + unit.dram_write_pj_per_bit) / 2,
+            sram_w_pj_per_bit=reads["w"] + network,
+            sram_a_pj_per_bit=reads["a"] + network,
+            sram_o_pj_per_bit=(reads["o"] + writes["o"]) / 2 + network,
+            mac_pj=(unit.pe_pj_per_step + unit.pe_register_pj_per_step + unit.wire_pj_per_step) / pe.lanes,
+            static_pj_per_cycle=unit.leakage_w * unit.period_ns * 1e3,
         )
 
     def _shape(self, w: Format, a: Format) -> ArrayShape:
@@ -204,9 +219,7 @@ def operand_bits(w: Format, a: Format, o: Format, psum_bits: int) -> OperandBits
     """Return storage bits per element over their common denominator."""
     exact = [Fraction(f.bits_per_element) for f in (w, a, o)]
     denominator = lcm(*(f.denominator for f in exact))
-    return OperandBits(
-        *(int(f * denominator) for f in exact), psum=psum_bits * denominator, denominator=denominator
-    )
+    return OperandBits(*(int(f * denominator) for f in exact), psum=psum_bits * denominator, denominator=denominator)
 
 
 def scale_group(w: Format, a: Format) -> int | None:

@@ -92,8 +92,7 @@ def gemm_energy(schedule: Schedule, timing: Timing, counts: Counts, unit: UnitCo
     steps = schedule.pe_steps * schedule.gemm.batch
     moved = sum(counts.sram_read_bits.values()) + sum(counts.sram_write_bits.values())
     return {
-        "energy_pe_pj": steps * unit.pe_pj_per_step
-        + schedule.dequant_ops * schedule.gemm.batch * unit.dequant_pj,
+        "energy_pe_pj": steps * unit.pe_pj_per_step + schedule.dequant_ops * schedule.gemm.batch * unit.dequant_pj,
         "energy_rf_pj": steps * (unit.pe_register_pj_per_step + unit.wire_pj_per_step)
         + timing.compute_cycles * unit.array_clock_pj_per_cycle,
         "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),

@@ -159,9 +159,7 @@ def _vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
     a, o = parse_format(op.a_format), parse_format(op.o_format)
     read_bits = ceil(elements * kind.reads * a.bits_per_element)
     write_bits = ceil(elements * kind.writes * o.bits_per_element)
-    on_chip = (
-        op.m * op.n * max(a.bits_per_element, o.bits_per_element) * 2 <= spec.memories.activations.size * 8
-    )
+    on_chip = op.m * op.n * max(a.bits_per_element, o.bits_per_element) * 2 <= spec.memories.activations.size * 8
     off_chip = op.op == "embedding" or not on_chip
     dram_read, dram_write = (read_bits, write_bits) if off_chip else (0, 0)
     if op.op == "embedding" and on_chip:
@@ -195,9 +193,7 @@ def _vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
 _TOTALS = ("macs", "cycles", "compute_cycles", *(f"{level}_{way}_bytes" for level in ("dram", "sram") for way in ("read", "write")), *ENERGY_PARTS)  # fmt: skip
 
 
-def _with_repeat(
-    row: dict[str, Any], op: Gemm | VectorOp, design_id: str, period_ns: float
-) -> dict[str, Any]:
+def _with_repeat(row: dict[str, Any], op: Gemm | VectorOp, design_id: str, period_ns: float) -> dict[str, Any]:
     """Return the layer-table row of ``op``: totals over its repeats."""
     out = dict(row)
     for column in _TOTALS:
@@ -222,21 +218,15 @@ def _with_repeat(
     return out
 
 
-def _check_gemm(
-    simulated: Simulated, schedule: Schedule, timing: Timing, counts: Counts, w: Format, a: Format
-) -> None:
+def _check_gemm(simulated: Simulated, schedule: Schedule, timing: Timing, counts: Counts, w: Format, a: Format) -> None:
     """Refuse a result that breaks a conservation law."""
     gemm, traffic = schedule.gemm, schedule.traffic
     dram_cycles = (counts.dram_read_bits + counts.dram_write_bits) / simulated.accelerator.dram_bits_per_cycle
     macs = gemm.m * gemm.n * gemm.k * gemm.batch
     laws = {
         "PE steps cover all MACs": schedule.pe_steps * gemm.batch * simulated.accelerator.pe.lanes >= macs,
-        "unique weights <= DRAM reads <= SRAM reads": gemm.k * gemm.n
-        <= traffic.dram_w
-        <= traffic.sram_w_read,
-        "unique activations <= DRAM reads <= SRAM reads": gemm.m * gemm.k
-        <= traffic.dram_a
-        <= traffic.sram_a_read,
+        "unique weights <= DRAM reads <= SRAM reads": gemm.k * gemm.n <= traffic.dram_w <= traffic.sram_w_read,
+        "unique activations <= DRAM reads <= SRAM reads": gemm.m * gemm.k <= traffic.dram_a <= traffic.sram_a_read,
         "cycles >= compute cycles": timing.cycles >= timing.compute_cycles,
         "cycles >= bits / bandwidth": timing.cycles >= dram_cycles,
         "utilization <= 100 %": _utilization(simulated, macs, timing.cycles, w, a) <= 1.0,

@@ -1,9 +1,10 @@
 """The mapper: searches tile sizes and loop orders under the SRAM capacities, all at once.
 
 Every candidate is scored in closed form by numpy over the whole candidate set: the array's
-cycles, the DRAM traffic, and from both the bound ``max(compute, DRAM) + first load + last
-store``. The objective decides: ``latency`` (ties broken by traffic, then by SRAM accesses) or
-``traffic`` (ties broken by latency). The chosen tiling becomes a
+cycles, the DRAM and SRAM traffic, from them the latency ``max(compute, DRAM) + first load + last
+store`` and the energy at the accelerator's own prices. The objective is ``edp`` (their product),
+``latency`` or ``energy``; ties go to the other figure. Latency alone would buy a per-cent of
+time with many times the DRAM traffic. The chosen tiling becomes a
 :class:`~hwsim.simulate.schedule.Schedule`, which an engine then times exactly.
 """
 
@@ -30,11 +31,23 @@ from hwsim.simulate.schedule import (
 from hwsim.spec.errors import InfeasibleError
 from hwsim.workload.ops import Gemm
 
-Objective = Literal["latency", "traffic"]
+Objective = Literal["edp", "latency", "energy"]
 
 #: Trip counts that the search tries per loop; between them a finer cut never pays more than
 #: the step from one entry to the next.
 TRIPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 4096, 16384)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Energy per event as the mapper weighs candidates; the cost model prices the winner anew."""
+
+    dram_pj_per_bit: float = 1.0
+    sram_w_pj_per_bit: float = 0.0
+    sram_a_pj_per_bit: float = 0.0
+    sram_o_pj_per_bit: float = 0.0
+    mac_pj: float = 0.0
+    static_pj_per_cycle: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +66,11 @@ class Machine:
     capacity_o_bits: int
     dram_bits_per_cycle: Fraction
     group_k: int | None = None
-    objective: Objective = "latency"
+    objective: Objective = "edp"
+    prices: Prices = Prices()
 
 
-def tile_candidates(extent: int, unit: int, limit: int = 12) -> NDArray[np.int64]:
+def tile_candidates(extent: int, unit: int, limit: int = 18) -> NDArray[np.int64]:
     """Return tile sizes for a loop: even cuts of ``extent``, rounded up to whole units."""
     sizes: list[int] = []
     for trips in TRIPS:
@@ -117,9 +131,7 @@ def _extents(dims: tuple[int, int, int], tm: Any, tk: Any, tn: Any) -> tuple[Ext
     )
 
 
-def _traffic(
-    m: Extents, k: Extents, n: Extents, totals: Totals, hold_a: Any, hold_w: Any, hold_o: Any
-) -> Traffic:
+def _traffic(m: Extents, k: Extents, n: Extents, totals: Totals, hold_a: Any, hold_w: Any, hold_o: Any) -> Traffic:
     """DRAM elements by the rule of :mod:`hwsim.simulate.schedule`, SRAM accesses from ``totals``."""
     outputs = m.extent * n.extent
     spills = 0 if hold_o else outputs * (k.trips - 1)
@@ -148,20 +160,16 @@ def _search(dims: tuple[int, int, int], machine: Machine) -> Tiling:
     tm, tk, tn = tm[fits], tk[fits], tn[fits]
     m, k, n = _extents(dims, tm, tk, tn)
     totals = machine.dataflow.totals(machine.shape, m, k, n)
-    best: tuple[tuple[float, ...], Tiling] | None = None
-    for order in LOOP_ORDERS:
-        holds = tuple(np.broadcast_to(h, tm.shape) for h in _holds(order, m, k, n, machine))
-        score = _score(m, k, n, totals, holds, machine)
-        at = int(np.lexsort(tuple(reversed(score)))[0])
-        key = tuple(float(column[at]) for column in score)
-        if best is None or key < best[0]:
-            best = key, Tiling(int(tm[at]), int(tk[at]), int(tn[at]), order, *(bool(h[at]) for h in holds))
-    assert best is not None
-    return best[1]
+    holds = _holds(m, k, n, machine)
+    primary, secondary = _score(m, k, n, totals, holds, machine)
+    ties = primary <= primary.min()
+    flat = int(np.argmin(np.where(ties, secondary, np.inf)))
+    order, at = divmod(flat, tm.size)
+    return Tiling(int(tm[at]), int(tk[at]), int(tn[at]), LOOP_ORDERS[order], *(bool(hold[order, at]) for hold in holds))
 
 
 def _moved(elements: Any, bits: int, denominator: int) -> Any:
-    return ceil_div(elements * bits, denominator)
+    return elements * bits if denominator == 1 else ceil_div(elements * bits, denominator)
 
 
 def _fits(tm: Any, tk: Any, tn: Any, machine: Machine) -> Any:
@@ -173,15 +181,25 @@ def _fits(tm: Any, tk: Any, tn: Any, machine: Machine) -> Any:
     )
 
 
-def _holds(order: str, m: Extents, k: Extents, n: Extents, machine: Machine) -> tuple[Any, Any, Any]:
-    """Whether each operand's region under its irrelevant loop fits its buffer."""
+#: ``_INSIDE[x, y][order]`` is 1 where loop x runs inside loop y, shape (orders, 1).
+_INSIDE = {
+    (x, y): np.array([[order.index(x) > order.index(y)] for order in LOOP_ORDERS])
+    for x in "mkn"
+    for y in "mkn"
+    if x != y
+}
+
+
+def _holds(m: Extents, k: Extents, n: Extents, machine: Machine) -> tuple[Any, Any, Any]:
+    """Whether each operand's region under its irrelevant loop fits its buffer: (orders, candidates)."""
     b = machine.bits
+    loops = {"m": m, "k": k, "n": n}
 
     def region(first: str, second: str, over: str, bits: int) -> Any:
         elements: Any = 1
         for loop in (first, second):
-            extent = {"m": m, "k": k, "n": n}[loop]
-            elements = elements * (extent.extent if order.index(loop) > order.index(over) else extent.tile)
+            extent = loops[loop]
+            elements = elements * np.where(_INSIDE[loop, over], extent.extent, extent.tile)
         return _moved(elements, bits, b.denominator)
 
     return (
@@ -193,27 +211,32 @@ def _holds(order: str, m: Extents, k: Extents, n: Extents, machine: Machine) -> 
 
 def _score(
     m: Extents, k: Extents, n: Extents, totals: Totals, holds: tuple[Any, Any, Any], machine: Machine
-) -> tuple[Any, ...]:
-    """Return the sort keys of every candidate, most important first."""
-    b = machine.bits
+) -> tuple[Any, Any]:
+    """Return the objective and its tie-break for every (order, candidate)."""
+    b, prices = machine.bits, machine.prices
     hold_a, hold_w, hold_o = holds
-    spills = np.where(hold_o, 0, m.extent * n.extent * (k.trips - 1))
-    moved = (
-        k.extent * n.extent * np.where(hold_w, 1, m.trips) * b.w
-        + m.extent * k.extent * np.where(hold_a, 1, n.trips) * b.a
-        + 2 * spills * b.psum
-        + m.extent * n.extent * b.o
-    ) / b.denominator
+    outputs = m.extent * n.extent
+    dram_bits = (
+        np.where(hold_w, k.extent * n.extent * b.w, k.extent * n.extent * b.w * m.trips)
+        + np.where(hold_a, m.extent * k.extent * b.a, m.extent * k.extent * b.a * n.trips)
+        + np.where(hold_o, 0, 2 * outputs * b.psum * (k.trips - 1))
+        + outputs * b.o
+    ) * (1.0 / b.denominator)
     edges = (m.tile * k.tile * b.a + k.tile * n.tile * b.w + m.tile * n.tile * b.o) / b.denominator
     per_cycle = float(machine.dram_bits_per_cycle)
-    latency = np.maximum(totals.compute_cycles, moved / per_cycle) + edges / per_cycle
-    sram = (
-        totals.sram_w_read * b.w
-        + totals.sram_a_read * b.a
-        + (totals.sram_psum_read + totals.sram_psum_write) * b.psum
-    )
-    sram = np.broadcast_to(np.asarray(sram, dtype=float), latency.shape)
-    return (moved, latency, sram) if machine.objective == "traffic" else (latency, moved, sram)
+    latency = np.maximum(totals.compute_cycles, dram_bits / per_cycle) + edges / per_cycle
+    sram_pj = (
+        totals.sram_w_read * (b.w * prices.sram_w_pj_per_bit)
+        + totals.sram_a_read * (b.a * prices.sram_a_pj_per_bit)
+        + (totals.sram_psum_read + totals.sram_psum_write) * (b.psum * prices.sram_o_pj_per_bit)
+    ) / b.denominator
+    fixed_pj = outputs * k.extent * prices.mac_pj
+    energy = dram_bits * prices.dram_pj_per_bit + sram_pj + latency * prices.static_pj_per_cycle + fixed_pj
+    if machine.objective == "latency":
+        return latency, energy
+    if machine.objective == "energy":
+        return energy, latency
+    return energy * latency, latency
 
 
 def _why_infeasible(sizes: list[NDArray[np.int64]], machine: Machine) -> str:

@@ -193,10 +193,7 @@ def loop_visits(gemm: Gemm, tiling: Tiling) -> list[dict[str, tuple[int, int]]]:
     """Return every tile in program order as ``{loop: (offset, size)}``; for oracles and tests."""
     extents = {"m": gemm.m, "k": gemm.k, "n": gemm.n}
     ranges = [
-        [
-            (start, min(tiling.tile(loop), extents[loop] - start))
-            for start in range(0, extents[loop], tiling.tile(loop))
-        ]
+        [(start, min(tiling.tile(loop), extents[loop] - start)) for start in range(0, extents[loop], tiling.tile(loop))]
         for loop in tiling.order
     ]
     return [dict(zip(tiling.order, visit, strict=True)) for visit in product(*ranges)]

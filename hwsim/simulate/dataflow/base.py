@@ -99,9 +99,7 @@ class Dataflow(ABC):
         """Return wire bit·mm inside the array per PE step: operands and partial sums moving."""
 
     @abstractmethod
-    def stepped(
-        self, shape: ArrayShape, pe: PE, operands: TileOperands
-    ) -> Generator[None, None, NDArray[Any]]:
+    def stepped(self, shape: ArrayShape, pe: PE, operands: TileOperands) -> Generator[None, None, NDArray[Any]]:
         """Run one tile cycle by cycle: yields once per cycle, returns the accumulators (m, n)."""
 
 

@@ -84,9 +84,7 @@ class OutputStationary(Dataflow):
         """Cycle at which the first operands reach PE (row, col)."""
         return row + col
 
-    def stepped(
-        self, shape: ArrayShape, pe: PE, operands: TileOperands
-    ) -> Generator[None, None, NDArray[Any]]:
+    def stepped(self, shape: ArrayShape, pe: PE, operands: TileOperands) -> Generator[None, None, NDArray[Any]]:
         """Run the tile fold by fold: refill, stream, drain."""
         m, n = operands.a.shape[0], operands.w.shape[1]
         out = pe.initial((m, n)) if operands.partial is None else operands.partial.copy()
@@ -132,9 +130,7 @@ class OutputStationary(Dataflow):
                     if row < a.shape[0] and col < w.shape[1]:
                         start, width = groups[step]
                         span = slice(start, start + width)
-                        sums[row, col] = accumulate_one(
-                            pe, operands, sums[row, col], w[span, col], a[row, span]
-                        )
+                        sums[row, col] = accumulate_one(pe, operands, sums[row, col], w[span, col], a[row, span])
             yield
             cycle += 1
 

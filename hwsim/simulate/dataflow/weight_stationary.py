@@ -60,9 +60,7 @@ class WeightStationary(Dataflow):
         k_folds, n_folds = folds(k, self.k_unit(shape)), folds(n, shape.cols)
         outputs = m.extent * n.extent
         return Totals(
-            compute_cycles=k_folds
-            * n_folds
-            * (m.trips * self.fill_cycles(shape) + m.extent * shape.interval),
+            compute_cycles=k_folds * n_folds * (m.trips * self.fill_cycles(shape) + m.extent * shape.interval),
             sram_w_read=k.extent * n.extent * m.trips,
             sram_a_read=m.extent * k.extent * n_folds,
             sram_psum_read=outputs * (k_folds - 1),
@@ -81,9 +79,7 @@ class WeightStationary(Dataflow):
         """Per PE step an activation hops one PE to the right and a partial sum one PE down."""
         return {"a": shape.lanes * bits["a"] * pitch_mm, "psum": bits["psum"] * pitch_mm}
 
-    def stepped(
-        self, shape: ArrayShape, pe: PE, operands: TileOperands
-    ) -> Generator[None, None, NDArray[Any]]:
+    def stepped(self, shape: ArrayShape, pe: PE, operands: TileOperands) -> Generator[None, None, NDArray[Any]]:
         """Run the tile fold by fold, column folds outside, so that partial sums chain over K."""
         rows_m, k = operands.a.shape
         n = operands.w.shape[1]

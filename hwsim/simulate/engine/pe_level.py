@@ -63,9 +63,7 @@ def operands(schedule: Schedule, context: Context, seed: int = 0) -> tuple[NDArr
         finite = np.flatnonzero(np.isfinite(fmt.code_values()))
         return rng.choice(finite, size=shape).astype(np.uint32)
 
-    return codes(context.a_format, (gemm.batch, gemm.m, gemm.k)), codes(
-        context.w_format, (gemm.batch, gemm.k, gemm.n)
-    )
+    return codes(context.a_format, (gemm.batch, gemm.m, gemm.k)), codes(context.w_format, (gemm.batch, gemm.k, gemm.n))
 
 
 def _tiles(schedule: Schedule) -> list[_Tile]:
