@@ -1,1 +1,1 @@
-"""TODO owner writes one line here."""
+"""The ``hwsim`` command: one file per command; heavy imports happen inside the commands."""

@@ -1,0 +1,97 @@
+"""Compare number formats on one architecture: the same array, each format on the PE built for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwsim.hardware.pe import pairing
+from hwsim.simulate.architecture import load_arch, simulate_arch
+from hwsim.simulate.cost import ENERGY_PARTS
+from hwsim.simulate.evaluate import LAYER_COLUMNS, Result, evaluate
+from hwsim.spec.errors import UsageError
+from hwsim.workload import Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One result per format, in the order asked for."""
+
+    arch: str
+    workload: str
+    results: dict[str, Result]
+    pes: dict[str, str]
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """Layer tables of all formats: ``format, pe`` and the columns of the layer table."""
+        import pandas as pd
+
+        rows = [
+            {"format": name, "pe": self.pes[name], **row}
+            for name, result in self.results.items()
+            for row in result.layer_rows
+        ]
+        return pd.DataFrame(rows, columns=["format", "pe", *LAYER_COLUMNS])
+
+    @cached_property
+    def totals(self) -> pd.DataFrame:
+        """One row per format: PE, energy parts, total energy, latency, area, SQNR."""
+        import pandas as pd
+
+        rows = []
+        for name, result in self.results.items():
+            parts = {part: sum(row[part] for row in result.layer_rows) for part in ENERGY_PARTS}
+            total = sum(row["energy_pj"] for row in result.layer_rows)
+            figures = {k: result.design_row[k] for k in ("energy_mj", "latency_ms", "area_mm2", "sqnr_db")}
+            rows.append({"format": name, "pe": self.pes[name], **figures, "energy_pj": total, **parts})
+        return pd.DataFrame(rows)
+
+    def by_layer(self) -> pd.DataFrame:
+        """Energy in pJ per layer (rows) and format (columns), with a total row."""
+        table = self.frame.pivot_table(
+            index="layer", columns="format", values="energy_pj", aggfunc="sum", sort=False, observed=True
+        )[list(self.results)]
+        table.loc["total"] = table.sum()
+        return table
+
+
+def compare_formats(
+    arch: str | Path,
+    trace: Trace,
+    formats: Sequence[str],
+    settings: dict[str, Any] | None = None,
+    engine: str = "fast",
+) -> Comparison:
+    """Run ``trace`` on ``arch`` once per format, each with the PE that ``pairing`` names for it.
+
+    Raises
+    ------
+    UsageError
+        If a format is unknown, named twice, or no PE computes it.
+    """
+    if len(set(formats)) != len(formats):
+        raise UsageError(f"--formats names a format twice: {','.join(formats)}")
+    results: dict[str, Result] = {}
+    pes: dict[str, str] = {}
+    name = str(arch)
+    for label in formats:
+        pair = pairing(label)
+        overrides = {
+            **(settings or {}),
+            "pe": dict(pair.pe_spec),
+            "formats": {"weights": pair.w_format.name, "activations": pair.a_format.name,
+                        "kv_cache": pair.kv_format.name},
+        }  # fmt: skip
+        spec = load_arch(arch, overrides)
+        name = spec.name
+        result = evaluate(simulate_arch(spec), trace, engine)
+        results[label] = result
+        pes[label] = str(pair.pe_spec["family"])
+    return Comparison(name, trace.name, results, pes)

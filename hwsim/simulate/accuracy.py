@@ -1,0 +1,62 @@
+"""Signal-to-quantization-noise of a design: formats and arithmetic together.
+
+Three independent noises are added: quantizing the weights, quantizing the activations
+(Gaussian data, absmax scaling; :mod:`hwsim.formats.accuracy`) and what the PE's own arithmetic
+loses on the quantized operands: accumulator rounding, alignment, L-Mul's approximate products.
+The last is measured by running dot products through the PE itself, so a cheap datapath can
+never be shown with another one's accuracy.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.formats import ElementFormat, Format
+from hwsim.formats.accuracy import sqnr_db
+from hwsim.hardware.pe import PE
+
+#: Length and number of the dot products by which a PE's arithmetic is judged.
+DOT_LENGTH = 128
+DOTS = 256
+SEED = 2024
+
+
+@lru_cache(maxsize=4096)
+def design_sqnr_db(pe: PE, w: Format, a: Format) -> float:
+    """Return the SQNR in dB of a dot product of ``w`` and ``a`` operands on ``pe``."""
+    noise = sum(10 ** (-db / 10) for db in (sqnr_db(w), sqnr_db(a), arithmetic_sqnr_db(pe, w, a)))
+    return -10 * math.log10(noise) if noise else math.inf
+
+
+@lru_cache(maxsize=4096)
+def arithmetic_sqnr_db(pe: PE, w: Format, a: Format) -> float:
+    """Return signal over arithmetic error in dB of the PE on quantized Gaussian operands.
+
+    Infinite for datapaths that lose nothing (integers with a wide enough accumulator).
+    """
+    rng = np.random.default_rng(SEED)
+    w_codes = _gaussian_codes(w.element, rng)
+    a_codes = _gaussian_codes(a.element, rng)
+    exact = (w.element.decode(w_codes) * a.element.decode(a_codes)).sum(axis=-1)
+    acc = pe.initial((DOTS,))
+    for start in range(0, DOT_LENGTH, pe.lanes):
+        span = slice(start, start + pe.lanes)
+        acc = pe.accumulate(acc, w_codes[:, span], a_codes[:, span], w, a)
+    found = np.asarray(pe.finish(acc), dtype=np.float64)
+    error = float(np.mean((found - exact) ** 2))
+    signal = float(np.mean(exact**2))
+    return math.inf if error == 0 else 10 * math.log10(signal / error)
+
+
+def _gaussian_codes(element: ElementFormat, rng: np.random.Generator) -> NDArray[np.uint32]:
+    """Return codes (DOTS, DOT_LENGTH) of Gaussian data scaled so that the largest value just fits."""
+    values = rng.standard_normal((DOTS, DOT_LENGTH))
+    finite = element.code_values()
+    largest = float(np.max(np.abs(finite[np.isfinite(finite)])))
+    if element.bits > 8 and largest > 1e4:  # wide floats: leave headroom for the accumulation
+        largest = 4.0
+    return element.encode(values * (largest / np.max(np.abs(values))))
