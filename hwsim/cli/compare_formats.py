@@ -1,0 +1,58 @@
+"""``hwsim compare-formats``: energy per layer per number format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hwsim.cli.common import find_arch, find_workload, format_option, parse_settings, set_option, show, workload_options
+
+
+@click.command("compare-formats", short_help="Energy per layer kind for several number formats.")
+@click.argument("arch")
+@click.argument("workload")
+@click.option("--formats", required=True, help="Comma-separated, e.g. fp16,int8,mxfp4,lmul_e4m3,bitmod3_g128.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(), help="Folder; default: here.")
+@set_option
+@workload_options
+@format_option
+def command(
+    arch: str,
+    workload: str,
+    formats: str,
+    output: Path,
+    settings: tuple[str, ...],
+    phase: str | None,
+    seq_len: int | None,
+    context: int | None,
+    batch: int | None,
+    table_format: str,
+) -> None:
+    """Run WORKLOAD on ARCH once per format and compare energy layer by layer.
+
+    Each format runs on the PE that is built for it, in the same array with the same buffers.
+    Writes compare.csv, compare.png and compare.svg.
+    """
+    from hwsim.explore.compare import compare_formats
+    from hwsim.report.plot.energy_bars import energy_bars_figure
+    from hwsim.report.plot.style import save_figure
+    from hwsim.report.tables import write_frame
+
+    names = [name.strip() for name in formats.split(",") if name.strip()]
+    trace = find_workload(workload, phase, seq_len, context, batch)
+    comparison = compare_formats(find_arch(arch), trace, names, parse_settings(settings))
+    if table_format == "table":
+        layers = (comparison.by_layer() * 1e-6).reset_index()
+        show(layers, "table", title=f"energy per layer kind in µJ: {trace.name} on {comparison.arch}")
+        figures = ["format", "pe", "energy_mj", "latency_ms", "area_mm2", "sqnr_db"]
+        show(comparison.totals, "table", title="totals", columns=figures)
+    else:
+        show(comparison.frame, table_format)
+    output.mkdir(parents=True, exist_ok=True)
+    write_frame(comparison.frame, "csv", output / "compare.csv")
+    figure = energy_bars_figure(
+        comparison.frame, title=f"Energy per layer kind: {trace.name} on {comparison.arch}"
+    )
+    png, svg = save_figure(figure, output / "compare")
+    click.echo(f"wrote {output / 'compare.csv'}, {png}, {svg}", err=True)

@@ -1,0 +1,82 @@
+"""``hwsim list``: what names there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+
+def _arch() -> list[str]:
+    from hwsim.spec.data import example_names
+
+    return example_names("arch_configs")
+
+
+def _sweep() -> list[str]:
+    from hwsim.spec.data import example_names
+
+    return example_names("sweeps")
+
+
+def _model() -> list[str]:
+    from hwsim.workload import model_names
+
+    return model_names()
+
+
+def _format() -> list[str]:
+    from hwsim.formats import format_names
+
+    return format_names()
+
+
+def _pe() -> list[str]:
+    from hwsim.hardware.pe import PES
+
+    return PES.names()
+
+
+def _dataflow() -> list[str]:
+    from hwsim.simulate.dataflow import DATAFLOWS
+
+    return DATAFLOWS.names()
+
+
+def _technology() -> list[str]:
+    from hwsim.hardware.technology import technology_names
+
+    return technology_names()
+
+
+def _memory() -> list[str]:
+    from hwsim.hardware.memory import dram_names
+
+    return dram_names()
+
+
+def _engine() -> list[str]:
+    from hwsim.simulate.engine import ENGINES
+
+    return ENGINES.names()
+
+
+KINDS: dict[str, Callable[[], list[str]]] = {
+    "arch": _arch,
+    "dataflow": _dataflow,
+    "engine": _engine,
+    "format": _format,
+    "memory": _memory,
+    "model": _model,
+    "pe": _pe,
+    "sweep": _sweep,
+    "technology": _technology,
+}
+
+
+@click.command("list", short_help="List the names of a kind.")
+@click.argument("kind", type=click.Choice(sorted(KINDS)))
+def command(kind: str) -> None:
+    """List every KIND that can be named in files and commands."""
+    for name in KINDS[kind]():
+        click.echo(name)

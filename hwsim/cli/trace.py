@@ -1,0 +1,38 @@
+"""``hwsim trace``: the GEMMs and vector operations of a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hwsim.cli.common import find_workload, workload_options
+
+
+@click.command("trace", short_help="Write the GEMM trace of a model.")
+@click.argument("source")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output.")
+@click.option("--summary", is_flag=True, help="Print MACs, bytes and parameters instead.")
+@workload_options
+def command(
+    source: str,
+    output: Path | None,
+    summary: bool,
+    phase: str | None,
+    seq_len: int | None,
+    context: int | None,
+    batch: int | None,
+) -> None:
+    """Write the trace of SOURCE: a model name, a Hugging Face config.json or a trace CSV."""
+    from hwsim.workload import summarize, write_trace
+
+    trace = find_workload(source, phase, seq_len, context, batch)
+    if summary:
+        for name, value in summarize(trace).items():
+            click.echo(f"{name:32} {value:,}" if isinstance(value, int) else f"{name:32} {value}")
+        return
+    if output is None:
+        write_trace(trace, click.get_text_stream("stdout"))
+    else:
+        write_trace(trace, output)
+        click.echo(f"wrote {output}: {len(trace.ops)} operations", err=True)
