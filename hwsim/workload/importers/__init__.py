@@ -1,1 +1,1 @@
-"""TODO owner writes one line here."""
+"""Readers that turn files into traces, one per file format."""

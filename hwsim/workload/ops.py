@@ -1,0 +1,203 @@
+"""What a model computes: matrix products (:class:`Gemm`) and vector operations (:class:`VectorOp`).
+
+Convention: ``O[M,N] = A[M,K] · W[K,N]``. M counts tokens or output pixels, K is the reduction, N
+counts output features. ``batch`` counts independent instances with operands of their own (heads,
+convolution groups, experts); ``repeat`` counts identical layers. Sequences that share a weight
+matrix are rows of M, not instances of ``batch``.
+
+Sizes are plain integers and all totals are exact. Formats are names; an empty name is filled by
+a :class:`~hwsim.workload.policy.Policy`.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.resources
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from hwsim.spec.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from hwsim.formats import Format
+
+#: Where a stationary operand comes from: weights in DRAM, the KV cache, or another layer's output.
+W_SOURCES = ("dram", "kv", "activation")
+
+#: Where a streamed operand comes from.
+A_SOURCES = ("activation", "dram")
+
+#: What a GEMM is for. Policies select by role.
+ROLES = ("qkv", "attn_out", "score", "value", "ffn", "lm_head", "conv", "embed", "other")
+
+
+@lru_cache(maxsize=1)
+def vector_op_names() -> tuple[str, ...]:
+    """Return the names of all vector operations that have a cost, in the order of the data file."""
+    table = importlib.resources.files("hwsim").joinpath("data", "vector", "ops.csv")
+    return tuple(row["op"] for row in csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+
+
+def _positive(owner: str, **sizes: int) -> None:
+    for name, value in sizes.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise UsageError(f"{owner}: {name} must be a whole number of at least 1, not {value!r}")
+
+
+def _one_of(owner: str, name: str, value: str, valid: tuple[str, ...]) -> None:
+    if value not in valid:
+        raise UsageError(f"{owner}: unknown {name} {value!r}; {did_you_mean(value, valid)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Gemm:
+    """``batch × repeat`` products ``O[M,N] = A[M,K] · W[K,N]``.
+
+    Parameters
+    ----------
+    layer
+        Name within a layer, for example ``attn.q_proj``; identical layers share one row.
+    m, n, k
+        Sizes of one instance.
+    batch
+        Independent instances, each with its own A and W.
+    repeat
+        Identical layers, each with its own A and W, run one after the other.
+    w_format, a_format, o_format
+        Format names; ``""`` is filled by the run's policy.
+    w_source
+        ``dram`` (weights), ``kv`` (KV cache) or ``activation``.
+    a_source
+        ``activation`` or ``dram``.
+    role
+        One of :data:`ROLES`.
+    w_stats, a_stats
+        Names of operand statistics for data-dependent hardware; ``""`` leaves them to the run.
+    note
+        Free text.
+
+    Raises
+    ------
+    UsageError
+        If a size is no positive integer, or a source or role is unknown.
+    """
+
+    layer: str
+    m: int
+    n: int
+    k: int
+    batch: int = 1
+    repeat: int = 1
+    w_format: str = ""
+    a_format: str = ""
+    o_format: str = ""
+    w_source: str = "dram"
+    a_source: str = "activation"
+    role: str = "other"
+    w_stats: str = ""
+    a_stats: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        owner = f"gemm {self.layer!r}"
+        _positive(owner, m=self.m, n=self.n, k=self.k, batch=self.batch, repeat=self.repeat)
+        _one_of(owner, "w_source", self.w_source, W_SOURCES)
+        _one_of(owner, "a_source", self.a_source, A_SOURCES)
+        _one_of(owner, "role", self.role, ROLES)
+
+    @property
+    def op(self) -> str:
+        """The name of the operation in tables: ``gemm``."""
+        return "gemm"
+
+    @property
+    def instances(self) -> int:
+        """Products in all: ``batch × repeat``."""
+        return self.batch * self.repeat
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates in all: ``m · n · k · batch · repeat``."""
+        return self.m * self.n * self.k * self.instances
+
+    @property
+    def w_elements(self) -> int:
+        """Elements of W over all instances."""
+        return self.k * self.n * self.instances
+
+    @property
+    def a_elements(self) -> int:
+        """Elements of A over all instances (im2col counts a pixel once per window that holds it)."""
+        return self.m * self.k * self.instances
+
+    @property
+    def o_elements(self) -> int:
+        """Elements of O over all instances."""
+        return self.m * self.n * self.instances
+
+    @property
+    def kind(self) -> str:
+        """``conv``, ``attention`` (no operand is a stored weight) or ``linear``."""
+        if self.role == "conv":
+            return "conv"
+        return "linear" if self.w_source == "dram" else "attention"
+
+    def w_bits(self, fmt: Format) -> int:
+        """Bits of all W in ``fmt``, metadata included; blocks run along K, one row per output."""
+        return fmt.storage_bits(self.n, self.k) * self.instances
+
+    def a_bits(self, fmt: Format) -> int:
+        """Bits of all A in ``fmt``, metadata included; blocks run along K."""
+        return fmt.storage_bits(self.m, self.k) * self.instances
+
+    def o_bits(self, fmt: Format) -> int:
+        """Bits of all O in ``fmt``, metadata included; blocks run along N, the next layer's K."""
+        return fmt.storage_bits(self.m, self.n) * self.instances
+
+
+@dataclass(frozen=True, slots=True)
+class VectorOp:
+    """``batch × repeat`` element-wise or row-wise operations on an ``m × n`` tensor.
+
+    Row-wise operations (softmax, norms) reduce along ``n``. Binary operations (``add``, ``mul``)
+    name the size of one operand. Formats and ``note`` as in :class:`Gemm`.
+
+    Raises
+    ------
+    UsageError
+        If a size is no positive integer, or the operation is unknown.
+    """
+
+    layer: str
+    op: str
+    m: int
+    n: int
+    batch: int = 1
+    repeat: int = 1
+    a_format: str = ""
+    o_format: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        owner = f"vector op {self.layer!r}"
+        _positive(owner, m=self.m, n=self.n, batch=self.batch, repeat=self.repeat)
+        _one_of(owner, "op", self.op, vector_op_names())
+
+    @property
+    def instances(self) -> int:
+        """Tensors in all: ``batch × repeat``."""
+        return self.batch * self.repeat
+
+    @property
+    def elements(self) -> int:
+        """Elements over all instances."""
+        return self.m * self.n * self.instances
+
+    @property
+    def macs(self) -> int:
+        """Always 0: vector operations are priced by primitive, not by multiply-accumulate."""
+        return 0
+
+
+Op = Gemm | VectorOp

@@ -1,0 +1,150 @@
+"""A trace: the operations of one model run, in order, and what is known about the model.
+
+:func:`read_trace` and :func:`write_trace` keep it as CSV, one row per operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+from hwsim.spec.errors import ConservationError, UsageError
+from hwsim.workload.ops import Gemm, Op, VectorOp
+
+T = TypeVar("T", Gemm, VectorOp)
+
+MAC_KINDS = ("linear", "attention", "conv")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The operations of one model run.
+
+    Parameters
+    ----------
+    name
+        What tables call it, for example ``llama-2-7b prefill 2048``.
+    ops
+        Operations in program order; identical layers are one row with ``repeat``.
+    meta
+        What is known about the model: ``model``, ``phase``, ``batch``, ``seq_len`` or ``context``,
+        ``parameters``, ``kv_bytes_per_token_fp16``, ``macs_linear`` … Not part of equality's hash.
+
+    Raises
+    ------
+    UsageError
+        If there are no operations.
+    """
+
+    name: str
+    ops: tuple[Op, ...]
+    meta: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ops", tuple(self.ops))
+        object.__setattr__(self, "meta", dict(self.meta))
+        if not self.ops:
+            raise UsageError(f"trace {self.name!r}: holds no operation")
+
+    @property
+    def gemms(self) -> tuple[Gemm, ...]:
+        """The matrix products, in order."""
+        return tuple(op for op in self.ops if isinstance(op, Gemm))
+
+    @property
+    def vector_ops(self) -> tuple[VectorOp, ...]:
+        """The vector operations, in order."""
+        return tuple(op for op in self.ops if isinstance(op, VectorOp))
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates in all."""
+        return sum(gemm.macs for gemm in self.gemms)
+
+    @property
+    def macs_by_kind(self) -> dict[str, int]:
+        """Multiply-accumulates of ``linear``, ``attention`` and ``conv``; they sum to :attr:`macs`."""
+        totals = dict.fromkeys(MAC_KINDS, 0)
+        for gemm in self.gemms:
+            totals[gemm.kind] += gemm.macs
+        return totals
+
+    def unique(self) -> tuple[Gemm, ...]:
+        """Return one GEMM per distinct shape, formats, sources and statistics.
+
+        ``repeat`` sums those of all its twins; ``layer``, ``role`` and ``note`` are the first one's.
+        """
+        return _merge(self.gemms, lambda gemm: replace(gemm, layer="", role="other", note="", repeat=1))
+
+    def merged(self) -> Trace:
+        """Return the trace with rows that differ in ``repeat`` alone merged into the first."""
+        gemms = _merge(self.gemms, lambda gemm: replace(gemm, repeat=1))
+        vectors = _merge(self.vector_ops, lambda op: replace(op, repeat=1))
+        kept: dict[Op, Op] = {}
+        kept.update((replace(gemm, repeat=1), gemm) for gemm in gemms)
+        kept.update((replace(op, repeat=1), op) for op in vectors)
+        order: dict[Op, None] = dict.fromkeys(replace(op, repeat=1) for op in self.ops)
+        return check_conserved(self, replace(self, ops=tuple(kept[key] for key in order)))
+
+    def map(self, change: Callable[[Op], Op]) -> Trace:
+        """Return the trace with ``change`` applied to every operation."""
+        return replace(self, ops=tuple(change(op) for op in self.ops))
+
+
+def _merge(ops: Iterable[T], key: Callable[[T], T]) -> tuple[T, ...]:
+    merged: dict[T, T] = {}
+    for op in ops:
+        same = key(op)
+        first = merged.get(same)
+        merged[same] = op if first is None else replace(first, repeat=first.repeat + op.repeat)
+    return tuple(merged.values())
+
+
+def check_conserved(before: Trace, after: Trace) -> Trace:
+    """Return ``after`` if it does the same work as ``before``.
+
+    Raises
+    ------
+    ConservationError
+        If MACs (per kind), operand elements or vector elements differ.
+    """
+    old, new = _work(before), _work(after)
+    lost = [f"{name} {old[name]:,} -> {new[name]:,}" for name in old if old[name] != new[name]]
+    if lost:
+        raise ConservationError(f"{before.name}: work was not conserved: {'; '.join(lost)}")
+    return after
+
+
+def _work(trace: Trace) -> dict[str, int]:
+    gemms = trace.gemms
+    return {
+        **{f"{kind} MACs": macs for kind, macs in trace.macs_by_kind.items()},
+        "weight elements": sum(gemm.w_elements for gemm in gemms),
+        "activation elements": sum(gemm.a_elements for gemm in gemms),
+        "output elements": sum(gemm.o_elements for gemm in gemms),
+        "vector elements": sum(op.elements for op in trace.vector_ops),
+    }
+
+
+def read_trace(source: str | Path | TextIO) -> Trace:
+    """Read a trace CSV; see :func:`hwsim.workload.importers.csv.read_trace_csv`.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read.
+    SpecError
+        With every mistake of the file, each at its line and column.
+    """
+    from hwsim.workload.importers.csv import read_trace_csv
+
+    return read_trace_csv(source)
+
+
+def write_trace(trace: Trace, target: str | Path | TextIO) -> None:
+    """Write ``trace`` as CSV; see :func:`hwsim.workload.importers.csv.write_trace_csv`."""
+    from hwsim.workload.importers.csv import write_trace_csv
+
+    write_trace_csv(trace, target)
