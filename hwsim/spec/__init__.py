@@ -1,1 +1,1 @@
-"""TODO owner writes one line here."""
+"""Names, units, errors: what every other wing stands on."""
