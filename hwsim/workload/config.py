@@ -1,0 +1,114 @@
+"""A Hugging Face ``config.json``, read key by key with checks; all problems are reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hwsim.spec.errors import UsageError, did_you_mean
+
+
+@dataclass
+class Config:
+    """Checked access to the keys of a ``config.json``.
+
+    A reader that meets a bad key notes it, returns a harmless value and goes on; :meth:`check`
+    then raises once with all of them. Where Hugging Face's configuration class has a default,
+    the family passes it as ``default``: such keys are left out of real files.
+    """
+
+    values: Mapping[str, Any]
+    source: str = "config.json"
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def model_type(self) -> str:
+        """The architecture's name."""
+        return str(self.values.get("model_type", ""))
+
+    def integer(self, key: str, default: int | None = None, minimum: int = 1) -> int:
+        """Return a whole number of at least ``minimum``."""
+        value = self.values.get(key)
+        if value is None:
+            if default is None:
+                self.problems.append(f"{key!r} is missing")
+                return minimum
+            return default
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            self.problems.append(f"{key!r} must be a whole number of at least {minimum}, not {value!r}")
+            return minimum
+        return value
+
+    def optional_integer(self, key: str) -> int | None:
+        """Return a positive whole number, or ``None`` if the key is absent or null."""
+        return self.integer(key) if self.values.get(key) is not None else None
+
+    def number(self, key: str, default: float) -> float:
+        """Return a finite number above 0."""
+        value = self.values.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+            self.problems.append(f"{key!r} must be a number above 0, not {value!r}")
+            return default
+        return float(value)
+
+    def flag(self, key: str, default: bool) -> bool:
+        """Return true or false."""
+        value = self.values.get(key, default)
+        if not isinstance(value, bool):
+            self.problems.append(f"{key!r} must be true or false, not {value!r}")
+            return default
+        return value
+
+    def integers(self, key: str) -> tuple[int, ...]:
+        """Return a list of positive whole numbers."""
+        value = self.values.get(key)
+        good = isinstance(value, list | tuple) and value
+        if not good or not all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in value or ()):
+            self.problems.append(f"{key!r} must be a list of whole numbers of at least 1, not {value!r}")
+            return (1,)
+        return tuple(value or ())
+
+    def choice(self, key: str, names: Mapping[str, str], default: str) -> str:
+        """Return the hwsim name of one of the Hugging Face names in ``names``."""
+        value = self.values.get(key, default)
+        if value not in names:
+            self.problems.append(f"{key!r}: unknown {value!r}; {did_you_mean(value, names)}")
+            return next(iter(names.values()))
+        return names[value]
+
+    def labels(self) -> int:
+        """Return the number of classes: ``num_labels``, or the length of ``id2label``."""
+        labels = self.values.get("id2label")
+        if "num_labels" not in self.values and isinstance(labels, Mapping) and labels:
+            return len(labels)
+        return self.integer("num_labels")
+
+    def require(self, holds: bool, message: str) -> None:
+        """Note ``message`` unless ``holds``."""
+        if not holds:
+            self.problems.append(message)
+
+    def check(self) -> None:
+        """Raise for everything noted so far.
+
+        Raises
+        ------
+        UsageError
+            With all problems of the file.
+        """
+        if self.problems:
+            raise UsageError(f"{self.source} (model_type {self.model_type}): " + "; ".join(self.problems))
+
+
+#: Hugging Face's names of activation functions (transformers ``ACT2FN``) and ours.
+ACTIVATIONS = {
+    "gelu": "gelu",
+    "gelu_new": "gelu",
+    "gelu_fast": "gelu",
+    "gelu_pytorch_tanh": "gelu",
+    "silu": "silu",
+    "swish": "silu",
+    "relu": "relu",
+    "relu2": "relu2",
+}

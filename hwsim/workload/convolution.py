@@ -1,0 +1,137 @@
+"""Convolutions as matrix products (im2col).
+
+``O[M,N] = A[M,K] · W[K,N]`` with M output pixels, K = input channels per group × kernel area,
+N = output channels per group; ``batch`` counts groups. Images are rows of M.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hwsim.spec.errors import UsageError
+from hwsim.workload.ops import Gemm, Op, VectorOp
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature map: channels, height and width."""
+
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def pixels(self) -> int:
+        """Pixels per channel."""
+        return self.height * self.width
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A 2-D convolution with square kernel; ``groups = in_channels`` makes it depthwise."""
+
+    in_channels: int
+    out_channels: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            raise UsageError(f"conv: {self.groups} groups divide neither {self.in_channels} nor {self.out_channels}")
+
+    @property
+    def weights(self) -> int:
+        """Weights, without bias."""
+        return self.out_channels * self.in_channels // self.groups * self.kernel**2
+
+    def output(self, source: Feature) -> Feature:
+        """Return the output's shape: ``floor((size + 2·padding - kernel) / stride) + 1``.
+
+        Raises
+        ------
+        UsageError
+            If the input has other channels, or is smaller than the kernel.
+        """
+        if source.channels != self.in_channels:
+            raise UsageError(f"conv: {source.channels} channels come in, {self.in_channels} are expected")
+        height, width = (
+            output_size(size, self.kernel, self.stride, self.padding) for size in (source.height, source.width)
+        )
+        return Feature(self.out_channels, height, width)
+
+    def gemm(self, layer: str, source: Feature, images: int = 1, role: str = "conv") -> Gemm:
+        """Return the convolution of ``images`` feature maps as a GEMM."""
+        out = self.output(source)
+        note = (
+            f"im2col: {source.channels}x{source.height}x{source.width}, kernel {self.kernel}, "
+            f"stride {self.stride}, padding {self.padding}"
+        )
+        return Gemm(
+            layer,
+            m=images * out.pixels,
+            n=self.out_channels // self.groups,
+            k=self.in_channels // self.groups * self.kernel**2,
+            batch=self.groups,
+            role=role,
+            note=note,
+        )
+
+
+def output_size(size: int, kernel: int, stride: int, padding: int) -> int:
+    """Return ``floor((size + 2·padding - kernel) / stride) + 1``.
+
+    Raises
+    ------
+    UsageError
+        If the padded input is smaller than the kernel.
+    """
+    if size + 2 * padding < kernel:
+        raise UsageError(f"image: a kernel of {kernel} does not fit in {size} pixels with padding {padding}")
+    return (size + 2 * padding - kernel) // stride + 1
+
+
+@dataclass
+class ConvNet:
+    """Collects the operations and parameters of a network of convolutions, layer by layer.
+
+    Batch norms are folded into the convolutions (no operation), but their gain and bias count as
+    parameters, as published counts do.
+    """
+
+    feature: Feature
+    images: int
+    ops: list[Op]
+    other_parameters: int = 0
+    weights: int = 0
+
+    def conv(self, layer: str, conv: Conv, activation: str | None = None, source: Feature | None = None) -> Feature:
+        """Add a convolution with folded batch norm; return and remember its output."""
+        start = source or self.feature
+        out = conv.output(start)
+        self.ops.append(conv.gemm(layer, start, self.images))
+        self.weights += conv.weights
+        self.other_parameters += 2 * conv.out_channels
+        if activation:
+            self.vector(f"{layer}.act", activation, out)
+        if source is None:
+            self.feature = out
+        return out
+
+    def vector(self, layer: str, op: str, shape: Feature) -> None:
+        """Add an element-wise operation on a feature map, one row per pixel."""
+        self.ops.append(VectorOp(layer, op, self.images * shape.pixels, shape.channels))
+
+    def maxpool(self, layer: str, kernel: int, stride: int, padding: int) -> None:
+        """Add max pooling; its size is that of the output."""
+        size = (output_size(edge, kernel, stride, padding) for edge in (self.feature.height, self.feature.width))
+        self.feature = Feature(self.feature.channels, *size)
+        self.vector(layer, "maxpool", self.feature)
+
+    def classifier(self, classes: int) -> None:
+        """Add global average pooling and a fully connected layer with bias."""
+        self.vector("avgpool", "avgpool", self.feature)
+        self.ops.append(Gemm("classifier", self.images, classes, self.feature.channels, role="other"))
+        self.weights += classes * self.feature.channels
+        self.other_parameters += classes

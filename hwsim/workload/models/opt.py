@@ -1,0 +1,45 @@
+"""OPT: LayerNorm, learned positions, biases everywhere but in the tied LM head."""
+
+from __future__ import annotations
+
+from hwsim.workload.config import ACTIVATIONS, Config
+from hwsim.workload.models import FAMILIES
+from hwsim.workload.phase import Phase
+from hwsim.workload.trace import Trace
+from hwsim.workload.transformer import Transformer, decoder_trace
+
+#: ``OPTLearnedPositionalEmbedding`` keeps two rows before position 0 (transformers modeling_opt.py).
+POSITION_OFFSET = 2
+
+
+@FAMILIES.register("opt")
+def opt(config: Config, phase: Phase) -> Trace:
+    """OPT, all sizes but 350M, whose post-norm and projected embeddings differ."""
+    hidden, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
+    layers, positions = config.integer("num_hidden_layers"), config.integer("max_position_embeddings")
+    embed = config.integer("word_embed_proj_dim", default=hidden)
+    config.require(embed == hidden, f"'word_embed_proj_dim' {embed} other than hidden_size {hidden} is not supported")
+    config.require(config.flag("do_layer_norm_before", True), "'do_layer_norm_before' false is not supported")
+    config.require(hidden % heads == 0, f"'hidden_size' {hidden} is no multiple of {heads} heads")
+    bias = config.flag("enable_bias", True)
+    model = Transformer(
+        family="opt",
+        hidden=hidden,
+        layers=layers,
+        heads=heads,
+        kv_heads=heads,
+        head_dim=hidden // heads,
+        ffn=config.integer("ffn_dim"),
+        vocab=config.integer("vocab_size"),
+        max_tokens=positions,
+        activation=config.choice("activation_function", ACTIVATIONS, "relu"),
+        norm="layernorm",
+        windows=((layers, None),),
+        qkv_bias=bias,
+        out_bias=bias,
+        mlp_bias=bias,
+        tied=config.flag("tie_word_embeddings", True),
+        positions=positions + POSITION_OFFSET,
+    )
+    config.check()
+    return decoder_trace(model, phase)

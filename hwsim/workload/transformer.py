@@ -1,0 +1,250 @@
+"""Transformers: one description, :class:`Transformer`, for decoders and encoders.
+
+A family reads its ``config.json`` into a :class:`Transformer`; :func:`transformer_trace` turns that
+and a :class:`~hwsim.workload.phase.Phase` into operations. Counts follow the modules of Hugging
+Face's transformers. Biases are counted as parameters; adding them is part of a GEMM's drain.
+
+Grouped-query attention is one GEMM per KV head: ``batch = sequences × kv_heads`` and
+``m = heads / kv_heads × tokens``, so that a KV head's cache is read once for its whole group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hwsim.spec.errors import UsageError
+from hwsim.workload.ops import Gemm, Op, VectorOp
+from hwsim.workload.phase import Phase, attention_spans
+from hwsim.workload.trace import Trace
+
+#: Prompt and context length when the user names none, capped by the model's own maximum.
+DEFAULT_TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """The shape of a transformer. Sizes in elements, ``vocab`` and ``positions`` in rows.
+
+    ``positions`` is 0 without a learned position table; ``max_tokens`` then only caps the default
+    length. ``qkv`` and ``mlp`` are ``split`` (one projection each) or ``fused`` (one for query, key and
+    value; one for gate and up). ``parallel`` blocks feed attention and MLP from one norm. ``windows`` names the sliding window per group of layers as
+    ``(layers, window or None)``; the layers sum to ``layers``.
+    """
+
+    family: str
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    ffn: int
+    vocab: int
+    max_tokens: int
+    activation: str
+    norm: Literal["rmsnorm", "layernorm"]
+    windows: tuple[tuple[int, int | None], ...]
+    gated: bool = False
+    parallel: bool = False
+    qkv: Literal["split", "fused"] = "split"
+    mlp: Literal["split", "fused"] = "split"
+    qkv_bias: bool = False
+    out_bias: bool = False
+    mlp_bias: bool = False
+    head_bias: bool = False
+    tied: bool = False
+    positions: int = 0
+    rotary_dim: int = 0
+    qk_norm: bool = False
+    sub_norms: bool = False
+    post_norms: bool = False
+    final_norm: bool = True
+
+    @property
+    def q_width(self) -> int:
+        """Outputs of the query projection."""
+        return self.heads * self.head_dim
+
+    @property
+    def kv_width(self) -> int:
+        """Outputs of the key projection, and of the value projection."""
+        return self.kv_heads * self.head_dim
+
+    @property
+    def kv_elements_per_token(self) -> int:
+        """Elements of K and V that one token adds to the cache, over all layers."""
+        return 2 * self.layers * self.kv_width
+
+    @property
+    def layer_weights(self) -> int:
+        """Weights of one layer's GEMMs."""
+        attention = self.hidden * (2 * self.q_width + 2 * self.kv_width)
+        return attention + (3 if self.gated else 2) * self.hidden * self.ffn
+
+    @property
+    def layer_extras(self) -> int:
+        """Biases and norms of one layer."""
+        biases = self.qkv_bias * (self.q_width + 2 * self.kv_width) + self.out_bias * self.hidden
+        biases += self.mlp_bias * (self.ffn * (2 if self.gated else 1) + self.hidden)
+        norms = (1 if self.parallel else 2) + (2 if self.post_norms else 0)
+        elements = norms * self.hidden + self.sub_norms * (self.hidden + self.ffn)
+        return biases + self.norm_parameters(elements + self.qk_norm * 2 * self.head_dim)
+
+    def norm_parameters(self, width: int) -> int:
+        """Parameters of norms over ``width`` elements: a gain, and a bias in LayerNorm."""
+        return width * (2 if self.norm == "layernorm" else 1)
+
+    @property
+    def decoder_extras(self) -> int:
+        """Parameters outside GEMMs of a decoder; a tied embedding is the LM head's weight."""
+        table = 0 if self.tied else self.vocab * self.hidden
+        final = self.norm_parameters(self.hidden) if self.final_norm else 0
+        extras = self.positions * self.hidden + final + self.head_bias * self.vocab
+        return table + extras + self.layers * self.layer_extras
+
+    @property
+    def decoder_parameters(self) -> int:
+        """Unique parameters of a decoder with its LM head."""
+        return self.layers * self.layer_weights + self.vocab * self.hidden + self.decoder_extras
+
+
+def resolve_tokens(model: Transformer, phase: Phase) -> int:
+    """Return the prompt or context length of ``phase``.
+
+    Raises
+    ------
+    UsageError
+        If it exceeds a learned position table.
+    """
+    tokens = phase.tokens or min(DEFAULT_TOKENS, model.max_tokens)
+    if model.positions and tokens > model.max_tokens:
+        raise UsageError(
+            f"{phase.length_name}: {tokens:,} tokens, but {model.family} has {model.max_tokens:,} learned positions"
+        )
+    return tokens
+
+
+def block_ops(model: Transformer, phase: Phase, tokens: int, causal: bool = True) -> Iterator[Op]:
+    """Yield the operations of all layers, each kind once with its ``repeat``.
+
+    ``causal=False`` is an encoder: every token sees every token and nothing is cached. Norms are
+    listed before attention and MLP; a post-norm model (BERT) runs the same ones after them.
+    """
+    rows = phase.batch * (1 if phase.decode else tokens)
+    norm = model.norm
+    yield VectorOp("attn.norm", norm, rows, model.hidden, repeat=model.layers)
+    yield from _projections(model, rows)
+    for count, window in model.windows:
+        spans = attention_spans(phase, tokens, window) if causal else ((tokens, tokens),)
+        for queries, keys in spans:
+            yield from _attention(model, phase.batch, queries, keys, count, "kv" if causal else "activation")
+    if model.sub_norms:
+        yield VectorOp("attn.sub_norm", norm, rows, model.hidden, repeat=model.layers)
+    yield Gemm("attn.o_proj", rows, model.hidden, model.q_width, repeat=model.layers, role="attn_out")
+    if model.post_norms:
+        yield VectorOp("attn.post_norm", norm, rows, model.hidden, repeat=model.layers)
+    yield VectorOp("attn.residual", "add", rows, model.hidden, repeat=model.layers)
+    if not model.parallel:
+        yield VectorOp("mlp.norm", norm, rows, model.hidden, repeat=model.layers)
+    yield from _mlp(model, rows)
+    if model.post_norms:
+        yield VectorOp("mlp.post_norm", norm, rows, model.hidden, repeat=model.layers)
+    yield VectorOp("mlp.residual", "add", rows, model.hidden, repeat=model.layers)
+
+
+def _projections(model: Transformer, rows: int) -> Iterator[Op]:
+    """Query, key and value projections, the norms of heads, and the rotary embedding."""
+    if model.qkv == "fused":
+        widths = {"qkv_proj": model.q_width + 2 * model.kv_width}
+    else:
+        widths = {"q_proj": model.q_width, "k_proj": model.kv_width, "v_proj": model.kv_width}
+    for name, width in widths.items():
+        yield Gemm(f"attn.{name}", rows, width, model.hidden, repeat=model.layers, role="qkv")
+    heads = model.heads + model.kv_heads
+    if model.qk_norm:
+        yield VectorOp("attn.qk_norm", model.norm, rows * heads, model.head_dim, repeat=model.layers)
+    if model.rotary_dim:
+        yield VectorOp("attn.rope", "rope", rows, heads * model.rotary_dim, repeat=model.layers)
+
+
+def _attention(model: Transformer, batch: int, queries: int, keys: int, layers: int, source: str) -> Iterator[Op]:
+    """Scores, softmax and weighted values for queries that see so many keys each."""
+    batch, rows = batch * model.kv_heads, model.heads // model.kv_heads * queries
+    shared: dict[str, Any] = {"batch": batch, "repeat": layers, "w_source": source}
+    yield Gemm("attn.score", rows, keys, model.head_dim, role="score", **shared)
+    yield VectorOp("attn.softmax", "softmax", rows, keys, batch, layers)
+    yield Gemm("attn.value", rows, model.head_dim, keys, role="value", **shared)
+
+
+def _mlp(model: Transformer, rows: int) -> Iterator[Op]:
+    widths = {"up_proj": model.ffn}
+    if model.gated:
+        fused = {"gate_up_proj": 2 * model.ffn}
+        widths = fused if model.mlp == "fused" else {"gate_proj": model.ffn, **widths}
+    for name, width in widths.items():
+        yield Gemm(f"mlp.{name}", rows, width, model.hidden, repeat=model.layers, role="ffn")
+    yield VectorOp("mlp.act", model.activation, rows, model.ffn, repeat=model.layers)
+    if model.gated:
+        yield VectorOp("mlp.gate", "mul", rows, model.ffn, repeat=model.layers)
+    if model.sub_norms:
+        yield VectorOp("mlp.sub_norm", model.norm, rows, model.ffn, repeat=model.layers)
+    yield Gemm("mlp.down_proj", rows, model.hidden, model.ffn, repeat=model.layers, role="ffn")
+
+
+def decoder_trace(model: Transformer, phase: Phase) -> Trace:
+    """Return the trace of a decoder-only language model with its LM head.
+
+    Raises
+    ------
+    UsageError
+        If the prompt or context exceeds a learned position table.
+    """
+    tokens = resolve_tokens(model, phase)
+    rows = phase.batch * (1 if phase.decode else tokens)
+    head_rows = phase.batch if phase.lm_head == "last" else rows
+    ops: list[Op] = [VectorOp("embed", "embedding", rows, model.hidden)]
+    if model.positions:
+        ops.append(VectorOp("embed.positions", "add", rows, model.hidden))
+    ops.extend(block_ops(model, phase, tokens))
+    if model.final_norm:
+        ops.append(VectorOp("final_norm", model.norm, rows, model.hidden))
+    ops.append(Gemm("lm_head", head_rows, model.vocab, model.hidden, role="lm_head"))
+    return finish(model.family, phase, tokens, ops, model.decoder_parameters, model.decoder_extras, kv_model=model)
+
+
+def finish(
+    family: str,
+    phase: Phase,
+    tokens: int | None,
+    ops: list[Op],
+    parameters: int,
+    other_parameters: int,
+    kv_model: Transformer | None = None,
+) -> Trace:
+    """Return the trace with its ``meta``; ``kv_model`` names the cache's sizes if there is one.
+
+    ``other_parameters`` are those that no GEMM multiplies (norms, biases, tables).
+    """
+    meta: dict[str, Any] = {"family": family, "phase": phase.kind, "batch": phase.batch}
+    label = f"{family} {phase.kind}"
+    if tokens is not None:
+        meta[phase.length_name] = tokens
+        label += f" {tokens}"
+    meta |= {"parameters": parameters, "other_parameters": other_parameters, "kv_bytes_per_token_fp16": 0}
+    if kv_model is not None:
+        meta |= {"causal": phase.causal, "lm_head": phase.lm_head, **_cache(kv_model, phase, tokens or 0)}
+    trace = Trace(label, tuple(ops), meta)
+    totals = {f"macs_{kind}": macs for kind, macs in trace.macs_by_kind.items()}
+    return Trace(label, trace.ops, {**meta, **totals, "macs": trace.macs})
+
+
+def _cache(model: Transformer, phase: Phase, tokens: int) -> dict[str, int]:
+    """Sizes of the KV cache after the run; a layer with a window keeps that many tokens."""
+    held = tokens + 1 if phase.decode else tokens
+    kept = sum(layers * min(held, window or held) for layers, window in model.windows)
+    return {
+        "kv_bytes_per_token_fp16": 2 * model.kv_elements_per_token,
+        "kv_vectors": 2 * phase.batch * model.kv_heads * kept,
+        "head_dim": model.head_dim,
+    }

@@ -1,0 +1,67 @@
+"""The models that hwsim ships: names, aliases, and a ``config.json`` with its source for each."""
+
+from __future__ import annotations
+
+import csv
+import importlib.resources
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from hwsim.spec.errors import UsageError, did_you_mean
+
+
+@dataclass(frozen=True)
+class ZooModel:
+    """One shipped model: its name, further names, config file and where the sizes come from."""
+
+    name: str
+    aliases: tuple[str, ...]
+    file: str
+    source: str
+
+
+def _data(name: str) -> str:
+    return importlib.resources.files("hwsim").joinpath("data", "models", name).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def zoo() -> dict[str, ZooModel]:
+    """Return all shipped models by name, in the order of the file."""
+    rows = csv.DictReader(_data("zoo.csv").splitlines())
+    return {
+        row["name"]: ZooModel(row["name"], tuple(row["aliases"].split()), row["file"], row["source"]) for row in rows
+    }
+
+
+def model_names() -> list[str]:
+    """Return the names of all shipped models, sorted, without aliases."""
+    return sorted(zoo())
+
+
+def find_model(name: str) -> ZooModel:
+    """Return the model called ``name`` or having that alias, in any case.
+
+    Raises
+    ------
+    UsageError
+        If there is none; the message lists the names and the nearest one.
+    """
+    wanted = name.lower()
+    for model in zoo().values():
+        if wanted in (model.name, *model.aliases):
+            return model
+    raise UsageError(f"unknown model {name!r}; {did_you_mean(name, model_names())}")
+
+
+def model_config(name: str) -> dict[str, Any]:
+    """Return the ``config.json`` of a shipped model.
+
+    Raises
+    ------
+    UsageError
+        If there is no such model.
+    """
+    config: dict[str, Any] = json.loads(_data(find_model(name).file))
+    return config
