@@ -102,7 +102,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
 
 
 def _unique_key(op: Gemm | VectorOp) -> tuple[Any, ...]:
-    """What decides the cost of one instance of ``op``; names and repeats do not."""
+    """Return what decides the cost of one instance of ``op``: not its name, not its repeats."""
     if isinstance(op, Gemm):
         return (op.m, op.k, op.n, op.batch, op.w_format, op.a_format, op.o_format)
     return (op.op, op.m, op.n, op.batch, op.a_format, op.o_format)
@@ -190,7 +190,10 @@ def _vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
     }
 
 
-_TOTALS = ("macs", "cycles", "compute_cycles", *(f"{level}_{way}_bytes" for level in ("dram", "sram") for way in ("read", "write")), *ENERGY_PARTS)  # fmt: skip
+_TOTALS = (
+    "macs", "cycles", "compute_cycles", "dram_read_bytes", "dram_write_bytes", "sram_read_bytes",
+    "sram_write_bytes", *ENERGY_PARTS,
+)  # fmt: skip
 
 
 def _with_repeat(row: dict[str, Any], op: Gemm | VectorOp, design_id: str, period_ns: float) -> dict[str, Any]:

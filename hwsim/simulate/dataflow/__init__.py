@@ -7,6 +7,6 @@ which the ``pe`` engine runs. Tests hold the two against each other.
 
 from __future__ import annotations
 
-from hwsim.simulate.dataflow.base import DATAFLOWS, ArrayShape, Dataflow, Totals, get_dataflow
+from hwsim.simulate.dataflow.base import DATAFLOWS, ArrayShape, Dataflow, DotUnit, Totals, get_dataflow
 
-__all__ = ["DATAFLOWS", "ArrayShape", "Dataflow", "Totals", "get_dataflow"]
+__all__ = ["DATAFLOWS", "ArrayShape", "Dataflow", "DotUnit", "Totals", "get_dataflow"]

@@ -5,15 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.hardware.pe import PE
 from hwsim.spec.registry import Registry
-
-IntLike = TypeVar("IntLike", int, NDArray[np.int64])
 
 
 def ceil_div(a: Any, b: Any) -> Any:
@@ -39,6 +35,32 @@ class ArrayShape:
     load_interval: int = 1
     drain_interval: int = 1
     k_limit: int | None = None
+
+
+class DotUnit(Protocol):
+    """The behaviour of a PE as a stepped array uses it; every :class:`hwsim.hardware.pe.PE` has it.
+
+    Accumulators are numpy arrays of whatever the PE keeps. Codes are unsigned integers as the
+    formats encode them; ``w`` and ``a`` are the formats of the codes.
+    """
+
+    def initial(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return cleared accumulators."""
+        ...
+
+    def accumulate(
+        self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Any, a: Any
+    ) -> NDArray[Any]:
+        """Return ``acc`` after one step; codes have one more axis than ``acc``, of up to lanes elements."""
+        ...
+
+    def finish(self, acc: NDArray[Any]) -> NDArray[Any]:
+        """Return the values that accumulators stand for."""
+        ...
+
+    def dot(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Any, a: Any) -> Any:
+        """Return the value of a whole dot product, the codes of shape (K,)."""
+        ...
 
 
 class Extents(NamedTuple):
@@ -99,7 +121,7 @@ class Dataflow(ABC):
         """Return wire bit·mm inside the array per PE step: operands and partial sums moving."""
 
     @abstractmethod
-    def stepped(self, shape: ArrayShape, pe: PE, operands: TileOperands) -> Generator[None, None, NDArray[Any]]:
+    def stepped(self, shape: ArrayShape, pe: DotUnit, operands: TileOperands) -> Generator[None, None, NDArray[Any]]:
         """Run one tile cycle by cycle: yields once per cycle, returns the accumulators (m, n)."""
 
 

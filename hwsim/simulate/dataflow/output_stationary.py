@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.hardware.pe import PE
 from hwsim.simulate.dataflow.base import (
     DATAFLOWS,
     ArrayShape,
     Dataflow,
+    DotUnit,
     Extents,
     TileOperands,
     Totals,
@@ -84,7 +84,7 @@ class OutputStationary(Dataflow):
         """Cycle at which the first operands reach PE (row, col)."""
         return row + col
 
-    def stepped(self, shape: ArrayShape, pe: PE, operands: TileOperands) -> Generator[None, None, NDArray[Any]]:
+    def stepped(self, shape: ArrayShape, pe: DotUnit, operands: TileOperands) -> Generator[None, None, NDArray[Any]]:
         """Run the tile fold by fold: refill, stream, drain."""
         m, n = operands.a.shape[0], operands.w.shape[1]
         out = pe.initial((m, n)) if operands.partial is None else operands.partial.copy()
@@ -109,7 +109,7 @@ class OutputStationary(Dataflow):
     def _stream(
         self,
         shape: ArrayShape,
-        pe: PE,
+        pe: DotUnit,
         operands: TileOperands,
         a: NDArray[Any],
         w: NDArray[Any],

@@ -6,8 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from hwsim.hardware.pe import PE
-from hwsim.simulate.dataflow.base import TileOperands
+from hwsim.simulate.dataflow.base import DotUnit, TileOperands
 
 
 def lane_groups(k: int, lanes: int) -> list[tuple[int, int]]:
@@ -15,7 +14,7 @@ def lane_groups(k: int, lanes: int) -> list[tuple[int, int]]:
     return [(start, min(lanes, k - start)) for start in range(0, k, lanes)]
 
 
-def accumulate_one(pe: PE, operands: TileOperands, acc: Any, w: NDArray[Any], a: NDArray[Any]) -> Any:
+def accumulate_one(pe: DotUnit, operands: TileOperands, acc: Any, w: NDArray[Any], a: NDArray[Any]) -> Any:
     """Return the accumulator after one PE step on ``w`` and ``a``, both of shape (lanes,)."""
     start = pe.initial((1,))
     start[0] = acc
@@ -23,7 +22,7 @@ def accumulate_one(pe: PE, operands: TileOperands, acc: Any, w: NDArray[Any], a:
 
 
 def fire(
-    pe: PE,
+    pe: DotUnit,
     operands: TileOperands,
     above: Any,
     held: NDArray[Any] | None,

@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.hardware.pe import PE
 from hwsim.simulate.dataflow.base import (
     DATAFLOWS,
     ArrayShape,
     Dataflow,
+    DotUnit,
     Extents,
     TileOperands,
     Totals,
@@ -79,7 +79,7 @@ class WeightStationary(Dataflow):
         """Per PE step an activation hops one PE to the right and a partial sum one PE down."""
         return {"a": shape.lanes * bits["a"] * pitch_mm, "psum": bits["psum"] * pitch_mm}
 
-    def stepped(self, shape: ArrayShape, pe: PE, operands: TileOperands) -> Generator[None, None, NDArray[Any]]:
+    def stepped(self, shape: ArrayShape, pe: DotUnit, operands: TileOperands) -> Generator[None, None, NDArray[Any]]:
         """Run the tile fold by fold, column folds outside, so that partial sums chain over K."""
         rows_m, k = operands.a.shape
         n = operands.w.shape[1]
@@ -96,7 +96,7 @@ class WeightStationary(Dataflow):
     def _fold(
         self,
         shape: ArrayShape,
-        pe: PE,
+        pe: DotUnit,
         operands: TileOperands,
         a: NDArray[Any],
         w: NDArray[Any],

@@ -13,13 +13,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Any, Protocol
 
-from hwsim.formats import ElementFormat
-from hwsim.hardware.pe import PE
-from hwsim.simulate.dataflow import ArrayShape, Dataflow
+from numpy.typing import NDArray
+
+from hwsim.simulate.dataflow import ArrayShape, Dataflow, DotUnit
 from hwsim.simulate.schedule import Schedule, Timing
 from hwsim.spec.registry import Registry
+
+
+class CodeSet(Protocol):
+    """An element format as the engines see it."""
+
+    def code_values(self) -> NDArray[Any]:
+        """Return the value of every code, in the order of the codes."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -33,9 +41,9 @@ class Context:
     dram_bits_per_cycle: Fraction
     dataflow: Dataflow
     shape: ArrayShape
-    pe: PE
-    w_format: ElementFormat
-    a_format: ElementFormat
+    pe: DotUnit
+    w_format: CodeSet
+    a_format: CodeSet
 
 
 class Engine(Protocol):
