@@ -1,1 +1,1 @@
-"""TODO owner writes one line here."""
+"""Element formats, one file per family; each offers ``parse(name) -> format or None``."""

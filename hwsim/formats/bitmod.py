@@ -1,0 +1,125 @@
+"""BitMoD's weight formats (arXiv 2411.11745, Table IV, III-C): FP3/FP4 with a special value per group.
+
+The redundant code of -0 stands for one of four special values, chosen per group by the least
+squared error: ±3, ±6 for three bits, ±5, ±8 for four. A group of 128 carries an 8-bit scale and a
+2-bit selector. Terms per weight of the bit-serial PE are in :func:`bit_serial_terms`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.formats.base import ElementFormat, Format, split_blocks
+from hwsim.formats.element.integer import Integer
+from hwsim.formats.element.minifloat import minifloat
+
+BASIC = {3: (0.0, 1.0, 2.0, 4.0), 4: (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)}
+SPECIAL = {3: (3.0, -3.0, 6.0, -6.0), 4: (5.0, -5.0, 8.0, -8.0)}
+METADATA_BITS = 10
+
+FP16 = minifloat(5, 10, "fp16")
+
+
+@dataclass(frozen=True)
+class BitModElement(ElementFormat):
+    """Sign-magnitude index into the basic levels; the code of -0 is ``special``."""
+
+    name: str
+    bits: int
+    special: float
+
+    @property
+    def levels(self) -> NDArray[np.float64]:
+        """Value of every code."""
+        basic = np.array(BASIC[self.bits])
+        return np.concatenate([basic, [self.special], -basic[1:]])
+
+    @property
+    def max_value(self) -> float:
+        """Largest magnitude, the special value included."""
+        return float(np.max(np.abs(self.levels)))
+
+    def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the levels of ``codes``."""
+        return self.levels[np.asarray(codes, dtype=np.int64)]
+
+    def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
+        """Return the nearest level; a midpoint goes to the lower one, as in the authors' code."""
+        order = np.argsort(self.levels)
+        sorted_levels = self.levels[order]
+        middles = (sorted_levels[1:] + sorted_levels[:-1]) / 2
+        return order[np.searchsorted(middles, np.asarray(values, dtype=np.float64), side="left")].astype(np.uint32)
+
+
+@dataclass(frozen=True)
+class BitMod(Format):
+    """Groups of FP3 or FP4 codes with the best special value and an absmax scale."""
+
+    name: str
+    bits: int
+    block_size: int | None
+
+    @property
+    def element(self) -> ElementFormat:
+        """Codes with the first special value: the datapath is the same for all four."""
+        return BitModElement(f"bitmod{self.bits}", self.bits, SPECIAL[self.bits][0])
+
+    @property
+    def bits_per_element(self) -> Fraction:
+        """Code plus 8-bit scale and 2-bit selector per group."""
+        return Fraction(self.bits) + Fraction(METADATA_BITS, self.block_size or 1)
+
+    def quantize(self, x: NDArray[Any], axis: int = -1) -> NDArray[np.float64]:
+        """Try the four special values per group and keep the one of least squared error."""
+        moved = np.moveaxis(np.asarray(x, dtype=np.float64), axis, -1)
+        blocks = split_blocks(moved, self.block_size or moved.shape[-1])
+        best = np.zeros_like(blocks)
+        least = np.full(blocks.shape[:-1], np.inf)
+        for special in SPECIAL[self.bits]:
+            element = BitModElement("", self.bits, special)
+            amax = np.max(np.abs(blocks), axis=-1, keepdims=True)
+            scale = FP16.quantize(np.clip(amax / element.max_value, 1e-5, 1e4))
+            tried = element.decode(element.encode(blocks / scale)) * scale
+            error = np.sum((tried - blocks) ** 2, axis=-1)
+            better = error < least
+            least = np.where(better, error, least)
+            best = np.where(better[..., None], tried, best)
+        return np.moveaxis(best.reshape(*moved.shape[:-1], -1)[..., : moved.shape[-1]], -1, axis)
+
+
+def bit_serial_terms(fmt: Format) -> int:
+    """Return the cycles that a weight of ``fmt`` takes in BitMoD's PE.
+
+    FP3 and FP4 decompose into 2 terms, integers into ceil(bits / 2) radix-4 Booth digits (paper
+    IV-A; INT5 as in the authors' simulator).
+
+    Raises
+    ------
+    ValueError
+        If the format is neither.
+    """
+    if isinstance(fmt.element, BitModElement):
+        return 2
+    if isinstance(fmt.element, Integer) and fmt.element.signed:
+        return ceil(fmt.bits / 2)
+    raise ValueError(f"{fmt.name} has no bit-serial terms")
+
+
+_PATTERN = re.compile(r"bitmod([34])_g(\d+)$")
+
+
+def parse(name: str) -> BitMod | None:
+    """Return the BitMoD format called ``name``, or None when the name is of another family."""
+    match = _PATTERN.match(name)
+    if match is None:
+        return None
+    if int(match.group(2)) < 1:
+        raise ValueError(f"{name}: valid: groups of at least 1")
+    return BitMod(name, int(match.group(1)), int(match.group(2)))

@@ -1,0 +1,72 @@
+"""Two's-complement and unsigned integers, 1 to 32 bits.
+
+``intB`` is symmetric by default: quantization scales the largest magnitude to 2^(B-1)-1 and
+never produces the code of -2^(B-1), which decodes nevertheless.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.formats.base import ElementFormat
+
+
+@dataclass(frozen=True)
+class Integer(ElementFormat):
+    """An integer of ``bits`` bits."""
+
+    name: str
+    bits: int
+    signed: bool = True
+
+    @property
+    def exponent_bits(self) -> int:
+        """Integers have no exponent."""
+        return 0
+
+    @property
+    def max_value(self) -> float:
+        """Largest magnitude that quantization uses."""
+        return float(2 ** (self.bits - 1) - 1 if self.signed else 2**self.bits - 1)
+
+    def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the values of ``codes``."""
+        codes = np.asarray(codes, dtype=np.int64)
+        if self.signed:
+            codes = np.where(codes >= 2 ** (self.bits - 1), codes - 2**self.bits, codes)
+        return codes.astype(np.float64)
+
+    def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
+        """Round half to even and clip to the symmetric range."""
+        x = np.asarray(values, dtype=np.float64)
+        if np.isnan(x).any():
+            raise ValueError(f"{self.name} has no code for NaN")
+        low = -self.max_value if self.signed else 0.0
+        whole = np.rint(np.clip(x, low, self.max_value)).astype(np.int64)
+        codes: NDArray[np.uint32] = (whole & (2**self.bits - 1)).astype(np.uint32)
+        return codes
+
+
+_PATTERN = re.compile(r"(u?)int(\d+)$")
+
+
+def parse(name: str) -> Integer | None:
+    """Return the integer format called ``name``, or None when the name is of another family.
+
+    Raises
+    ------
+    ValueError
+        If the width is out of range.
+    """
+    match = _PATTERN.match(name)
+    if match is None:
+        return None
+    bits, signed = int(match.group(2)), not match.group(1)
+    if not (2 if signed else 1) <= bits <= 32:
+        raise ValueError(f"{name}: valid: 2 to 32 bits (unsigned from 1)")
+    return Integer(name, bits, signed)
