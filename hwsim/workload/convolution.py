@@ -106,13 +106,23 @@ class ConvNet:
     other_parameters: int = 0
     weights: int = 0
 
-    def conv(self, layer: str, conv: Conv, activation: str | None = None, source: Feature | None = None) -> Feature:
-        """Add a convolution with folded batch norm; return and remember its output."""
+    def conv(
+        self,
+        layer: str,
+        conv: Conv,
+        activation: str | None = None,
+        source: Feature | None = None,
+        bias: bool = False,
+    ) -> Feature:
+        """Add a convolution, with folded batch norm or with ``bias``, and return its output.
+
+        The output becomes the current feature map, unless ``source`` names another input (a shortcut).
+        """
         start = source or self.feature
         out = conv.output(start)
         self.ops.append(conv.gemm(layer, start, self.images))
         self.weights += conv.weights
-        self.other_parameters += 2 * conv.out_channels
+        self.other_parameters += conv.out_channels * (1 if bias else 2)
         if activation:
             self.vector(f"{layer}.act", activation, out)
         if source is None:

@@ -11,12 +11,11 @@ a :class:`~hwsim.workload.policy.Policy`.
 
 from __future__ import annotations
 
-import csv
-import importlib.resources
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -35,8 +34,7 @@ ROLES = ("qkv", "attn_out", "score", "value", "ffn", "lm_head", "conv", "embed",
 @lru_cache(maxsize=1)
 def vector_op_names() -> tuple[str, ...]:
     """Return the names of all vector operations that have a cost, in the order of the data file."""
-    table = importlib.resources.files("hwsim").joinpath("data", "vector", "ops.csv")
-    return tuple(row["op"] for row in csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    return tuple(row["op"] for row in read_csv_rows("vector", "ops.csv"))
 
 
 def _positive(owner: str, **sizes: int) -> None:

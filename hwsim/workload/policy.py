@@ -150,15 +150,12 @@ class Policy:
         missing = [name for name in ("w_format", "a_format") if not given.get(name)]
         if missing:
             raise UsageError(f"policy: {' and '.join(missing)} missing; name a preset, for example preset: w4a16")
-        return cls(**given, overrides=_overrides(overrides))
+        return cls(**given, overrides=read_overrides(overrides))
 
     def formats_for(self, op: Op) -> dict[str, str]:
         """Return ``w_format``, ``a_format``, ``kv_format`` and ``o_format`` for one operation."""
-        chosen = {name: str(getattr(self, name)) for name in FORMAT_FIELDS}
-        for override in self.overrides:
-            if override.matches(op):
-                chosen.update({name: value for name in FORMAT_FIELDS if (value := getattr(override, name))})
-        return chosen
+        own = {name: str(getattr(self, name)) for name in FORMAT_FIELDS}
+        return own | {name: value for name, value in _overridden(op, self.overrides).items() if value}
 
 
 def _width(bits: str) -> str:
@@ -173,13 +170,23 @@ def _known_keys(owner: str, mapping: Mapping[str, Any], valid: set[str]) -> None
             raise UsageError(f"{owner}: unknown key {key!r}; {did_you_mean(key, valid)}")
 
 
-def _overrides(entries: Sequence[Any]) -> tuple[Override, ...]:
-    """Accept ``{match: …}`` and its synonyms ``{layer: …}`` and ``{role: …}``."""
+def read_overrides(entries: Sequence[Any]) -> tuple[Override, ...]:
+    """Return overrides from YAML: ``{match: GLOB, w_format: …}``; ``layer`` and ``role`` mean ``match``.
+
+    Raises
+    ------
+    UsageError
+        If an entry has no or several names, no format, or an unknown key or format.
+    """
     made = []
     for entry in entries:
         if isinstance(entry, Override):
             made.append(entry)
             continue
+        if not isinstance(entry, Mapping):
+            raise UsageError(
+                f"policy override {entry!r}: must be a mapping, for example {{match: lm_head, w_format: int8}}"
+            )
         given = dict(entry)
         named = [given.pop(key) for key in ("match", "layer", "role") if key in given]
         if len(named) != 1:
@@ -200,17 +207,39 @@ def apply_policy(trace: Trace, policy: Policy | str) -> Trace:
         If a format is unknown, or an override matches no operation.
     """
     chosen = Policy.parse(policy) if isinstance(policy, str) else policy
-    for override in chosen.overrides:
+    _check_matches(trace, chosen.overrides)
+    return trace.map(lambda op: _fill(op, chosen.formats_for(op)))
+
+
+def apply_overrides(trace: Trace, overrides: Sequence[Override]) -> Trace:
+    """Return ``trace`` with the formats that ``overrides`` name; others stay open for a policy.
+
+    Raises
+    ------
+    UsageError
+        If an override matches no operation.
+    """
+    _check_matches(trace, overrides)
+    return trace.map(lambda op: _fill(op, _overridden(op, overrides)))
+
+
+def _overridden(op: Op, overrides: Sequence[Override]) -> dict[str, str]:
+    chosen = dict.fromkeys(FORMAT_FIELDS, "")
+    for override in overrides:
+        if override.matches(op):
+            chosen.update({name: value for name in FORMAT_FIELDS if (value := getattr(override, name))})
+    return chosen
+
+
+def _check_matches(trace: Trace, overrides: Sequence[Override]) -> None:
+    names = {op.layer for op in trace.ops} | {g.role for g in trace.gemms} | {v.op for v in trace.vector_ops}
+    for override in overrides:
         if not any(override.matches(op) for op in trace.ops):
-            names = sorted({op.layer for op in trace.ops} | {gemm.role for gemm in trace.gemms})
-            raise UsageError(
-                f"policy override {override.match!r} matches nothing in {trace.name}; {did_you_mean(override.match, names)}"
-            )
-    return trace.map(lambda op: _fill(op, chosen))
+            near = did_you_mean(override.match, names)
+            raise UsageError(f"policy override {override.match!r} matches nothing in {trace.name}; {near}")
 
 
-def _fill(op: Op, policy: Policy) -> Op:
-    formats = policy.formats_for(op)
+def _fill(op: Op, formats: Mapping[str, str]) -> Op:
     a, o = op.a_format or formats["a_format"], op.o_format or formats["o_format"]
     if isinstance(op, VectorOp):
         return replace(op, a_format=a, o_format=o)

@@ -28,9 +28,10 @@ class Transformer:
     """The shape of a transformer. Sizes in elements, ``vocab`` and ``positions`` in rows.
 
     ``positions`` is 0 without a learned position table; ``max_tokens`` then only caps the default
-    length. ``qkv`` and ``mlp`` are ``split`` (one projection each) or ``fused`` (one for query, key and
-    value; one for gate and up). ``parallel`` blocks feed attention and MLP from one norm. ``windows`` names the sliding window per group of layers as
-    ``(layers, window or None)``; the layers sum to ``layers``.
+    length. ``qkv`` and ``mlp`` are ``split`` (one projection each) or ``fused`` (one for query, key
+    and value; one for gate and up). ``parallel`` blocks feed attention and MLP from one norm.
+    ``windows`` names the sliding window per group of layers as ``(layers, window or None)``; the
+    layers sum to ``layers``.
     """
 
     family: str

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import importlib.resources
 import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from hwsim.spec.data import data_path, read_csv_rows
 from hwsim.spec.errors import UsageError, did_you_mean
 
 
@@ -22,16 +21,12 @@ class ZooModel:
     source: str
 
 
-def _data(name: str) -> str:
-    return importlib.resources.files("hwsim").joinpath("data", "models", name).read_text(encoding="utf-8")
-
-
 @lru_cache(maxsize=1)
 def zoo() -> dict[str, ZooModel]:
     """Return all shipped models by name, in the order of the file."""
-    rows = csv.DictReader(_data("zoo.csv").splitlines())
     return {
-        row["name"]: ZooModel(row["name"], tuple(row["aliases"].split()), row["file"], row["source"]) for row in rows
+        row["name"]: ZooModel(row["name"], tuple(row["aliases"].split()), row["file"], row["source"])
+        for row in read_csv_rows("models", "zoo.csv")
     }
 
 
@@ -63,5 +58,5 @@ def model_config(name: str) -> dict[str, Any]:
     UsageError
         If there is no such model.
     """
-    config: dict[str, Any] = json.loads(_data(find_model(name).file))
+    config: dict[str, Any] = json.loads(data_path("models", find_model(name).file).read_text(encoding="utf-8"))
     return config
