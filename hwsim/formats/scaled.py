@@ -92,7 +92,8 @@ class Scaled(Format):
         scale = FP16.quantize((high - low) / top)
         safe = np.where(scale > 0, scale, 1.0)
         zero = np.clip(np.rint(-low / safe), 0, 255)
-        return (np.clip(np.rint(blocks / safe) + zero, 0, top) - zero) * scale
+        done: NDArray[np.float64] = (np.clip(np.rint(blocks / safe) + zero, 0, top) - zero) * scale
+        return done
 
 
 def _mx(name: str, code: ElementFormat) -> Scaled:

@@ -29,7 +29,9 @@ ORACLES = {
 def test_every_code_decodes_as_ml_dtypes_does(name, dtype):
     fmt = parse_format(name)
     codes = np.arange(2**fmt.bits, dtype=np.uint16 if fmt.bits == 16 else np.uint8)
-    assert np.array_equal(fmt.code_values(), codes.view(dtype).astype(np.float64), equal_nan=True)
+    with np.errstate(invalid="ignore"):  # ml_dtypes flags its NaN payloads
+        expected = codes.view(dtype).astype(np.float64)
+    assert np.array_equal(fmt.code_values(), expected, equal_nan=True)
 
 
 @pytest.mark.parametrize(("name", "dtype"), ORACLES.items())

@@ -91,7 +91,8 @@ class Minifloat(ElementFormat):
         if bad.any() and self.special == "finite":
             raise ValueError(f"{self.name} has no code for NaN")
         magnitude = np.where(bad, 0.0, np.minimum(np.abs(x), self.max_value))
-        power = np.maximum(np.frexp(magnitude)[1] - 1, self.min_exponent) - self.mantissa_bits
+        exponent = np.where(magnitude > 0, np.frexp(magnitude)[1] - 1, self.min_exponent)
+        power = np.maximum(exponent, self.min_exponent) - self.mantissa_bits
         steps = np.rint(np.ldexp(magnitude, -power)).astype(np.int64)
         # A significand that rounds up to 2 carries into the exponent field by itself.
         offset = (power + self.mantissa_bits - self.min_exponent) * 2**self.mantissa_bits
@@ -107,8 +108,9 @@ class Minifloat(ElementFormat):
         if rest > self.max_code:
             return None
         fraction = Fraction(mantissa, 2**self.mantissa_bits)
-        scale = Fraction(2 ** max(max(exponent, 1) - self.bias, 0), 2 ** max(self.bias - max(exponent, 1), 0))
-        value = (fraction + (exponent > 0)) * scale
+        power = max(exponent, 1) - self.bias
+        scale = Fraction(1 << power) if power >= 0 else Fraction(1, 1 << -power)
+        value = (fraction + int(exponent > 0)) * scale
         return -value if sign else value
 
 
