@@ -1,1 +1,19 @@
-"""Names, units, errors: what every other wing stands on."""
+"""Names, units, errors: what every other wing stands on.
+
+==================  ==========================================================================
+room                what it is for
+==================  ==========================================================================
+``errors``          the exception tree; each class owns its exit code
+``registry``        one file is one member, found without editing any list
+``units``           ``512 KiB``, ``25.6 GB/s``, ``0.7 pJ/bit``, at the YAML boundary only
+``scalars``         what a plain YAML 1.2 scalar means
+``nodes``           YAML text to plain values, each with its place in the file
+``document``        files with ``base:`` and ``--set``, still knowing where every value came from
+``bind``            a document against a pydantic model; every mistake at once, at its place
+``wording``         what pydantic found wrong, in our words
+``schema``          JSON Schema of a model, for editors
+``data``            files that ship with hwsim: figures and examples
+==================  ==========================================================================
+
+Nothing is imported here: the command line needs ``errors`` at once, but pydantic and yaml late.
+"""

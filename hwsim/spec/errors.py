@@ -23,6 +23,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+#: Characters of an offending source line that a message shows.
+EXCERPT = 100
+
 
 class HwsimError(Exception):
     """Root of all hwsim errors."""
@@ -30,8 +33,12 @@ class HwsimError(Exception):
     exit_code: ClassVar[int] = 1
 
 
-class UsageError(HwsimError):
-    """A name, flag, file or value given by the user is wrong."""
+class UsageError(HwsimError, ValueError):
+    """A name, flag, file or value given by the user is wrong.
+
+    It is a ``ValueError`` too, so a pydantic validator may call any function that raises one and
+    the message is reported at the field's place in the file.
+    """
 
     exit_code: ClassVar[int] = 2
 
@@ -79,8 +86,8 @@ class Problem:
         where = ":".join([self.file, *(str(n) for n in (self.line, self.column) if n)])
         text = f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
         if self.source_line:
-            shown = self.source_line.expandtabs(1)
-            text += f"\n    {shown}\n    {' ' * max(self.column - 1, 0)}^"
+            shown, caret = _excerpt(self.source_line, max(self.column - 1, 0))
+            text += f"\n    {shown}\n    {' ' * caret}^"
         return text
 
 
@@ -91,14 +98,36 @@ class SpecError(UsageError):
         self.problems: Sequence[Problem] = tuple(sorted(problems))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[SpecError], tuple[Sequence[Problem]]]:
+        # The default would rebuild from the text; worker processes send these errors home.
+        return type(self), (self.problems,)
 
-def did_you_mean(name: object, valid: Iterable[object]) -> str:
+
+def closest(name: object, valid: Iterable[object]) -> str | None:
+    """Return the member of ``valid`` nearest to ``name`` in spelling, case aside, or None."""
+    wanted = str(name).lower()
+    names = {text.lower(): text for text in sorted(map(str, valid), reverse=True)}
+    close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
+    return names[close[0]] if close else None
+
+
+def did_you_mean(name: object, valid: Iterable[object], *, ordered: bool = False) -> str:
     """Return ``"valid: a, b, c (did you mean 'b'?)"`` for an unknown ``name``.
 
-    The list of valid names is cut after 24 entries so that a message fits one screen.
+    Names are sorted unless ``ordered`` says that theirs is an order worth keeping. The list is cut
+    after 24 entries so that a message fits one screen.
     """
-    names = sorted(str(v) for v in valid)
+    names = [str(v) for v in valid] if ordered else sorted(str(v) for v in valid)
     shown = ", ".join(names[:24]) + (f", … ({len(names)} in all)" if len(names) > 24 else "")
-    close = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    close = closest(name, names)
+    hint = f" (did you mean {close!r}?)" if close is not None else ""
     return f"valid: {shown or 'none'}{hint}"
+
+
+def _excerpt(line: str, offset: int) -> tuple[str, int]:
+    """Return at most :data:`EXCERPT` printable characters around ``offset``, and its place in them."""
+    clean = "".join(c if c.isprintable() else " " for c in line.rstrip())
+    if len(clean) <= EXCERPT:
+        return clean, offset
+    start = max(0, min(offset - EXCERPT // 2, len(clean) - EXCERPT))
+    return ("…" if start else "") + clean[start : start + EXCERPT], offset - start + bool(start)
