@@ -1,1 +1,25 @@
-"""TODO owner writes one line here."""
+"""Circuits: parts with widths and gate-level cost laws; a technology prices them."""
+
+from __future__ import annotations
+
+from hwsim.hardware.circuits.base import CELLS, Circuit
+from hwsim.hardware.circuits.library import (
+    Adder,
+    AdderTree,
+    Comparator,
+    Incrementer,
+    LeadingZeroCounter,
+    Multiplier,
+    Mux,
+    OrTree,
+    Register,
+    Shifter,
+    Subtractor,
+    XorRow,
+)
+from hwsim.hardware.circuits.part import GROUPS, Part
+
+__all__ = [
+    "CELLS", "GROUPS", "Adder", "AdderTree", "Circuit", "Comparator", "Incrementer", "LeadingZeroCounter",
+    "Multiplier", "Mux", "OrTree", "Part", "Register", "Shifter", "Subtractor", "XorRow",
+]  # fmt: skip
