@@ -51,8 +51,6 @@ def command(
         show(comparison.frame, table_format)
     output.mkdir(parents=True, exist_ok=True)
     write_frame(comparison.frame, "csv", output / "compare.csv")
-    figure = energy_bars_figure(
-        comparison.frame, title=f"Energy per layer kind: {trace.name} on {comparison.arch}"
-    )
+    figure = energy_bars_figure(comparison.frame, title=f"Energy per layer kind: {trace.name} on {comparison.arch}")
     png, svg = save_figure(figure, output / "compare")
     click.echo(f"wrote {output / 'compare.csv'}, {png}, {svg}", err=True)

@@ -37,6 +37,13 @@ class Format(ABC):
     def bits_per_element(self) -> Fraction:
         """Storage per element with all metadata of full blocks shared out."""
 
+    def storage_bits(self, rows: int, k: int) -> int:
+        """Return the bits of a ``rows`` × ``k`` tensor with blocks along k, ragged ones included."""
+        if self.block_size is None:
+            return rows * k * self.bits
+        metadata = (self.bits_per_element - self.bits) * self.block_size
+        return rows * (k * self.bits + -(-k // self.block_size) * int(metadata))
+
     @abstractmethod
     def quantize(self, x: NDArray[Any], axis: int = -1) -> NDArray[np.float64]:
         """Return ``x`` after encoding and decoding; blocks run along ``axis``."""

@@ -62,7 +62,8 @@ class OperandBits:
 
     def move(self, elements: int, operand: str) -> int:
         """Return the bits that ``elements`` elements of ``operand`` (w, a, o, psum) occupy."""
-        return -(-elements * getattr(self, operand) // self.denominator)
+        bits: int = getattr(self, operand)
+        return -(-elements * bits // self.denominator)
 
 
 @dataclass(frozen=True, slots=True)
