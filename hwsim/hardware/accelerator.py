@@ -169,9 +169,7 @@ class Accelerator:
         for key, sram in self.srams.items():
             blocks[BUFFERS[key]] = sram.area_mm2
         unit = self.spec.vector_unit
-        blocks["vector_unit"] = (
-            unit.lanes * self.technology.vector_lane(parse_format(unit.format)).area_um2 * 1e-6
-        )
+        blocks["vector_unit"] = unit.lanes * self.technology.vector_lane(parse_format(unit.format)).area_um2 * 1e-6
         return blocks
 
     @property
@@ -239,9 +237,7 @@ def build_accelerator(spec: HardwareSpec, port_bits: Mapping[str, int], edge_deq
         pe=pe,
         technology=technology,
         srams=srams,
-        dram=load_dram(
-            spec.dram.preset, bandwidth_gb_s=_giga(spec.dram.bandwidth), energy_pj_per_bit=spec.dram.energy
-        ),
+        dram=load_dram(spec.dram.preset, bandwidth_gb_s=_giga(spec.dram.bandwidth), energy_pj_per_bit=spec.dram.energy),
         pe_price=price,
         pipeline_stages=stages,
         edge_dequant_price=technology.price_parts(

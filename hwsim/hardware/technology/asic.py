@@ -1,0 +1,218 @@
+"""ASIC technologies: cell classes to µm², fJ, ps; every constant with its source.
+
+Area is counted cells times the fitted area per class. Energy is settled-value energy on random
+data, proportional to area within a few per cent per family; what glitches and real data do to
+it are separate factors per family. Absolute picojoules are good to about a factor of two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Literal
+
+from hwsim.hardware.circuits import Circuit, Part, Register
+from hwsim.spec.data import data_path, read_csv_rows, read_yaml
+from hwsim.spec.errors import MissingFigureError, UsageError, did_you_mean
+
+Regime = Literal["uniform", "gaussian"]
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """One figure of a technology with its origin."""
+
+    name: str
+    value: float
+    unit: str
+    source: str
+    estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Cost of one circuit: energy per operation on random data without glitches."""
+
+    area_um2: float
+    energy_fj: float
+    clock_fj: float
+    leakage_nw: float
+    delay_ps: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartPrice:
+    """Cost of one part with its copies and activity; energy includes glitches and data."""
+
+    part: Part
+    area_um2: float
+    energy_fj: float
+    clock_fj: float
+    leakage_nw: float
+    delay_ps: float
+
+
+@dataclass(frozen=True)
+class PartsPrice:
+    """Cost of a bill of parts per cycle, and the factors that went into its energy."""
+
+    rows: tuple[PartPrice, ...]
+    glitch_factor: float
+    regime_factor: float
+    basis: str = "modelled"
+
+    @cached_property
+    def area_um2(self) -> float:
+        """Cell area."""
+        return sum(row.area_um2 for row in self.rows)
+
+    @cached_property
+    def energy_fj(self) -> float:
+        """Energy of one cycle with every part at its activity, without the clock."""
+        return sum(row.energy_fj for row in self.rows)
+
+    @cached_property
+    def clock_fj(self) -> float:
+        """Energy of the registers' clock pins per cycle."""
+        return sum(row.clock_fj for row in self.rows)
+
+    @cached_property
+    def leakage_nw(self) -> float:
+        """Leakage power."""
+        return sum(row.leakage_nw for row in self.rows)
+
+    @cached_property
+    def delay_ps(self) -> float:
+        """Sum of the delays of the parts on the critical path."""
+        return sum(row.delay_ps for row in self.rows if row.part.on_path)
+
+
+UNITS = {
+    "vdd_v": "V",
+    "area_um2": "um2",
+    "energy_fj_per_um2": "fJ/um2",
+    "leakage_nw_per_um2": "nW/um2",
+    "delay_ps_per_level": "ps",
+    "register_clock_fj_per_bit": "fJ",
+    "register_energy_fj_per_bit": "fJ",
+    "wire_fj_per_bit_mm": "fJ/bit/mm",
+}
+
+
+class Technology:
+    """A technology as its data file describes it; prices are remembered per circuit."""
+
+    def __init__(self, name: str) -> None:
+        self._data: dict[str, Any] = read_yaml("technology", f"{name}.yaml")
+        self.name = str(self._data["name"])
+        self.node_nm = float(self._data["node_nm"])
+        self.vdd_v = float(self._value("vdd_v"))
+        self._prices: dict[Circuit, Price] = {}
+
+    def _value(self, key: str) -> Any:
+        if key not in self._data:
+            raise MissingFigureError(f"technology {self.name} has no figure for {key}")
+        return self._data[key]["value"]
+
+    @property
+    def wire_fj_per_bit_mm(self) -> float:
+        """Energy of one transition on one mm of wire."""
+        return float(self._value("wire_fj_per_bit_mm"))
+
+    def price(self, circuit: Circuit) -> Price:
+        """Return the cost of one copy of ``circuit``."""
+        if circuit not in self._prices:
+            self._prices[circuit] = self._price(circuit)
+        return self._prices[circuit]
+
+    def _price(self, circuit: Circuit) -> Price:
+        cells, areas = circuit.cells(), self._value("area_um2")
+        area = sum(count * float(areas[cell]) for cell, count in cells.items())
+        flops = cells.get("reg", 0.0)
+        clock = flops * float(self._value("register_clock_fj_per_bit"))
+        held = flops * float(self._value("register_energy_fj_per_bit")) - clock
+        logic = area - flops * float(areas["reg"])
+        return Price(
+            area_um2=area,
+            energy_fj=logic * float(self._value("energy_fj_per_um2")) + held,
+            clock_fj=clock,
+            leakage_nw=area * float(self._value("leakage_nw_per_um2")),
+            delay_ps=circuit.levels() * float(self._value("delay_ps_per_level")),
+        )
+
+    def price_parts(self, parts: Sequence[Part], glitch_family: str, regime: Regime = "gaussian") -> PartsPrice:
+        """Return the cost of ``parts``; registers do not glitch.
+
+        Raises
+        ------
+        MissingFigureError
+            If no factor is known for the family.
+        """
+        glitch = factor("glitch", glitch_family)
+        data = factor(regime, glitch_family) if regime == "gaussian" else 1.0
+        rows = []
+        for part in parts:
+            one = self.price(part.circuit)
+            noise = 1.0 if isinstance(part.circuit, Register) else glitch * data
+            rows.append(
+                PartPrice(
+                    part,
+                    one.area_um2 * part.count,
+                    one.energy_fj * part.count * part.activity * noise,
+                    one.clock_fj * part.count,
+                    one.leakage_nw * part.count,
+                    one.delay_ps,
+                )
+            )
+        return PartsPrice(tuple(rows), glitch, data)
+
+    def constants(self) -> list[Constant]:
+        """Return every constant with its unit and source."""
+        found = []
+        for key, unit in UNITS.items():
+            entry = self._data[key]
+            values = entry["value"] if isinstance(entry["value"], dict) else {"": entry["value"]}
+            for cell, value in values.items():
+                label = f"{key}.{cell}" if cell else key
+                found.append(Constant(label, float(value), unit, entry["source"], bool(entry["estimated"])))
+        return found
+
+
+@lru_cache(maxsize=1)
+def _factors() -> dict[tuple[str, str], float]:
+    return {(r["kind"], r["family"]): float(r["value"]) for r in read_csv_rows("technology", "factors.csv")}
+
+
+def factor(kind: str, family: str) -> float:
+    """Return the glitch or data-regime factor of a family of circuits.
+
+    Raises
+    ------
+    MissingFigureError
+        If none is known.
+    """
+    known = _factors()
+    if (kind, family) not in known:
+        families = [f for k, f in known if k == kind]
+        raise MissingFigureError(f"no {kind} factor for {family!r}; {did_you_mean(family, families)}")
+    return known[kind, family]
+
+
+def technology_names() -> list[str]:
+    """Return the technologies that ship with hwsim."""
+    return sorted(path.stem for path in data_path("technology").glob("*.yaml"))
+
+
+@lru_cache(maxsize=16)
+def load_technology(name: str) -> Technology:
+    """Return the technology called ``name``.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    if name not in technology_names():
+        raise UsageError(f"unknown technology {name!r}; {did_you_mean(name, technology_names())}")
+    return Technology(name)
