@@ -1,84 +1,260 @@
-"""Units, parsed where YAML enters and nowhere else: ``512 KiB``, ``25.6 GB/s``, ``0.7 pJ/bit``.
+"""Quantities with units, at the YAML boundary only: ``512 KiB``, ``25.6 GB/s``, ``0.7 pJ/bit``, ``28nm``.
 
-Numbers are exact decimals until the base unit is reached. A plain number is taken in the base
-unit of its quantity (bytes, hertz, bytes per second, pJ per bit, volts).
+Inside hwsim a quantity is a plain number in its base unit. Conversion is exact: a size is a whole
+number of bytes or refused. ``K M G`` are decimal (SI), ``Ki Mi Gi`` binary (IEC 80000-13); case
+matters, because mW is not MW and Gbit is not GB. A plain number is in the base unit.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
-from hwsim.spec.errors import did_you_mean
+from hwsim.spec.errors import UsageError, did_you_mean
 
-_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
+#: Largest whole quantity: what a signed 64-bit integer of a table or database holds.
+MAX_WHOLE = 2**63 - 1
 
-SIZE = {
-    "B": Fraction(1), "KiB": Fraction(2**10), "MiB": Fraction(2**20), "GiB": Fraction(2**30),
-    "KB": Fraction(10**3), "MB": Fraction(10**6), "GB": Fraction(10**9), "bit": Fraction(1, 8),
-}  # fmt: skip
-FREQUENCY = {"Hz": Fraction(1), "kHz": Fraction(10**3), "MHz": Fraction(10**6), "GHz": Fraction(10**9)}
-BANDWIDTH = {f"{unit}/s": factor for unit, factor in SIZE.items()} | {"Gbit/s": Fraction(10**9, 8)}
-ENERGY_PER_BIT = {"fJ/bit": Fraction(1, 1000), "pJ/bit": Fraction(1), "nJ/bit": Fraction(1000)}
-VOLTAGE = {"mV": Fraction(1, 1000), "V": Fraction(1)}
+_NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
+_QUANTITY = re.compile(rf"\s*({_NUMBER})\s*(\S.*?)?\s*")
+_MICRO = str.maketrans({"\N{MICRO SIGN}": "u", "\N{GREEK SMALL LETTER MU}": "u"})
 
 
-def parse_quantity(value: Any, quantity: str, units: Mapping[str, Fraction]) -> Fraction:
-    """Return ``value`` in the base unit of ``units``, exactly; always positive.
+@dataclass(frozen=True, eq=False)
+class Dimension:
+    """A kind of quantity; used as ``Annotated[float, FREQUENCY]`` in a spec.
+
+    Parameters
+    ----------
+    noun
+        What messages call it, with its article (``"a size"``).
+    base
+        The base unit, in which a plain number counts.
+    units
+        The factor from each unit to the base unit, in the order that messages list them.
+    also
+        Rarer units and other spellings: accepted, but not listed by messages.
+    whole
+        Whether only whole numbers of the base unit exist; values are then ``int``.
+    example
+        Shown to editors.
+    """
+
+    noun: str
+    base: str
+    units: Mapping[str, Fraction]
+    example: str
+    also: Mapping[str, Fraction] = field(default_factory=dict)
+    whole: bool = False
+
+    def parse(self, value: object) -> int | float:
+        """Return ``value`` in the base unit, correctly rounded (exact if :attr:`whole`).
+
+        Raises
+        ------
+        UsageError
+            If it is no quantity of this kind, not finite, not above zero, or not whole.
+        """
+        if type(value) is int and self.whole and 0 < value <= MAX_WHOLE:
+            return value
+        if isinstance(value, str):
+            return self._parse_text(value)
+        if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
+            raise UsageError(f"{value!r} is not {self.noun}; {self._expected()}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{value!r} is not {self.noun}; it must be finite")
+        return self._checked(Fraction(value), value)
+
+    def exact(self, text: str) -> Fraction:
+        """Return the quantity written in ``text`` in the base unit, of either sign and exact.
+
+        Raises
+        ------
+        UsageError
+            If it is no number with a unit of this kind.
+        """
+        match = _QUANTITY.fullmatch(text)
+        if match is None:
+            raise UsageError(f"{text!r} is not {self.noun}; {self._expected()}")
+        number, unit = match[1], match[2] or self.base
+        factor = self.factor(unit)
+        if factor is None:
+            valid = did_you_mean(unit, self.units, ordered=True)
+            raise UsageError(f"{text!r} is not {self.noun}; write a number and a unit, {valid}")
+        return Fraction(number) * factor
+
+    def factor(self, unit: str) -> Fraction | None:
+        """Return what one ``unit`` is in the base unit, or None if it measures something else."""
+        unit = unit.translate(_MICRO)
+        return self.units.get(unit) or self.also.get(unit)
+
+    @lru_cache(maxsize=1024)  # noqa: B019 - dimensions are module constants
+    def _parse_text(self, text: str) -> int | float:
+        return self._checked(self.exact(text), text)
+
+    def _checked(self, exact: Fraction, value: object) -> int | float:
+        if exact <= 0:
+            raise UsageError(f"{value!r} must be > 0")
+        if self.whole:
+            if exact.denominator != 1:
+                raise UsageError(f"{value!r} is not a whole number of {_NAMES.get(self.base, self.base)}")
+            if exact > MAX_WHOLE:
+                raise UsageError(f"{value!r} is too large for {self.noun}")
+            return exact.numerator
+        try:
+            rounded = float(exact)
+        except OverflowError:
+            rounded = math.inf
+        if not 0 < rounded < math.inf:
+            raise UsageError(f"{value!r} is too {'large' if rounded else 'small'} for {self.noun}")
+        return rounded
+
+    def _expected(self) -> str:
+        return f"write a number and a unit, valid: {', '.join(self.units)}, for example {self.example}"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.parse)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        micro = [f"µ{unit[1:]}" for unit in self.units if unit[0] == "u"]
+        spellings = "|".join([*self.units, *self.also, *micro])
+        return {
+            "anyOf": [
+                {"type": "integer" if self.whole else "number", "exclusiveMinimum": 0},
+                {"type": "string", "pattern": rf"^\s*\+?[0-9.]+([eE][-+]?[0-9]+)?\s*({spellings})?\s*$"},
+            ],
+            "examples": [self.example],
+        }
+
+
+_NAMES = {"B": "bytes"}
+
+_DECIMAL = {"f": -15, "p": -12, "n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12}
+
+
+def _si(unit: str, prefixes: str, base_exponent: int = 0) -> dict[str, Fraction]:
+    """Return ``{prefix + unit: factor}`` for prefixes separated by blanks (``-`` is none)."""
+    names = [p.strip("-") for p in prefixes.split()]
+    return {f"{p}{unit}": Fraction(10) ** (_DECIMAL[p] - base_exponent) for p in names}
+
+
+_BYTES = {
+    "B": Fraction(1),
+    **{f"{p}iB": Fraction(1024) ** n for n, p in enumerate("KMG", 1)},
+    **{f"{p}B": Fraction(1000) ** n for n, p in enumerate("KMG", 1)},
+    "bit": Fraction(1, 8),
+}
+_ALSO_BYTES = {
+    "kB": Fraction(1000),
+    "TB": Fraction(1000) ** 4,
+    "TiB": Fraction(1024) ** 4,
+    **{f"{p}bit": Fraction(1000) ** n / 8 for n, p in enumerate("kMG", 1)},
+    **{f"{p}ibit": Fraction(1024) ** n / 8 for n, p in enumerate("KMG", 1)},
+}
+_PER_BIT = _si("J/bit", "f p n", base_exponent=-12)
+
+SIZE = Dimension(
+    noun="a size",
+    base="B",
+    units=_BYTES,
+    also={**_ALSO_BYTES, "byte": Fraction(1), "bytes": Fraction(1), "bits": Fraction(1, 8)},
+    whole=True,
+    example="512 KiB",
+)
+FREQUENCY = Dimension("a frequency", "Hz", _si("Hz", "- k M G T"), "1 GHz")
+BANDWIDTH = Dimension(
+    noun="a bandwidth",
+    base="B/s",
+    units={f"{u}/s": f for u, f in {**_BYTES, "TB": _ALSO_BYTES["TB"], "Gbit": _ALSO_BYTES["Gbit"]}.items()},
+    also={
+        **{f"{u}/s": f for u, f in _ALSO_BYTES.items()},
+        **{f"{u[0]}bps": f for u, f in _ALSO_BYTES.items() if u.endswith("bit") and "i" not in u[:-3]},
+    },
+    example="25.6 GB/s",
+)
+ENERGY_PER_BIT = Dimension(
+    noun="an energy per bit",
+    base="pJ/bit",
+    units={**_PER_BIT, **{u.replace("bit", "B"): f / 8 for u, f in _PER_BIT.items()}},
+    also={u.replace("bit", "b"): f for u, f in _PER_BIT.items()},
+    example="0.7 pJ/bit",
+)
+VOLTAGE = Dimension("a voltage", "V", _si("V", "- m"), "0.9 V")
+POWER = Dimension("a power", "W", _si("W", "- m u n k"), "5 mW")
+NODE = Dimension("a technology node", "nm", _si("m", "n u", base_exponent=-9), "28nm")
+
+DIMENSIONS = (SIZE, FREQUENCY, BANDWIDTH, ENERGY_PER_BIT, VOLTAGE, POWER, NODE)
+
+#: Field types of specs. All are finite and above zero.
+SizeBytes = Annotated[int, SIZE]
+FrequencyHz = Annotated[float, FREQUENCY]
+BandwidthBytesPerS = Annotated[float, BANDWIDTH]
+EnergyPjPerBit = Annotated[float, ENERGY_PER_BIT]
+VoltageV = Annotated[float, VOLTAGE]
+PowerW = Annotated[float, POWER]
+NodeNm = Annotated[float, NODE]
+
+
+def parse_quantity(value: object) -> tuple[Fraction, str]:
+    """Return a number with any known unit, exactly, and its base unit (``""`` for a plain number).
+
+    For ranges such as ``[64 KiB, 2 MiB]``, whose field is not known yet.
 
     Raises
     ------
-    ValueError
-        If it is no number with one of the units, or not above zero.
+    UsageError
+        If it is no finite number, or its unit is unknown.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(f"{value!r} is not a {quantity}; write a number and a unit, valid: {', '.join(units)}")
-    match = _NUMBER.match(str(value))
+    if isinstance(value, (int, float, Fraction)) and not isinstance(value, bool):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{value!r} is not finite")
+        return Fraction(value), ""
+    match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"{value!r} is not a {quantity}; write a number and a unit, valid: {', '.join(units)}")
-    number, unit = match.groups()
-    if unit and unit not in units:
-        raise ValueError(f"{value!r} is not a {quantity}: unknown unit {unit!r}; {did_you_mean(unit, units)}")
-    exact = Fraction(number) * (units[unit] if unit else 1)
-    if exact <= 0:
-        raise ValueError(f"a {quantity} must be > 0, not {value!r}")
-    return exact
+        raise UsageError(f"{value!r} is not a number, with or without a unit")
+    if match[2] is None:
+        return Fraction(match[1]), ""
+    for dimension in DIMENSIONS:
+        factor = dimension.factor(match[2])
+        if factor is not None:
+            return Fraction(match[1]) * factor, dimension.base
+    known = [unit for dimension in DIMENSIONS for unit in dimension.units]
+    raise UsageError(f"{value!r} has an unknown unit {match[2]!r}; {did_you_mean(match[2], known, ordered=True)}")
 
 
-def _whole(quantity: str, units: Mapping[str, Fraction]) -> Callable[[Any], int]:
-    def parse(value: Any) -> int:
-        exact = parse_quantity(value, quantity, units)
-        if exact.denominator != 1:
-            raise ValueError(f"{value!r} is not a whole number of bytes")
-        return int(exact)
-
-    return parse
-
-
-def _real(quantity: str, units: Mapping[str, Fraction]) -> Callable[[Any], float]:
-    return lambda value: float(parse_quantity(value, quantity, units))
+def format_bytes(count: float) -> str:
+    """Return a size for people: ``512 KiB``, ``1.5 MiB``, ``1000 B``; 4 significant digits."""
+    units = ("B", "KiB", "MiB", "GiB", "TiB")
+    step = 0
+    while abs(count) >= 1024 and step < len(units) - 1:
+        count, step = count / 1024, step + 1
+    if step < len(units) - 1 and abs(float(f"{count:.4g}")) >= 1024:
+        count, step = count / 1024, step + 1
+    return f"{_short(count, 4)} {units[step]}"
 
 
-def _schema(example: str) -> WithJsonSchema:
-    return WithJsonSchema(
-        {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}], "examples": [example]}
-    )
+def format_si(value: float, unit: str, digits: int = 4) -> str:
+    """Return a quantity for people, with the SI prefix that leaves 1 to 999: ``25.6 GB/s``."""
+    if not value or not math.isfinite(value):
+        return f"{value:g} {unit}"
+    exponent = 3 * math.floor(math.log10(abs(float(f"{value:.{digits}g}"))) / 3)
+    exponent = max(min(_SI_PREFIXES), min(exponent, max(_SI_PREFIXES)))
+    scaled = float(f"{value:.{digits}g}") / 10.0**exponent
+    return f"{_short(scaled, digits)} {_SI_PREFIXES[exponent]}{unit}"
 
 
-SizeBytes = Annotated[int, BeforeValidator(_whole("size", SIZE)), _schema("256 KiB")]
-FrequencyHz = Annotated[float, BeforeValidator(_real("frequency", FREQUENCY)), _schema("1 GHz")]
-BandwidthBytesPerS = Annotated[float, BeforeValidator(_real("bandwidth", BANDWIDTH)), _schema("25.6 GB/s")]
-EnergyPjPerBit = Annotated[float, BeforeValidator(_real("energy per bit", ENERGY_PER_BIT)), _schema("18.75 pJ/bit")]
-VoltageV = Annotated[float, BeforeValidator(_real("voltage", VOLTAGE)), _schema("0.9 V")]
+_SI_PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
 
 
-def format_bytes(count: int) -> str:
-    """Return ``count`` bytes as a short text with a binary unit: 262144 is ``256 KiB``."""
-    for unit in ("GiB", "MiB", "KiB"):
-        if count >= SIZE[unit]:
-            return f"{float(count / SIZE[unit]):g} {unit}"
-    return f"{count} B"
+def _short(value: float, digits: int) -> str:
+    """Return ``value`` with so many significant digits, without exponent and trailing zeros."""
+    rounded = float(f"{value:.{digits}g}")
+    return str(int(rounded)) if rounded.is_integer() else f"{rounded:.12f}".rstrip("0").rstrip(".")
