@@ -95,7 +95,7 @@ def load_workload(
     ----------
     workload
         A :class:`WorkloadSpec` or its fields; or the name of a shipped model; or the path of a
-        ``config.json``, a trace ``.csv`` or a workload ``.yaml``.
+        ``config.json`` (or its folder), a trace ``.csv`` or a workload ``.yaml``.
     folder
         Where relative paths inside a spec start; a YAML file's own folder by default.
     **options
@@ -120,20 +120,22 @@ def load_workload(
         folder = folder or Path(workload).parent
         spec = bind(load_document(workload).with_overrides(given), WorkloadSpec)
     else:
-        spec = validate_mapping({_source_kind(workload): str(workload), **given}, WorkloadSpec, str(workload))
+        source = _source(workload)
+        spec = validate_mapping({**source, **given}, WorkloadSpec, str(workload))
     return spec_to_trace(spec, Path(folder or "."))
 
 
-def _source_kind(workload: str | Path) -> str:
-    """Tell which field of the spec a bare word or path means."""
+def _source(workload: str | Path) -> dict[str, str]:
+    """Tell what a bare word or path means: a model, or a config or trace file."""
     path = Path(workload)
     kind = {".csv": "trace", ".json": "config"}.get(path.suffix.lower())
     if kind is not None:
-        return kind
+        return {kind: str(workload)}
+    if (path / "config.json").is_file() and (isinstance(workload, Path) or len(path.parts) > 1):
+        return {"config": str(path / "config.json")}
     if isinstance(workload, Path) or path.is_file() or len(path.parts) > 1:
         raise UsageError(f"{workload}: unknown kind of workload file; valid: {', '.join(SUFFIXES)}, or a model name")
-    find_model(workload)
-    return "model"
+    return {"model": find_model(workload).name}
 
 
 def spec_to_trace(spec: WorkloadSpec, folder: Path) -> Trace:

@@ -1,0 +1,215 @@
+"""config.json: reading, checking, and what each key changes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hwsim.spec.errors import SpecError, UsageError
+from hwsim.workload import FAMILIES, Trace, decode, model_config, model_names, prefill
+from hwsim.workload.config import Config
+from hwsim.workload.importers.hf_config import build_trace, read_config
+from hwsim.workload.zoo import find_model, zoo
+
+
+def changed(name: str, **keys: Any) -> dict[str, Any]:
+    """Return a shipped config with keys replaced, or removed where the value is ``...``."""
+    config = {**model_config(name), **keys}
+    return {key: value for key, value in config.items() if value is not ...}
+
+
+def parameters(config: dict[str, Any]) -> int:
+    return int(build_trace(config, prefill()).meta["parameters"])
+
+
+def shapes(trace: Trace) -> dict[str, tuple[int, int, int]]:
+    return {gemm.layer: (gemm.m, gemm.k, gemm.n) for gemm in trace.gemms}
+
+
+def test_every_problem_is_reported_at_once() -> None:
+    config = Config({"model_type": "x", "a": -1, "b": 1.5, "c": "yes", "d": [], "e": "tanh"}, "my.json")
+    assert config.integer("a") == 1
+    assert config.integer("missing") == 1
+    assert config.integer("b") == 1
+    assert config.flag("c", True) is True
+    assert config.integers("d") == (1,)
+    assert config.choice("e", {"relu": "relu"}, "relu") == "relu"
+    assert config.number("c", 2.0) == 2.0
+    with pytest.raises(UsageError) as caught:
+        config.check()
+    text = str(caught.value)
+    assert text.startswith("my.json (model_type x): ")
+    for key in ("'a'", "'missing' is missing", "'b'", "'c' must be true or false", "'d'", "'e': unknown 'tanh'"):
+        assert key in text
+
+
+def test_defaults_apply_to_absent_and_null_keys() -> None:
+    config = Config({"null": None, "three": 3})
+    assert config.integer("absent", 7) == config.integer("null", 7) == 7
+    assert config.optional_integer("null") is None
+    assert config.optional_integer("three") == 3
+    assert config.number("absent", 0.5) == 0.5
+    config.check()
+
+
+def test_labels() -> None:
+    assert Config({"id2label": {"0": "cat", "1": "dog"}}).labels() == 2
+    assert Config({"num_labels": 1000}).labels() == 1000
+
+
+def message_without(name: str, key: str) -> str:
+    try:
+        build_trace(changed(name, **{key: ...}), prefill())
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_missing_keys_are_named(name: str) -> None:
+    """Each required key, left out, is named in the message; every other key has a documented default."""
+    messages = {key: message_without(name, key) for key in model_config(name)}
+    required = {key: message for key, message in messages.items() if message}
+    assert all(repr(key) in message for key, message in required.items())
+    assert len(required) >= 4
+
+
+def test_model_type_mistakes() -> None:
+    with pytest.raises(UsageError, match="'model_type' is missing"):
+        build_trace({}, prefill())
+    with pytest.raises(UsageError, match="model_type 'lama' is not supported; .*did you mean 'llama'"):
+        build_trace({"model_type": "lama"}, prefill())
+    with pytest.raises(UsageError, match=r"'mixtral' is not supported \(not modelled: mixture of experts\)"):
+        build_trace({"model_type": "mixtral", "num_local_experts": 8}, prefill())
+    with pytest.raises(UsageError, match="mixture of experts, multi-head latent attention"):
+        build_trace({"model_type": "deepseek_v3", "kv_lora_rank": 512, "n_routed_experts": 256}, prefill())
+
+
+def test_reading_files(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(model_config("gpt2")))
+    assert read_config(path) == model_config("gpt2")
+    path.write_text('{\n  "model_type": "gpt2",\n  oops\n}')
+    with pytest.raises(SpecError, match=r"config.json:3:3"):
+        read_config(path)
+    path.write_text("[1]")
+    with pytest.raises(SpecError, match="must be a JSON object"):
+        read_config(path)
+    path.write_text("")
+    with pytest.raises(SpecError, match=r"config.json:1:1"):
+        read_config(path)
+    with pytest.raises(UsageError, match="cannot read the model config"):
+        read_config(tmp_path / "none.json")
+
+
+# --- what single keys change -------------------------------------------------------------------
+
+
+def test_head_dim_is_derived_only_when_absent() -> None:
+    given = build_trace(changed("llama-2-7b", head_dim=100), prefill(8))
+    assert shapes(given)["attn.q_proj"] == (8, 4096, 3200)
+    derived = build_trace(changed("llama-2-7b"), prefill(8))
+    assert shapes(derived)["attn.q_proj"] == (8, 4096, 4096)
+    with pytest.raises(UsageError, match="'hidden_size' 5140 is no multiple of 40 heads"):
+        build_trace(changed("llama-2-13b", hidden_size=5140), prefill())
+    assert shapes(build_trace(model_config("gemma-2-2b"), prefill(8)))["attn.score"] == (16, 256, 8)
+
+
+def test_kv_heads_must_divide_heads() -> None:
+    with pytest.raises(UsageError, match="32 heads do not split into 5"):
+        build_trace(changed("llama-3-8b", num_key_value_heads=5), prefill())
+
+
+def test_tying_saves_one_table() -> None:
+    untied, tied = changed("llama-2-7b"), changed("llama-2-7b", tie_word_embeddings=True)
+    assert parameters(untied) - parameters(tied) == 32000 * 4096
+    assert build_trace(tied, prefill(4)).macs == build_trace(untied, prefill(4)).macs
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "difference"),
+    [
+        ("llama-2-7b", {"attention_bias": True}, 32 * 4 * 4096),
+        ("llama-2-7b", {"mlp_bias": True}, 32 * (2 * 11008 + 4096)),
+        ("opt-125m", {"enable_bias": False}, -12 * (5 * 768 + 3072)),
+        ("vit-base-16", {"qkv_bias": False}, -12 * 3 * 768),
+        ("gpt2", {"n_positions": 2048}, 1024 * 768),
+        ("bert-base", {"type_vocab_size": 4}, 2 * 768),
+        ("bitnet-b1.58-2b-4t", {"tie_word_embeddings": False}, 128256 * 2560),
+    ],
+)
+def test_parameters_follow_the_keys(name: str, keys: dict[str, Any], difference: int) -> None:
+    assert parameters(changed(name, **keys)) - parameters(model_config(name)) == difference
+
+
+def test_windows() -> None:
+    def keys_seen(config: dict[str, Any]) -> list[tuple[int, int]]:
+        trace = build_trace(config, decode(10_000))
+        return [(gemm.n, gemm.repeat) for gemm in trace.gemms if gemm.role == "score"]
+
+    assert keys_seen(model_config("mistral-7b-v0.1")) == [(4096, 32)]
+    assert keys_seen(changed("mistral-7b-v0.1", sliding_window=None)) == [(10_001, 32)]
+    assert keys_seen(model_config("gemma-2-9b")) == [(4096, 21), (10_001, 21)]
+    qwen = {"sliding_window": 100, "max_window_layers": 21}
+    assert keys_seen(changed("qwen2.5-7b", **qwen)) == [(10_001, 28)]
+    assert keys_seen(changed("qwen2.5-7b", use_sliding_window=True, **qwen)) == [(10_001, 21), (100, 7)]
+    with pytest.raises(UsageError, match="'max_window_layers' is missing"):
+        keys_seen(changed("qwen2.5-7b", use_sliding_window=True, sliding_window=100))
+
+
+def test_partial_rotary() -> None:
+    def rotated(config: dict[str, Any]) -> int:
+        return next(op.n for op in build_trace(config, prefill(4)).vector_ops if op.op == "rope")
+
+    assert rotated(model_config("phi-2")) == 2 * 32 * 32
+    assert rotated(changed("phi-2", partial_rotary_factor=...)) == 2 * 32 * 40
+    assert rotated(model_config("llama-3-8b")) == (32 + 8) * 128
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "message"),
+    [
+        ("opt-125m", {"word_embed_proj_dim": 512}, "'word_embed_proj_dim' 512 other than"),
+        ("opt-125m", {"do_layer_norm_before": False}, "'do_layer_norm_before' false"),
+        ("phi-2", {"qk_layernorm": True}, "'qk_layernorm' true"),
+        ("resnet-50", {"downsample_in_bottleneck": True}, "'downsample_in_bottleneck' true"),
+        ("resnet-50", {"depths": [3, 4]}, "differ in length"),
+        ("resnet-50", {"layer_type": "botleneck"}, "did you mean 'bottleneck'"),
+        ("vit-base-16", {"image_size": 225}, "no multiple of 'patch_size'"),
+        ("llama-2-7b", {"hidden_act": "sillu"}, "did you mean 'silu'"),
+        ("llama-2-7b", {"num_hidden_layers": 0}, "'num_hidden_layers' must be"),
+    ],
+)
+def test_unsupported_values_are_refused(name: str, keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        build_trace(changed(name, **keys), prefill())
+
+
+# --- the shipped models ------------------------------------------------------------------------
+
+
+def test_every_shipped_model_has_a_source_and_a_known_type() -> None:
+    for name, model in zoo().items():
+        assert len(model.source) > 10
+        assert model.file == f"{name}.json"
+        assert model_config(name)["model_type"] in FAMILIES
+
+
+def test_names_and_aliases_are_unique() -> None:
+    every = [label for model in zoo().values() for label in (model.name, *model.aliases)]
+    assert len(every) == len(set(every))
+    assert model_names() == sorted(zoo())
+
+
+def test_lookup() -> None:
+    assert find_model("vit-b-16") is find_model("vit-base-16") is find_model("ViT-B-16")
+    assert find_model("resnet50").name == "resnet-50"
+    with pytest.raises(UsageError, match="unknown model 'lama-2-7b'.*did you mean 'llama-2-7b'"):
+        find_model("lama-2-7b")
+
+
+def test_every_family_ships_a_model() -> None:
+    assert {model_config(name)["model_type"] for name in model_names()} == set(FAMILIES.names())
