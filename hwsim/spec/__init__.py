@@ -9,6 +9,7 @@ room                what it is for
 ``scalars``         what a plain YAML 1.2 scalar means
 ``nodes``           YAML text to plain values, each with its place in the file
 ``document``        files with ``base:`` and ``--set``, still knowing where every value came from
+``model``           the base of every model that a file is bound to
 ``bind``            a document against a pydantic model; every mistake at once, at its place
 ``wording``         what pydantic found wrong, in our words
 ``schema``          JSON Schema of a model, for editors

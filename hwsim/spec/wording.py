@@ -9,6 +9,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from hwsim.spec.document import Document, dotted, has_part
 from hwsim.spec.errors import Problem, SpecError, closest, did_you_mean
@@ -110,7 +111,7 @@ def _rejected_text(union: Rejected) -> str:
 
 
 def _problems(item: Found, model: type[BaseModel], document: Document) -> list[Problem]:
-    if item.kind == "extra_forbidden":
+    if item.kind in ("extra_forbidden", "invalid_key"):
         valid = field_names(model, item.loc[:-1])
         name = item.loc[-1]
         return [document.problem(item.path, f"unknown key {name!r}; {did_you_mean(name, valid)}", key=True)]
@@ -250,13 +251,14 @@ def field_names(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
 
 
 def _field_help(model: type[BaseModel], loc: tuple[Any, ...]) -> str:
-    """Return what a missing field is, or what else is required beside it."""
+    """Return what a missing field is, and what is required beside it."""
+    fields: dict[str, FieldInfo] = {}
     for found in _models_at(model, loc[:-1]):
-        info = _fields(found).get(loc[-1])
-        if info is not None and info.description:
-            return f": {info.description}"
-    required = {n for m in _models_at(model, loc[:-1]) for n, i in _fields(m).items() if i.is_required()}
-    return f"; required: {', '.join(sorted(required))}" if required else ""
+        fields |= _fields(found)
+    info = fields.get(loc[-1])
+    what = f" ({info.description})" if info is not None and info.description else ""
+    required = sorted(name for name, field in fields.items() if field.is_required())
+    return f"{what}; required: {', '.join(required)}" if len(required) > 1 else what
 
 
 def _models_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[type[BaseModel]]:
@@ -301,5 +303,5 @@ def _is_tagged(tp: type[BaseModel], tag: Any) -> bool:
     return any(tag in get_args(literal) for literal in literals)
 
 
-def _fields(model: type[BaseModel]) -> dict[str, Any]:
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     return {info.alias or name: info for name, info in model.model_fields.items()}
