@@ -70,9 +70,9 @@ def _live_bits(op: Op) -> int:
 def summarize(trace: Trace, policy: Policy | str | None = None) -> dict[str, Any]:
     """Return the figures of a trace that do not depend on any hardware.
 
-    Bytes are those that every accelerator moves at least once (operands read and results written
-    once per GEMM), in the formats of the trace, completed by ``policy``. Without a policy, and with
-    formats left open, all bytes are FP16 and the key ``formats`` says so.
+    Bytes count the operands and results of each GEMM once, in the formats of the trace, completed
+    by ``policy``; a convolution's input counts once per window, as im2col streams it. Without a
+    policy, and with formats left open, all bytes are FP16 and the key ``formats`` says so.
 
     Keys: ``name, phase, parameters, macs, macs_linear, macs_attention, macs_conv, gemms,
     unique_gemms, vector_elements, formats, weight_bytes, kv_read_bytes, activation_bytes,
