@@ -1,1 +1,15 @@
-"""TODO owner writes one line here."""
+"""Processing elements: bills of parts with bit-exact behaviour."""
+
+from __future__ import annotations
+
+from hwsim.hardware.pe.base import PE, Reason
+from hwsim.hardware.pe.registry import PES, make_pe
+from hwsim.hardware.technology import PartsPrice, Technology
+
+
+def price_pe(pe: PE, technology: Technology) -> PartsPrice:
+    """Return the cost of ``pe`` in ``technology`` per cycle, part by part."""
+    return technology.price_parts(pe.parts(), glitch_family=pe.glitch_family)
+
+
+__all__ = ["PE", "PES", "Reason", "make_pe", "price_pe"]

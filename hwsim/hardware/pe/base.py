@@ -1,0 +1,93 @@
+"""What every processing element offers: a bill of parts and bit-exact behaviour."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.formats import Format
+from hwsim.hardware.circuits import Part
+
+DequantSite = Literal["none", "pe", "edge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a PE cannot compute a pair of formats."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class PE(ABC):
+    """A PE built for one pair of formats; it may run others that fit into its datapath.
+
+    ``lanes`` elements along K are taken per step.
+    """
+
+    w_format: Format
+    a_format: Format
+    lanes: int
+
+    family: ClassVar[str]
+    glitch_family: ClassVar[str]
+    latency_cycles: ClassVar[int] = 1
+
+    @property
+    @abstractmethod
+    def psum_bits(self) -> int:
+        """Width of a partial sum as it leaves the PE."""
+
+    @abstractmethod
+    def supports(self, w: Format, a: Format) -> Reason | None:
+        """Return None when the PE computes this pair, else why not."""
+
+    @abstractmethod
+    def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
+        """Return the whole datapath with its registers."""
+
+    @abstractmethod
+    def cycles_per_step(self, w: Format, a: Format) -> int:
+        """Return the cycles that one step on ``lanes`` elements takes."""
+
+    @abstractmethod
+    def initial(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return cleared accumulators."""
+
+    @abstractmethod
+    def accumulate(
+        self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format
+    ) -> NDArray[Any]:
+        """Return ``acc`` after one step; codes carry one more axis of up to ``lanes`` elements."""
+
+    def finish(self, acc: NDArray[Any]) -> NDArray[Any]:
+        """Return the values that accumulators stand for."""
+        return acc
+
+    def macs_per_cycle(self, w: Format, a: Format) -> Fraction:
+        """Return multiply-accumulates per cycle."""
+        return Fraction(self.lanes, self.cycles_per_step(w, a))
+
+    def dequant_site(self, w: Format, a: Format) -> DequantSite:
+        """Return where block scales are applied; "none" for unscaled formats."""
+        return "none"
+
+    def dequant_parts(self, w: Format, a: Format) -> tuple[Part, ...]:
+        """Return the parts of one dequantizer."""
+        return ()
+
+    def dot(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> Any:
+        """Return the PE's result for a whole dot product, codes of shape (K,), lanes at a time."""
+        acc = self.initial(())
+        for start in range(0, len(w_codes), self.lanes):
+            span = slice(start, start + self.lanes)
+            acc = self.accumulate(np.asarray(acc), w_codes[span], a_codes[span], w, a)
+        return self.finish(np.asarray(acc))[()]

@@ -1,0 +1,1 @@
+"""PE families, one file each."""

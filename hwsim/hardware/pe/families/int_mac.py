@@ -1,0 +1,138 @@
+"""Integer multiply-accumulate: signed operands, an accumulator that never rounds.
+
+Parts per PE: ``lanes`` multipliers, an adder tree, the accumulator adder, operand and
+accumulator registers. Weights wider than the multiplier run in several passes of its width, each
+shifted before it is added (one multiplexer row). Overflow wraps, as two's complement does.
+The smallest accumulator that cannot overflow over n products has
+``w + a + ceil(log2 n) + 1`` bits (minifloat paper, arXiv 2311.12359); 32 bits is the default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.formats import Format, Integer, parse_format
+from hwsim.hardware.circuits import (
+    Adder,
+    AdderTree,
+    LeadingZeroCounter,
+    Multiplier,
+    Mux,
+    Part,
+    Register,
+    Shifter,
+)
+from hwsim.hardware.pe.base import PE, DequantSite, Reason
+from hwsim.hardware.pe.registry import PES, take_formats
+from hwsim.spec.errors import UsageError
+
+#: Accumulator widths beyond this are taken for a mistake.
+MAX_ACCUMULATOR = 64
+
+
+def _integer(fmt: Format) -> Integer | None:
+    element = fmt.element
+    return element if isinstance(element, Integer) else None
+
+
+@dataclass(frozen=True)
+class IntMac(PE):
+    """``accumulator_bits`` wide integer MAC of ``lanes`` products per cycle."""
+
+    accumulator_bits: int
+
+    family: ClassVar[str] = "int_mac"
+    glitch_family: ClassVar[str] = "integer_mac"
+
+    @property
+    def psum_bits(self) -> int:
+        """The accumulator's width."""
+        return self.accumulator_bits
+
+    def supports(self, w: Format, a: Format) -> Reason | None:
+        """Integers up to the activation width; wider weights run in passes."""
+        wi, ai = _integer(w), _integer(a)
+        if wi is None or ai is None:
+            return Reason("int_mac takes integers only")
+        if ai.bits > self.a_format.bits:
+            return Reason(f"activations of {ai.bits} bits are wider than the datapath's {self.a_format.bits}")
+        return None
+
+    def passes(self, w: Format) -> int:
+        """Passes over the multiplier that a weight needs."""
+        return ceil(w.bits / self.w_format.bits)
+
+    def cycles_per_step(self, w: Format, a: Format) -> int:
+        """One cycle per pass."""
+        return self.passes(w)
+
+    def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
+        """Return multipliers, tree, pass shifter, accumulator and registers."""
+        wb, ab, acc = self.w_format.bits, self.a_format.bits, self.accumulator_bits
+        tree = wb + ab
+        found = [Part("multiplier", "multiplier", Multiplier(ab, wb), count=self.lanes)]
+        if self.lanes > 1:
+            found.append(Part("adder tree", "accumulator", AdderTree(self.lanes, tree)))
+        if wb < 8:  # wider weights come in passes of wb bits, at most four
+            found.append(Part("pass shifter", "alignment", Mux(tree, 2)))
+        found += [
+            Part("accumulator adder", "accumulator", Adder(acc)),
+            Part("accumulator", "register", Register(acc)),
+            Part("operands", "register", Register(self.lanes * (wb + ab)), on_path=False),
+        ]
+        return tuple(found)
+
+    def dequant_site(self, w: Format, a: Format) -> DequantSite:
+        """Group scales are applied to the sums that leave the array."""
+        return "edge" if w.block_size or a.block_size else "none"
+
+    def dequant_parts(self, w: Format, a: Format) -> tuple[Part, ...]:
+        """Integer to float, times an FP16 scale, added in FP32: the parts in series."""
+        acc = self.accumulator_bits
+        return (
+            Part("leading zeros", "dequantization", LeadingZeroCounter(acc)),
+            Part("normalise", "dequantization", Shifter(acc, acc)),
+            Part("scale multiplier", "dequantization", Multiplier(24, 11)),
+            Part("exponent adder", "dequantization", Adder(8), on_path=False),
+            Part("align", "dequantization", Shifter(27, 27)),
+            Part("sum", "dequantization", Adder(27)),
+            Part("renormalise", "dequantization", Shifter(27, 27)),
+            Part("result", "dequantization", Register(32)),
+        )
+
+    def initial(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return zeros, int64."""
+        return np.zeros(shape, dtype=np.int64)
+
+    def accumulate(
+        self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format
+    ) -> NDArray[Any]:
+        """Add the products and wrap to the accumulator's width."""
+        wi, ai = _integer(w), _integer(a)
+        assert wi is not None
+        assert ai is not None
+        products = wi.decode(w_codes).astype(np.int64) * ai.decode(a_codes).astype(np.int64)
+        total = acc + products.sum(axis=-1)
+        half = 1 << (self.accumulator_bits - 1)
+        wrapped: NDArray[Any] = ((total + half) & ((half << 1) - 1)) - half if self.accumulator_bits < 63 else total
+        return wrapped
+
+
+@PES.register("int_mac")
+def build(options: Mapping[str, Any]) -> IntMac:
+    """Build an integer MAC from ``{w_format, a_format or format, accumulator: int32, lanes}``."""
+    w, a, rest = take_formats(options, "int_mac", ("accumulator", "lanes"))
+    if _integer(w) is None or _integer(a) is None:
+        raise UsageError(f"int_mac takes integer formats, not {w.name} × {a.name}; valid: int2 … int16, int4_g128, …")
+    accumulator = parse_format(str(rest.get("accumulator", "int32")))
+    lanes = int(rest.get("lanes", 1))
+    needed = w.bits + a.bits + (lanes - 1).bit_length()
+    if not isinstance(accumulator, Integer) or not needed <= accumulator.bits <= MAX_ACCUMULATOR:
+        raise UsageError(f"int_mac accumulator {accumulator.name}: valid: an integer of {needed} to 32 bits")
+    return IntMac(w, a, lanes, accumulator.bits)
