@@ -114,12 +114,14 @@ def closest(name: object, valid: Iterable[object]) -> str | None:
 def did_you_mean(name: object, valid: Iterable[object], *, ordered: bool = False) -> str:
     """Return ``"valid: a, b, c (did you mean 'b'?)"`` for an unknown ``name``.
 
-    Names are sorted unless ``ordered`` says that theirs is an order worth keeping. The list is cut
-    after 24 entries so that a message fits one screen.
+    Names are sorted unless ``ordered`` says that theirs is an order worth keeping; then the first
+    one that continues ``name`` is the nearest. The list is cut after 24 entries so that a message
+    fits one screen.
     """
     names = [str(v) for v in valid] if ordered else sorted(str(v) for v in valid)
     shown = ", ".join(names[:24]) + (f", … ({len(names)} in all)" if len(names) > 24 else "")
-    close = closest(name, names)
+    longer = (n for n in names if ordered and n.lower().startswith(str(name).lower()))
+    close = next(longer, None) or closest(name, names)
     hint = f" (did you mean {close!r}?)" if close is not None else ""
     return f"valid: {shown or 'none'}{hint}"
 

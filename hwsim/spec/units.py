@@ -170,13 +170,14 @@ SIZE = Dimension(
     example="512 KiB",
 )
 FREQUENCY = Dimension("a frequency", "Hz", _si("Hz", "- k M G T"), "1 GHz")
+_LISTED_RATES = {**_BYTES, "TB": _ALSO_BYTES["TB"], "Gbit": _ALSO_BYTES["Gbit"]}
 BANDWIDTH = Dimension(
     noun="a bandwidth",
     base="B/s",
-    units={f"{u}/s": f for u, f in {**_BYTES, "TB": _ALSO_BYTES["TB"], "Gbit": _ALSO_BYTES["Gbit"]}.items()},
+    units={f"{u}/s": f for u, f in _LISTED_RATES.items()},
     also={
-        **{f"{u}/s": f for u, f in _ALSO_BYTES.items()},
-        **{f"{u[0]}bps": f for u, f in _ALSO_BYTES.items() if u.endswith("bit") and "i" not in u[:-3]},
+        **{f"{u}/s": f for u, f in _ALSO_BYTES.items() if u not in _LISTED_RATES},
+        **{f"{p}bps": _ALSO_BYTES[f"{p}bit"] for p in "kMG"},
     },
     example="25.6 GB/s",
 )

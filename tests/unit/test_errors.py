@@ -121,6 +121,9 @@ class TestDidYouMean:
     def test_keeps_an_order(self):
         assert did_you_mean("q", ["KiB", "B"], ordered=True) == "valid: KiB, B"
 
+    def test_in_an_ordered_list_the_first_longer_name_is_nearest(self):
+        assert did_you_mean("pJ", ["fJ/bit", "pJ/bit", "pJ/B"], ordered=True).endswith("(did you mean 'pJ/bit'?)")
+
     def test_without_any_names(self):
         assert did_you_mean("x", []) == "valid: none"
 
