@@ -199,7 +199,11 @@ class _Reader:
         return sources
 
     def _scalar(self, node: Any, mark: Mark, path: str) -> Scalar:
-        text: str = node.value
+        try:
+            text = _join_surrogates(node.value)
+        except UnicodeError:
+            self._note(mark, path, "escaped character is half of a surrogate pair")
+            return ""
         tag = node.tag.removeprefix(_TAG)
         if tag == "str":
             return text
@@ -239,6 +243,11 @@ _NAMES = {str: "str", int: "int", float: "float", bool: "bool", type(None): "nul
 def join(path: str, key: object) -> str:
     """Return the dotted path of a part of ``path``."""
     return f"{path}.{key}" if path else str(key)
+
+
+def _join_surrogates(text: str) -> str:
+    """Return text with the pairs of escapes by which JSON writes rare characters made one character."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 
 
 def _at(mark: Mark) -> str:

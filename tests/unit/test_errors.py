@@ -132,7 +132,9 @@ class TestDidYouMean:
         assert "… (100 in all)" in text
         assert text.endswith("(did you mean 'name98'?)")
 
-    @pytest.mark.parametrize(("name", "near"), [("kib", "KiB"), ("GHZ", "GHz"), ("28NM", "28nm"), (28, "28nm"), (5, None)])
+    @pytest.mark.parametrize(
+        ("name", "near"), [("kib", "KiB"), ("GHZ", "GHz"), ("28NM", "28nm"), (28, "28nm"), (5, None)]
+    )
     def test_case_and_type_do_not_matter(self, name, near):
         assert closest(name, ["KiB", "GHz", "28nm"]) == near
 

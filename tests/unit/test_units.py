@@ -89,8 +89,12 @@ GOOD = [
 ]
 
 BAD = [
-    (SIZE, "512 KiBs", "'512 KiBs' is not a size; write a number and a unit, "
-     "valid: B, KiB, MiB, GiB, KB, MB, GB, bit (did you mean 'KiB'?)"),
+    (
+        SIZE,
+        "512 KiBs",
+        "'512 KiBs' is not a size; write a number and a unit, "
+        "valid: B, KiB, MiB, GiB, KB, MB, GB, bit (did you mean 'KiB'?)",
+    ),
     (SIZE, "-1 KiB", "'-1 KiB' must be > 0"),
     (SIZE, -1, "-1 must be > 0"),
     (SIZE, 0, "0 must be > 0"),
