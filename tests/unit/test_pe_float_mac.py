@@ -1,0 +1,93 @@
+"""The float MAC: one rounding per addition, exactly; its area against synthesised MACs."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwsim.formats import parse_format
+from hwsim.hardware.pe import make_pe, price_pe
+from hwsim.hardware.pe.families.float_mac import add_round_odd
+from hwsim.hardware.technology import load_technology
+from hwsim.spec.errors import UsageError
+
+
+def round_fraction(exact: Fraction, fmt) -> float:
+    """Round an exact value to nearest even in ``fmt``, from the definition."""
+    if exact == 0:
+        return 0.0
+    size = abs(exact)
+    exponent = size.numerator.bit_length() - size.denominator.bit_length()
+    exponent += size >= Fraction(2) ** (exponent + 1)
+    exponent -= size < Fraction(2) ** exponent
+    unit = Fraction(2) ** (max(exponent, fmt.min_exponent) - fmt.mantissa_bits)
+    rounded = round(size / unit) * unit  # Python rounds halves to even
+    value = min(float(rounded), fmt.max_value)
+    return value if exact > 0 else -value
+
+
+@given(
+    st.sampled_from(["fp8_e4m3", "fp8_e5m2", "bf16", "fp16", "fp4_e2m1", "int8"]),
+    st.sampled_from(["fp32", "fp16", "bf16"]),
+    st.integers(1, 3),
+    st.integers(0, 2**32 - 1),
+)
+def test_every_addition_rounds_the_exact_sum_once(name, accumulator, lanes, seed):
+    pe = make_pe({"family": "float_mac", "format": name, "accumulator": accumulator, "lanes": lanes})
+    values = pe.w_format.element.code_values()
+    finite = np.flatnonzero(np.isfinite(values) & (np.abs(values) < 1e3))
+    w, a = np.random.default_rng(seed).choice(finite, (2, 12)).astype(np.uint32)
+    expected = 0.0
+    for x, y in zip(values[w], values[a], strict=True):
+        expected = round_fraction(Fraction(expected) + Fraction(float(x)) * Fraction(float(y)), pe.accumulator)
+    assert pe.dot(w, a, pe.w_format, pe.a_format) == expected
+
+
+def test_round_to_odd_saves_the_case_that_double_rounding_loses():
+    fp16 = parse_format("fp16")
+    x, y = np.array([1.0 + 2.0**-11]), np.array([2.0**-60])  # just above a midpoint of fp16
+    assert fp16.quantize(x + y)[0] == 1.0
+    assert fp16.quantize(add_round_odd(x, y))[0] == 1.0 + 2.0**-10
+
+
+def test_only_what_fits_is_supported():
+    pe = make_pe({"family": "float_mac", "format": "fp16"})
+    assert pe.supports(parse_format("fp8_e5m2"), parse_format("fp16")) is None
+    assert pe.supports(parse_format("int8"), parse_format("fp16")) is None
+    assert "do not fit" in str(pe.supports(parse_format("bf16"), parse_format("fp16")))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"format": "fp16", "accumulator": "int32"}, "valid: a float"),
+        ({"format": "fp32", "w_format": "bitmod4_g128"}, "not bitmod4_g128"),
+        ({"format": "mxfp4"}, "block scales"),
+    ],
+)
+def test_bad_options_are_named(options, message):
+    with pytest.raises(UsageError, match=message):
+        make_pe({"family": "float_mac", **options})
+
+
+# ASAP7 area in um2 of synthesised MACs into FP32 and into their own format (structural rows).
+MACS = {("bf16", "fp32"): 177.5, ("fp16", "fp32"): 207.4, ("fp8_e4m3", "fp32"): 144.4, ("fp8_e5m2", "fp32"): 139.1,
+        ("fp4_e2m1", "fp32"): 131.2, ("bf16", "bf16"): 107.4, ("fp16", "fp16"): 142.0}  # fmt: skip
+
+
+@pytest.mark.parametrize(("formats", "area"), MACS.items())
+def test_area_is_the_synthesised_one(formats, area):
+    pe = make_pe({"family": "float_mac", "format": formats[0], "accumulator": formats[1]})
+    price = price_pe(pe, load_technology("7nm"))
+    mac = sum(r.area_um2 for r in price.rows if r.part.role != "operands")
+    assert mac == pytest.approx(area, rel=0.20)  # the issue's bar for whole units is 25 %, the fit's p90 15 %
+
+
+def test_the_multiplier_is_the_smaller_part_of_a_narrow_mac():
+    price = price_pe(make_pe({"family": "float_mac", "format": "fp8_e4m3"}), load_technology("7nm"))
+    multiplier = sum(r.area_um2 for r in price.rows if r.part.group == "multiplier")
+    assert multiplier < 0.15 * price.area_um2
