@@ -1,0 +1,130 @@
+"""What makes two evaluations the same: the hash under which a result is stored.
+
+The hash covers everything that a result depends on: the architecture with the point's values set,
+the workload, the content of every file that either of them names, the engine, and the model
+itself (a fingerprint of hwsim's own code and data). It does not cover the sweep's name, its other
+points, constraints or objectives, so a wider sweep finds the results of a narrower one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hwsim.explore.space import Point
+from hwsim.explore.spec import Sweep
+from hwsim.explore.values import canonical_json
+from hwsim.spec.document import load_document
+from hwsim.spec.errors import SpecError
+
+#: Wings of hwsim whose code or data can change a result.
+MODEL_WINGS = ("spec", "formats", "hardware", "workload", "simulate", "data")
+
+
+@lru_cache(maxsize=1)
+def model_revision() -> str:
+    """Return a fingerprint of the code and data that results depend on (16 hex digits).
+
+    A result computed by one revision is never taken for one of another.
+    """
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for wing in MODEL_WINGS:
+        for path in sorted((root / wing).rglob("*")):
+            if path.is_file() and path.suffix not in (".pyc", ".pyo"):
+                digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Identity:
+    """Keys of a sweep's points.
+
+    Parameters
+    ----------
+    sweep
+        The sweep.
+    revision
+        Fingerprint of what computes the results; default :func:`model_revision`.
+    """
+
+    def __init__(self, sweep: Sweep, revision: str | None = None) -> None:
+        self._sweep = sweep
+        self._revision = model_revision() if revision is None else revision
+        self._files: dict[str, str] = {}
+        self._workloads = [
+            canonical_json([workload, self._contents(workload, sweep.folder)]) for workload in sweep.spec.workloads
+        ]
+
+    def key(self, point: Point) -> str:
+        """Return the SHA-256 of all that the result of ``point`` depends on."""
+        arch = self._sweep.resolved(point).data
+        parts = {
+            "arch": {key: value for key, value in arch.items() if key != "description"},
+            "files": self._contents(arch, self._sweep.arch_path.parent),
+            "workload": self._workloads[point.workload],
+            "engine": self._sweep.spec.engine,
+            "revision": self._revision,
+        }
+        return _sha256(canonical_json(parts))
+
+    def _contents(self, data: Any, folder: Path) -> dict[str, str]:
+        """Return the hash of every file that a text of ``data`` names, relative to ``folder``."""
+        return {text: digest for text in _texts(data) if (digest := self._file(text, folder))}
+
+    def _file(self, text: str, folder: Path) -> str:
+        name = str(folder / text)
+        if name not in self._files:
+            self._files[name] = ""  # a file that leads back to itself is hashed once
+            self._files[name] = self._digest(Path(name)) if "." in text else ""
+        return self._files[name]
+
+    def _digest(self, path: Path) -> str:
+        """Return the hash of a file and, for YAML, of the files that it names; empty if there is none."""
+        try:
+            raw = path.read_bytes() if path.is_file() else None
+        except (OSError, ValueError):
+            return ""
+        if raw is None:
+            return ""
+        own = hashlib.sha256(raw).hexdigest()
+        if path.suffix not in (".yaml", ".yml"):
+            return own
+        try:
+            named = self._contents(load_document(path).data, path.parent)
+        except SpecError:
+            return own
+        return _sha256(canonical_json([own, named]))
+
+
+def _texts(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, Mapping):
+        for value in data.values():
+            yield from _texts(value)
+    elif isinstance(data, (list, tuple)):
+        for value in data:
+            yield from _texts(value)
+
+
+def sweep_identity(sweep: Sweep) -> str:
+    """Return the hash of what a sweep enumerates, whatever the model's revision."""
+    spec = sweep.spec
+    parts = {
+        "name": spec.name,
+        "arch": sweep.arch.data,
+        "workloads": spec.workloads,
+        "engine": spec.engine,
+        "axes": [[axis.paths, axis.steps] for axis in spec.axes()],
+        "tie": spec.tie,
+        "latin_hypercube": spec.latin_hypercube.model_dump() if spec.latin_hypercube else None,
+    }
+    return _sha256(canonical_json(parts))

@@ -1,0 +1,25 @@
+"""The figures of a design that a sweep can aim at, and which way each is better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+Direction = Literal["min", "max"]
+
+#: Metric columns of the design table in their order, each with the direction that is better.
+METRICS: Mapping[str, Direction] = MappingProxyType(
+    {
+        "area_mm2": "min",
+        "peak_tops": "max",
+        "latency_ms": "min",
+        "energy_mj": "min",
+        "edp_mj_ms": "min",
+        "avg_power_w": "min",
+        "tops_per_watt": "max",
+        "tops_per_mm2": "max",
+        "utilization": "max",
+        "sqnr_db": "max",
+    }
+)

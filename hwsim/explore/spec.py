@@ -1,0 +1,266 @@
+"""The sweep file: what varies, on which workloads, within which limits, towards which goal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from hwsim.explore.constraints import Expression, parse_condition
+from hwsim.explore.labels import value_text, workload_label
+from hwsim.explore.metrics import METRICS, Direction
+from hwsim.explore.search import SEARCHES
+from hwsim.explore.space import Axis, Point, Space, parents_first
+from hwsim.explore.values import canonical, expand_axis
+from hwsim.explore.variables import dotted_leaves
+from hwsim.spec.bind import Spec, bind
+from hwsim.spec.document import Document, load_document, resolve_base
+from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean
+
+
+def _form_schema(form: str, third: str) -> dict[str, Any]:
+    items = {"type": "array", "minItems": 3, "maxItems": 3, "description": f"[first, last, {third}]"}
+    return {"type": "object", "properties": {form: items}, "required": [form], "additionalProperties": False}
+
+
+_AXIS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "array", "minItems": 1},
+        _form_schema("range", "step"),
+        _form_schema("linear", "count"),
+        _form_schema("geometric", "count"),
+    ],
+    "examples": [[16, 32, 64], {"geometric": ["64 KiB", "2 MiB", 6]}],
+}
+
+
+def _known_metric(name: str) -> str:
+    if name not in METRICS:
+        raise ValueError(f"unknown metric {name!r}; {did_you_mean(name, METRICS)}")
+    return name
+
+
+def _known_search(name: str) -> str:
+    SEARCHES.get(name)
+    return name
+
+
+def _condition(text: str) -> str:
+    return parse_condition(text).text
+
+
+def _groups(written: Any) -> Any:
+    """One group may be written without its list."""
+    return [written] if isinstance(written, Mapping) else written
+
+
+AxisValues = Annotated[tuple[Any, ...], BeforeValidator(expand_axis), WithJsonSchema(_AXIS_SCHEMA)]
+Condition = Annotated[str, AfterValidator(_condition)]
+Metric = Annotated[str, AfterValidator(_known_metric)]
+Method = Annotated[str, AfterValidator(_known_search)]
+ZipGroups = Annotated[tuple[dict[str, AxisValues], ...], BeforeValidator(_groups)]
+
+
+class LatinHypercubeSpec(Spec):
+    """A random subset of the designs that uses every axis evenly."""
+
+    samples: int = Field(ge=1, le=10_000_000, description="designs to draw")
+    seed: int = Field(0, description="another seed, another draw")
+
+
+class SearchSpec(Spec):
+    """How the space is searched."""
+
+    method: Method = "exhaustive"
+
+
+class SweepSpec(Spec):
+    """A sweep file."""
+
+    name: str = Field(min_length=1, description="what tables and reports call the sweep")
+    description: str = ""
+    base: str = Field(description="architecture file that every design starts from, relative to this file")
+    workloads: tuple[str | dict[str, Any], ...] = Field(
+        min_length=1, description="each design runs each of these; a mapping, or the path of a workload file"
+    )
+    engine: str = Field("fast", description="the engine that turns schedules into cycles")
+    grid: dict[str, AxisValues] = Field({}, description="dotted path of the architecture: its values; all combinations")
+    zip: ZipGroups = Field((), description="paths that advance together; one mapping or a list of them")
+    tie: dict[str, str] = Field({}, description="path: swept path whose value it copies")
+    latin_hypercube: LatinHypercubeSpec | None = Field(None, description="sample the grid instead of running all")
+    constraints: tuple[Condition, ...] = Field((), description="conditions on fields and metrics")
+    objectives: dict[Metric, Direction] = Field(
+        {"energy_mj": "min", "latency_ms": "min"}, min_length=1, description="metric: min or max"
+    )
+    search: SearchSpec = SearchSpec()
+
+    def axes(self) -> list[Axis]:
+        """Return the swept fields in the order of the file, grid first."""
+        single = [Axis((path,), tuple((value,) for value in values)) for path, values in self.grid.items()]
+        return [*single, *(Axis(tuple(g), tuple(zip(*g.values(), strict=True))) for g in self.zip if g)]
+
+
+@dataclass
+class Sweep:
+    """A sweep file that was read and checked, with the architecture that it starts from.
+
+    ``folder`` is the place that relative paths in the file start from; ``arch`` the base
+    architecture as plain data with its places.
+    """
+
+    spec: SweepSpec
+    folder: Path
+    arch_path: Path
+    arch: Document
+
+    @cached_property
+    def space(self) -> Space:
+        """All points of the sweep."""
+        cube = self.spec.latin_hypercube
+        return Space(
+            self.spec.axes(),
+            self.spec.tie,
+            len(self.spec.workloads),
+            samples=cube.samples if cube else None,
+            seed=cube.seed if cube else 0,
+            name=str(self.arch.data.get("name", self.arch_path.stem)),
+        )
+
+    def resolved(self, point: Point) -> Document:
+        """Return the architecture of ``point``: the base with the point's values set."""
+        return self.arch.with_overrides(point.overrides, origin=f"point {point.label}")
+
+    @cached_property
+    def workload_labels(self) -> tuple[str, ...]:
+        """Names of the workloads, as tables show them."""
+        return tuple(workload_label(workload) for workload in self.spec.workloads)
+
+    @cached_property
+    def conditions(self) -> tuple[tuple[Expression, ...], tuple[Expression, ...]]:
+        """The constraints that the fields alone decide, and those that need metrics."""
+        parsed = [parse_condition(text) for text in self.spec.constraints]
+        before = tuple(e for e in parsed if not e.names & METRICS.keys())
+        return before, tuple(e for e in parsed if e not in before)
+
+
+def load_sweep(path: str | Path, check_arch: Callable[[Document], object] | None = None) -> Sweep:
+    """Read a sweep file and the architecture that it names, and check both.
+
+    Parameters
+    ----------
+    path
+        The sweep file.
+    check_arch
+        Raises SpecError for an architecture that is not valid. It is called once per swept value,
+        so that a wrong value is reported at its place in the sweep file, before anything runs.
+
+    Raises
+    ------
+    SpecError
+        With every problem found, each at its line and column.
+    """
+    path = Path(path)
+    # "base" names the architecture here, not a sweep to inherit from.
+    return make_sweep(load_document(path, inherit=False), path.parent, check_arch)
+
+
+def make_sweep(document: Document, folder: Path, check_arch: Callable[[Document], object] | None = None) -> Sweep:
+    """Return the sweep that ``document`` describes; see :func:`load_sweep`.
+
+    ``folder`` is the place that relative paths start from.
+    """
+    spec = bind(document, SweepSpec)
+    arch_path = resolve_base(spec.base, folder / "sweep.yaml")
+    if not arch_path.is_file():
+        near = did_you_mean(arch_path.name, [p.name for p in arch_path.parent.glob("*.y*ml")])
+        raise SpecError([document.problem(("base",), f"no such file {str(arch_path)!r}; {near}")])
+    _raise(_axis_problems(spec, document))
+    sweep = Sweep(spec, folder, arch_path, load_document(arch_path))
+    _raise([*_name_problems(sweep, document), *_workload_problems(sweep, document)])
+    if check_arch is not None:
+        check_arch(sweep.arch)
+    _raise(_value_problems(sweep, document, check_arch))
+    return sweep
+
+
+def _raise(problems: Iterator[Problem] | list[Problem]) -> None:
+    found = list(problems)
+    if found:
+        raise SpecError(found)
+
+
+def _sections(spec: SweepSpec, document: Document) -> list[tuple[Any, ...]]:
+    """Return where each axis stands in the file; a single zip group may stand without its list."""
+    one = isinstance(document.data.get("zip"), Mapping)
+    groups = [("zip",) if one else ("zip", number) for number, group in enumerate(spec.zip) if group]
+    return [*(("grid",) for _ in spec.grid), *groups]
+
+
+def _axis_problems(spec: SweepSpec, document: Document) -> Iterator[Problem]:
+    """Paths that are swept twice, groups of unequal length, ties that lead nowhere."""
+    swept = set(spec.grid)
+    for group, place in zip(filter(None, spec.zip), _sections(spec, document)[len(spec.grid) :], strict=True):
+        if len({len(values) for values in group.values()}) > 1:
+            counts = ", ".join(f"{path} has {len(values)}" for path, values in group.items())
+            yield document.problem(place, f"paths that advance together need equally many values: {counts}", key=True)
+        for path in group:
+            if path in swept:
+                yield document.problem((*place, path), f"{path!r} is swept twice", key=True)
+            swept.add(path)
+    for path, source in spec.tie.items():
+        if path in swept:
+            yield document.problem(("tie", path), f"{path!r} is swept and tied", key=True)
+        if source not in swept:
+            yield document.problem(("tie", path), f"{source!r} is not swept; {did_you_mean(source, swept)}")
+
+
+def _name_problems(sweep: Sweep, document: Document) -> Iterator[Problem]:
+    """Constraints that read a variable which is neither field nor metric."""
+    known = set(METRICS) | set(dotted_leaves(sweep.arch.data)) | set(sweep.space.paths)
+    for axis in sweep.space.axes:
+        for step in axis.steps:
+            for path, value in zip(axis.paths, step, strict=True):
+                known.update(dotted_leaves({path: value}))
+    for number, text in enumerate(sweep.spec.constraints):
+        try:
+            parse_condition(text).check_names(known)
+        except UsageError as error:
+            yield document.problem(("constraints", number), str(error))
+
+
+def _workload_problems(sweep: Sweep, document: Document) -> Iterator[Problem]:
+    """Workloads that stand twice, or that tables could not tell apart."""
+    seen: dict[str, Any] = {}
+    for number, (label, workload) in enumerate(zip(sweep.workload_labels, sweep.spec.workloads, strict=True)):
+        if label in seen:
+            same = canonical(seen[label]) == canonical(workload)
+            message = f"{label!r} stands twice" if same else f"two workloads are called {label!r}; give each a name"
+            yield document.problem(("workloads", number), message)
+        seen[label] = workload
+
+
+def _value_problems(
+    sweep: Sweep, document: Document, check_arch: Callable[[Document], object] | None
+) -> Iterator[Problem]:
+    """Swept values that the architecture refuses, each tried on the first design.
+
+    Only findings at or below the swept path count: other axes may be what makes a value fit.
+    """
+    first = sweep.space[0]
+    for axis, section in zip(sweep.space.axes, _sections(sweep.spec, document), strict=True):
+        for number, step in enumerate(axis.steps):
+            own = dict(zip(axis.paths, step, strict=True))
+            try:
+                changed = sweep.arch.with_overrides(parents_first({**first.overrides, **own}))
+                if check_arch is not None:
+                    check_arch(changed)
+            except SpecError as error:
+                for path in axis.paths:
+                    below = [p for p in error.problems if p.path == path or p.path.startswith(f"{path}.")]
+                    for found in below:
+                        mark = document.mark((*section, path, number))
+                        yield mark.problem(found.path, f"{found.message} (in {value_text(own[path])})")
