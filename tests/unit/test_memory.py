@@ -60,8 +60,8 @@ def test_what_cannot_be_built_or_is_unknown_says_so():
         build_sram(1024, 1024, 1, 28)
     with pytest.raises(MissingFigureError, match="valid nodes"):
         build_sram(2**15, 64, 1, 3)
-    with pytest.raises(MissingFigureError, match="22 nm lstp"):
-        build_sram(2**15, 64, 1, 22, "lstp")
+    with pytest.raises(UsageError, match="did you mean 'lstp'"):
+        build_sram(2**15, 64, 1, 22, "lst")
 
 
 def test_interpolated_cells_lie_between_their_neighbours():

@@ -1,0 +1,128 @@
+"""Nodes that the tables do not have: between two of them, and below the smallest.
+
+Between two nodes, figures are interpolated in the logarithms of node and figure. Below 22 nm, the
+22 nm figures are multiplied by one factor for each of energy, area, leakage and delay
+(``node_scaling.csv``). CACTI has no working table there, so the result is an extrapolation.
+No source gives a law of SRAM over supply voltage, so each node has the one supply of its figures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.hardware.memory.figures import QUANTITIES, Device, MemoryRow
+from hwsim.spec.data import read_csv_rows
+from hwsim.spec.errors import MissingFigureError
+
+Figures = NDArray[np.float64]
+#: From a node of the tables to figures, in the order of ``QUANTITIES``, and how they came about.
+Lookup = Callable[[int], tuple[Figures, str]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Figures at a node: how they came about, and source and estimate of each."""
+
+    figures: tuple[float, ...]
+    how: str
+    sources: tuple[str, ...]
+    estimates: tuple[bool, ...]
+
+
+@lru_cache(maxsize=1)
+def _factors() -> dict[str, dict[float, dict[str, str]]]:
+    found: dict[str, dict[float, dict[str, str]]] = {}
+    for row in read_csv_rows("memory", "node_scaling.csv"):
+        found.setdefault(row["quantity"], {})[float(row["node_nm"])] = row
+    return found
+
+
+def scaled_nodes() -> list[float]:
+    """Return the nodes in nm below the tables' that have factors, smallest first."""
+    return sorted(_factors()["energy"])[:-1]
+
+
+@lru_cache(maxsize=256)
+def node_factor(quantity: str, node_nm: float) -> MemoryRow:
+    """Return what the 22 nm figure of ``quantity`` (energy, area, leakage, delay) is multiplied by at a node.
+
+    Between two nodes of the table the factor is interpolated in the logarithms.
+    """
+    rows = _factors()[quantity]
+    low, high, share = neighbours(node_nm, rows)
+    value = float(rows[low]["factor"]) ** (1 - share) * float(rows[high]["factor"]) ** share
+    source = rows[low]["source"]
+    if low != high:
+        source += f", interpolated to {node_nm:g} nm with {rows[high]['source']}"
+    elif rows[low]["other_factor"]:
+        source += f" (against {rows[low]['other_factor']} by {rows[low]['other_source']})"
+    return MemoryRow(quantity, value, "x 22 nm", source, True)
+
+
+def neighbours(node_nm: float, nodes: Collection[float]) -> tuple[float, float, float]:
+    """Return the nodes around ``node_nm`` and its place between them in log(node)."""
+    low = max(n for n in nodes if n <= node_nm)
+    high = min(n for n in nodes if n >= node_nm)
+    return low, high, 0.0 if low == high else math.log(node_nm / low) / math.log(high / low)
+
+
+def at_node(node_nm: float, nodes: Collection[int], source: str, lookup: Lookup) -> Answer:
+    """Return figures at ``node_nm`` from a ``lookup`` of those at ``nodes``.
+
+    Raises
+    ------
+    MissingFigureError
+        If the node is outside the range of tables and factors.
+    """
+    smallest, largest = min(scaled_nodes()), max(nodes)
+    if not smallest <= node_nm <= largest:
+        valid = f"{smallest:g} to {largest:g} nm"
+        raise MissingFigureError(f"no memory figures at {node_nm:g} nm; valid nodes: {valid}")
+    if node_nm < min(nodes):
+        return _scaled(node_nm, min(nodes), source, lookup)
+    low, high, share = neighbours(node_nm, nodes)
+    figures, how = lookup(int(low))
+    if low == high:
+        return Answer(tuple(map(float, figures)), how, (source,) * len(figures), (False,) * len(figures))
+    above, how = lookup(int(high))
+    between = f"between {low:g} and {high:g} nm"
+    figures = figures ** (1 - share) * above**share
+    note = f"{source}; log-log interpolation {between}, estimated"
+    return Answer(tuple(map(float, figures)), f"{how}, {between}", (note,) * len(figures), (True,) * len(figures))
+
+
+def _scaled(node_nm: float, base: int, source: str, lookup: Lookup) -> Answer:
+    figures, how = lookup(base)
+    factors = [node_factor(kind, node_nm) for _, _, kind in QUANTITIES]
+    return Answer(
+        tuple(float(f) * factor.value for f, factor in zip(figures, factors, strict=True)),
+        f"{how}, extrapolated from {base} nm (estimated)",
+        tuple(f"{source}, {base} nm; × {f.value:.3g}: {f.source}; extrapolated, estimated" for f in factors),
+        (True,) * len(figures),
+    )
+
+
+def check_supply(node_nm: float, device: Device, vdd_v: float | None) -> None:
+    """Refuse a supply voltage other than that of the figures.
+
+    Raises
+    ------
+    MissingFigureError
+        If ``vdd_v`` is given and differs: no sourced law says what SRAM costs there.
+    """
+    if vdd_v is None:
+        return
+    rows = {(float(r["node_nm"]), r["device"]): float(r["vdd_v"]) for r in read_csv_rows("memory", "supplies.csv")}
+    nominal = rows.get((node_nm, device))
+    if nominal is None or not math.isclose(nominal, vdd_v):
+        known = "an unstated supply" if nominal is None else f"{nominal:g} V"
+        raise MissingFigureError(
+            f"no source says what SRAM costs at {vdd_v:g} V; the {node_nm:g} nm {device} figures hold at {known}: "
+            "leave the memory's supply out"
+        )
