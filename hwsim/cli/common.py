@@ -63,8 +63,7 @@ def find_workload(
     """Return the trace of a model name, trace file, config or workload file."""
     from hwsim.workload import load_workload
 
-    given = {"phase": phase, "seq_len": seq_len, "context": context, "batch": batch}
-    return load_workload(workload, **{k: v for k, v in given.items() if v is not None})
+    return load_workload(workload, phase=phase, seq_len=seq_len, context=context, batch=batch)
 
 
 def find_arch(name: str) -> Path:

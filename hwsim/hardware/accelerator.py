@@ -16,9 +16,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from hwsim.formats import Format, parse_format
-from hwsim.hardware.circuits import Part, Register
 from hwsim.hardware.memory import Dram, Sram, build_sram, load_dram
-from hwsim.hardware.pe import PE, make_pe, price_pe
+from hwsim.hardware.pe import PE, make_pe
+from hwsim.hardware.pe.pipeline import pipelined_price
 from hwsim.hardware.technology import PartsPrice, Technology, load_technology
 from hwsim.spec.bind import Spec, as_value_error
 from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, SizeBytes, VoltageV
@@ -230,7 +230,7 @@ def build_accelerator(spec: HardwareSpec, port_bits: Mapping[str, int], edge_deq
         srams[key] = build_sram(
             buffer.size, width, buffer.banks, technology.node_nm, device=spec.technology.sram_device
         )
-    price, stages = _pipelined_price(pe, technology, spec.clock)
+    price, stages = pipelined_price(pe, technology, spec.clock)
     site = pe.dequant_site(pe.w_format, pe.a_format)
     return Accelerator(
         spec=spec,
@@ -250,20 +250,3 @@ def build_accelerator(spec: HardwareSpec, port_bits: Mapping[str, int], edge_deq
 
 def _giga(value: float | None) -> float | None:
     return None if value is None else value / 1e9
-
-
-def _pipelined_price(pe: PE, technology: Technology, clock_hz: float) -> tuple[PartsPrice, int]:
-    """Price the PE with the stage registers that its clock needs.
-
-    The datapath is cut into ``ceil(delay / usable period)`` stages; each cut is one register as
-    wide as the partial sum. Estimated: cuts are even and at the width of the result.
-    """
-    price = price_pe(pe, technology)
-    usable_ps = 1e12 / clock_hz - technology.price(Register(1)).delay_ps
-    if usable_ps <= 0:
-        raise ValueError(f"clock: {clock_hz / 1e9:g} GHz is faster than one register of {technology.name}")
-    stages = max(1, math.ceil(price.delay_ps / usable_ps))
-    if stages == 1:
-        return price, 1
-    cut = Part("pipeline stage", "register", Register(pe.psum_bits), count=stages - 1, on_path=False)
-    return technology.price_parts((*pe.parts(), cut), glitch_family=pe.glitch_family), stages

@@ -219,7 +219,8 @@ def operand_bits(w: Format, a: Format, o: Format, psum_bits: int) -> OperandBits
     """Return storage bits per element over their common denominator."""
     exact = [Fraction(f.bits_per_element) for f in (w, a, o)]
     denominator = lcm(*(f.denominator for f in exact))
-    return OperandBits(*(int(f * denominator) for f in exact), psum=psum_bits * denominator, denominator=denominator)
+    w_bits, a_bits, o_bits = (int(f * denominator) for f in exact)
+    return OperandBits(w_bits, a_bits, o_bits, psum=psum_bits * denominator, denominator=denominator)
 
 
 def scale_group(w: Format, a: Format) -> int | None:

@@ -19,6 +19,7 @@ QUANTITIES = (
     ("area_mm2", "mm2", "area"),
     ("access_ns", "ns", "delay"),
 )
+LEAKAGE, AREA = (tuple(name for name, _, _ in QUANTITIES).index(name) for name in ("leakage_mw", "area_mm2"))
 #: CACTI's device types: high performance, low standby power, low operating power.
 Device = Literal["hp", "lstp", "lop"]
 

@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.hardware.memory.figures import QUANTITIES, Device, MemoryRow
+from hwsim.hardware.memory.figures import LEAKAGE, QUANTITIES, Device, MemoryRow
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import MissingFigureError
 
@@ -72,8 +72,15 @@ def neighbours(node_nm: float, nodes: Collection[float]) -> tuple[float, float, 
     return low, high, 0.0 if low == high else math.log(node_nm / low) / math.log(high / low)
 
 
-def at_node(node_nm: float, nodes: Collection[int], source: str, lookup: Lookup) -> Answer:
-    """Return figures at ``node_nm`` from a ``lookup`` of those at ``nodes``.
+@lru_cache(maxsize=1)
+def leakage_corrections() -> dict[tuple[int, str], tuple[float, str]]:
+    """Return factor and reason by (node in nm, device) where CACTI's leakage at 360 K is misprinted."""
+    rows = read_csv_rows("memory", "leakage_corrections.csv")
+    return {(int(r["node_nm"]), r["device"]): (float(r["factor"]), r["source"]) for r in rows}
+
+
+def at_node(node_nm: float, device: Device, nodes: Collection[int], source: str, lookup: Lookup) -> Answer:
+    """Return figures at ``node_nm`` from a ``lookup`` of those at ``nodes``; misprinted leakage is corrected.
 
     Raises
     ------
@@ -85,26 +92,43 @@ def at_node(node_nm: float, nodes: Collection[int], source: str, lookup: Lookup)
         valid = f"{smallest:g} to {largest:g} nm"
         raise MissingFigureError(f"no memory figures at {node_nm:g} nm; valid nodes: {valid}")
     if node_nm < min(nodes):
-        return _scaled(node_nm, min(nodes), source, lookup)
+        return _scaled(node_nm, _table_node(min(nodes), device, source, lookup), min(nodes))
     low, high, share = neighbours(node_nm, nodes)
-    figures, how = lookup(int(low))
-    if low == high:
-        return Answer(tuple(map(float, figures)), how, (source,) * len(figures), (False,) * len(figures))
-    above, how = lookup(int(high))
-    between = f"between {low:g} and {high:g} nm"
-    figures = figures ** (1 - share) * above**share
-    note = f"{source}; log-log interpolation {between}, estimated"
-    return Answer(tuple(map(float, figures)), f"{how}, {between}", (note,) * len(figures), (True,) * len(figures))
+    below = _table_node(int(low), device, source, lookup)
+    return below if low == high else _between(below, _table_node(int(high), device, source, lookup), low, high, share)
 
 
-def _scaled(node_nm: float, base: int, source: str, lookup: Lookup) -> Answer:
-    figures, how = lookup(base)
-    factors = [node_factor(kind, node_nm) for _, _, kind in QUANTITIES]
+def _table_node(node: int, device: Device, source: str, lookup: Lookup) -> Answer:
+    figures, how = lookup(node)
+    values, sources = [float(f) for f in figures], [source] * len(figures)
+    estimates = [False] * len(figures)
+    if (node, device) in leakage_corrections():
+        factor, reason = leakage_corrections()[node, device]
+        values[LEAKAGE] *= factor
+        sources[LEAKAGE] += f"; leakage × {factor:g}: {reason}"
+        estimates[LEAKAGE] = True
+    return Answer(tuple(values), how, tuple(sources), tuple(estimates))
+
+
+def _between(below: Answer, above: Answer, low: float, high: float, share: float) -> Answer:
+    nodes = f"between {low:g} and {high:g} nm"
+    pairs = zip(below.sources, above.sources, strict=True)
     return Answer(
-        tuple(float(f) * factor.value for f, factor in zip(figures, factors, strict=True)),
-        f"{how}, extrapolated from {base} nm (estimated)",
-        tuple(f"{source}, {base} nm; × {f.value:.3g}: {f.source}; extrapolated, estimated" for f in factors),
-        (True,) * len(figures),
+        tuple(a ** (1 - share) * b**share for a, b in zip(below.figures, above.figures, strict=True)),
+        f"{below.how}, {nodes}",
+        tuple(f"{a if a == b else max(a, b, key=len)}; log-log interpolation {nodes}, estimated" for a, b in pairs),
+        (True,) * len(below.figures),
+    )
+
+
+def _scaled(node_nm: float, origin: Answer, base: int) -> Answer:
+    factors = [node_factor(kind, node_nm) for _, _, kind in QUANTITIES]
+    parts = list(zip(origin.figures, origin.sources, factors, strict=True))
+    return Answer(
+        tuple(figure * factor.value for figure, _, factor in parts),
+        f"{origin.how}, extrapolated from {base} nm (estimated)",
+        tuple(f"{s}, {base} nm; × {f.value:.3g}: {f.source}; extrapolated, estimated" for _, s, f in parts),
+        (True,) * len(origin.figures),
     )
 
 

@@ -3,6 +3,9 @@
 Area is counted cells times the fitted area per class. Energy is settled-value energy on random
 data, proportional to area within a few per cent per family; what glitches and real data do to
 it are separate factors per family. Absolute picojoules are good to about a factor of two.
+
+A technology is synthesised (its file holds every figure) or scaled from another: one factor each
+for area, energy and delay moves the whole table to within some per cent (synthesis note 2).
 """
 
 from __future__ import annotations
@@ -12,8 +15,12 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
+from hwsim.formats import Format
 from hwsim.hardware.circuits import Circuit, Part, Register
-from hwsim.spec.data import data_path, read_csv_rows, read_yaml
+from hwsim.hardware.technology.operations import DATAPATHS, operation_counts, operation_parts
+from hwsim.hardware.technology.scaling import scaled_data
+from hwsim.hardware.technology.supply import supply_factors
+from hwsim.spec.data import data_path, read_csv_rows
 from hwsim.spec.errors import MissingFigureError, UsageError, did_you_mean
 
 Regime = Literal["uniform", "gaussian"]
@@ -103,12 +110,15 @@ UNITS = {
 class Technology:
     """A technology as its data file describes it; prices are remembered per circuit."""
 
-    def __init__(self, name: str) -> None:
-        self._data: dict[str, Any] = read_yaml("technology", f"{name}.yaml")
+    def __init__(self, name: str, vdd_v: float | None = None) -> None:
+        self._data: dict[str, Any] = scaled_data(name)
         self.name = str(self._data["name"])
         self.node_nm = float(self._data["node_nm"])
-        self.vdd_v = float(self._value("vdd_v"))
+        nominal = float(self._value("vdd_v"))
+        self.vdd_v = nominal if vdd_v is None else vdd_v
+        self._energy_factor, self._delay_factor = supply_factors(self.node_nm, nominal, self.vdd_v)
         self._prices: dict[Circuit, Price] = {}
+        self._operations: dict[tuple[str, Format], float] = {}
 
     def _value(self, key: str) -> Any:
         if key not in self._data:
@@ -118,7 +128,7 @@ class Technology:
     @property
     def wire_fj_per_bit_mm(self) -> float:
         """Energy of one transition on one mm of wire."""
-        return float(self._value("wire_fj_per_bit_mm"))
+        return float(self._value("wire_fj_per_bit_mm")) * self._energy_factor
 
     def price(self, circuit: Circuit) -> Price:
         """Return the cost of one copy of ``circuit``."""
@@ -135,21 +145,27 @@ class Technology:
         logic = area - flops * float(areas["reg"])
         return Price(
             area_um2=area,
-            energy_fj=logic * float(self._value("energy_fj_per_um2")) + held,
-            clock_fj=clock,
-            leakage_nw=area * float(self._value("leakage_nw_per_um2")),
-            delay_ps=circuit.levels() * float(self._value("delay_ps_per_level")),
+            energy_fj=(logic * float(self._value("energy_fj_per_um2")) + held) * self._energy_factor,
+            clock_fj=clock * self._energy_factor,
+            leakage_nw=area * float(self._value("leakage_nw_per_um2")) * self.vdd_v / float(self._value("vdd_v")),
+            delay_ps=circuit.levels() * float(self._value("delay_ps_per_level")) * self._delay_factor,
         )
 
-    def price_parts(self, parts: Sequence[Part], glitch_family: str, regime: Regime = "gaussian") -> PartsPrice:
+    def price_parts(
+        self, parts: Sequence[Part], glitch_family: str, regime: Regime = "gaussian", stages: int = 1
+    ) -> PartsPrice:
         """Return the cost of ``parts``; registers do not glitch.
+
+        The families' glitch factors were measured on whole combinational datapaths. Registers stop
+        glitches, whose energy grows with the depth that they cross: cut into ``stages``, a datapath
+        keeps 1/stages of the excess (estimated; linear in depth).
 
         Raises
         ------
         MissingFigureError
             If no factor is known for the family.
         """
-        glitch = factor("glitch", glitch_family)
+        glitch = 1 + (factor("glitch", glitch_family) - 1) / stages
         data = factor(regime, glitch_family) if regime == "gaussian" else 1.0
         rows = []
         for part in parts:
@@ -166,6 +182,40 @@ class Technology:
                 )
             )
         return PartsPrice(tuple(rows), glitch, data)
+
+    def op_energy_pj(self, op: str, fmt: Format) -> float:
+        """Return the energy of one vector-unit operation (``add mul cmp div exp``) in pJ.
+
+        Raises
+        ------
+        UsageError
+            If the operation is unknown or the format has no such datapath.
+        """
+        key = (op, fmt)
+        if key not in self._operations:
+            counts = operation_counts(op, fmt)
+            self._operations[key] = sum(n * self.datapath(o, fmt).energy_fj * 1e-3 for o, n in counts.items())
+        return self._operations[key]
+
+    def datapath(self, op: str, fmt: Format) -> PartsPrice:
+        """Return the cost of the datapath for ``add``, ``mul`` or ``cmp``, uniform data."""
+        parts, family = operation_parts(op, fmt)
+        return self.price_parts(parts, family, "uniform")
+
+    def vector_lane(self, fmt: Format) -> Price:
+        """Return the cost of one lane: adder, multiplier, comparator, three operands and a result held.
+
+        ``energy_fj`` is 0: operations are priced one by one (:meth:`op_energy_pj`).
+        """
+        units = [self.datapath(op, fmt) for op in DATAPATHS]
+        held = self.price(Register(4 * fmt.bits))
+        return Price(
+            area_um2=sum(u.area_um2 for u in units) + held.area_um2,
+            energy_fj=0.0,
+            clock_fj=held.clock_fj,
+            leakage_nw=sum(u.leakage_nw for u in units) + held.leakage_nw,
+            delay_ps=max(u.delay_ps for u in units),
+        )
 
     def constants(self) -> list[Constant]:
         """Return every constant with its unit and source."""
@@ -204,15 +254,15 @@ def technology_names() -> list[str]:
     return sorted(path.stem for path in data_path("technology").glob("*.yaml"))
 
 
-@lru_cache(maxsize=16)
-def load_technology(name: str) -> Technology:
-    """Return the technology called ``name``.
+@lru_cache(maxsize=64)
+def load_technology(name: str, vdd_v: float | None = None) -> Technology:
+    """Return the technology called ``name``, at another supply voltage if one is given.
 
     Raises
     ------
     UsageError
-        If there is none.
+        If there is none, or the voltage is out of the range of the scaling law.
     """
     if name not in technology_names():
         raise UsageError(f"unknown technology {name!r}; {did_you_mean(name, technology_names())}")
-    return Technology(name)
+    return Technology(name, vdd_v)
