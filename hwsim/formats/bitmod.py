@@ -2,7 +2,7 @@
 
 The redundant code of -0 stands for one of four special values, chosen per group by the least
 squared error: ±3, ±6 for three bits, ±5, ±8 for four. A group of 128 carries an 8-bit scale and a
-2-bit selector. Terms per weight of the bit-serial PE are in :func:`bit_serial_terms`.
+2-bit selector. Terms of the bit-serial PE are in :mod:`hwsim.formats.terms`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat, Format, split_blocks
-from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import minifloat
 
 BASIC = {3: (0.0, 1.0, 2.0, 4.0), 4: (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)}
@@ -92,24 +90,6 @@ class BitMod(Format):
             least = np.where(better, error, least)
             best = np.where(better[..., None], tried, best)
         return np.moveaxis(best.reshape(*moved.shape[:-1], -1)[..., : moved.shape[-1]], -1, axis)
-
-
-def bit_serial_terms(fmt: Format) -> int:
-    """Return the cycles that a weight of ``fmt`` takes in BitMoD's PE.
-
-    FP3 and FP4 decompose into 2 terms, integers into ceil(bits / 2) radix-4 Booth digits (paper
-    IV-A; INT5 as in the authors' simulator).
-
-    Raises
-    ------
-    ValueError
-        If the format is neither.
-    """
-    if isinstance(fmt.element, BitModElement):
-        return 2
-    if isinstance(fmt.element, Integer) and fmt.element.signed:
-        return ceil(fmt.bits / 2)
-    raise ValueError(f"{fmt.name} has no bit-serial terms")
 
 
 _PATTERN = re.compile(r"bitmod([34])_g(\d+)$")

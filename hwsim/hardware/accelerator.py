@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, model_validator
 from hwsim.formats import Format, parse_format
 from hwsim.hardware.memory import Dram, Sram, build_sram, load_dram
 from hwsim.hardware.pe import PE, make_pe
-from hwsim.hardware.pe.pipeline import pipelined_price
+from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
 from hwsim.hardware.technology import PartsPrice, Technology, load_technology
 from hwsim.spec.bind import Spec, as_value_error
 from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, SizeBytes, VoltageV
@@ -123,7 +123,8 @@ class HardwareSpec(Spec):
 class Accelerator:
     """A priced accelerator. All derived quantities are per chip.
 
-    ``srams`` and ``sizes_bytes`` are keyed ``w``, ``a``, ``o``.
+    ``srams`` are keyed ``w``, ``a``, ``o``. ``dequant_price`` is the cost of one of ``dequantizers``
+    units that scale group sums (its energy per sum), None when no format of a run needs one.
     """
 
     spec: HardwareSpec
@@ -133,7 +134,8 @@ class Accelerator:
     dram: Dram
     pe_price: PartsPrice
     pipeline_stages: int
-    edge_dequant_price: PartsPrice | None
+    dequant_price: PartsPrice | None
+    dequantizers: int
 
     @property
     def rows(self) -> int:
@@ -162,10 +164,10 @@ class Accelerator:
 
     @cached_property
     def area_breakdown_mm2(self) -> dict[str, float]:
-        """Area by block, in mm²: array, edge dequantizers, each buffer, vector unit."""
+        """Area by block, in mm²: array, dequantizers, each buffer, vector unit."""
         blocks = {"array": self.pes * self.pe_price.area_um2 * 1e-6}
-        if self.edge_dequant_price is not None:
-            blocks["dequantizers"] = self.cols * self.edge_dequant_price.area_um2 * 1e-6
+        if self.dequant_price is not None:
+            blocks["dequantizers"] = self.dequantizers * self.dequant_price.area_um2 * 1e-6
         for key, sram in self.srams.items():
             blocks[BUFFERS[key]] = sram.area_mm2
         unit = self.spec.vector_unit
@@ -183,9 +185,15 @@ class Accelerator:
         unit = self.spec.vector_unit
         lane = self.technology.vector_lane(parse_format(unit.format))
         logic_nw = self.pes * self.pe_price.leakage_nw + unit.lanes * lane.leakage_nw
-        if self.edge_dequant_price is not None:
-            logic_nw += self.cols * self.edge_dequant_price.leakage_nw
+        if self.dequant_price is not None:
+            logic_nw += self.dequantizers * self.dequant_price.leakage_nw
         return logic_nw * 1e-9 + sum(s.leakage_mw for s in self.srams.values()) * 1e-3
+
+    @cached_property
+    def array_clock_pj_per_cycle(self) -> float:
+        """Energy of the clock pins of the array's registers, dequantizers included, per cycle."""
+        dequantizers = self.dequantizers * self.dequant_price.clock_fj if self.dequant_price else 0.0
+        return (self.pes * self.pe_price.clock_fj + dequantizers) * 1e-3
 
     @cached_property
     def pe_pitch_mm(self) -> float:
@@ -206,11 +214,14 @@ class Accelerator:
         return float(self.pes * self.pe.macs_per_cycle(w, a)) * self.spec.clock
 
 
-def build_accelerator(spec: HardwareSpec, port_bits: Mapping[str, int], edge_dequant: bool) -> Accelerator:
+def build_accelerator(
+    spec: HardwareSpec, port_bits: Mapping[str, int], dequantized: tuple[Format, Format] | None, per_pe: bool
+) -> Accelerator:
     """Price ``spec``.
 
-    ``port_bits`` are the widths (by ``w``, ``a``, ``o``) that ports marked ``auto`` get;
-    ``edge_dequant`` says whether the dataflow scales integer groups at the array's edge.
+    ``port_bits`` are the widths (by ``w``, ``a``, ``o``) that ports marked ``auto`` get.
+    ``dequantized`` is the pair of formats whose group sums are scaled, None when no run needs that;
+    ``per_pe`` says whether the dataflow does it in every PE instead of below every column.
 
     Raises
     ------
@@ -231,7 +242,6 @@ def build_accelerator(spec: HardwareSpec, port_bits: Mapping[str, int], edge_deq
             buffer.size, width, buffer.banks, technology.node_nm, device=spec.technology.sram_device
         )
     price, stages = pipelined_price(pe, technology, spec.clock)
-    site = pe.dequant_site(pe.w_format, pe.a_format)
     return Accelerator(
         spec=spec,
         pe=pe,
@@ -240,11 +250,8 @@ def build_accelerator(spec: HardwareSpec, port_bits: Mapping[str, int], edge_deq
         dram=load_dram(spec.dram.preset, bandwidth_gb_s=_giga(spec.dram.bandwidth), energy_pj_per_bit=spec.dram.energy),
         pe_price=price,
         pipeline_stages=stages,
-        edge_dequant_price=technology.price_parts(
-            pe.dequant_parts(pe.w_format, pe.a_format), glitch_family=pe.glitch_family
-        )
-        if edge_dequant and site == "edge"
-        else None,
+        dequant_price=dequantizer_price(pe, *dequantized, technology, spec.clock) if dequantized else None,
+        dequantizers=(spec.array.rows if per_pe else 1) * spec.array.cols if dequantized else 0,
     )
 
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from hwsim.formats import Format, parse_format
-from hwsim.hardware.pe import make_pe
-from hwsim.hardware.pe.pipeline import pipelined_price
+from hwsim.hardware.circuits import Register
+from hwsim.hardware.pe import make_pe, pairing, price_pe
+from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
 from hwsim.hardware.technology import Technology
 from hwsim.spec.data import read_csv_rows
+from hwsim.spec.errors import UsageError
 
-#: Clock at which the published PEs of ``references.csv`` were synthesised (BitMoD Table X).
+#: Clock at which the published PEs of ``references.csv`` were synthesised (BitMoD Table X, TPE).
 PE_CLOCK_HZ = 1e9
 
 
@@ -52,15 +54,28 @@ def deviations(technology: Technology) -> list[Deviation]:
 
 def _operation(technology: Technology, operation: str, name: str, quantity: str) -> float:
     fmt: Format = parse_format(name)
-    if quantity == "area":
-        return technology.datapath(operation, fmt).area_um2
-    return technology.op_energy_pj(operation, fmt)
+    if quantity == "energy":
+        return technology.op_energy_pj(operation, fmt)
+    price = technology.datapath(operation, fmt)
+    if quantity == "delay":  # published delays end at a register
+        return (price.delay_ps + technology.price(Register(1)).delay_ps) * 1e-3
+    return price.area_um2
 
 
 def _pe(technology: Technology, family: str, name: str, quantity: str) -> float:
-    options = {"family": family, "w_format": name, "a_format": "fp16"}
-    price, _ = pipelined_price(make_pe(options), technology, PE_CLOCK_HZ)
+    pe = make_pe(pairing(name).pe_spec)
+    if pe.family != family:
+        raise UsageError(f"references.csv: {name} runs on {pe.family}, not on {family}")
+    w, a = pe.w_format, pe.a_format
+    if quantity == "delay":
+        return price_pe(pe, technology).delay_ps * 1e-3
+    price, _ = pipelined_price(pe, technology, PE_CLOCK_HZ)
+    area, energy, leakage = price.area_um2, price.energy_fj + price.clock_fj, price.leakage_nw
+    if pe.scaling(w, a) == "sum":
+        scaler = dequantizer_price(pe, w, a, technology, PE_CLOCK_HZ)
+        cycles = (w.block_size or 1) // pe.lanes * pe.cycles_per_step(w, a)
+        area, leakage = area + scaler.area_um2, leakage + scaler.leakage_nw
+        energy += scaler.energy_fj / cycles + scaler.clock_fj
     if quantity == "area":
-        return price.area_um2
-    leakage_fj = price.leakage_nw * 1e6 / PE_CLOCK_HZ  # nW over one period, in fJ
-    return (price.energy_fj + price.clock_fj + leakage_fj) * 1e-3
+        return area
+    return (energy + leakage * 1e6 / PE_CLOCK_HZ) * 1e-3  # leakage: nW over one period, in fJ

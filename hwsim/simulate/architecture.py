@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from math import ceil, lcm
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from pydantic import model_validator
 
 from hwsim.formats import Format, parse_format
 from hwsim.hardware.accelerator import Accelerator, FormatName, HardwareSpec, build_accelerator
-from hwsim.hardware.pe import PE, make_pe, price_pe
+from hwsim.hardware.pe import PE, kv_format, make_pe
 from hwsim.simulate.cost import RANDOM_TOGGLE, UnitCosts
 from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflow
 from hwsim.simulate.mapping import Machine, Prices
@@ -80,17 +81,10 @@ class Simulated:
     _machines: dict[tuple[Format, Format, Format], Machine] = field(default_factory=dict, repr=False)
     _costs: dict[tuple[Format, Format], UnitCosts] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def policy(self) -> Policy:
         """Formats of a run: those of the file, completed from the PE."""
-        pe, own = self.accelerator.pe, self.spec.formats
-        a = own.activations or pe.a_format.name
-        return Policy(
-            w_format=own.weights or pe.w_format.name,
-            a_format=a,
-            kv_format=own.kv_cache or _default_kv(pe, a),
-            o_format=own.outputs or a,
-        )
+        return run_policy(self.spec, self.accelerator.pe)
 
     def machine(self, w: Format, a: Format, o: Format) -> Machine:
         """Return what the mapper needs for GEMMs of these formats.
@@ -110,6 +104,11 @@ class Simulated:
         reason = pe.supports(w, a)
         if reason is not None:
             raise UsageError(f"{self.spec.name}: pe {pe.family} cannot compute {w.name} × {a.name}: {reason}")
+        if pe.scaling(w, a) == "sum" and acc.dequant_price is None:
+            raise UsageError(
+                f"{self.spec.name}: {w.name} × {a.name} needs a dequantizer, and none is priced for the formats of the "
+                "architecture; name the format in pe or formats"
+            )
         bits = operand_bits(w, a, o, pe.psum_bits)
         shape = self._shape(w, a)
 
@@ -125,7 +124,7 @@ class Simulated:
             capacity_a_bits=capacity("a", "activations"),
             capacity_o_bits=capacity("o", "outputs"),
             dram_bits_per_cycle=acc.dram_bits_per_cycle,
-            group_k=scale_group(w, a) if pe.dequant_site(w, a) == "edge" else None,
+            group_k=scale_group(w, a) if pe.scaling(w, a) == "sum" else None,
             objective=self.spec.mapper.objective,
             prices=self._prices(w, a),
         )
@@ -152,20 +151,21 @@ class Simulated:
         ports = {key: sram.width_bits for key, sram in acc.srams.items()}
         per_step = {key: ceil(needed[key] / ports[key]) for key in needed}
         streams_w = self.dataflow.stationary != "w"
-        group = scale_group(w, a)
-        at_edge = pe.dequant_site(w, a) == "edge" and self.dataflow.dequant_site == "edge"
-        if at_edge and group is not None and group % pe.lanes:
+        group = scale_group(w, a) if pe.scaling(w, a) != "none" else None
+        if group is not None and group % pe.lanes:
             raise InfeasibleError(
                 f"pe.lanes: {pe.lanes} does not divide the scale group of {group} elements of {w.name}"
             )
+        sums = group if pe.scaling(w, a) == "sum" else None
+        stall = ceil(pe.dequant_cycles(w, a) * pe.lanes / sums) if sums else 1
         return ArrayShape(
             rows=acc.rows,
             cols=acc.cols,
             lanes=pe.lanes,
-            interval=max(pe.cycles_per_step(w, a), per_step["a"], per_step["w"] if streams_w else 1),
+            interval=max(pe.cycles_per_step(w, a), per_step["a"], per_step["w"] if streams_w else 1, stall),
             load_interval=per_step["w"],
             drain_interval=per_step["o"],
-            k_limit=group if at_edge else None,
+            k_limit=sums,
         )
 
     def unit_costs(self, w: Format, a: Format) -> UnitCosts:
@@ -183,13 +183,12 @@ class Simulated:
         wire_fj_mm = acc.technology.wire_fj_per_bit_mm * RANDOM_TOGGLE
         shape = ArrayShape(acc.rows, acc.cols, pe.lanes)
         hops = self.dataflow.wire_bits_mm(shape, element_bits(pe, w, a), acc.pe_pitch_mm)
-        dequant = acc.edge_dequant_price.energy_fj * 1e-3 if acc.edge_dequant_price else 0.0
         return UnitCosts(
             pe_pj_per_step=cycles * (price.energy_fj - registers) * 1e-3,
             pe_register_pj_per_step=cycles * registers * 1e-3,
             wire_pj_per_step=sum(hops.values()) * wire_fj_mm * 1e-3,
-            array_clock_pj_per_cycle=acc.pes * price.clock_fj * 1e-3,
-            dequant_pj=dequant,
+            array_clock_pj_per_cycle=acc.array_clock_pj_per_cycle,
+            dequant_pj=acc.dequant_price.energy_fj * 1e-3 if acc.dequant_price else 0.0,
             sram_read_pj_per_bit={k: s.read_pj / s.width_bits for k, s in acc.srams.items()},
             sram_write_pj_per_bit={k: s.write_pj / s.width_bits for k, s in acc.srams.items()},
             dram_read_pj_per_bit=acc.dram.read_pj_per_bit,
@@ -201,13 +200,37 @@ class Simulated:
 
 
 def simulate_arch(spec: ArchSpec) -> Simulated:
-    """Price ``spec`` and bind it to its dataflow."""
+    """Price ``spec`` and bind it to its dataflow.
+
+    Raises
+    ------
+    UsageError
+        If a name in the spec is unknown or the PE cannot be built.
+    InfeasibleError
+        If a buffer cannot be built.
+    """
     dataflow = get_dataflow(spec.array.dataflow)
     pe = make_pe(spec.pe)
     shape = ArrayShape(spec.array.rows, spec.array.cols, pe.lanes)
     ports = dataflow.edge_bits(shape, element_bits(pe, pe.w_format, pe.a_format))
-    accelerator = build_accelerator(spec, ports, edge_dequant=dataflow.dequant_site == "edge")
+    policy = run_policy(spec, pe)
+    names = ((policy.w_format, policy.a_format), (policy.kv_format, policy.a_format))
+    runs = [(pe.w_format, pe.a_format), *((parse_format(w or ""), parse_format(a or "")) for w, a in names)]
+    scaled = next((pair for pair in runs if pe.scaling(*pair) == "sum"), None)
+    accelerator = build_accelerator(spec, ports, scaled, per_pe=dataflow.dequant_site == "pe")
     return Simulated(spec, accelerator, dataflow)
+
+
+def run_policy(spec: ArchSpec, pe: PE) -> Policy:
+    """Return the formats of a run: those of the file, completed from the PE."""
+    own = spec.formats
+    a = own.activations or pe.a_format.name
+    return Policy(
+        w_format=own.weights or pe.w_format.name,
+        a_format=a,
+        kv_format=own.kv_cache or kv_format(pe, parse_format(a)).name,
+        o_format=own.outputs or a,
+    )
 
 
 def element_bits(pe: PE, w: Format, a: Format) -> dict[str, int]:
@@ -229,16 +252,4 @@ def scale_group(w: Format, a: Format) -> int | None:
     return min(groups) if groups else None
 
 
-def _default_kv(pe: PE, a_format: str) -> str:
-    """Return the KV-cache format: activations as they are where the PE takes them, else int8."""
-    a = parse_format(a_format)
-    for name in (a_format, "int8"):
-        if pe.supports(parse_format(name), a) is None:
-            return name
-    raise UsageError(
-        f"pe {pe.family}: neither {a_format} nor int8 can be the KV-cache format beside {a_format} activations; "
-        "give formats.kv_cache"
-    )
-
-
-__all__ = ["ArchSpec", "Simulated", "load_arch", "price_pe", "simulate_arch"]
+__all__ = ["ArchSpec", "Simulated", "load_arch", "run_policy", "simulate_arch"]

@@ -33,8 +33,8 @@ def test_wider_weights_take_passes():
     pe = make_pe({"family": "int_mac", "w_format": "int4_g128", "a_format": "int8"})
     assert pe.cycles_per_step(parse_format("int8"), parse_format("int8")) == 2
     assert pe.cycles_per_step(pe.w_format, pe.a_format) == 1
-    assert pe.dequant_site(pe.w_format, pe.a_format) == "edge"
-    assert pe.dequant_site(parse_format("int8"), parse_format("int8")) == "none"
+    assert pe.scaling(pe.w_format, pe.a_format) == "sum"
+    assert pe.scaling(parse_format("int8"), parse_format("int8")) == "none"
     assert pe.dequant_parts(pe.w_format, pe.a_format)
 
 

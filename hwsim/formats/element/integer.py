@@ -34,12 +34,14 @@ class Integer(ElementFormat):
         """Largest magnitude that quantization uses."""
         return float(2 ** (self.bits - 1) - 1 if self.signed else 2**self.bits - 1)
 
+    def integers(self, codes: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the whole numbers that ``codes`` stand for."""
+        whole: NDArray[np.int64] = np.asarray(codes, dtype=np.int64)
+        return np.where(whole >= 2 ** (self.bits - 1), whole - 2**self.bits, whole) if self.signed else whole
+
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the values of ``codes``."""
-        codes = np.asarray(codes, dtype=np.int64)
-        if self.signed:
-            codes = np.where(codes >= 2 ** (self.bits - 1), codes - 2**self.bits, codes)
-        return codes.astype(np.float64)
+        return self.integers(codes).astype(np.float64)
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Round half to even and clip to the symmetric range."""

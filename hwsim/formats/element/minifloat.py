@@ -84,6 +84,11 @@ class Minifloat(ElementFormat):
         signed: NDArray[np.float64] = np.where(sign == 1, -values, values)
         return signed
 
+    def flush_subnormals(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``values`` with those below the smallest normal number as zeros."""
+        flushed: NDArray[np.float64] = np.where(np.abs(values) < 2.0**self.min_exponent, 0.0, values)
+        return flushed
+
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Round to nearest even and saturate at the largest finite number."""
         x = np.asarray(values, dtype=np.float64)

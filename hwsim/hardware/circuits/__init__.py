@@ -6,6 +6,7 @@ from hwsim.hardware.circuits.base import CELLS, Circuit
 from hwsim.hardware.circuits.library import (
     Adder,
     AdderTree,
+    AndRow,
     Comparator,
     Incrementer,
     LeadingZeroCounter,
@@ -20,6 +21,6 @@ from hwsim.hardware.circuits.library import (
 from hwsim.hardware.circuits.part import GROUPS, Part
 
 __all__ = [
-    "CELLS", "GROUPS", "Adder", "AdderTree", "Circuit", "Comparator", "Incrementer", "LeadingZeroCounter",
+    "CELLS", "GROUPS", "Adder", "AdderTree", "AndRow", "Circuit", "Comparator", "Incrementer", "LeadingZeroCounter",
     "Multiplier", "Mux", "OrTree", "Part", "Register", "Shifter", "Subtractor", "XorRow",
 ]  # fmt: skip

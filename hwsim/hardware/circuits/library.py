@@ -144,6 +144,21 @@ class XorRow(Circuit):
 
 
 @dataclass(frozen=True)
+class AndRow(Circuit):
+    """``bits`` AND gates side by side: the product with one bit."""
+
+    bits: int
+
+    def cells(self) -> Mapping[str, float]:
+        """One AND per bit."""
+        return {"and": self.bits}
+
+    def levels(self) -> float:
+        """One gate."""
+        return 0.3
+
+
+@dataclass(frozen=True)
 class OrTree(Circuit):
     """OR over ``bits`` bits, for sticky bits and zero detection."""
 

@@ -16,7 +16,8 @@ GROUPS = (
 class Part:
     """``count`` copies of a circuit, each doing ``activity`` operations per PE cycle.
 
-    ``on_path`` parts lie in series on the critical path.
+    ``on_path`` parts lie in series on the critical path, ``in_series`` of their copies one after
+    the other.
     """
 
     role: str
@@ -25,6 +26,7 @@ class Part:
     count: float = 1.0
     activity: float = 1.0
     on_path: bool = True
+    in_series: int = 1
 
     def __post_init__(self) -> None:
         if self.group not in GROUPS:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from hwsim.formats import Format
 from hwsim.hardware.circuits import Part
 
-DequantSite = Literal["none", "pe", "edge"]
+#: Where block scales act: nowhere, on every product inside the PE, or on the sum of a group.
+Scaling = Literal["none", "product", "sum"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,19 @@ class PE(ABC):
 
     @abstractmethod
     def accumulate(
-        self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format
+        self,
+        acc: NDArray[Any],
+        w_codes: NDArray[Any],
+        a_codes: NDArray[Any],
+        w: Format,
+        a: Format,
+        scales: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
-        """Return ``acc`` after one step; codes carry one more axis of up to ``lanes`` elements."""
+        """Return ``acc`` after one step; codes carry one more axis of up to ``lanes`` elements.
+
+        ``scales`` (float64, shape of the codes) are the products of both operands' block scales,
+        for PEs that scale products; without them every scale is one.
+        """
 
     def finish(self, acc: NDArray[Any]) -> NDArray[Any]:
         """Return the values that accumulators stand for."""
@@ -76,18 +87,30 @@ class PE(ABC):
         """Return multiply-accumulates per cycle."""
         return Fraction(self.lanes, self.cycles_per_step(w, a))
 
-    def dequant_site(self, w: Format, a: Format) -> DequantSite:
-        """Return where block scales are applied; "none" for unscaled formats."""
+    def scaling(self, w: Format, a: Format) -> Scaling:
+        """Return where block scales of this pair act; "none" for unscaled formats."""
         return "none"
 
     def dequant_parts(self, w: Format, a: Format) -> tuple[Part, ...]:
-        """Return the parts of one dequantizer."""
+        """Return one dequantizer of group sums, for pairs whose :meth:`scaling` is "sum"."""
         return ()
 
-    def dot(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> Any:
+    def dequant_cycles(self, w: Format, a: Format) -> int:
+        """Return the cycles from one group sum to the next that a dequantizer needs."""
+        return 1
+
+    def dot(
+        self,
+        w_codes: NDArray[Any],
+        a_codes: NDArray[Any],
+        w: Format,
+        a: Format,
+        scales: NDArray[Any] | None = None,
+    ) -> Any:
         """Return the PE's result for a whole dot product, codes of shape (K,), lanes at a time."""
         acc = self.initial(())
         for start in range(0, len(w_codes), self.lanes):
             span = slice(start, start + self.lanes)
-            acc = self.accumulate(np.asarray(acc), w_codes[span], a_codes[span], w, a)
+            some = None if scales is None else scales[span]
+            acc = self.accumulate(np.asarray(acc), w_codes[span], a_codes[span], w, a, some)
         return self.finish(np.asarray(acc))[()]

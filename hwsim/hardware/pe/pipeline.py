@@ -3,31 +3,61 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from hwsim.formats import Format
 from hwsim.hardware.circuits import Part, Register
 from hwsim.hardware.pe.base import PE
 from hwsim.hardware.technology import PartsPrice, Technology
 from hwsim.spec.errors import UsageError
 
+#: Dequantizers multiply and add in floating point, whatever the PE does.
+DEQUANTIZER_FAMILY = "float_mac"
+#: Width of a scaled sum (FP32).
+SCALED_SUM_BITS = 32
+
 
 def pipelined_price(pe: PE, technology: Technology, clock_hz: float) -> tuple[PartsPrice, int]:
     """Return the cost of ``pe`` with its stage registers at ``clock_hz``, and the number of stages.
-
-    The datapath is cut into ``ceil(delay / usable period)`` stages; each cut is one register as
-    wide as the partial sum. Estimated: cuts are even and at the width of the result.
 
     Raises
     ------
     UsageError
         If one register alone is slower than the clock.
     """
-    parts = pe.parts()
+    return pipelined(pe.parts(), pe.glitch_family, pe.psum_bits, technology, clock_hz)
+
+
+def dequantizer_price(pe: PE, w: Format, a: Format, technology: Technology, clock_hz: float) -> PartsPrice:
+    """Return the cost of one dequantizer of the pair with its stage registers; energy is per group sum.
+
+    Raises
+    ------
+    UsageError
+        If one register alone is slower than the clock.
+    """
+    return pipelined(pe.dequant_parts(w, a), DEQUANTIZER_FAMILY, SCALED_SUM_BITS, technology, clock_hz)[0]
+
+
+def pipelined(
+    parts: Sequence[Part], glitch_family: str, cut_bits: int, technology: Technology, clock_hz: float
+) -> tuple[PartsPrice, int]:
+    """Return the cost of ``parts`` with stage registers of ``cut_bits``, and the number of stages.
+
+    The datapath is cut into ``ceil(delay / usable period)`` stages; each cut is one register.
+    Estimated: cuts are even and at the width of the result.
+
+    Raises
+    ------
+    UsageError
+        If one register alone is slower than the clock.
+    """
     usable_ps = 1e12 / clock_hz - technology.price(Register(1)).delay_ps
     if usable_ps <= 0:
         raise UsageError(f"clock: {clock_hz / 1e9:g} GHz is faster than one register of {technology.name}")
-    delay_ps = technology.price_parts(parts, pe.glitch_family).delay_ps
+    delay_ps = technology.price_parts(parts, glitch_family).delay_ps
     stages = max(1, math.ceil(delay_ps / usable_ps))
     if stages > 1:
-        cut = Part("pipeline stage", "register", Register(pe.psum_bits), count=stages - 1, on_path=False)
+        cut = Part("pipeline stage", "register", Register(cut_bits), count=stages - 1, on_path=False)
         parts = (*parts, cut)
-    return technology.price_parts(parts, pe.glitch_family, stages=stages), stages
+    return technology.price_parts(parts, glitch_family, stages=stages), stages

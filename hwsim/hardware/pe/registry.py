@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hwsim.formats import Format, parse_format
+from hwsim.formats import Format, Minifloat, parse_format
 from hwsim.hardware.pe.base import PE
 from hwsim.spec.errors import UsageError, did_you_mean
 from hwsim.spec.registry import Registry
@@ -51,3 +51,47 @@ def take_formats(
         raise UsageError(f"pe {family}: lanes must be a whole number from 1 to 1024, not {lanes!r}")
     w, a = (parse_format(str(name)) for name in names)
     return w, a, {key: options[key] for key in allowed if key in options}
+
+
+def take_minifloat(options: Mapping[str, Any], family: str, key: str, default: str) -> Minifloat:
+    """Return the floating-point format that ``options[key]`` names.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    found = parse_format(str(options.get(key, default)))
+    if not isinstance(found, Minifloat):
+        raise UsageError(f"pe {family}: {key} {found.name}: valid: a float such as fp32, fp16, bf16")
+    return found
+
+
+def take_choice(options: Mapping[str, Any], family: str, key: str, valid: tuple[str, ...]) -> str:
+    """Return ``options[key]``, one of ``valid``, by default the first.
+
+    Raises
+    ------
+    UsageError
+        If it is another word.
+    """
+    found = options.get(key, valid[0])
+    if found not in valid:
+        raise UsageError(f"pe {family}: {key}: unknown {found!r}; {did_you_mean(found, valid)}")
+    return str(found)
+
+
+def take_flag(options: Mapping[str, Any], family: str, key: str) -> bool | None:
+    """Return ``options[key]`` if it is true or false, None for ``auto`` or nothing.
+
+    Raises
+    ------
+    UsageError
+        If it is something else.
+    """
+    found = options.get(key, "auto")
+    if found == "auto":
+        return None
+    if not isinstance(found, bool):
+        raise UsageError(f"pe {family}: {key}: unknown {found!r}; valid: true, false, auto")
+    return found

@@ -178,7 +178,7 @@ class Technology:
                     one.energy_fj * part.count * part.activity * noise,
                     one.clock_fj * part.count,
                     one.leakage_nw * part.count,
-                    one.delay_ps,
+                    one.delay_ps * part.in_series,
                 )
             )
         return PartsPrice(tuple(rows), glitch, data)
@@ -235,7 +235,7 @@ def _factors() -> dict[tuple[str, str], float]:
 
 
 def factor(kind: str, family: str) -> float:
-    """Return the glitch or data-regime factor of a family of circuits.
+    """Return the glitch, activity or data-regime factor of a family of circuits.
 
     Raises
     ------

@@ -39,8 +39,8 @@ class OutputStationary(Dataflow):
     dequant_site: ClassVar[str] = "pe"
 
     def units(self, shape: ArrayShape) -> dict[str, int]:
-        """One fold covers ``rows`` of M and ``cols`` of N; K streams, ``lanes`` at a time."""
-        return {"m": shape.rows, "k": shape.lanes, "n": shape.cols}
+        """One fold covers ``rows`` of M and ``cols`` of N; K streams, ``lanes`` or a scale group at a time."""
+        return {"m": shape.rows, "k": shape.k_limit or shape.lanes, "n": shape.cols}
 
     def skew_cycles(self, shape: ArrayShape) -> int:
         """Cycles until the last PE sees the first operands."""

@@ -38,9 +38,13 @@ class WeightStationary(Dataflow):
     dequant_site: ClassVar[str] = "edge"
 
     def k_unit(self, shape: ArrayShape) -> int:
-        """Reduction elements of one fold: the array's rows, or one scale group where that is less."""
+        """Reduction elements of one fold: the array's rows, or an even part of a scale group that fits them."""
         full = shape.rows * shape.lanes
-        return min(full, shape.k_limit) if shape.k_limit else full
+        if shape.k_limit is None:
+            return full
+        steps = shape.k_limit // shape.lanes
+        parts = next(p for p in range(1, steps + 1) if steps % p == 0 and steps // p <= shape.rows)
+        return shape.k_limit // parts
 
     def units(self, shape: ArrayShape) -> dict[str, int]:
         """One fold covers ``rows · lanes`` of K and ``cols`` of N; M streams freely."""

@@ -3,11 +3,18 @@
 Behaviour: the product is exact; it is added to the accumulator with one rounding to nearest even
 (a fused multiply-add into a wider accumulator). ``lanes`` products are added one after the other.
 
+Block scales: powers of two (MX) and E4M3 (NVFP4) act on every product, in the exponent adder and,
+for E4M3, in two more multipliers. FP16 scales of integer groups act on the sum of a group, in a
+dequantizer. The one FP32 scale per tensor of NVFP4 acts when outputs are quantized again.
+
 Parts: significand multiplier, exponent adder, exponent difference and swap, alignment shifter,
 add-or-subtract, negation, leading-zero count, normalisation shifter, exponent correction,
-rounding, sticky bits, registers. Operands are priced as the synthesised units are: subnormals
-are flushed in the priced datapath only when ``subnormals: false``; otherwise each operand gets a
-leading-zero counter and a shifter.
+rounding, sticky bits, registers.
+
+Subnormals: with ``subnormals: true`` every operand gets a leading-zero counter and a shifter; with
+``false`` it has neither, and subnormal operands count as zero. ``auto`` keeps them in formats of up
+to 8 bits, whose definitions (OCP OFP8, MX) rely on them, and flushes them in wider ones, as the
+synthesised units do. Integer operands are always normalised.
 """
 
 from __future__ import annotations
@@ -19,41 +26,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import Format, Integer, Minifloat, parse_format
-from hwsim.hardware.circuits import (
-    Adder,
-    Comparator,
-    Incrementer,
-    LeadingZeroCounter,
-    Multiplier,
-    Mux,
-    OrTree,
-    Part,
-    Register,
-    Shifter,
-    Subtractor,
-    XorRow,
-)
-from hwsim.hardware.pe.base import PE, Reason
-from hwsim.hardware.pe.registry import PES, take_formats
+from hwsim.formats import Format, Integer, Minifloat, Scaled
+from hwsim.hardware.circuits import Adder, Multiplier, Part, Register, XorRow
+from hwsim.hardware.pe.arithmetic import add_rounded
+from hwsim.hardware.pe.base import PE, Reason, Scaling
+from hwsim.hardware.pe.datapaths import dequantizer, float_accumulate, scale_significand, subnormal_decode
+from hwsim.hardware.pe.pairing import PAIRINGS
+from hwsim.hardware.pe.registry import PES, take_flag, take_formats, take_minifloat
 from hwsim.spec.errors import UsageError
-
-
-def add_round_odd(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return x + y in float64, rounded to odd, so that a later rounding is as if of the exact sum.
-
-    TwoSum gives the error of the float64 sum; where it is not zero and the sum is even, the sum
-    moves one unit towards the exact value (Boldo and Melquiond 2008).
-    """
-    with np.errstate(invalid="ignore", over="ignore"):
-        total = x + y
-        back = total - x
-        error = (x - (total - back)) + (y - back)
-        inexact = np.isfinite(total) & (error != 0)
-        even = (total.view(np.int64) & 1) == 0
-        towards = np.where(error > 0, np.inf, -np.inf)
-        odd: NDArray[np.float64] = np.where(inexact & even, np.nextafter(total, towards), total)
-    return odd
 
 
 def significand(fmt: Format) -> tuple[int, int]:
@@ -66,12 +46,22 @@ def significand(fmt: Format) -> tuple[int, int]:
     raise UsageError(f"float_mac takes minifloats and integers, not {fmt.name}")
 
 
+def scales_sums(fmt: Format) -> bool:
+    """Return whether the scale of ``fmt`` acts on group sums: FP16 ones are too wide for every product."""
+    return isinstance(fmt, Scaled) and fmt.rule == "absmax_fp16" and fmt.block_size is not None
+
+
+def product_scale(fmt: Format) -> int:
+    """Return the significand bits of a scale that acts on every product; 0 where none does."""
+    return 0 if scales_sums(fmt) else scale_significand(fmt)
+
+
 @dataclass(frozen=True)
 class FloatMac(PE):
     """A multiplier of two minifloats into a floating-point accumulator."""
 
     accumulator: Minifloat
-    subnormals: bool
+    subnormals: bool | None
 
     family: ClassVar[str] = "float_mac"
     glitch_family: ClassVar[str] = "float_mac"
@@ -82,14 +72,28 @@ class FloatMac(PE):
         return self.accumulator.bits
 
     def supports(self, w: Format, a: Format) -> Reason | None:
-        """Operands whose significand and exponent fit into the built ones."""
+        """Operands whose significand, exponent and scale fit into the built ones."""
         for role, fmt, built in (("weights", w, self.w_format), ("activations", a, self.a_format)):
             if not isinstance(fmt.element, (Minifloat, Integer)):
                 return Reason(f"{role} of {fmt.name} are neither minifloats nor integers")
+            if isinstance(fmt.element, Integer) and not isinstance(built.element, Integer):
+                return Reason(f"{role} of {fmt.name} need a datapath that is built for integers")
+            if isinstance(fmt, Scaled) and fmt.asymmetric:
+                return Reason(f"{role} of {fmt.name} have a zero point, which a float MAC cannot subtract")
             (sig, exponent), (built_sig, built_exponent) = significand(fmt), significand(built)
-            if sig > built_sig or exponent > built_exponent:
+            if sig > built_sig or exponent > built_exponent or product_scale(fmt) > product_scale(built):
                 return Reason(f"{role} of {fmt.name} do not fit into a datapath built for {built.name}")
         return None
+
+    def scaling(self, w: Format, a: Format) -> Scaling:
+        """Sums for FP16 scales, products for the others."""
+        if scales_sums(w) or scales_sums(a):
+            return "sum"
+        return "product" if w.block_size or a.block_size else "none"
+
+    def dequant_parts(self, w: Format, a: Format) -> tuple[Part, ...]:
+        """FP32 sum times the FP16 scales, added in FP32."""
+        return dequantizer(w if scales_sums(w) else w.element, a if scales_sums(a) else a.element, None)
 
     def cycles_per_step(self, w: Format, a: Format) -> int:
         """One cycle."""
@@ -98,58 +102,97 @@ class FloatMac(PE):
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return the whole datapath (see the module)."""
         (ws, we), (as_, ae) = significand(self.w_format), significand(self.a_format)
-        sig, exp = self.accumulator.sig_bits, self.accumulator.exponent_bits
-        wide = max(sig, ws + as_) + 3  # the exact product or the sum, with guard, round and sticky
         n = self.lanes
+        scale = [product_scale(self.w_format), product_scale(self.a_format)]
         found = [
             Part("significand multiplier", "multiplier", Multiplier(as_, ws), count=n),
             Part("sign", "multiplier", XorRow(1), count=n, on_path=False),
             Part("exponent adder", "exponent", Adder(max(we, ae) + 1), count=n, on_path=False),
-            Part("exponent difference", "exponent", Subtractor(exp), count=n),
-            Part("magnitude compare", "exponent", Comparator(exp), count=n, on_path=False),
-            Part("operand swap", "alignment", Mux(wide, 2), count=2 * n, on_path=False),
-            Part("align", "alignment", Shifter(wide, wide), count=n),
-            Part("sticky", "alignment", OrTree(wide), count=n, on_path=False),
-            Part("add or subtract", "accumulator", Subtractor(wide), count=n),
-            Part("negate", "accumulator", Incrementer(wide), count=n, on_path=False),
-            Part("negate invert", "accumulator", XorRow(wide), count=n, on_path=False),
-            Part("leading zeros", "normalisation", LeadingZeroCounter(wide), count=n),
-            Part("normalise", "normalisation", Shifter(wide, wide), count=n),
-            Part("exponent correction", "normalisation", Subtractor(exp), count=n, on_path=False),
-            Part("round", "normalisation", Incrementer(sig), count=n),
+            *self._scale_parts(as_ + ws, *scale),
+            *float_accumulate(self.accumulator, as_ + ws + sum(s for s in scale if s > 1), n),
             Part("accumulator", "register", Register(self.accumulator.bits)),
             Part("operands", "register", Register(n * (self.w_format.bits + self.a_format.bits)), on_path=False),
         ]
-        if self.subnormals:
-            for role, bits in (("weight", ws), ("activation", as_)):
-                found.append(Part(f"{role} subnormals", "decode", LeadingZeroCounter(max(bits, 2)), count=n))
-                found.append(Part(f"{role} pre-shift", "decode", Shifter(bits, max(bits, 2)), count=n))
+        for role, fmt, bits in (("weight", self.w_format, ws), ("activation", self.a_format, as_)):
+            if self.keeps_subnormals(fmt):
+                found += subnormal_decode(role, bits, n)
         return tuple(found)
+
+    def keeps_subnormals(self, fmt: Format) -> bool:
+        """Return whether subnormal operands of ``fmt`` are normalised instead of flushed to zero."""
+        if isinstance(fmt.element, Integer):
+            return True
+        return fmt.element.bits <= 8 if self.subnormals is None else self.subnormals
+
+    def _scale_parts(self, product_bits: int, w_scale: int, a_scale: int) -> list[Part]:
+        """Return the parts that scale products: exponents are added, significands multiplied."""
+        if not w_scale and not a_scale:
+            return []
+        both = w_scale + a_scale
+        exponent = 8  # E8M0; an E4M3 scale needs half of it
+        found = [
+            Part("scale exponents", "exponent", Adder(exponent), on_path=False),
+            Part("scaled exponent", "exponent", Adder(exponent + 1), count=self.lanes, on_path=False),
+            Part("scales", "register", Register(8 * ((w_scale > 0) + (a_scale > 0))), on_path=False),
+        ]
+        if w_scale > 1 and a_scale > 1:
+            found.append(Part("scale product", "dequantization", Multiplier(w_scale, a_scale)))
+        if both > 2:
+            found.append(Part("scaled product", "dequantization", Multiplier(product_bits, both), count=self.lanes))
+        return found
+
+    def _operand(self, fmt: Format, codes: NDArray[Any]) -> NDArray[np.float64]:
+        values = fmt.element.decode(codes)
+        if not self.keeps_subnormals(fmt) and isinstance(fmt.element, Minifloat):
+            values = fmt.element.flush_subnormals(values)
+        return values
 
     def initial(self, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return zeros, float64 (values of the accumulator format)."""
         return np.zeros(shape, dtype=np.float64)
 
     def accumulate(
-        self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format
+        self,
+        acc: NDArray[Any],
+        w_codes: NDArray[Any],
+        a_codes: NDArray[Any],
+        w: Format,
+        a: Format,
+        scales: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
         """Add the exact products lane by lane, one rounding each."""
-        products = w.element.decode(w_codes) * a.element.decode(a_codes)
+        products = self._operand(w, w_codes) * self._operand(a, a_codes)
+        if scales is not None:
+            products = products * scales
         for lane in range(products.shape[-1]):
-            acc = self.accumulator.quantize(add_round_odd(np.asarray(acc), products[..., lane]))
+            acc = add_rounded(self.accumulator, acc, products[..., lane])
         return acc
 
 
 @PES.register("float_mac")
 def build(options: Mapping[str, Any]) -> FloatMac:
-    """Build from ``{w_format, a_format or format, accumulator: fp32, lanes, subnormals: false}``."""
+    """Build from ``{w_format, a_format or format, accumulator: fp32, lanes, subnormals: auto}``."""
     w, a, rest = take_formats(options, "float_mac", ("accumulator", "lanes", "subnormals"))
     (ws, _), (as_, _) = significand(w), significand(a)
-    accumulator = parse_format(str(rest.get("accumulator", "fp32")))
-    if not isinstance(accumulator, Minifloat):
-        raise UsageError(f"float_mac accumulator {accumulator.name}: valid: a float such as fp32, fp16, bf16")
-    if ws + as_ > 53:
+    accumulator = take_minifloat(rest, "float_mac", "accumulator", "fp32")
+    bits = ws + as_ + product_scale(w) + product_scale(a)
+    if bits > 53:
         raise UsageError(f"float_mac {w.name} × {a.name}: products of more than 53 bits are not modelled")
-    if w.block_size or a.block_size:
-        raise UsageError(f"float_mac {w.name} × {a.name}: block scales in the datapath are not modelled yet")
-    return FloatMac(w, a, int(rest.get("lanes", 1)), accumulator, bool(rest.get("subnormals", False)))
+    for fmt in (w, a):
+        if isinstance(fmt, Scaled) and fmt.asymmetric:
+            raise UsageError(f"float_mac {fmt.name}: zero points need int_mac")
+    return FloatMac(w, a, int(rest.get("lanes", 1)), accumulator, take_flag(rest, "float_mac", "subnormals"))
+
+
+@PAIRINGS.register("float_mac")
+def pair(label: str) -> dict[str, Any] | None:
+    """Claim floats and float blocks (both operands), and ``w4a16``-like pairs."""
+    from hwsim.hardware.pe.pairing import known_format, known_pair
+
+    fmt, pair_of = known_format(label), known_pair(label)
+    if fmt is not None and isinstance(fmt.element, Minifloat):
+        return {"family": "float_mac", "format": fmt.name, "accumulator": "fp32"}
+    if pair_of is not None and isinstance(pair_of[1].element, Minifloat):
+        w, a = pair_of
+        return {"family": "float_mac", "w_format": w.name, "a_format": a.name, "accumulator": "fp32"}
+    return None

@@ -18,17 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer, parse_format
-from hwsim.hardware.circuits import (
-    Adder,
-    AdderTree,
-    LeadingZeroCounter,
-    Multiplier,
-    Mux,
-    Part,
-    Register,
-    Shifter,
-)
-from hwsim.hardware.pe.base import PE, DequantSite, Reason
+from hwsim.hardware.circuits import Adder, AdderTree, Multiplier, Mux, Part, Register
+from hwsim.hardware.pe.base import PE, Reason, Scaling
+from hwsim.hardware.pe.datapaths import dequantizer
+from hwsim.hardware.pe.pairing import PAIRINGS, known_format, known_pair
 from hwsim.hardware.pe.registry import PES, take_formats
 from hwsim.spec.errors import UsageError
 
@@ -88,37 +81,33 @@ class IntMac(PE):
         ]
         return tuple(found)
 
-    def dequant_site(self, w: Format, a: Format) -> DequantSite:
-        """Group scales are applied to the sums that leave the array."""
-        return "edge" if w.block_size or a.block_size else "none"
+    def scaling(self, w: Format, a: Format) -> Scaling:
+        """Group scales act on the sums of a group."""
+        return "sum" if w.block_size or a.block_size else "none"
 
     def dequant_parts(self, w: Format, a: Format) -> tuple[Part, ...]:
-        """Integer to float, times an FP16 scale, added in FP32: the parts in series."""
-        acc = self.accumulator_bits
-        return (
-            Part("leading zeros", "dequantization", LeadingZeroCounter(acc)),
-            Part("normalise", "dequantization", Shifter(acc, acc)),
-            Part("scale multiplier", "dequantization", Multiplier(24, 11)),
-            Part("exponent adder", "dequantization", Adder(8), on_path=False),
-            Part("align", "dequantization", Shifter(27, 27)),
-            Part("sum", "dequantization", Adder(27)),
-            Part("renormalise", "dequantization", Shifter(27, 27)),
-            Part("result", "dequantization", Register(32)),
-        )
+        """Integer to float, times the scales, added in FP32."""
+        return dequantizer(w, a, self.accumulator_bits)
 
     def initial(self, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return zeros, int64."""
         return np.zeros(shape, dtype=np.int64)
 
     def accumulate(
-        self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format
+        self,
+        acc: NDArray[Any],
+        w_codes: NDArray[Any],
+        a_codes: NDArray[Any],
+        w: Format,
+        a: Format,
+        scales: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
-        """Add the products and wrap to the accumulator's width."""
+        """Add the products and wrap to the accumulator's width; scales act on sums, not here."""
         wi, ai = _integer(w), _integer(a)
         assert wi is not None
         assert ai is not None
-        products = wi.decode(w_codes).astype(np.int64) * ai.decode(a_codes).astype(np.int64)
-        total = acc + products.sum(axis=-1)
+        assert scales is None
+        total = acc + (wi.integers(w_codes) * ai.integers(a_codes)).sum(axis=-1)
         half = 1 << (self.accumulator_bits - 1)
         wrapped: NDArray[Any] = ((total + half) & ((half << 1) - 1)) - half if self.accumulator_bits < 63 else total
         return wrapped
@@ -136,3 +125,16 @@ def build(options: Mapping[str, Any]) -> IntMac:
     if not isinstance(accumulator, Integer) or not needed <= accumulator.bits <= MAX_ACCUMULATOR:
         raise UsageError(f"int_mac accumulator {accumulator.name}: valid: an integer of {needed} to 32 bits")
     return IntMac(w, a, lanes, accumulator.bits)
+
+
+@PAIRINGS.register("int_mac")
+def pair(label: str) -> dict[str, Any] | None:
+    """Claim integers (activations of the same width, at least 8 bits beside groups) and pairs of them."""
+    fmt, pair_of = known_format(label), known_pair(label)
+    if fmt is not None and isinstance(fmt.element, Integer):
+        if not fmt.block_size or label == "mxint8":
+            return {"family": "int_mac", "format": label}
+        return {"family": "int_mac", "w_format": label, "a_format": f"int{max(8, fmt.bits)}"}
+    if pair_of is not None and all(isinstance(f.element, Integer) for f in pair_of):
+        return {"family": "int_mac", "w_format": pair_of[0].name, "a_format": pair_of[1].name}
+    return None

@@ -1,0 +1,32 @@
+"""Arithmetic that several PEs share, bit-exact in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.formats import ElementFormat
+
+
+def add_round_odd(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return x + y in float64, rounded to odd, so that a later rounding is as if of the exact sum.
+
+    TwoSum gives the error of the float64 sum; where it is not zero and the sum is even, the sum
+    moves one unit towards the exact value (Boldo and Melquiond 2008).
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = x + y
+        back = total - x
+        error = (x - (total - back)) + (y - back)
+        inexact = np.isfinite(total) & (error != 0)
+        even = (total.view(np.int64) & 1) == 0
+        towards = np.where(error > 0, np.inf, -np.inf)
+        odd: NDArray[np.float64] = np.where(inexact & even, np.nextafter(total, towards), total)
+    return odd
+
+
+def add_rounded(accumulator: ElementFormat, acc: NDArray[Any], term: NDArray[Any]) -> NDArray[np.float64]:
+    """Return ``acc + term`` with one rounding to ``accumulator``; ``term`` is exact."""
+    return accumulator.quantize(add_round_odd(np.asarray(acc, dtype=np.float64), np.asarray(term, dtype=np.float64)))

@@ -1,0 +1,104 @@
+"""Runs of parts that several PEs share: floating-point accumulation, operand decode, dequantization."""
+
+from __future__ import annotations
+
+from hwsim.formats import BitMod, Format, Minifloat, Scaled
+from hwsim.hardware.circuits import (
+    Adder,
+    Circuit,
+    Comparator,
+    Incrementer,
+    LeadingZeroCounter,
+    Multiplier,
+    Mux,
+    OrTree,
+    Part,
+    Register,
+    Shifter,
+    Subtractor,
+    XorRow,
+)
+from hwsim.hardware.technology import factor
+
+#: Sums of scaled groups are kept in FP32 (exponent and significand bits).
+SUM_EXPONENT, SUM_SIGNIFICAND = 8, 24
+
+
+def float_accumulate(accumulator: Minifloat, product_bits: int, count: int = 1) -> tuple[Part, ...]:
+    """Return the parts that add a product of ``product_bits`` to a floating-point accumulator.
+
+    ``count`` adders lie in series. Activity: relative to random operands on every input, most of an
+    aligned sum stands still (``factors.csv``, kind activity).
+    """
+    sig, exp = accumulator.sig_bits, accumulator.exponent_bits
+    wide = max(sig, product_bits) + 3  # the exact product or the sum, with guard, round and sticky
+    active = factor("activity", "float_accumulate")
+
+    def part(role: str, group: str, circuit: Circuit, copies: int = 1, on_path: bool = True) -> Part:
+        return Part(role, group, circuit, copies * count, active, on_path, count)
+
+    return (
+        part("exponent difference", "exponent", Subtractor(exp)),
+        part("magnitude compare", "exponent", Comparator(exp), on_path=False),
+        part("operand swap", "alignment", Mux(wide, 2), 2, on_path=False),
+        part("align", "alignment", Shifter(wide, wide)),
+        part("sticky", "alignment", OrTree(wide), on_path=False),
+        part("add or subtract", "accumulator", Subtractor(wide)),
+        part("negate", "accumulator", Incrementer(wide), on_path=False),
+        part("negate invert", "accumulator", XorRow(wide), on_path=False),
+        part("leading zeros", "normalisation", LeadingZeroCounter(wide)),
+        part("normalise", "normalisation", Shifter(wide, wide)),
+        part("exponent correction", "normalisation", Subtractor(exp), on_path=False),
+        part("round", "normalisation", Incrementer(sig)),
+        part("range check", "normalisation", Adder(exp + 1), on_path=False),
+        part("zero and overflow", "normalisation", Mux(accumulator.bits, 2)),
+    )
+
+
+def subnormal_decode(role: str, significand_bits: int, count: int = 1) -> tuple[Part, ...]:
+    """Return the parts that normalise a subnormal operand: a leading-zero counter and a shifter."""
+    bits = max(significand_bits, 2)
+    return (
+        Part(f"{role} subnormals", "decode", LeadingZeroCounter(bits), count=count),
+        Part(f"{role} pre-shift", "decode", Shifter(significand_bits, bits), count=count),
+    )
+
+
+def dequantizer(w: Format, a: Format, integer_bits: int | None) -> tuple[Part, ...]:
+    """Return one dequantizer of group sums: convert, multiply by each operand's scale, add in FP32.
+
+    ``integer_bits`` is the width of an integer sum; None for a sum that is floating point already.
+    An asymmetric operand also needs the sum of the other operand's elements times its zero point
+    subtracted; that product is counted here (the element sums are shared by a whole row or column).
+    """
+    sig = SUM_SIGNIFICAND
+    found: list[Part] = []
+    for fmt, other in ((w, a), (a, w)):
+        if isinstance(fmt, Scaled) and fmt.asymmetric and integer_bits:
+            element_sum = other.bits + ((fmt.block_size or 1) - 1).bit_length()
+            found.append(Part("zero point", "dequantization", Multiplier(element_sum, 8)))
+            found.append(Part("zero point subtraction", "dequantization", Subtractor(integer_bits)))
+    if integer_bits:
+        found.append(Part("leading zeros", "dequantization", LeadingZeroCounter(integer_bits)))
+        found.append(Part("integer to float", "dequantization", Shifter(integer_bits, integer_bits)))
+    for role, fmt in (("weight", w), ("activation", a)):
+        bits = scale_significand(fmt)
+        if bits > 1:
+            found.append(Part(f"{role} scale multiplier", "dequantization", Multiplier(sig, bits)))
+        if bits:
+            found.append(Part(f"{role} scale exponent", "dequantization", Adder(SUM_EXPONENT + 1), on_path=False))
+    total = float_accumulate(Minifloat("fp32", SUM_EXPONENT, sig - 1, "ieee"), sig)
+    found += [Part(p.role, "dequantization", p.circuit, p.count, p.activity, p.on_path) for p in total]
+    found.append(Part("result", "dequantization", Register(1 + SUM_EXPONENT + sig - 1)))
+    return tuple(found)
+
+
+def scale_significand(fmt: Format) -> int:
+    """Return the significand bits of the scale of ``fmt``: 0 without blocks, 1 for powers of two."""
+    if not fmt.block_size:
+        return 0
+    if isinstance(fmt, BitMod):
+        return 8
+    if not isinstance(fmt, Scaled):
+        raise TypeError(f"{fmt.name} has blocks but no scale that is known")
+    return {"absmax_fp16": 11, "power_of_two": 1, "two_level_e4m3": 4}[fmt.rule]

@@ -1,0 +1,84 @@
+"""Which PE a number format runs on when formats are compared: the one that is built for it.
+
+Each family registers a function that takes a label (a format, a pair such as ``w4a16``, or a name
+of its own such as ``lmul_e4m3``) and returns the options of its PE, or None when the label is not
+its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from hwsim.formats import Format, format_names, parse_format, parse_pair
+from hwsim.hardware.pe.base import PE
+from hwsim.hardware.pe.registry import make_pe
+from hwsim.spec.errors import UsageError, did_you_mean
+from hwsim.spec.registry import Registry
+
+PAIRINGS: Registry[Callable[[str], dict[str, Any] | None]] = Registry("pairing", "hwsim.hardware.pe.families")
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """A label with the PE that is built for it and the formats of a run on that PE."""
+
+    label: str
+    pe_spec: Mapping[str, Any]
+    w_format: Format
+    a_format: Format
+    kv_format: Format
+
+
+def known_format(label: str) -> Format | None:
+    """Return the format called ``label``, or None."""
+    try:
+        return parse_format(label)
+    except UsageError:
+        return None
+
+
+def known_pair(label: str) -> tuple[Format, Format] | None:
+    """Return weight and activation format of ``w4a16`` and the like, or None."""
+    try:
+        return parse_pair(label)
+    except UsageError:
+        return None
+
+
+@lru_cache(maxsize=256)
+def pairing(label: str) -> Pairing:
+    """Return the PE and the formats for ``label``.
+
+    Raises
+    ------
+    UsageError
+        If no family claims the label, or the PE cannot be built.
+    """
+    for _, claim in PAIRINGS.items():
+        options = claim(label)
+        if options is not None:
+            pe = make_pe(options)
+            return Pairing(label, options, pe.w_format, pe.a_format, kv_format(pe, pe.a_format))
+    hint = did_you_mean(label, [*format_names(), "lmul_e4m3", "lmul_bf16", "w4a16", "w4a8_g128", "w8a8"])
+    known = known_format(label)
+    raise UsageError(f"no PE is built for {label!r}; {hint}" if known else f"unknown format {label!r}; {hint}")
+
+
+def kv_format(pe: PE, a: Format) -> Format:
+    """Return the KV-cache format of a run: activations as they are where the PE takes them, else int8.
+
+    Raises
+    ------
+    UsageError
+        If the PE takes neither.
+    """
+    for fmt in (a, parse_format("int8")):
+        if pe.supports(fmt, a) is None:
+            return fmt
+    raise UsageError(
+        f"pe {pe.family}: neither {a.name} nor int8 can be the KV-cache format beside {a.name} activations; "
+        "give formats.kv_cache"
+    )
