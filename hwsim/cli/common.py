@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -66,14 +66,6 @@ def find_workload(
     return load_workload(workload, phase=phase, seq_len=seq_len, context=context, batch=batch)
 
 
-def find_arch(name: str) -> Path:
-    """Return the path of an architecture given as a file or as the name of an example."""
-    from hwsim.spec.data import example_path
-
-    path = Path(name)
-    return path if path.exists() or path.suffix else example_path("arch_configs", name)
-
-
 def show(frame: pd.DataFrame, table_format: str, title: str = "", columns: list[str] | None = None) -> None:
     """Print ``frame`` to stdout: a readable table, or all columns as CSV or JSON."""
     from hwsim.report.tables import print_table, write_frame
@@ -81,4 +73,4 @@ def show(frame: pd.DataFrame, table_format: str, title: str = "", columns: list[
     if table_format == "table":
         print_table(frame, columns=columns, title=title)
     else:
-        write_frame(frame, table_format, click.get_binary_stream("stdout"))
+        write_frame(frame, table_format, sys.stdout.buffer)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from hwsim.cli.common import find_arch, find_workload, format_option, parse_settings, set_option, show, workload_options
+from hwsim.cli.common import find_workload, format_option, parse_settings, set_option, show, workload_options
+from hwsim.spec.data import find_example
 
 
 @click.command("compare-formats", short_help="Energy per layer kind for several number formats.")
@@ -41,7 +42,7 @@ def command(
 
     names = [name.strip() for name in formats.split(",") if name.strip()]
     trace = find_workload(workload, phase, seq_len, context, batch)
-    comparison = compare_formats(find_arch(arch), trace, names, parse_settings(settings))
+    comparison = compare_formats(find_example("arch_configs", arch), trace, names, parse_settings(settings))
     if table_format == "table":
         layers = (comparison.by_layer() * 1e-6).reset_index()
         show(layers, "table", title=f"energy per layer kind in µJ: {trace.name} on {comparison.arch}")

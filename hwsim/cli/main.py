@@ -7,6 +7,7 @@ points, 4 a comparison fell short, 130 interrupted.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import pkgutil
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import click
 
 from hwsim.spec.errors import HwsimError, did_you_mean
+from hwsim.spec.screen import fitted, on_screen
 
 EPILOG = """Exit codes: 0 ok, 1 internal error, 2 usage or bad input, 3 finished with failed or
 infeasible points, 4 a comparison fell short, 130 interrupted."""
@@ -28,7 +30,7 @@ class CommandFiles(click.Group):
         """Return the command names, from the module names."""
         folder = str(Path(__file__).parent)
         names = [m.name for m in pkgutil.iter_modules([folder])]
-        return sorted(n.replace("_", "-") for n in names if n not in ("main", "common"))
+        return sorted(n.replace("_", "-") for n in names if n not in ("main", "common") and not n.startswith("_"))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command, or None when there is no such module."""
@@ -43,7 +45,8 @@ class CommandFiles(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown one is answered with the nearest name."""
         if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
-            raise click.UsageError(f"unknown command {args[0]!r}; {did_you_mean(args[0], self.list_commands(ctx))}")
+            message = f"unknown command {args[0]!r}; {did_you_mean(args[0], self.list_commands(ctx))}"
+            raise click.UsageError(message, ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -69,10 +72,12 @@ def run_command(arguments: list[str]) -> int:
         click.echo("interrupted", err=True)
         return 130
     except click.ClickException as error:
-        error.show()
+        text = io.StringIO()
+        error.show(text)
+        click.echo(fitted(text.getvalue()), err=True, nl=False)
         return 2
     except HwsimError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(on_screen(error), err=True)
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -80,6 +85,6 @@ def run_command(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("HWSIM_DEBUG"):
             traceback.print_exc()
-        kind = type(error).__name__
-        click.echo(f"internal error: {kind}: {error} (HWSIM_DEBUG=1 shows where)", err=True)
+        message = f"internal error: {type(error).__name__}: {error} (HWSIM_DEBUG=1 shows where)"
+        click.echo(fitted(message), err=True)
         return 1

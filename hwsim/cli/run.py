@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from hwsim.cli.common import find_arch, find_workload, format_option, parse_settings, set_option, show, workload_options
+from hwsim.cli.common import find_workload, format_option, parse_settings, set_option, show, workload_options
+from hwsim.spec.data import find_example
 
 #: Columns of the terminal table; the CSV has all of them.
 SHOWN = ["layer", "op", "m", "n", "k", "repeat", "w_format", "a_format", "time_us", "utilization", "bound", "energy_pj"]
@@ -43,7 +44,7 @@ def command(
     from hwsim.simulate.architecture import load_arch, simulate_arch
     from hwsim.simulate.evaluate import evaluate
 
-    simulated = simulate_arch(load_arch(find_arch(arch), parse_settings(settings)))
+    simulated = simulate_arch(load_arch(find_example("arch_configs", arch), parse_settings(settings)))
     result = evaluate(simulated, find_workload(workload, phase, seq_len, context, batch), engine)
     design = pd.DataFrame([{"design_id": result.design_id, "workload": result.trace_name, **result.design_row}])
     title = f"{result.trace_name} on {result.design_id} (engine {engine})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -32,7 +33,7 @@ def command(
             click.echo(f"{name:32} {value:,}" if isinstance(value, int) else f"{name:32} {value}")
         return
     if output is None:
-        write_trace(trace, click.get_text_stream("stdout"))
+        write_trace(trace, sys.stdout)
     else:
         write_trace(trace, output)
         click.echo(f"wrote {output}: {len(trace.ops)} operations", err=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -66,10 +66,12 @@ def compare_formats(
     arch: str | Path,
     trace: Trace,
     formats: Sequence[str],
-    settings: dict[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
     engine: str = "fast",
 ) -> Comparison:
     """Run ``trace`` on ``arch`` once per format, each with the PE that ``pairing`` names for it.
+
+    ``settings`` override fields of the architecture by dotted path, after PE and formats are set.
 
     Raises
     ------
@@ -84,11 +86,12 @@ def compare_formats(
     for label in formats:
         pair = pairing(label)
         overrides = {
-            **(settings or {}),
             "pe": dict(pair.pe_spec),
-            "formats": {"weights": pair.w_format.name, "activations": pair.a_format.name,
-                        "kv_cache": pair.kv_format.name},
-        }  # fmt: skip
+            "formats.weights": pair.w_format.name,
+            "formats.activations": pair.a_format.name,
+            "formats.kv_cache": pair.kv_format.name,
+            **(settings or {}),
+        }
         spec = load_arch(arch, overrides)
         name = spec.name
         result = evaluate(simulate_arch(spec), trace, engine)

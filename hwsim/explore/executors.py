@@ -7,26 +7,17 @@ the parent. Each has its own pipe, so a worker that dies names the point that ki
 
 from __future__ import annotations
 
-import functools
-import multiprocessing
 import pickle
-import signal
-import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from multiprocessing import connection
-from multiprocessing.process import BaseProcess
-from typing import Any
 
 from hwsim.explore.outcome import Evaluate, Outcome, evaluate_safely
 from hwsim.explore.space import Point
+from hwsim.explore.worker import REPORT_S, Worker, start_worker
 from hwsim.spec.errors import HwsimError, UsageError
 
-#: A worker reports at least this often (points permitting), so that a kill loses little.
-REPORT_S = 0.25
 #: Points handed out at once, at most.
 MAX_CHUNK = 64
 
@@ -87,22 +78,6 @@ class SerialExecutor(Executor):
         """Nothing is left running."""
 
 
-@dataclass(eq=False)
-class _Worker:
-    """A worker process, the parent's end of its pipe, and the points that it still owes."""
-
-    process: BaseProcess
-    pipe: connection.Connection
-    owed: dict[int, Point] = field(default_factory=dict)
-    retrying: bool = False
-    greeted: bool = False
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.join()
-        self.pipe.close()
-
-
 class ProcessExecutor(Executor):
     """Evaluates in worker processes.
 
@@ -130,7 +105,7 @@ class ProcessExecutor(Executor):
         except Exception as error:
             raise TypeError(f"the evaluation cannot be sent to worker processes: {error}") from error
         self.jobs = jobs
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
         self._todo: deque[Point] = deque()
         self._suspects: deque[Point] = deque()
         self._point_s = REPORT_S
@@ -159,17 +134,13 @@ class ProcessExecutor(Executor):
         """Give every idle worker points, starting workers as needed."""
         wanted = min(self.jobs, self._busy() + len(self._todo) + len(self._suspects))
         while len(self._workers) < wanted:
-            self._workers.append(_start(self.evaluate))
+            self._workers.append(start_worker(self.evaluate))
         for worker in self._workers:
             if worker.owed or not (self._todo or self._suspects):
                 continue
             worker.retrying = bool(self._suspects)
             chunk = [self._suspects.popleft()] if worker.retrying else self._chunk()
-            worker.owed = {point.index: point for point in chunk}
-            try:
-                worker.pipe.send(chunk)
-            except OSError:
-                continue  # it has died; its closed pipe tells _hear
+            worker.send(chunk)
 
     def _chunk(self) -> list[Point]:
         """Take points for about one report, but leave the other workers their share."""
@@ -177,26 +148,20 @@ class ProcessExecutor(Executor):
         size = max(1, min(MAX_CHUNK, share, int(REPORT_S / self._point_s)))
         return [self._todo.popleft() for _ in range(size)]
 
-    def _hear(self, worker: _Worker) -> list[Outcome]:
+    def _hear(self, worker: Worker) -> list[Outcome]:
         """Return what ``worker`` reports; one that has died reports its lone suspect as failed."""
         try:
             return self._receive(worker)
         except (EOFError, OSError):
             return self._bury(worker)
 
-    def _receive(self, worker: _Worker) -> list[Outcome]:
-        message = worker.pipe.recv()
-        if not worker.greeted:
-            worker.greeted = True
-            return []
-        seconds, outcomes = message
-        self._point_s = max(0.5 * (self._point_s + seconds / len(outcomes)), 1e-6)
-        for outcome in outcomes:
-            del worker.owed[outcome.index]
-        reported: list[Outcome] = outcomes
-        return reported
+    def _receive(self, worker: Worker) -> list[Outcome]:
+        seconds, outcomes = worker.receive()
+        if outcomes:
+            self._point_s = max(0.5 * (self._point_s + seconds / len(outcomes)), 1e-6)
+        return outcomes
 
-    def _bury(self, worker: _Worker) -> list[Outcome]:
+    def _bury(self, worker: Worker) -> list[Outcome]:
         self._workers.remove(worker)
         worker.stop()
         if not worker.greeted:
@@ -226,61 +191,3 @@ class ProcessExecutor(Executor):
         for worker in self._workers:
             worker.stop()
         self._workers.clear()
-
-
-def _start(evaluate: Evaluate) -> _Worker:
-    methods = multiprocessing.get_all_start_methods()
-    context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    origin = _module_of(evaluate)
-    if "forkserver" in methods and origin.startswith("hwsim."):
-        # Imported once, before the workers fork off.
-        context.set_forkserver_preload([origin])
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, evaluate), daemon=True)
-    with _interrupt_later():
-        process.start()
-    theirs.close()
-    return _Worker(process, ours)
-
-
-def _module_of(evaluate: Any) -> str:
-    while isinstance(evaluate, functools.partial):
-        evaluate = evaluate.func
-    return str(getattr(evaluate, "__module__", ""))
-
-
-@contextmanager
-def _interrupt_later() -> Iterator[None]:
-    """Hold back Ctrl-C while a process starts: it inherits the block, and only the parent reacts."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _work(pipe: connection.Connection, evaluate: Evaluate) -> None:
-    """Evaluate chunks until the parent closes the pipe or is gone."""
-    # Ctrl-C reaches the whole process group; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        pipe.send(None)
-        while True:
-            _report(pipe, evaluate, pipe.recv())
-    except (EOFError, OSError):
-        return
-
-
-def _report(pipe: connection.Connection, evaluate: Evaluate, chunk: Sequence[Point]) -> None:
-    """Evaluate ``chunk`` and send ``(seconds, outcomes)`` at least every :data:`REPORT_S`."""
-    outcomes: list[Outcome] = []
-    since = time.perf_counter()
-    for number, point in enumerate(chunk, 1):
-        outcomes.append(evaluate_safely(evaluate, point))
-        spent = time.perf_counter() - since
-        if spent >= REPORT_S or number == len(chunk):
-            pipe.send((spent, outcomes))
-            outcomes, since = [], time.perf_counter()

@@ -20,8 +20,8 @@ from hwsim.explore.values import canonical_json
 from hwsim.spec.document import load_document
 from hwsim.spec.errors import SpecError
 
-#: Wings of hwsim whose code or data can change a result.
-MODEL_WINGS = ("spec", "formats", "hardware", "workload", "simulate", "data")
+#: Wings and rooms of hwsim whose code or data can change a result.
+MODEL_PARTS = ("spec", "formats", "hardware", "workload", "simulate", "explore/evaluation.py", "data")
 
 
 @lru_cache(maxsize=1)
@@ -32,8 +32,8 @@ def model_revision() -> str:
     """
     root = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
-    for wing in MODEL_WINGS:
-        for path in sorted((root / wing).rglob("*")):
+    for part in MODEL_PARTS:
+        for path in sorted({root / part, *(root / part).rglob("*")}):
             if path.is_file() and path.suffix not in (".pyc", ".pyo"):
                 digest.update(path.relative_to(root).as_posix().encode() + b"\0")
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -53,6 +53,11 @@ class Identity:
         The sweep.
     revision
         Fingerprint of what computes the results; default :func:`model_revision`.
+
+    Attributes
+    ----------
+    basis
+        The hash of what all points share: the revision and the files that the sweep names.
     """
 
     def __init__(self, sweep: Sweep, revision: str | None = None) -> None:
@@ -62,6 +67,8 @@ class Identity:
         self._workloads = [
             canonical_json([workload, self._contents(workload, sweep.folder)]) for workload in sweep.spec.workloads
         ]
+        files = self._contents(sweep.arch.data, sweep.arch_path.parent)
+        self.basis = _sha256(canonical_json([self._revision, self._workloads, files]))
 
     def key(self, point: Point) -> str:
         """Return the SHA-256 of all that the result of ``point`` depends on."""
@@ -83,25 +90,28 @@ class Identity:
         name = str(folder / text)
         if name not in self._files:
             self._files[name] = ""  # a file that leads back to itself is hashed once
-            self._files[name] = self._digest(Path(name)) if "." in text else ""
+            self._files[name] = self._digest(Path(name))
         return self._files[name]
 
     def _digest(self, path: Path) -> str:
-        """Return the hash of a file and, for YAML, of the files that it names; empty if there is none."""
+        """Return the hash of a file, or of a model folder's ``config.json``; empty if there is neither.
+
+        The hash of a YAML file covers its bases and the files that it names.
+        """
         try:
+            path = path / "config.json" if path.is_dir() else path
             raw = path.read_bytes() if path.is_file() else None
         except (OSError, ValueError):
             return ""
         if raw is None:
             return ""
-        own = hashlib.sha256(raw).hexdigest()
-        if path.suffix not in (".yaml", ".yml"):
-            return own
-        try:
-            named = self._contents(load_document(path).data, path.parent)
-        except SpecError:
-            return own
-        return _sha256(canonical_json([own, named]))
+        if path.suffix.lower() in (".yaml", ".yml"):
+            try:
+                data = load_document(path).data
+                return _sha256(canonical_json([data, self._contents(data, path.parent)]))
+            except SpecError:
+                pass  # not a document of hwsim; its bytes count
+        return hashlib.sha256(raw).hexdigest()
 
 
 def _texts(data: Any) -> Iterator[str]:

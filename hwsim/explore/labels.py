@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from hwsim.explore.values import UNITS, Quantity, canonical_json, quantity_text, read_quantity
+from hwsim.explore.values import UNITS, Quantity, canonical_json, meaning, quantity_text, read_quantity
 from hwsim.spec.units import SIZE
 
 _ROWS, _COLS = "array.rows", "array.cols"
@@ -54,9 +54,13 @@ def _mapping_text(value: Mapping[str, Any]) -> str:
 
 
 def axis_texts(path: str, values: Sequence[Any]) -> list[str]:
-    """Return one text per value of an axis; spelt out in full where short ones would be equal."""
+    """Return one text per value of an axis; spelt out in full where short ones would be equal.
+
+    A zipped path may hold one value several times; it has one text.
+    """
     texts = [value_text(value, path) for value in values]
-    return texts if len(set(texts)) == len(texts) else [canonical_json(value) for value in values]
+    distinct = {meaning(value) for value in values}
+    return texts if len(set(texts)) == len(distinct) else [canonical_json(value) for value in values]
 
 
 def design_label(values: Mapping[str, Any], texts: Mapping[str, str]) -> str:

@@ -13,6 +13,9 @@ from hwsim.spec.errors import HwsimError, InfeasibleError, SpecError
 #: ``ok``: has metrics. ``infeasible``: legal to write, cannot run the workload. ``failed``: an error.
 Status = Literal["ok", "infeasible", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
+#: In a table also ``excluded``: has metrics, but does not meet a constraint.
+RowStatus = Literal["ok", "excluded", "infeasible", "failed"]
+ROW_STATUSES: tuple[RowStatus, ...] = get_args(RowStatus)
 
 #: Takes one point, returns its metrics by column name. It must be picklable and a pure function.
 Evaluate = Callable[[Point], Mapping[str, Any]]
@@ -77,6 +80,8 @@ def _cell(name: object, value: Any) -> Cell:
 
 def one_line(error: BaseException) -> str:
     """Return the message of ``error`` on one line, for a table cell."""
+    text = str(error)
     if isinstance(error, SpecError):
-        return "; ".join(f"{p.path}: {p.message}" if p.path else p.message for p in error.problems)
-    return " ".join(str(error).split())
+        text = "; ".join(f"{p.path}: {p.message}" if p.path else p.message for p in error.problems)
+    # A file name that is no UTF-8 has surrogates, which no store or CSV file takes.
+    return " ".join(text.split()).encode("utf-8", "backslashreplace").decode()

@@ -107,7 +107,11 @@ def hypervolume(values: ArrayLike, reference: Sequence[float], directions: Seque
         raise UsageError(f"reference must have {costs.shape[1]} values, not {len(reference)}")
     corner = _as_costs([list(reference)], directions)[0]
     inside = costs[(costs < corner).all(axis=1)]
-    return _volume(inside[non_dominated(inside)], corner) if len(inside) else 0.0
+    if not len(inside):
+        return 0.0
+    if np.isinf(inside).any() or np.isinf(corner).any():
+        return np.inf
+    return _volume(inside[non_dominated(inside)], corner)
 
 
 def _volume(costs: Values, corner: Values) -> float:

@@ -1,121 +1,38 @@
-"""The sweep file: what varies, on which workloads, within which limits, towards which goal."""
+"""A sweep: what varies, on which workloads, within which limits, towards which goal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from typing import Any
 
 from hwsim.explore.constraints import Expression, parse_condition
 from hwsim.explore.labels import value_text, workload_label
-from hwsim.explore.metrics import METRICS, Direction
-from hwsim.explore.search import SEARCHES
-from hwsim.explore.space import Axis, Point, Space, parents_first
-from hwsim.explore.values import canonical, expand_axis
+from hwsim.explore.metrics import METRICS
+from hwsim.explore.space import Point, Space, parents_first
+from hwsim.explore.sweep_file import SweepSpec
+from hwsim.explore.values import base_number, canonical, repeated
 from hwsim.explore.variables import dotted_leaves
-from hwsim.spec.bind import Spec, bind
+from hwsim.spec.bind import bind
 from hwsim.spec.document import Document, load_document, resolve_base
 from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean
-
-
-def _form_schema(form: str, third: str) -> dict[str, Any]:
-    items = {"type": "array", "minItems": 3, "maxItems": 3, "description": f"[first, last, {third}]"}
-    return {"type": "object", "properties": {form: items}, "required": [form], "additionalProperties": False}
-
-
-_AXIS_SCHEMA: dict[str, Any] = {
-    "anyOf": [
-        {"type": "array", "minItems": 1},
-        _form_schema("range", "step"),
-        _form_schema("linear", "count"),
-        _form_schema("geometric", "count"),
-    ],
-    "examples": [[16, 32, 64], {"geometric": ["64 KiB", "2 MiB", 6]}],
-}
-
-
-def _known_metric(name: str) -> str:
-    if name not in METRICS:
-        raise ValueError(f"unknown metric {name!r}; {did_you_mean(name, METRICS)}")
-    return name
-
-
-def _known_search(name: str) -> str:
-    SEARCHES.get(name)
-    return name
-
-
-def _condition(text: str) -> str:
-    return parse_condition(text).text
-
-
-def _groups(written: Any) -> Any:
-    """One group may be written without its list."""
-    return [written] if isinstance(written, Mapping) else written
-
-
-AxisValues = Annotated[tuple[Any, ...], BeforeValidator(expand_axis), WithJsonSchema(_AXIS_SCHEMA)]
-Condition = Annotated[str, AfterValidator(_condition)]
-Metric = Annotated[str, AfterValidator(_known_metric)]
-Method = Annotated[str, AfterValidator(_known_search)]
-ZipGroups = Annotated[tuple[dict[str, AxisValues], ...], BeforeValidator(_groups)]
-
-
-class LatinHypercubeSpec(Spec):
-    """A random subset of the designs that uses every axis evenly."""
-
-    samples: int = Field(ge=1, le=10_000_000, description="designs to draw")
-    seed: int = Field(0, description="another seed, another draw")
-
-
-class SearchSpec(Spec):
-    """How the space is searched."""
-
-    method: Method = "exhaustive"
-
-
-class SweepSpec(Spec):
-    """A sweep file."""
-
-    name: str = Field(min_length=1, description="what tables and reports call the sweep")
-    description: str = ""
-    base: str = Field(description="architecture file that every design starts from, relative to this file")
-    workloads: tuple[str | dict[str, Any], ...] = Field(
-        min_length=1, description="each design runs each of these; a mapping, or the path of a workload file"
-    )
-    engine: str = Field("fast", description="the engine that turns schedules into cycles")
-    grid: dict[str, AxisValues] = Field({}, description="dotted path of the architecture: its values; all combinations")
-    zip: ZipGroups = Field((), description="paths that advance together; one mapping or a list of them")
-    tie: dict[str, str] = Field({}, description="path: swept path whose value it copies")
-    latin_hypercube: LatinHypercubeSpec | None = Field(None, description="sample the grid instead of running all")
-    constraints: tuple[Condition, ...] = Field((), description="conditions on fields and metrics")
-    objectives: dict[Metric, Direction] = Field(
-        {"energy_mj": "min", "latency_ms": "min"}, min_length=1, description="metric: min or max"
-    )
-    search: SearchSpec = SearchSpec()
-
-    def axes(self) -> list[Axis]:
-        """Return the swept fields in the order of the file, grid first."""
-        single = [Axis((path,), tuple((value,) for value in values)) for path, values in self.grid.items()]
-        return [*single, *(Axis(tuple(g), tuple(zip(*g.values(), strict=True))) for g in self.zip if g)]
 
 
 @dataclass
 class Sweep:
     """A sweep file that was read and checked, with the architecture that it starts from.
 
-    ``folder`` is the place that relative paths in the file start from; ``arch`` the base
-    architecture as plain data with its places.
+    ``folder`` is the place that relative paths in the file start from; ``document`` the file with
+    its places; ``arch`` the base architecture as plain data with its places.
     """
 
     spec: SweepSpec
     folder: Path
     arch_path: Path
     arch: Document
+    document: Document
 
     @cached_property
     def space(self) -> Space:
@@ -179,7 +96,7 @@ def make_sweep(document: Document, folder: Path, check_arch: Callable[[Document]
         near = did_you_mean(arch_path.name, [p.name for p in arch_path.parent.glob("*.y*ml")])
         raise SpecError([document.problem(("base",), f"no such file {str(arch_path)!r}; {near}")])
     _raise(_axis_problems(spec, document))
-    sweep = Sweep(spec, folder, arch_path, load_document(arch_path))
+    sweep = Sweep(spec, folder, arch_path, load_document(arch_path), document)
     _raise([*_name_problems(sweep, document), *_workload_problems(sweep, document)])
     if check_arch is not None:
         check_arch(sweep.arch)
@@ -207,6 +124,9 @@ def _axis_problems(spec: SweepSpec, document: Document) -> Iterator[Problem]:
         if len({len(values) for values in group.values()}) > 1:
             counts = ", ".join(f"{path} has {len(values)}" for path, values in group.items())
             yield document.problem(place, f"paths that advance together need equally many values: {counts}", key=True)
+        elif (twice := _repeated_step(group)) is not None:
+            step = ", ".join(f"{path} = {value_text(values[twice], path)}" for path, values in group.items())
+            yield document.problem(place, f"the step {step} stands twice", key=True)
         for path in group:
             if path in swept:
                 yield document.problem((*place, path), f"{path!r} is swept twice", key=True)
@@ -216,6 +136,11 @@ def _axis_problems(spec: SweepSpec, document: Document) -> Iterator[Problem]:
             yield document.problem(("tie", path), f"{path!r} is swept and tied", key=True)
         if source not in swept:
             yield document.problem(("tie", path), f"{source!r} is not swept; {did_you_mean(source, swept)}")
+
+
+def _repeated_step(group: Mapping[str, Sequence[Any]]) -> int | None:
+    steps = zip(*group.values(), strict=True)
+    return repeated([tuple(base_number(value) for value in step) for step in steps])
 
 
 def _name_problems(sweep: Sweep, document: Document) -> Iterator[Problem]:
@@ -248,19 +173,33 @@ def _value_problems(
 ) -> Iterator[Problem]:
     """Swept values that the architecture refuses, each tried on the first design.
 
-    Only findings at or below the swept path count: other axes may be what makes a value fit.
+    Only findings at or below the swept path, or one tied to it, count: other axes may be what
+    makes a value fit.
     """
     first = sweep.space[0]
     for axis, section in zip(sweep.space.axes, _sections(sweep.spec, document), strict=True):
         for number, step in enumerate(axis.steps):
             own = dict(zip(axis.paths, step, strict=True))
-            try:
-                changed = sweep.arch.with_overrides(parents_first({**first.overrides, **own}))
-                if check_arch is not None:
-                    check_arch(changed)
-            except SpecError as error:
-                for path in axis.paths:
-                    below = [p for p in error.problems if p.path == path or p.path.startswith(f"{path}.")]
-                    for found in below:
-                        mark = document.mark((*section, path, number))
-                        yield mark.problem(found.path, f"{found.message} (in {value_text(own[path])})")
+            source = {path: path for path in own} | {path: s for path, s in sweep.spec.tie.items() if s in own}
+            changed = {path: own[s] for path, s in source.items()}
+            for found in _refused(sweep.arch, {**first.overrides, **changed}, check_arch):
+                for path, value in changed.items():
+                    if f"{found.path}.".startswith(f"{path}."):
+                        mark = document.mark((*section, source[path], number))
+                        yield mark.problem(found.path, f"{found.message} (in {value_text(value, path)})")
+
+
+def _refused(
+    arch: Document, overrides: Mapping[str, Any], check_arch: Callable[[Document], object] | None
+) -> Sequence[Problem]:
+    """Return what is wrong with ``arch`` after ``overrides``."""
+    try:
+        changed = arch.with_overrides(parents_first(overrides))
+        if check_arch is not None:
+            check_arch(changed)
+    except SpecError as error:
+        return error.problems
+    return ()
+
+
+__all__ = ["Sweep", "SweepSpec", "load_sweep", "make_sweep"]

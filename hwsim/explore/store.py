@@ -11,18 +11,15 @@ so one file may hold several sweeps. ``sweeps`` holds their names and columns.
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwsim.explore.outcome import Outcome, Status
+from hwsim.explore.database import Database
+from hwsim.explore.outcome import Outcome, RowStatus
 from hwsim.spec.errors import UsageError, did_you_mean
 
-#: "hwsi" in ASCII; marks the file as ours.
-APPLICATION_ID = 0x68777369
 #: Raised whenever the tables change.
 SCHEMA_VERSION = 1
 
@@ -31,7 +28,9 @@ CREATE TABLE results (
     key TEXT PRIMARY KEY, status TEXT NOT NULL, reason TEXT NOT NULL,
     row TEXT NOT NULL, transient INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE sweeps (id TEXT PRIMARY KEY, name TEXT NOT NULL, parameters TEXT NOT NULL, opened INTEGER NOT NULL);
+CREATE TABLE sweeps (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, parameters TEXT NOT NULL, basis TEXT NOT NULL, opened INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE points (
     sweep TEXT NOT NULL, number INTEGER NOT NULL, key TEXT NOT NULL,
     design TEXT NOT NULL, workload TEXT NOT NULL, cells TEXT NOT NULL,
@@ -53,29 +52,25 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One finished point as stored."""
+    """One finished point as stored; later perhaps marked as ``excluded``."""
 
     entry: Entry
-    status: Status
+    status: RowStatus
     reason: str
     row: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class StoredSweep:
-    """A sweep that a store knows: its hash, its name and the names of its swept parameters."""
+    """A sweep that a store knows: its hash, its name and the names of its swept parameters.
+
+    ``basis`` is the hash of what all its points share: the model's revision and the input files.
+    """
 
     id: str
     name: str
     parameters: tuple[str, ...]
-
-
-@dataclass
-class MergeReport:
-    """What a merge did: results taken over, and the two kinds of contradiction."""
-
-    added: int = 0
-    conflicts: list[str] = field(default_factory=list)
+    basis: str = ""
 
 
 class Store:
@@ -88,6 +83,13 @@ class Store:
     fresh
         Forget everything that the file holds.
 
+    Attributes
+    ----------
+    name
+        What messages call it.
+    database
+        The file.
+
     Raises
     ------
     UsageError
@@ -95,70 +97,12 @@ class Store:
     """
 
     def __init__(self, path: str | Path | None = None, *, fresh: bool = False) -> None:
-        self.path = None if path is None else Path(path)
-        self.name = ":memory:" if path is None else str(path)
-        with self._readable_errors():
-            self._db = self._connect()
-            try:
-                self._prepare(fresh)
-            except BaseException:
-                self._db.close()
-                raise
-
-    def _connect(self) -> sqlite3.Connection:
-        if self.path is not None:
-            if self.path.is_dir():
-                raise UsageError(f"{self.name} is a folder; give the name of a file")
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        return sqlite3.connect(self.name, timeout=10.0, isolation_level=None)
-
-    def _prepare(self, fresh: bool) -> None:
-        tables = [row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        application, version = self._pragma("application_id"), self._pragma("user_version")
-        if tables and application != APPLICATION_ID:
-            raise UsageError(f"{self.name} is an SQLite file of another program, not a store of hwsim results")
-        if tables and version != SCHEMA_VERSION:
-            raise UsageError(f"{self.name} was written by another version of hwsim (layout {version}); use a new file")
-        verdict = self._pragma("quick_check") if tables else "ok"
-        if verdict != "ok":
-            raise UsageError(f"{self.name} is damaged ({verdict}); delete it or use another file")
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        with self._transaction():
-            if not tables:
-                for statement in filter(str.strip, _TABLES.split(";")):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif fresh:
+        self.database = Database(path, _TABLES, SCHEMA_VERSION)
+        self.name = self.database.name
+        if fresh:
+            with self.database.transaction():
                 for table in ("results", "sweeps", "points"):
-                    self._db.execute(f"DELETE FROM {table}")
-
-    def _pragma(self, name: str) -> Any:
-        return self._db.execute(f"PRAGMA {name}").fetchone()[0]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
-    @contextmanager
-    def _readable_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            busy = "locked" in str(error)
-            reason = "another process is writing to it" if busy else str(error)
-            raise UsageError(f"{self.name} cannot be used: {reason}") from error
-        except sqlite3.DatabaseError as error:
-            raise UsageError(f"{self.name} is not a store of hwsim results, or is damaged: {error}") from error
-        except OSError as error:
-            raise UsageError(f"{self.name} cannot be used: {error.strerror or error}") from error
+                    self.database.execute(f"DELETE FROM {table}")
 
     def __enter__(self) -> Store:
         return self
@@ -168,46 +112,66 @@ class Store:
 
     def close(self) -> None:
         """Close the file; everything written stays."""
-        self._db.close()
+        self.database.close()
 
     # --- writing -----------------------------------------------------------------------------
 
-    def register(self, sweep: StoredSweep, entries: Iterable[Entry]) -> None:
-        """Note which points ``sweep`` has; results are added later, by key."""
+    def register(self, sweep: StoredSweep, entries: Iterable[Entry], within: Iterable[int] | None = None) -> None:
+        """Note which points ``sweep`` has; results are added later, by key.
+
+        Parameters
+        ----------
+        sweep
+            The sweep.
+        entries
+            Its points.
+        within
+            Numbers of the points that a run of a part is about: what is known of the others stays,
+            unless they had another basis. None stands for all.
+        """
         rows = ((sweep.id, e.index, e.key, e.design, e.workload, json.dumps(dict(e.cells))) for e in entries)
-        with self._readable_errors(), self._transaction():
-            latest = self._db.execute("SELECT COALESCE(MAX(opened), 0) + 1 FROM sweeps").fetchone()[0]
-            shown = json.dumps(sweep.parameters)
-            self._db.execute("INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?, ?)", (sweep.id, sweep.name, shown, latest))
-            self._db.execute("DELETE FROM points WHERE sweep = ?", (sweep.id,))
-            self._db.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?, ?)", rows)
+        with self.database.transaction():
+            if within is None or (sweep.id, sweep.basis) not in {(s.id, s.basis) for s in self.sweeps()}:
+                self.database.execute("DELETE FROM points WHERE sweep = ?", (sweep.id,))
+            else:
+                mine = ((sweep.id, number) for number in within)
+                self.database.execute_many("DELETE FROM points WHERE sweep = ? AND number = ?", mine)
+            self._note(sweep)
+            self.database.execute_many("INSERT INTO points VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def _note(self, sweep: StoredSweep) -> None:
+        """Write ``sweep`` down as the one that ran last."""
+        latest = self.database.execute("SELECT COALESCE(MAX(opened), 0) + 1 FROM sweeps").fetchone()[0]
+        row = (sweep.id, sweep.name, json.dumps(sweep.parameters), sweep.basis, latest)
+        self.database.execute("INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?, ?, ?)", row)
 
     def add(self, results: Iterable[tuple[str, Outcome]]) -> None:
-        """Store outcomes by key, all or none; safe on disk when this returns."""
+        """Store outcomes by key, all or none; once this returns, no kill undoes it."""
         rows = [(key, o.status, o.reason, json.dumps(o.row), o.transient) for key, o in results]
-        with self._readable_errors(), self._transaction():
-            self._db.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)", rows)
+        with self.database.transaction():
+            self.database.execute_many("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)", rows)
 
     # --- reading -----------------------------------------------------------------------------
 
     def finished(self, keys: Iterable[str]) -> set[str]:
         """Return those of ``keys`` that need not run again: all but transient failures."""
         wanted = set(keys)
-        with self._readable_errors():
-            known = {row[0] for row in self._db.execute("SELECT key FROM results WHERE NOT transient")}
+        with self.database.readable_errors():
+            known = {row[0] for row in self.database.execute("SELECT key FROM results WHERE NOT transient")}
         return wanted & known
 
     def __len__(self) -> int:
         """Return the number of results."""
-        with self._readable_errors():
-            count: int = self._db.execute("SELECT COUNT(*) FROM results").fetchone()[0]
+        with self.database.readable_errors():
+            count: int = self.database.execute("SELECT COUNT(*) FROM results").fetchone()[0]
         return count
 
     def sweeps(self) -> list[StoredSweep]:
         """Return the sweeps of this store, the one that ran last first."""
-        with self._readable_errors():
-            rows = self._db.execute("SELECT id, name, parameters FROM sweeps ORDER BY opened DESC, id").fetchall()
-        return [StoredSweep(id_, name, tuple(json.loads(parameters))) for id_, name, parameters in rows]
+        with self.database.readable_errors():
+            query = "SELECT id, name, parameters, basis FROM sweeps ORDER BY opened DESC, id"
+            rows = self.database.execute(query).fetchall()
+        return [StoredSweep(id_, name, tuple(json.loads(shown)), basis) for id_, name, shown, basis in rows]
 
     def find_sweep(self, name: str | None = None) -> StoredSweep:
         """Return the sweep called ``name``, or the one that ran last.
@@ -226,8 +190,8 @@ class Store:
 
     def size_of(self, sweep: StoredSweep) -> int:
         """Return how many points ``sweep`` has, finished or not."""
-        with self._readable_errors():
-            count: int = self._db.execute("SELECT COUNT(*) FROM points WHERE sweep = ?", (sweep.id,)).fetchone()[0]
+        with self.database.readable_errors():
+            count: int = self.database.execute("SELECT COUNT(*) FROM points WHERE sweep = ?", (sweep.id,)).fetchone()[0]
         return count
 
     def records(self, sweep: StoredSweep) -> Iterator[Record]:
@@ -236,75 +200,7 @@ class Store:
             "SELECT number, points.key, design, workload, cells, status, reason, row FROM points "
             "JOIN results ON results.key = points.key WHERE sweep = ? ORDER BY number"
         )
-        with self._readable_errors():
-            for number, key, design, workload, cells, status, reason, row in self._db.execute(query, (sweep.id,)):
+        with self.database.readable_errors():
+            for number, key, design, workload, cells, status, reason, row in self.database.execute(query, (sweep.id,)):
                 entry = Entry(number, key, design, workload, json.loads(cells))
                 yield Record(entry, status, reason, json.loads(row))
-
-    # --- merging -----------------------------------------------------------------------------
-
-    def merge(self, sources: Sequence[str | Path]) -> MergeReport:
-        """Take over the results of other stores, for example the shards of one sweep.
-
-        Nothing is taken over when two stores contradict each other: the same key with different
-        results, or the same point of one sweep under different keys (shards that were run by
-        different versions of hwsim).
-
-        Raises
-        ------
-        UsageError
-            If a source is missing or no store, or on a contradiction; all of them are named.
-        """
-        report = MergeReport()
-        with self._readable_errors(), self._transaction():
-            for source in sources:
-                self._take_over(Path(source), report)
-            if report.conflicts:
-                shown = report.conflicts[:10]
-                more = len(report.conflicts) - len(shown)
-                raise UsageError("\n".join([*shown, *([f"and {more} more"] if more else [])]))
-        return report
-
-    def _take_over(self, path: Path, report: MergeReport) -> None:
-        if not path.is_file():
-            raise UsageError(f"{path}: no such file")
-        with Store(path) as other:
-            report.conflicts += [f"{path}: {text}" for text in self._contradictions(other)]
-            if report.conflicts:
-                return
-            before = self._db.total_changes
-            # A final result replaces a transient failure, never the other way round.
-            self._db.executemany(
-                "INSERT INTO results VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET status = excluded.status,"
-                " reason = excluded.reason, row = excluded.row, transient = excluded.transient"
-                " WHERE results.transient AND NOT excluded.transient",
-                other._db.execute("SELECT * FROM results"),
-            )
-            report.added += self._db.total_changes - before
-            self._db.executemany(
-                "INSERT OR IGNORE INTO sweeps VALUES (?, ?, ?, ?)", other._db.execute("SELECT * FROM sweeps")
-            )
-            self._db.executemany(
-                "INSERT OR IGNORE INTO points VALUES (?, ?, ?, ?, ?, ?)", other._db.execute("SELECT * FROM points")
-            )
-
-    def _contradictions(self, other: Store) -> Iterator[str]:
-        ours = "SELECT status, reason, row, transient FROM results WHERE key = ?"
-        for key, *theirs in other._db.execute("SELECT key, status, reason, row, transient FROM results ORDER BY key"):
-            known = self._db.execute(ours, (key,)).fetchone()
-            if known is not None and not known[3] and not theirs[3] and list(known) != theirs:
-                yield f"result {key[:12]} differs from the one taken before"
-        same_point = "SELECT key FROM points WHERE sweep = ? AND number = ?"
-        for sweep, number, key, design in other._db.execute("SELECT sweep, number, key, design FROM points"):
-            known = self._db.execute(same_point, (sweep, number)).fetchone()
-            if known is not None and known[0] != key:
-                yield f"point {number} ({design}) was run by another version of hwsim, or with changed input files"
-
-
-def merge_stores(target: str | Path, sources: Sequence[str | Path]) -> MergeReport:
-    """Merge ``sources`` into the store ``target``, which is made when missing; see :meth:`Store.merge`."""
-    for source in sources:
-        if not Path(source).is_file():
-            raise UsageError(f"{source}: no such file")
-    with Store(target) as store:
-        return store.merge(sources)

@@ -27,7 +27,8 @@ from hwsim.spec.units import DIMENSIONS, NODE, SIZE
 #: Longest axis that a short form may give; a longer one is almost surely a slip of the pen.
 MAX_AXIS_LENGTH = 100_000
 
-NUMBER_PATTERN = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+#: A number without sign; three digits of exponent, as in hwsim.spec.units, keep exact arithmetic small.
+NUMBER_PATTERN = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
 
 #: Unit to its base unit and its factor. ``28nm`` stays a word: it names a technology.
 UNITS: Mapping[str, tuple[str, Fraction]] = {
@@ -39,7 +40,8 @@ UNITS: Mapping[str, tuple[str, Fraction]] = {
 
 _SIZE = SIZE.base
 _QUANTITY = re.compile(rf"\s*([+-]?{NUMBER_PATTERN})\s*([A-Za-zµμ][A-Za-z/]*)\s*")
-_MICRO = str.maketrans("µμ", "uu")
+#: Both ways to write micro, to the one of :data:`UNITS`.
+MICRO = str.maketrans("µμ", "uu")
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Quantity:
 def read_quantity(value: object) -> Quantity | None:
     """Return ``value`` as a quantity, or None when it is no text of a number and a known unit."""
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
-    unit = match[2].translate(_MICRO) if match else ""
+    unit = match[2].translate(MICRO) if match else ""
     if match is None or unit not in UNITS:
         return None
     kind, factor = UNITS[unit]
@@ -112,32 +114,60 @@ def expand_axis(written: Any) -> tuple[Any, ...]:
     Raises
     ------
     ValueError
-        If the form is unknown, an end is no number, a value stands twice, or the axis is empty.
+        As :func:`expand_values`, or if a value stands twice, however it is written.
+    """
+    values = expand_values(written)
+    twice = repeated(values)
+    if twice is not None:
+        raise ValueError(f"the value {values[twice]!r} stands twice")
+    return values
+
+
+def expand_values(written: Any) -> tuple[Any, ...]:
+    """Return values written as a list or as a short form; a list may hold one value twice.
+
+    Raises
+    ------
+    ValueError
+        If the form is unknown, an end is no number or out of range, or there is no value.
     """
     if isinstance(written, Mapping):
         values = _expand_form(written)
     elif isinstance(written, (list, tuple)):
         values = tuple(written)
         for value in values:
-            if isinstance(value, (list, tuple)):
-                raise ValueError(f"found the list {value!r} as a value; valid: numbers, words or mappings")
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"found {value!r}; valid: finite numbers")
+            _refuse_odd(value)
     else:
         raise ValueError(f"found {written!r}; valid: a list of values, or one of {', '.join(_FORMS)}")
-    _refuse_repeats(values)
+    if not values:
+        raise ValueError("found no values; valid: at least one")
     return values
 
 
-def _refuse_repeats(values: Sequence[Any]) -> None:
-    if not values:
-        raise ValueError("found no values; valid: at least one")
+def repeated(values: Sequence[Any]) -> int | None:
+    """Return the place of the first value that means the same as an earlier one, or None.
+
+    A plain number is in the base unit of its field, so ``524288`` and ``512 KiB`` are the same.
+    """
     seen: set[str] = set()
-    for value in values:
-        text = canonical_json(value)
+    for place, value in enumerate(values):
+        text = meaning(value)
         if text in seen:
-            raise ValueError(f"the value {value!r} stands twice")
+            return place
         seen.add(text)
+    return None
+
+
+def meaning(value: Any) -> str:
+    """Return a text that is equal for two values of one axis when they mean the same."""
+    return canonical_json(base_number(value))
+
+
+def _refuse_odd(value: Any) -> None:
+    if isinstance(value, (list, tuple)):
+        raise ValueError(f"found the list {value!r} as a value; valid: numbers, words or mappings")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"found {value!r}; valid: finite numbers")
 
 
 def _expand_form(written: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -154,12 +184,20 @@ def _expand_form(written: Mapping[str, Any]) -> tuple[Any, ...]:
         kinds = " and ".join(q.kind or "a plain number" for q in (first, last))
         raise ValueError(f"{form}: the ends mix {kinds}; valid: two values of one kind")
     whole_ends = all(isinstance(value, int) for value in arguments[:2])
-    exact = _range(first, last, arguments[2]) if form == "range" else _spaced(form, first, last, arguments[2])
-    if form == "geometric" and (whole_ends or first.is_size):
-        exact = [Fraction(round(value)) for value in exact]
-        if len(set(exact)) < len(exact):
-            raise ValueError("geometric: values fall together when rounded to whole numbers; valid: fewer values")
-    return tuple(_written(value, first) for value in exact)
+    try:
+        exact = _range(first, last, arguments[2]) if form == "range" else _spaced(form, first, last, arguments[2])
+        if form == "geometric" and (whole_ends or first.is_size):
+            exact = _rounded(exact)
+        return tuple(_written(value, first) for value in exact)
+    except OverflowError:
+        raise ValueError(f"{form}: {arguments!r} leads out of the range of numbers") from None
+
+
+def _rounded(exact: Sequence[Fraction]) -> list[Fraction]:
+    whole = [Fraction(round(value)) for value in exact]
+    if len(set(whole)) < len(whole):
+        raise ValueError("geometric: values fall together when rounded to whole numbers; valid: fewer values")
+    return whole
 
 
 def _number(form: str, value: Any) -> Quantity:

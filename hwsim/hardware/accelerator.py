@@ -13,7 +13,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
 from hwsim.formats import Format, parse_format
 from hwsim.hardware.memory import Dram, Sram, build_sram, load_dram
@@ -80,6 +81,11 @@ class TechnologySpec(Spec):
     name: Annotated[str, AfterValidator(as_value_error(_known_technology))]
     vdd: VoltageV | None = Field(None, description="supply; default: the technology's nominal one")
     sram_device: Literal["hp", "lstp"] = Field("hp", description="transistor type of the SRAM macros")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Editors accept the short form ``technology: 28nm`` too."""
+        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(schema))]}
 
 
 class VectorUnitSpec(Spec):
@@ -247,7 +253,7 @@ def build_accelerator(
         pe=pe,
         technology=technology,
         srams=srams,
-        dram=load_dram(spec.dram.preset, bandwidth_gb_s=_giga(spec.dram.bandwidth), energy_pj_per_bit=spec.dram.energy),
+        dram=make_dram(spec.dram),
         pe_price=price,
         pipeline_stages=stages,
         dequant_price=dequantizer_price(pe, *dequantized, technology, spec.clock) if dequantized else None,
@@ -255,5 +261,15 @@ def build_accelerator(
     )
 
 
-def _giga(value: float | None) -> float | None:
-    return None if value is None else value / 1e9
+def make_dram(spec: DramSpec) -> Dram:
+    """Return the memory that ``spec`` describes.
+
+    Raises
+    ------
+    UsageError
+        If there is no such preset.
+    MissingFigureError
+        If no source gives its energy and none is given.
+    """
+    bandwidth = None if spec.bandwidth is None else spec.bandwidth / 1e9
+    return load_dram(spec.preset, bandwidth_gb_s=bandwidth, energy_pj_per_bit=spec.energy)

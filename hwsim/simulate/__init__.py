@@ -1,1 +1,18 @@
-"""TODO owner writes one line here."""
+"""Cycles and energy of a trace on an accelerator.
+
+==================  ==========================================================================
+room                what it is for
+==================  ==========================================================================
+``schedule``        tiles, steps, traffic, timing: the one contract of mappers and engines
+``dataflow``        how a tile lies on the array, cycle by cycle; one file per dataflow
+``mapping``         the mapper: tile sizes and loop orders under the SRAM capacities
+``engine``          a schedule becomes cycles: ``fast`` by recurrence, ``pe`` with real data
+``vector_ops``      what one element of softmax, a norm or an activation takes
+``cost``            counts × unit costs; nothing else computes energy
+``accuracy``        quantization noise of a design, formats and arithmetic together
+``architecture``    an architecture file becomes a machine: shapes, port widths, unit prices
+``evaluate``        a whole trace on a machine, every result checked for conservation
+==================  ==========================================================================
+
+Nothing is imported here: each room is asked for by name.
+"""

@@ -18,13 +18,13 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from hwsim.formats import Format, parse_format
-from hwsim.hardware.accelerator import Accelerator, FormatName, HardwareSpec, build_accelerator
+from hwsim.hardware.accelerator import Accelerator, FormatName, HardwareSpec, build_accelerator, make_dram
 from hwsim.hardware.pe import PE, kv_format, make_pe
 from hwsim.simulate.cost import RANDOM_TOGGLE, UnitCosts
 from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflow
 from hwsim.simulate.mapping import Machine, Prices
 from hwsim.simulate.schedule import OperandBits
-from hwsim.spec.bind import Spec, bind
+from hwsim.spec.bind import Spec, as_value_error, bind
 from hwsim.spec.document import load_document
 from hwsim.spec.errors import InfeasibleError, UsageError, did_you_mean
 from hwsim.workload.policy import Policy
@@ -56,7 +56,18 @@ class ArchSpec(HardwareSpec):
         name = self.array.dataflow
         if name not in DATAFLOWS:
             raise ValueError(f"array.dataflow: unknown {name!r}; {did_you_mean(name, DATAFLOWS.names())}")
+        as_value_error(_check_parts)(self)
         return self
+
+
+def _check_parts(spec: ArchSpec) -> None:
+    """Refuse a PE or DRAM that cannot be built, naming the field."""
+    for name, build in (("pe", lambda: make_pe(spec.pe)), ("dram", lambda: make_dram(spec.dram))):
+        try:
+            build()
+        except UsageError as error:
+            text = str(error)
+            raise UsageError(text if text.startswith(f"{name}.") else f"{name}: {text}") from error
 
 
 def load_arch(path: str | Path, overrides: Mapping[str, Any] | None = None) -> ArchSpec:

@@ -70,6 +70,7 @@ class Machine:
     prices: Prices = Prices()
 
 
+@lru_cache(maxsize=4096)
 def tile_candidates(extent: int, unit: int, limit: int = 18) -> NDArray[np.int64]:
     """Return tile sizes for a loop: even cuts of ``extent``, rounded up to whole units."""
     sizes: list[int] = []
@@ -96,6 +97,11 @@ def map_gemm(gemm: Gemm, machine: Machine) -> Schedule:
     """
     tiling = _search((gemm.m, gemm.k, gemm.n), machine)
     return build_schedule(gemm, tiling, machine)
+
+
+def forget_mappings() -> None:
+    """Forget every mapping that was found; for measurements of the search itself."""
+    _search.cache_clear()
 
 
 def build_schedule(gemm: Gemm, tiling: Tiling, machine: Machine) -> Schedule:

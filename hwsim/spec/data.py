@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean
+from hwsim.spec.text import exists
 
 #: Kinds of examples; each is a directory of YAML files.
 EXAMPLE_KINDS = ("arch_configs", "sweeps")
@@ -112,6 +113,18 @@ def example_path(kind: str, name: str) -> Path:
     if bare not in examples:
         raise UsageError(f"no example {name!r} in {kind}; {did_you_mean(bare, examples)}")
     return examples[bare]
+
+
+def find_example(kind: str, name: str | Path) -> Path:
+    """Return the path of a YAML file, given as a file or as the name of an example of ``kind``.
+
+    Raises
+    ------
+    UsageError
+        If it looks like a name and there is no such example.
+    """
+    path = Path(name)
+    return path if path.suffix or len(path.parts) > 1 or exists(path) else example_path(kind, str(name))
 
 
 def _examples(kind: str) -> dict[str, Path]:

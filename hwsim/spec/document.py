@@ -8,17 +8,21 @@ does what ``--set`` and the points of a sweep need, without reading the file aga
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hwsim.spec.errors import Problem, SpecError, UsageError, closest
-from hwsim.spec.nodes import Mark, Node, join, mapping_node, read_nodes
-from hwsim.spec.scalars import resolve_scalar
+from hwsim.spec.compose import Mark
+from hwsim.spec.errors import Problem, SpecError, UsageError, shown
+from hwsim.spec.nodes import Node, join, mapping_node, read_nodes
+from hwsim.spec.paths import Path_, dotted, has_part, plain, read_value, replaced, split_path
+from hwsim.spec.text import read_text
 
-Path_ = tuple[Any, ...]
+#: A message that begins with the name of a field: ``array.rows: …``.
+_NAMES_FIELD = re.compile(r"(\w+(?:\.\w+)*): (.+)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,37 @@ class Document:
         return mark
 
     def problem(self, path: str | Sequence[Any], message: str, *, key: bool = False) -> Problem:
-        """Return a problem of the field ``path``, at its place."""
-        return self.mark(path, key=key).problem(dotted(self._split(path)), message)
+        """Return a problem of the field ``path``, at its place; of the file as a whole if it is empty.
+
+        Where a part of the field was overridden, the message says so: the fault may lie there.
+        """
+        parts = self._split(path)
+        if not parts:
+            return Mark(self.file).problem("", message)
+        mark = self.mark(parts, key=key)
+        below = [f"{dotted(p)} from {origin}" for p, origin in self.overrides if p[: len(parts)] == parts != p]
+        if below and mark.line:
+            message += f" (with {', '.join(below)})"
+        return mark.problem(dotted(parts), message)
+
+    def narrowed(self, path: Path_, message: str) -> tuple[Path_, str]:
+        """Move a message that begins with the name of a field within ``path`` to that field.
+
+        A field that the file leaves out counts if the first part of its name is there. A name that
+        only repeats ``path`` is dropped.
+        """
+        message = message.removeprefix(f"{dotted(path)}: ")
+        match, value = _NAMES_FIELD.match(message), self.get(path)
+        inner = split_path(match[1], value) if match else ()
+        if match is None or not has_part(value, inner[0]):
+            return path, message
+        return (*path, *inner), match[2]
 
     @contextmanager
     def blame(self, path: str | Sequence[Any] = ()) -> Iterator[None]:
         """Report a :class:`UsageError` raised in the ``with`` block at the place of ``path``.
+
+        A message that begins with the name of a field below ``path`` is reported there.
 
         Raises
         ------
@@ -77,7 +106,8 @@ class Document:
         except SpecError:
             raise
         except UsageError as error:
-            raise SpecError([self.problem(path, str(error))]) from error
+            parts, message = self.narrowed(self._split(path), str(error))
+            raise SpecError([self.problem(parts, message)]) from error
 
     def get(self, path: str | Sequence[Any], default: Any = None) -> Any:
         """Return the value at ``path``, or ``default`` if there is none."""
@@ -110,8 +140,8 @@ class Document:
         problems = []
         for path, value in overrides.items():
             try:
-                parts = _split_path(path, data)
-                data = _replaced(data, parts, _read_value(value), 0)
+                parts = split_path(path, data)
+                data = replaced(data, parts, read_value(value))
                 changed.append((parts, origin))
             except UsageError as error:
                 problems.append(Problem(origin, 0, 0, path, _bare_message(error)))
@@ -122,7 +152,7 @@ class Document:
     def _split(self, path: str | Sequence[Any]) -> Path_:
         if not isinstance(path, str):
             return tuple(path)
-        return _split_path(path, self.data) if path else ()
+        return split_path(path, self.data) if path else ()
 
 
 def load_document(path: str | Path, inherit: bool = True) -> Document:
@@ -143,7 +173,7 @@ def load_document(path: str | Path, inherit: bool = True) -> Document:
         the bases form a circle.
     """
     file = str(path)
-    node = read_nodes(_read_text(Path(path), Mark(file)), file)
+    node = read_nodes(read_text(path), file)
     if inherit:
         node = _inherited(node, Path(path), (Path(path).resolve(),))
     return Document(file, node.value, node)
@@ -166,55 +196,6 @@ def resolve_base(reference: str, file: str | Path) -> Path:
     return Path(os.path.normpath(Path(file).parent / Path(reference).expanduser()))
 
 
-def dotted(path: Sequence[Any]) -> str:
-    """Return ``memories.weights.size`` for ``("memories", "weights", "size")``."""
-    return ".".join(map(str, path))
-
-
-def has_part(value: Any, part: Any) -> bool:
-    """Return whether ``part`` is a key of a mapping or an index of a list."""
-    if isinstance(value, dict):
-        return part in value
-    return isinstance(value, list) and type(part) is int and 0 <= part < len(value)
-
-
-# --- reading -----------------------------------------------------------------------------------
-
-
-def _read_text(path: Path, blamed: Mark, field: str = "") -> str:
-    """Return the text of a file; a failure is reported at ``blamed``, the place that named it."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        message = _open_failure(path, error)
-        if field:
-            message = f"base file {str(path)!r}: {message}"
-        raise SpecError([blamed.problem(field, message)]) from None
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise SpecError([Problem(str(path), 1, 1, "", "file is UTF-16 text; save it as UTF-8")])
-    if b"\0" in raw:
-        raise SpecError([Problem(str(path), 1, 1, "", "is a binary file, not YAML")])
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        before = raw[: error.start].decode()
-        line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
-        message = f"byte 0x{raw[error.start]:02x} is not UTF-8; is this a binary file or another encoding?"
-        raise SpecError([Problem(str(path), line, column, "", message)]) from None
-
-
-def _open_failure(path: Path, error: OSError) -> str:
-    if path.is_dir():
-        held = ", ".join(sorted(p.name for p in path.glob("*.yaml"))[:24])
-        return "is a directory" + (f"; it holds {held}" if held else "")
-    if not isinstance(error, FileNotFoundError):
-        return f"cannot be read: {error.strerror or error}"
-    if not path.parent.is_dir():
-        return f"no such file; there is no directory {str(path.parent)!r}"
-    near = closest(path.name, (p.name for p in path.parent.iterdir()))
-    return "no such file" + (f" (did you mean {str(path.parent / near)!r}?)" if near else "")
-
-
 # --- base: ---------------------------------------------------------------------------------------
 
 
@@ -224,13 +205,14 @@ def _inherited(node: Node, path: Path, chain: tuple[Path, ...]) -> Node:
         return node
     base = node.children["base"]
     own = _without(node, "base")
-    if not isinstance(base.value, str) or not base.value:
-        raise SpecError([base.mark.problem("base", f"must be the path of a YAML file, not {base.value!r}")])
+    if not isinstance(base.value, str) or not base.value or "\0" in base.value:
+        raise SpecError([base.mark.problem("base", f"must be the path of a YAML file, not {shown(base.value)}")])
     target = resolve_base(base.value, path)
     if target.resolve() in chain:
         names = " -> ".join(p.name for p in (*chain[chain.index(target.resolve()) :], target))
         raise SpecError([base.mark.problem("base", f"files form a circle: {names}")])
-    parent = read_nodes(_read_text(target, base.mark, "base"), str(target))
+    text = read_text(target, lambda message: base.mark.problem("base", f"base file {str(target)!r}: {message}"))
+    parent = read_nodes(text, str(target))
     return _merge(_inherited(parent, target, (*chain, target.resolve())), own)
 
 
@@ -252,7 +234,7 @@ def _merge(base: Node, own: Node) -> Node:
     return mapping_node(own.mark, keys, children)
 
 
-# --- paths and overrides -----------------------------------------------------------------------------
+# --- places and messages -----------------------------------------------------------------------
 
 
 def _locate(root: Node, parts: Path_, key: bool) -> tuple[Mark, int]:
@@ -267,72 +249,9 @@ def _locate(root: Node, parts: Path_, key: bool) -> tuple[Mark, int]:
     return (key_mark if key else node.mark), len(parts)
 
 
-def _split_path(path: str, data: Any) -> Path_:
-    """Split at dots, except within keys of ``data`` that hold dots; list indices become int."""
-    parts: list[Any] = []
-    rest = path.split(".")
-    if not all(rest):
-        raise UsageError("has an empty part; write names joined by single dots, for example array.rows")
-    while rest:
-        taken = next((n for n in range(len(rest), 1, -1) if has_part(data, ".".join(rest[:n]))), 1)
-        part: Any = ".".join(rest[:taken])
-        if isinstance(data, list) and part.isdecimal():
-            part = int(part)
-        elif isinstance(data, dict) and part not in data:
-            part = next((key for key in data if str(key) == part), part)
-        data = data[part] if has_part(data, part) else None
-        parts.append(part)
-        rest = rest[taken:]
-    return tuple(parts)
-
-
-def _replaced(data: Any, parts: Path_, value: Any, depth: int) -> Any:
-    """Return a copy of ``data`` with ``value`` at ``parts[depth:]``; untouched parts are shared."""
-    if depth == len(parts):
-        return value
-    part, at = parts[depth], dotted(parts[:depth])
-    if isinstance(data, list):
-        if type(part) is not int:
-            raise UsageError(f"{at} is a list; {part!r} must be an index")
-        if part >= len(data):
-            raise UsageError(f"{at} has {len(data)} items; the last index is {len(data) - 1}")
-        return [*data[:part], _replaced(data[part], parts, value, depth + 1), *data[part + 1 :]]
-    if data is not None and not isinstance(data, dict):
-        raise UsageError(f"{at} is {data!r} and has no part {part!r}; set {at} to a mapping {{…}} instead")
-    copied = dict(data or {})
-    copied[part] = _replaced(copied.get(part), parts, value, depth + 1)
-    return copied
-
-
-def _read_value(value: Any) -> Any:
-    if not isinstance(value, str):
-        return plain(value)
-    text = value.strip()
-    if text[:1] not in ("{", "[", '"', "'"):
-        try:
-            return resolve_scalar(text)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-    # A key makes any value a document; the break keeps columns of the value itself.
-    return read_nodes(f"value:\n {text}", "").children["value"].value
-
-
 def _bare_message(error: UsageError) -> str:
     problems = getattr(error, "problems", ())
     return "; ".join(problem.message for problem in problems) or str(error)
-
-
-def plain(value: Any) -> Any:
-    """Return ``value`` with tuples as lists, paths as text, and numpy scalars as Python numbers."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        return value.item()
-    return value
 
 
 __all__ = [

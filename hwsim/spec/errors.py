@@ -19,12 +19,15 @@ class                           exit code  raised when
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 #: Characters of an offending source line that a message shows.
 EXCERPT = 100
+#: Characters of a value that a message shows.
+LONGEST_VALUE = 60
 
 
 class HwsimError(Exception):
@@ -84,7 +87,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = ":".join([self.file, *(str(n) for n in (self.line, self.column) if n)])
-        text = f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+        text = f"{where}: {printable(self.path)}: {self.message}" if self.path else f"{where}: {self.message}"
         if self.source_line:
             shown, caret = _excerpt(self.source_line, max(self.column - 1, 0))
             text += f"\n    {shown}\n    {' ' * caret}^"
@@ -103,11 +106,37 @@ class SpecError(UsageError):
         return type(self), (self.problems,)
 
 
+def shown(value: Any) -> str:
+    """Return a value as a message shows it: as YAML writes it, and short."""
+    if isinstance(value, Mapping):
+        return "a mapping" if value else "an empty mapping"
+    if isinstance(value, (list, tuple)):
+        return f"a list of {len(value)} item{'s' * (len(value) != 1)}" if value else "an empty list"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else f"{'-' * (value < 0)}.inf"
+    text = _digits(value) if isinstance(value, int) else repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}…"
+
+
+def _digits(value: int) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # more digits than Python converts
+        return f"an integer of {value.bit_length()} bits"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` on one line, control characters written as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def closest(name: object, valid: Iterable[object]) -> str | None:
     """Return the member of ``valid`` nearest to ``name`` in spelling, case aside, or None."""
     wanted = str(name).lower()
     names = {text.lower(): text for text in sorted(map(str, valid), reverse=True)}
-    close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
     return names[close[0]] if close else None
 
 

@@ -30,15 +30,41 @@ def json_schema(model: type[BaseModel], kind: str) -> dict[str, Any]:
         A file with ``base:`` may leave out what its base gives, so required keys are asked only of
         files without one.
     """
-    schema = model.model_json_schema()
+    schema: dict[str, Any] = _tidy(model.model_json_schema())
     head = {"$schema": DIALECT, "$id": f"hwsim:{kind}", "title": f"hwsim {kind}"}
     if "base" in schema.get("properties", {}):
-        return {**schema, **head}
+        return head | schema | head
     definitions = schema.get("$defs", {})
     required = _required_only(schema, definitions, ())
-    optional = _without_required(schema)
+    optional: dict[str, Any] = _without_required(schema)
     optional["properties"] = {"base": _BASE, **optional.get("properties", {})}
-    return {**head, **optional, "if": {"required": ["base"]}, "else": required} | head
+    condition = {"if": {"required": ["base"]}, "else": required} if required else {}
+    return head | optional | condition | head
+
+
+def _tidy(schema: Any) -> Any:
+    """Return ``schema`` without what differs from one pydantic to the next and tells editors nothing."""
+    if isinstance(schema, list):
+        return [_tidy(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _tidy_part(key, part) for key, part in schema.items() if key != "title"}
+    if kept.get("additionalProperties") is True:
+        del kept["additionalProperties"]
+    if "const" in kept:
+        kept = {key: part for key, part in kept.items() if key not in ("type", "enum")}
+    if len(kept.get("allOf", ())) == 1:
+        (only,) = kept.pop("allOf")
+        kept = {**only, **kept}
+    return kept
+
+
+def _tidy_part(keyword: str, part: Any) -> Any:
+    if keyword in ("properties", "$defs"):
+        return {name: _tidy(inner) for name, inner in part.items()}
+    if keyword == "description":
+        return part.replace("``", "`")
+    return part if keyword in ("default", "examples", "enum", "const") else _tidy(part)
 
 
 def _required_only(schema: dict[str, Any], definitions: dict[str, Any], seen: tuple[str, ...]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from hwsim.spec.errors import UsageError, did_you_mean
+from hwsim.spec.errors import UsageError, did_you_mean, shown
 
 #: Largest whole quantity: what a signed 64-bit integer of a table or database holds.
 MAX_WHOLE = 2**63 - 1
@@ -45,7 +45,9 @@ class Dimension:
     whole
         Whether only whole numbers of the base unit exist; values are then ``int``.
     example
-        Shown to editors.
+        Shown to editors and in messages.
+    least_bare
+        A number without a unit below this one is refused: its unit was forgotten.
     """
 
     noun: str
@@ -54,6 +56,7 @@ class Dimension:
     example: str
     also: Mapping[str, Fraction] = field(default_factory=dict)
     whole: bool = False
+    least_bare: int = 0
 
     def parse(self, value: object) -> int | float:
         """Return ``value`` in the base unit, correctly rounded (exact if :attr:`whole`).
@@ -68,10 +71,10 @@ class Dimension:
         if isinstance(value, str):
             return self._parse_text(value)
         if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
-            raise UsageError(f"{value!r} is not {self.noun}; {self._expected()}")
+            raise UsageError(f"{shown(value)} is not {self.noun}; {self._expected()}")
         if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(f"{value!r} is not {self.noun}; it must be finite")
-        return self._checked(Fraction(value), value)
+            raise UsageError(f"{shown(value)} is not {self.noun}; it must be finite")
+        return self._checked(Fraction(value), value, bare=True)
 
     def exact(self, text: str) -> Fraction:
         """Return the quantity written in ``text`` in the base unit, of either sign and exact.
@@ -83,12 +86,12 @@ class Dimension:
         """
         match = _QUANTITY.fullmatch(text)
         if match is None:
-            raise UsageError(f"{text!r} is not {self.noun}; {self._expected()}")
+            raise UsageError(f"{shown(text)} is not {self.noun}; {self._expected()}")
         number, unit = match[1], match[2] or self.base
         factor = self.factor(unit)
         if factor is None:
             valid = did_you_mean(unit, self.units, ordered=True)
-            raise UsageError(f"{text!r} is not {self.noun}; write a number and a unit, {valid}")
+            raise UsageError(f"{shown(text)} is not {self.noun}; write a number and a unit, {valid}")
         return Fraction(number) * factor
 
     def factor(self, unit: str) -> Fraction | None:
@@ -98,23 +101,25 @@ class Dimension:
 
     @lru_cache(maxsize=1024)  # noqa: B019 - dimensions are module constants
     def _parse_text(self, text: str) -> int | float:
-        return self._checked(self.exact(text), text)
+        return self._checked(self.exact(text), text, bare=text.strip()[-1:] in _ENDS_NUMBER)
 
-    def _checked(self, exact: Fraction, value: object) -> int | float:
+    def _checked(self, exact: Fraction, value: object, bare: bool) -> int | float:
         if exact <= 0:
-            raise UsageError(f"{value!r} must be > 0")
+            raise UsageError(f"{shown(value)} must be > 0")
+        if bare and exact < self.least_bare:
+            raise UsageError(f"{shown(value)} has no unit and would be in {self.base}; {self._expected()}")
         if self.whole:
             if exact.denominator != 1:
-                raise UsageError(f"{value!r} is not a whole number of {_NAMES.get(self.base, self.base)}")
+                raise UsageError(f"{shown(value)} is not a whole number of {_NAMES.get(self.base, self.base)}")
             if exact > MAX_WHOLE:
-                raise UsageError(f"{value!r} is too large for {self.noun}")
+                raise UsageError(f"{shown(value)} is too large for {self.noun}")
             return exact.numerator
         try:
             rounded = float(exact)
         except OverflowError:
             rounded = math.inf
         if not 0 < rounded < math.inf:
-            raise UsageError(f"{value!r} is too {'large' if rounded else 'small'} for {self.noun}")
+            raise UsageError(f"{shown(value)} is too {'large' if rounded else 'small'} for {self.noun}")
         return rounded
 
     def _expected(self) -> str:
@@ -128,7 +133,10 @@ class Dimension:
         spellings = "|".join([*self.units, *self.also, *micro])
         return {
             "anyOf": [
-                {"type": "integer" if self.whole else "number", "exclusiveMinimum": 0},
+                {
+                    "type": "integer" if self.whole else "number",
+                    **({"minimum": self.least_bare} if self.least_bare else {"exclusiveMinimum": 0}),
+                },
                 {"type": "string", "pattern": rf"^\s*\+?[0-9.]+([eE][-+]?[0-9]+)?\s*({spellings})?\s*$"},
             ],
             "examples": [self.example],
@@ -136,6 +144,7 @@ class Dimension:
 
 
 _NAMES = {"B": "bytes"}
+_ENDS_NUMBER = frozenset("0123456789.")
 
 _DECIMAL = {"f": -15, "p": -12, "n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12}
 
@@ -169,7 +178,7 @@ SIZE = Dimension(
     whole=True,
     example="512 KiB",
 )
-FREQUENCY = Dimension("a frequency", "Hz", _si("Hz", "- k M G T"), "1 GHz")
+FREQUENCY = Dimension("a frequency", "Hz", _si("Hz", "- k M G T"), "1 GHz", least_bare=10**6)
 _LISTED_RATES = {**_BYTES, "TB": _ALSO_BYTES["TB"], "Gbit": _ALSO_BYTES["Gbit"]}
 BANDWIDTH = Dimension(
     noun="a bandwidth",
@@ -180,6 +189,7 @@ BANDWIDTH = Dimension(
         **{f"{p}bps": _ALSO_BYTES[f"{p}bit"] for p in "kMG"},
     },
     example="25.6 GB/s",
+    least_bare=10**6,
 )
 ENERGY_PER_BIT = Dimension(
     noun="an energy per bit",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from hwsim.spec.compose import Mark
 from hwsim.spec.document import Document, dotted, has_part
-from hwsim.spec.errors import Problem, SpecError, closest, did_you_mean
+from hwsim.spec.errors import Problem, SpecError, closest, did_you_mean, shown
+from hwsim.spec.fields import field_names, fields_of, models_at
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,13 @@ def problems_of(error: ValidationError, model: type[BaseModel], document: Docume
     error
         From validating ``document.data`` against ``model``.
     """
-    found = [_found(details, document) for details in error.errors(include_url=False)]
-    problems: list[Problem] = []
-    for item in _collapse(found, 0):
+    items = list(_collapse([_found(details, document) for details in error.errors(include_url=False)], 0))
+    missing = [item for item in items if isinstance(item, Found) and item.kind == "missing"]
+    problems = list(_missing(missing, _misspelt(items, model), model, document))
+    for item in items:
         if isinstance(item, Rejected):
             problems.append(document.problem(item.path, _rejected_text(item)))
-        else:
+        elif item.kind != "missing":
             problems += _problems(item, model, document)
     return problems
 
@@ -64,6 +65,8 @@ def _found(details: Any, document: Document) -> Found:
     labels: list[tuple[int, Any]] = []
     value: Any = document.data
     for index, part in enumerate(loc):
+        if not has_part(value, part) and kind in _UNKNOWN_KEY and index == len(loc) - 1:
+            part = next((key for key in value if str(key) == part), part)
         if has_part(value, part):
             value = value[part]
             path.append(part)
@@ -72,6 +75,48 @@ def _found(details: Any, document: Document) -> Found:
         elif part != "[key]":
             labels.append((len(path), part))
     return Found(kind, loc, tuple(path), tuple(labels), details["input"], details.get("ctx", {}), details["msg"])
+
+
+_UNKNOWN_KEY = ("extra_forbidden", "invalid_key")
+
+
+# --- keys ----------------------------------------------------------------------------------------
+
+
+def _misspelt(items: Iterable[Found | Rejected], model: type[BaseModel]) -> set[tuple[Any, ...]]:
+    """Return the paths of the fields that unknown keys seem to mean."""
+    unknown = [item for item in items if isinstance(item, Found) and item.kind in _UNKNOWN_KEY]
+    return {(*item.path[:-1], closest(item.loc[-1], field_names(model, item.loc[:-1]))) for item in unknown}
+
+
+def _missing(
+    missing: Iterable[Found], misspelt: set[tuple[Any, ...]], model: type[BaseModel], document: Document
+) -> Iterator[Problem]:
+    """Yield one problem per mapping that lacks fields; a misspelt field is not missing."""
+    parents: dict[tuple[Any, ...], list[Found]] = {}
+    for item in missing:
+        if item.path not in misspelt:
+            parents.setdefault(item.path[:-1], []).append(item)
+    for items in parents.values():
+        names = [str(item.path[-1]) for item in items]
+        text = f"missing field{'s' * (len(names) > 1)} {', '.join(map(repr, names))}"
+        yield _at_parent(document, items[0].path, f"{text}{_field_help(model, items[0].loc, names)}")
+
+
+def _field_help(model: type[BaseModel], loc: tuple[Any, ...], names: list[str]) -> str:
+    """Return what a single missing field is, and what is required beside those missing."""
+    fields: dict[str, FieldInfo] = {}
+    for found in models_at(model, loc[:-1]):
+        fields |= fields_of(found)
+    info = fields.get(names[0]) if len(names) == 1 else None
+    what = f" ({info.description})" if info is not None and info.description else ""
+    required = sorted(name for name, field in fields.items() if field.is_required())
+    return f"{what}; required: {', '.join(required)}" if set(required) - set(names) else what
+
+
+def _at_parent(document: Document, path: tuple[Any, ...], text: str) -> Problem:
+    mark = document.mark(path) if len(path) > 1 else Mark(document.file)
+    return mark.problem(dotted(path[:-1]), text)
 
 
 # --- unions --------------------------------------------------------------------------------------
@@ -111,26 +156,18 @@ def _rejected_text(union: Rejected) -> str:
 
 
 def _problems(item: Found, model: type[BaseModel], document: Document) -> list[Problem]:
-    if item.kind in ("extra_forbidden", "invalid_key"):
+    if item.kind in _UNKNOWN_KEY:
         valid = field_names(model, item.loc[:-1])
-        name = item.loc[-1]
-        return [document.problem(item.path, f"unknown key {name!r}; {did_you_mean(name, valid)}", key=True)]
-    if item.kind == "missing":
-        text = f"missing field {item.path[-1]!r}{_field_help(model, item.loc)}"
-        return [_at_parent(document, item.path, text)]
+        name = item.path[-1] if len(item.path) == len(item.loc) else item.loc[-1]
+        return [document.problem(item.path, f"unknown key {shown(name)}; {did_you_mean(name, valid)}", key=True)]
     if item.kind in ("union_tag_invalid", "union_tag_not_found"):
         return [_tag_problem(item, document)]
     cause = item.context.get("error")
     if isinstance(cause, SpecError):
         return list(cause.problems)
     if cause is not None:
-        path, text = _narrowed(item.path, str(cause), document)
-        return [document.problem(path, text)]
-    return [document.problem(item.path, _text(item), key="[key]" in item.loc)]
-
-
-def _at_parent(document: Document, path: tuple[Any, ...], text: str) -> Problem:
-    return document.mark(path).problem(dotted(path[:-1]), text)
+        return [document.problem(*document.narrowed(item.path, str(cause)))]
+    return [document.problem(item.path, _text(item, model), key="[key]" in item.loc)]
 
 
 def _tag_problem(item: Found, document: Document) -> Problem:
@@ -141,28 +178,17 @@ def _tag_problem(item: Found, document: Document) -> Problem:
     return document.problem((*item.path, name), f"unknown {name} {tag!r}; {did_you_mean(tag, valid)}")
 
 
-def _narrowed(path: tuple[Any, ...], text: str, document: Document) -> tuple[tuple[Any, ...], str]:
-    """Move a message that begins with the name of a field (``array.rows: …``) to that field."""
-    match = re.match(r"([\w.]+): (.+)", text, re.DOTALL)
-    if match:
-        value, inner = document.get(path), []
-        for part in match[1].split("."):
-            if not has_part(value, part):
-                return path, text
-            value = value[part]
-            inner.append(part)
-        return (*path, *inner), match[2]
-    return path, text
-
-
-def _text(item: Found) -> str:
+def _text(item: Found, model: type[BaseModel]) -> str:
     expected = _expected(item)
     if expected is None:
         return f"{item.text[:1].lower()}{item.text[1:]}, not {shown(item.value)}"
-    return f"must be {expected}, not {shown(item.value)}{_advice(item)}{_hint(item.value, _alternatives(item))}"
+    advice = _advice(item, model) or _hint(item.value, _alternatives(item))
+    return f"must be {expected}, not {shown(item.value)}{advice}"
 
 
-def _advice(item: Found) -> str:
+def _advice(item: Found, model: type[BaseModel]) -> str:
+    if item.kind in ("model_type", "model_attributes_type"):
+        return f"; valid keys: {', '.join(field_names(model, item.loc))}"
     if item.kind == "string_type" and isinstance(item.value, (int, float)):
         return "; quote it"
     if item.kind.startswith(("int_", "float_", "bool_")) and isinstance(item.value, str):
@@ -170,7 +196,13 @@ def _advice(item: Found) -> str:
 
         if not isinstance(resolve_scalar(item.value), str):
             return "; remove the quotes"
+        if item.kind.startswith("bool_") and item.value.lower() in _YES_NO:
+            return f"; write {_YES_NO[item.value.lower()]}"
     return ""
+
+
+#: Words that YAML 1.1 read as booleans and YAML 1.2 reads as text.
+_YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
 def _hint(value: Any, names: list[str]) -> str:
@@ -228,80 +260,3 @@ def _alternatives(item: Found) -> list[str]:
 def _names_in(expected: str) -> list[str]:
     """Return the names in pydantic's ``"'a', 'b' or 'c'"``."""
     return [part.strip("'") for part in expected.replace(" or ", ", ").split(", ")]
-
-
-def shown(value: Any) -> str:
-    """Return a value as a message shows it: as YAML writes it, and short."""
-    if isinstance(value, (Mapping, BaseModel)):
-        return "a mapping"
-    if isinstance(value, (list, tuple)):
-        return f"a list of {_items(len(value))}"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-# --- what a model holds --------------------------------------------------------------------------
-
-
-def field_names(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
-    """Return the keys that are valid at ``loc``, a pydantic location within ``model``."""
-    return sorted({name for found in _models_at(model, loc) for name in _fields(found)})
-
-
-def _field_help(model: type[BaseModel], loc: tuple[Any, ...]) -> str:
-    """Return what a missing field is, and what is required beside it."""
-    fields: dict[str, FieldInfo] = {}
-    for found in _models_at(model, loc[:-1]):
-        fields |= _fields(found)
-    info = fields.get(loc[-1])
-    what = f" ({info.description})" if info is not None and info.description else ""
-    required = sorted(name for name, field in fields.items() if field.is_required())
-    return f"{what}; required: {', '.join(required)}" if len(required) > 1 else what
-
-
-def _models_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[type[BaseModel]]:
-    types: list[Any] = [model]
-    for part in loc:
-        types = [inner for tp in types for inner in _step(tp, part)] or types
-    return [tp for tp in types if _is_model(tp)]
-
-
-def _step(tp: Any, part: Any) -> list[Any]:
-    """Return the types that ``part`` of a location leads to from ``tp``."""
-    if _is_model(tp):
-        fields = _fields(tp)
-        if part in fields:
-            return _members(fields[part].annotation)
-        return [tp] if part == tp.__name__ or _is_tagged(tp, part) else []
-    arguments = get_args(tp)
-    if not arguments:
-        return []
-    return _members(
-        arguments[-1] if isinstance(get_origin(tp), type) and issubclass(get_origin(tp), Mapping) else arguments[0]
-    )
-
-
-def _members(tp: Any) -> list[Any]:
-    """Return the members of a union, or the type itself, without annotations."""
-    if hasattr(tp, "__value__"):  # the ``type`` statement of Python 3.12
-        return _members(tp.__value__)
-    if get_origin(tp) is Annotated:
-        return _members(get_args(tp)[0])
-    if get_origin(tp) in (Union, UnionType):
-        return [inner for member in get_args(tp) for inner in _members(member)]
-    return [tp]
-
-
-def _is_model(tp: Any) -> bool:
-    return isinstance(tp, type) and issubclass(tp, BaseModel)
-
-
-def _is_tagged(tp: type[BaseModel], tag: Any) -> bool:
-    literals = (f.annotation for f in tp.model_fields.values() if get_origin(f.annotation) is Literal)
-    return any(tag in get_args(literal) for literal in literals)
-
-
-def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    return {info.alias or name: info for name, info in model.model_fields.items()}

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hwsim.spec.errors import UsageError, did_you_mean
+from hwsim.spec.errors import Problem, SpecError, did_you_mean, shown
+
+#: Larger whole numbers are typing errors: no model has so many of anything.
+LARGEST = 10**9
+
+_QUOTED = re.compile("'([^']+)'")
 
 
 @dataclass
@@ -15,7 +21,8 @@ class Config:
 
     A reader that meets a bad key notes it, returns a harmless value and goes on; :meth:`check`
     then raises once with all of them. Where Hugging Face's configuration class has a default,
-    the family passes it as ``default``: such keys are left out of real files.
+    the family passes it as ``default``: such keys are left out of real files. Each problem quotes
+    first the key that it is about.
     """
 
     values: Mapping[str, Any]
@@ -28,15 +35,15 @@ class Config:
         return str(self.values.get("model_type", ""))
 
     def integer(self, key: str, default: int | None = None, minimum: int = 1) -> int:
-        """Return a whole number of at least ``minimum``."""
+        """Return a whole number from ``minimum`` to :data:`LARGEST`."""
         value = self.values.get(key)
         if value is None:
             if default is None:
-                self.problems.append(f"{key!r} is missing")
+                self.problems.append(f"{key!r} is missing; model_type {self.model_type} needs it")
                 return minimum
             return default
-        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            self.problems.append(f"{key!r} must be a whole number of at least {minimum}, not {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= LARGEST:
+            self.problems.append(f"{key!r} must be a whole number from {minimum} to {LARGEST:,}, not {shown(value)}")
             return minimum
         return value
 
@@ -48,7 +55,7 @@ class Config:
         """Return a finite number above 0."""
         value = self.values.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-            self.problems.append(f"{key!r} must be a number above 0, not {value!r}")
+            self.problems.append(f"{key!r} must be a number above 0, not {shown(value)}")
             return default
         return float(value)
 
@@ -56,7 +63,7 @@ class Config:
         """Return true or false."""
         value = self.values.get(key, default)
         if not isinstance(value, bool):
-            self.problems.append(f"{key!r} must be true or false, not {value!r}")
+            self.problems.append(f"{key!r} must be true or false, not {shown(value)}")
             return default
         return value
 
@@ -65,15 +72,15 @@ class Config:
         value = self.values.get(key)
         good = isinstance(value, list | tuple) and value
         if not good or not all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in value or ()):
-            self.problems.append(f"{key!r} must be a list of whole numbers of at least 1, not {value!r}")
+            self.problems.append(f"{key!r} must be a list of whole numbers of at least 1, not {shown(value)}")
             return (1,)
         return tuple(value or ())
 
     def choice(self, key: str, names: Mapping[str, str], default: str) -> str:
         """Return the hwsim name of one of the Hugging Face names in ``names``."""
         value = self.values.get(key, default)
-        if value not in names:
-            self.problems.append(f"{key!r}: unknown {value!r}; {did_you_mean(value, names)}")
+        if not isinstance(value, str) or value not in names:
+            self.problems.append(f"{key!r}: unknown {shown(value)}; {did_you_mean(value, names)}")
             return next(iter(names.values()))
         return names[value]
 
@@ -85,8 +92,8 @@ class Config:
         return self.integer("num_labels")
 
     def require(self, holds: bool, message: str) -> None:
-        """Note ``message`` unless ``holds``."""
-        if not holds:
+        """Note ``message`` unless ``holds``, or a key that it quotes is known to be wrong already."""
+        if not holds and not set(_QUOTED.findall(message)) & {key_of(problem) for problem in self.problems}:
             self.problems.append(message)
 
     def check(self) -> None:
@@ -94,11 +101,17 @@ class Config:
 
         Raises
         ------
-        UsageError
+        SpecError
             With all problems of the file.
         """
         if self.problems:
-            raise UsageError(f"{self.source} (model_type {self.model_type}): " + "; ".join(self.problems))
+            raise SpecError(Problem(self.source, 0, 0, "", message) for message in self.problems)
+
+
+def key_of(message: str) -> str | None:
+    """Return the key that a message about a config quotes first."""
+    quoted = _QUOTED.search(message)
+    return quoted[1] if quoted else None
 
 
 #: Hugging Face's names of activation functions (transformers ``ACT2FN``) and ours.

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from hwsim.formats import parse_format
-from hwsim.spec.errors import UsageError, did_you_mean
+from hwsim.spec.errors import UsageError, did_you_mean, shown
 from hwsim.workload.ops import Gemm, Op, VectorOp
 from hwsim.workload.trace import Trace
 
@@ -30,7 +30,9 @@ PRESETS = (
 _PAIR = re.compile(r"w(?P<w>\d+)a(?P<a>\d+)(?:kv(?P<kv>\d+))?(?:_(?P<group>g\d+))?")
 
 
-def _canonical(name: str) -> str:
+def _canonical(name: Any) -> str:
+    if name and not isinstance(name, str):
+        raise UsageError(f"a format is named by text, not {shown(name)}")
     return parse_format(name).name if name else ""
 
 
@@ -48,8 +50,10 @@ class Override:
     o_format: str = ""
 
     def __post_init__(self) -> None:
-        if not self.match:
-            raise UsageError("policy override: match must name a layer or role, for example mlp.*")
+        if not self.match or not isinstance(self.match, str):
+            raise UsageError(
+                f"policy override: match must name a layer or role, for example mlp.*, not {shown(self.match)}"
+            )
         for name in FORMAT_FIELDS:
             object.__setattr__(self, name, _canonical(getattr(self, name)))
         if not any(getattr(self, name) for name in FORMAT_FIELDS):
@@ -117,6 +121,8 @@ class Policy:
         UsageError
             If ``name`` is neither.
         """
+        if not isinstance(name, str):
+            raise UsageError(f"a policy is named by text, not {shown(name)}; {did_you_mean(name, PRESETS)}")
         pair = _PAIR.fullmatch(name)
         if pair is None:
             try:
@@ -178,6 +184,8 @@ def read_overrides(entries: Sequence[Any]) -> tuple[Override, ...]:
     UsageError
         If an entry has no or several names, no format, or an unknown key or format.
     """
+    if not isinstance(entries, (list, tuple)):
+        raise UsageError(f"overrides must be a list of mappings, not {shown(entries)}")
     made = []
     for entry in entries:
         if isinstance(entry, Override):
@@ -185,7 +193,7 @@ def read_overrides(entries: Sequence[Any]) -> tuple[Override, ...]:
             continue
         if not isinstance(entry, Mapping):
             raise UsageError(
-                f"policy override {entry!r}: must be a mapping, for example {{match: lm_head, w_format: int8}}"
+                f"policy override {shown(entry)}: must be a mapping, for example {{match: lm_head, w_format: int8}}"
             )
         given = dict(entry)
         named = [given.pop(key) for key in ("match", "layer", "role") if key in given]
@@ -208,7 +216,13 @@ def apply_policy(trace: Trace, policy: Policy | str) -> Trace:
     """
     chosen = Policy.parse(policy) if isinstance(policy, str) else policy
     _check_matches(trace, chosen.overrides)
+    if all(_is_filled(op) for op in trace.ops):
+        return trace
     return trace.map(lambda op: _fill(op, chosen.formats_for(op)))
+
+
+def _is_filled(op: Op) -> bool:
+    return bool(op.a_format and op.o_format and (isinstance(op, VectorOp) or op.w_format))
 
 
 def apply_overrides(trace: Trace, overrides: Sequence[Override]) -> Trace:

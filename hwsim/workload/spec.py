@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
-from hwsim.spec.bind import Spec, as_value_error, bind, validate_mapping
-from hwsim.spec.document import load_document
-from hwsim.spec.errors import UsageError, did_you_mean
-from hwsim.workload.importers.csv import read_trace_csv
-from hwsim.workload.importers.hf_config import build_trace, read_config
+from hwsim.spec.bind import Spec, as_value_error, bind
+from hwsim.spec.document import Document, load_document, plain
+from hwsim.spec.errors import Problem, SpecError, UsageError
+from hwsim.spec.text import exists, unreadable
+from hwsim.workload.importers.csv import read_trace
+from hwsim.workload.importers.hf_config import build_trace, read_model
 from hwsim.workload.phase import Causal, LmHead, Phase, PhaseKind
 from hwsim.workload.policy import Policy, apply_overrides, apply_policy, read_overrides
 from hwsim.workload.trace import Trace
-from hwsim.workload.zoo import find_model, model_config, model_names
+from hwsim.workload.zoo import find_model, model_config
 
 YAML_SUFFIXES = (".yaml", ".yml")
 SUFFIXES = (".csv", ".json", *YAML_SUFFIXES)
 
+#: Fields of which a workload has exactly one.
+SOURCES = ("model", "config", "trace")
+#: What messages call the place of the options that replace fields.
+OPTIONS = "options"
+
 #: Fields that shape a model's run and mean nothing for a trace that is written out.
 SHAPING = ("phase", "seq_len", "context", "batch", "causal", "lm_head")
 
+
+def _known_policy(policy: str | dict[str, Any]) -> str | dict[str, Any]:
+    _parse_policy(policy)
+    return policy
+
+
+def _known_override(entry: dict[str, str]) -> dict[str, str]:
+    read_overrides([entry])
+    return entry
+
+
 ModelName = Annotated[str, AfterValidator(as_value_error(lambda name: find_model(name).name))]
+PolicyName = Annotated[str | dict[str, Any], AfterValidator(as_value_error(_known_policy))]
+OverrideEntry = Annotated[dict[str, str], AfterValidator(as_value_error(_known_override))]
 
 
 class WorkloadSpec(Spec):
@@ -44,46 +64,40 @@ class WorkloadSpec(Spec):
     batch: int = Field(1, ge=1, le=1 << 20, description="sequences or images in parallel")
     causal: Causal = Field("full", description="scores of a prefill: all S*S, or the half that the mask keeps")
     lm_head: LmHead = Field("all", description="positions that the LM head sees in a prefill")
-    policy: str | dict[str, Any] | None = Field(
+    policy: PolicyName | None = Field(
         None, description="formats: a name such as w4a16_g128 or a mapping; default: the architecture's"
     )
-    overrides: list[dict[str, str]] = Field(
-        default=[], description="formats of some layers: {match: GLOB of layer or role, w_format: …}"
+    overrides: list[OverrideEntry] = Field(
+        [], description="formats of some layers: {match: GLOB of layer or role, w_format: …}"
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> WorkloadSpec:
-        named = [key for key in ("model", "config", "trace") if getattr(self, key) is not None]
-        if len(named) != 1:
-            raise ValueError(f"name exactly one of model, config, trace, not {' and '.join(named) or 'none'}")
-        stray = "context" if self.phase == "prefill" else "seq_len"
+        named = [key for key in SOURCES if getattr(self, key) is not None]
+        if not named:
+            raise ValueError(f"missing: name exactly one of {', '.join(SOURCES)}")
+        if len(named) > 1:
+            raise ValueError(f"{named[-1]}: name exactly one of {', '.join(SOURCES)}, not {' and '.join(named)}")
+        stray, right = ("context", "seq_len") if self.phase == "prefill" else ("seq_len", "context")
         if getattr(self, stray) is not None:
-            right = {"context": "seq_len", "seq_len": "context"}[stray]
-            raise ValueError(f"{stray} has no meaning in {self.phase}; use {right}")
+            raise ValueError(f"{stray}: has no meaning in {self.phase}; use {right}")
         shaped = [key for key in SHAPING if key in self.model_fields_set]
         if self.trace is not None and shaped:
-            raise ValueError(f"a trace is fixed; {', '.join(shaped)} cannot change it")
+            raise ValueError(f"{shaped[0]}: a trace is fixed; {', '.join(shaped)} cannot change it")
         return self
-
-    @model_validator(mode="after")
-    def _known_formats(self) -> WorkloadSpec:
-        def check(spec: WorkloadSpec) -> WorkloadSpec:
-            spec.find_policy()
-            read_overrides(spec.overrides)
-            return spec
-
-        return as_value_error(check)(self)
 
     def find_policy(self) -> Policy | None:
         """Return the policy that :attr:`policy` names; UsageError if it is unknown."""
-        if self.policy is None:
-            return None
-        return Policy.parse(self.policy) if isinstance(self.policy, str) else Policy.from_mapping(self.policy)
+        return None if self.policy is None else _parse_policy(self.policy)
 
     def to_phase(self) -> Phase:
         """Return what is run of the model."""
         tokens = self.context if self.phase == "decode" else self.seq_len
         return Phase(self.phase, tokens, self.batch, self.causal, self.lm_head)
+
+
+def _parse_policy(policy: str | Mapping[str, Any]) -> Policy:
+    return Policy.parse(policy) if isinstance(policy, str) else Policy.from_mapping(policy)
 
 
 def load_workload(
@@ -105,24 +119,39 @@ def load_workload(
     Raises
     ------
     UsageError
-        If the name is unknown or the model has no such phase.
+        If the name is unknown.
     SpecError
-        With every mistake of the file.
+        With every mistake, at its place in the file; also if the model has no such phase.
     """
     given = {key: value for key, value in options.items() if value is not None}
-    if isinstance(workload, WorkloadSpec):
-        spec = workload
-        if given:
-            spec = validate_mapping({**workload.model_dump(exclude_unset=True), **given}, WorkloadSpec, "workload")
-    elif isinstance(workload, Mapping):
-        spec = validate_mapping({**workload, **given}, WorkloadSpec, "workload")
-    elif Path(workload).suffix.lower() in YAML_SUFFIXES:
+    if not isinstance(workload, (WorkloadSpec, Mapping)) and Path(workload).suffix.lower() in YAML_SUFFIXES:
         folder = folder or Path(workload).parent
-        spec = bind(load_document(workload).with_overrides(given), WorkloadSpec)
+        document = load_document(workload)
     else:
-        source = _source(workload)
-        spec = validate_mapping({**source, **given}, WorkloadSpec, str(workload))
-    return spec_to_trace(spec, Path(folder or "."))
+        document = _without_file(workload)
+    return document_to_trace(document.with_overrides(given, OPTIONS) if given else document, Path(folder or "."))
+
+
+def _without_file(workload: WorkloadSpec | Mapping[str, Any] | str | Path) -> Document:
+    """Return the fields of a workload that no YAML file gives."""
+    if isinstance(workload, WorkloadSpec):
+        return Document("workload", workload.model_dump(exclude_unset=True))
+    if isinstance(workload, Mapping):
+        return Document("workload", plain(workload))
+    return Document(str(workload), _source(workload))
+
+
+def document_to_trace(document: Document, folder: Path) -> Trace:
+    """Return the trace that the fields of ``document`` describe; relative paths start at ``folder``.
+
+    Raises
+    ------
+    SpecError
+        With every mistake, each at its place.
+    """
+    spec = bind(document, WorkloadSpec)
+    with document.blame():
+        return spec_to_trace(spec, folder)
 
 
 def _source(workload: str | Path) -> dict[str, str]:
@@ -130,10 +159,13 @@ def _source(workload: str | Path) -> dict[str, str]:
     path = Path(workload)
     kind = {".csv": "trace", ".json": "config"}.get(path.suffix.lower())
     if kind is not None:
+        reason = unreadable(path)
+        if reason is not None:
+            raise SpecError([Problem(str(workload), 0, 0, "", reason)])
         return {kind: str(workload)}
-    if (path / "config.json").is_file() and (isinstance(workload, Path) or len(path.parts) > 1):
+    if exists(path / "config.json") and (isinstance(workload, Path) or len(path.parts) > 1):
         return {"config": str(path / "config.json")}
-    if isinstance(workload, Path) or path.is_file() or len(path.parts) > 1:
+    if isinstance(workload, Path) or len(path.parts) > 1 or (exists(path) and path.is_file()):
         raise UsageError(f"{workload}: unknown kind of workload file; valid: {', '.join(SUFFIXES)}, or a model name")
     return {"model": find_model(workload).name}
 
@@ -149,18 +181,28 @@ def spec_to_trace(spec: WorkloadSpec, folder: Path) -> Trace:
     trace = _source_trace(spec, folder)
     if spec.name is not None:
         trace = Trace(spec.name, trace.ops, trace.meta)
-    if spec.overrides:
+    with _in_field("overrides"):
         trace = apply_overrides(trace, read_overrides(spec.overrides))
     policy = spec.find_policy()
-    return apply_policy(trace, policy) if policy is not None else trace
+    with _in_field("policy"):
+        return apply_policy(trace, policy) if policy is not None else trace
+
+
+@contextmanager
+def _in_field(field: str) -> Iterator[None]:
+    """Begin the message of a UsageError with the field that caused it."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{field}: {error}") from error
 
 
 def _source_trace(spec: WorkloadSpec, folder: Path) -> Trace:
     if spec.trace is not None:
-        return read_trace_csv(_existing(folder / spec.trace))
+        return read_trace(_readable("trace", folder / spec.trace))
     if spec.config is not None:
-        path = _existing(folder / spec.config)
-        return build_trace(read_config(path), spec.to_phase(), _config_name(path), str(path))
+        path = _readable("config", folder / spec.config)
+        return read_model(path, spec.to_phase(), _config_name(path))
     model = find_model(str(spec.model))
     return build_trace(model_config(model.name), spec.to_phase(), model.name, f"{model.file}: {model.source}")
 
@@ -170,9 +212,8 @@ def _config_name(path: Path) -> str:
     return path.resolve().parent.name if path.name == "config.json" else path.stem
 
 
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        siblings = [p.name for p in path.parent.glob(f"*{path.suffix}")] if path.parent.is_dir() else []
-        near = did_you_mean(path.name, siblings)
-        raise UsageError(f"{path}: no such file; {near}; models by name: {', '.join(model_names()[:4])}, …")
+def _readable(field: str, path: Path) -> Path:
+    reason = unreadable(path)
+    if reason is not None:
+        raise UsageError(f"{field}: {str(path)!r}: {reason}")
     return path

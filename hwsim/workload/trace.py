@@ -1,14 +1,10 @@
-"""A trace: the operations of one model run, in order, and what is known about the model.
-
-:func:`read_trace` and :func:`write_trace` keep it as CSV, one row per operation.
-"""
+"""A trace: the operations of one model run, in order, and what is known about the model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TypeVar
 
 from hwsim.spec.errors import ConservationError, UsageError
 from hwsim.workload.ops import Gemm, Op, VectorOp
@@ -126,25 +122,3 @@ def _work(trace: Trace) -> dict[str, int]:
         "output elements": sum(gemm.o_elements for gemm in gemms),
         "vector elements": sum(op.elements for op in trace.vector_ops),
     }
-
-
-def read_trace(source: str | Path | TextIO) -> Trace:
-    """Read a trace CSV; see :func:`hwsim.workload.importers.csv.read_trace_csv`.
-
-    Raises
-    ------
-    UsageError
-        If the file cannot be read.
-    SpecError
-        With every mistake of the file, each at its line and column.
-    """
-    from hwsim.workload.importers.csv import read_trace_csv
-
-    return read_trace_csv(source)
-
-
-def write_trace(trace: Trace, target: str | Path | TextIO) -> None:
-    """Write ``trace`` as CSV; see :func:`hwsim.workload.importers.csv.write_trace_csv`."""
-    from hwsim.workload.importers.csv import write_trace_csv
-
-    write_trace_csv(trace, target)

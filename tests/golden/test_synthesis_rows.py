@@ -46,7 +46,7 @@ def test_median_errors_over_all_units():
     energies = [abs(ratio(r, "energy", "E_rand_noglitch_fJ") - 1) for r in ROWS]
     leakages = [abs(ratio(r, "leakage_nw", "leak_nW") - 1) for r in ROWS]
     assert statistics.median(areas) < 0.10
-    assert statistics.median(energies) < 0.15  # one density for all families: the note's 10-14 %
+    assert statistics.median(energies) < 0.15  # one density for all families: parts alone give 10-14 %
     assert statistics.median(leakages) < 0.15
 
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hwsim.spec import nodes
+from hwsim.spec import compose
+from hwsim.spec.compose import MAX_DEPTH, Mark
 from hwsim.spec.document import Document, dotted, load_document, parse_document, plain, resolve_base
 from hwsim.spec.errors import SpecError, UsageError
 from hwsim.spec.scalars import resolve_scalar
@@ -227,7 +228,7 @@ class TestValues:
 
     def test_the_slow_loader_reads_the_same(self, monkeypatch):
         fast = parse_document(ARCH)
-        monkeypatch.setattr(nodes, "_FastLoader", nodes._PythonLoader)
+        monkeypatch.setattr(compose, "FastLoader", compose.PythonLoader)
         slow = parse_document(ARCH)
         assert slow == fast
 
@@ -270,7 +271,7 @@ class TestMarks:
 
     def test_mark_as_text(self):
         assert str(self.document.mark("name")) == "f.yaml:1:7"
-        assert str(nodes.Mark("--set")) == "--set"
+        assert str(Mark("--set")) == "--set"
 
     def test_get(self):
         assert self.document.get("workloads.0.model") == "a"
@@ -308,6 +309,25 @@ class TestBlame:
         with self.document.blame("array"):
             pass
 
+    @pytest.mark.parametrize(
+        ("path", "message", "place"),
+        [
+            ("", "memories.weights.size: too small", "f.yaml:6:11: memories.weights.size: too small"),
+            ("memories", "weights.size: too small", "f.yaml:6:11: memories.weights.size: too small"),
+            ("", "workloads.1.model: unknown", "f.yaml:10:12: workloads.1.model: unknown"),
+            ("", "array.lanes: give it", "f.yaml:3:1: array.lanes: give it"),
+            ("array", "array: no such thing", "f.yaml:3:8: array: no such thing"),
+            ("array.rows", "array.rows: too many", "f.yaml:3:15: array.rows: too many"),
+            ("array", "note: this is no field", "f.yaml:3:8: array: note: this is no field"),
+            ("name", "rows: a scalar has none", "f.yaml:1:7: name: rows: a scalar has none"),
+            ("", "nothing fits", "f.yaml: nothing fits"),
+        ],
+    )
+    def test_a_message_that_begins_with_a_field_is_reported_there(self, path, message, place):
+        with pytest.raises(SpecError) as caught, self.document.blame(path):
+            raise UsageError(message)
+        assert str(caught.value).splitlines()[0] == place
+
 
 class TestMistakes:
     @pytest.mark.parametrize(
@@ -324,10 +344,20 @@ class TestMistakes:
             ("a: 1\n...\nb: 2\n", 3, 1, "a second document"),
             ("a: b: c\n", 1, 5, "unexpected ': '"),
             ("a:\n  b: 1\n c: 2\n", 3, 2, "indentation does not match"),
-            ("a: 1\nb\n", 3, 1, "expected 'key: value'"),
-            ("a: {b: 1\n", 2, 1, "expected ',' or '}'"),
-            ("a: [1, 2\nb: 3\n", 2, 2, "that starts in line 1"),
-            ("a: 'x\n", 2, 1, "unexpected end of stream"),
+            ("a: 1\nb\n", 2, 1, "expected 'key: value'"),
+            ("a: 1\nb:2\nc: 3\n", 2, 1, "a space after the colon"),
+            ("a: {b: 1\n", 1, 4, "this '{' is not closed"),
+            ("a: {b: 1\nc: 2\n", 1, 4, "this '{' is not closed"),
+            ("a: {b: 1 c: 2}\n", 1, 11, "expected ',' or '}' before this"),
+            ("a: {b: 1,, c: 2}\n", 1, 10, "expected a value here"),
+            ("a: {b: 1}}\n", 1, 10, "this '}' closes nothing"),
+            ("a: [1]]\n", 1, 7, "this ']' closes nothing"),
+            ("a: [1, 2\nb: 3\n", 1, 4, "this '[' is not closed"),
+            ("a: [1, 2}\n", 1, 9, "expected ',' or ']' before this"),
+            ("a: [", 1, 5, "ends before a '[' or '{' is closed"),
+            ("a: 'x\n", 1, 4, "this quote is never closed"),
+            ('a: 1\nb: "x\nc: 2\n', 2, 4, "this quote is never closed"),
+            ("a: 'it's'\n", 1, 8, "put quotes around the whole value"),
             ('a: "\\q"\n', 1, 6, "unknown escape character 'q'"),
             ("a: @x\n", 1, 4, "quote it"),
             ("a: %x\n", 1, 4, "quote it"),
@@ -360,8 +390,22 @@ class TestMistakes:
         error = fails("a: 1\na: 2\nb: !x 3\nc: {d: 1, d: 2, e: {<<: 4}}\n")
         assert [(p.line, p.path) for p in error.problems] == [(2, "a"), (3, "b"), (4, "c.d"), (4, "c.e.<<")]
 
-    def test_deep_nesting(self):
-        assert "nested too deeply" in str(fails("a: " + "[" * 3000))
+    # At 100,000 levels libyaml's composer overflows the stack and takes the process with it.
+    @pytest.mark.parametrize("levels", [MAX_DEPTH, 3000, 100_000])
+    @pytest.mark.parametrize("closed", ["", "]"])
+    def test_deep_nesting(self, levels, closed):
+        (problem,) = fails("a: " + "[" * levels + closed * levels).problems
+        assert problem.message == f"is nested too deeply; at most {MAX_DEPTH} levels are read"
+        assert (problem.line, problem.column) == (1, 3 + MAX_DEPTH)
+
+    def test_nesting_up_to_the_limit(self):
+        levels = MAX_DEPTH - 1  # the top level is one
+        assert parse_document("a: " + "[" * levels + "]" * levels).data["a"]
+        fails("".join("  " * i + "a:\n" for i in range(MAX_DEPTH + 2)))
+
+    def test_nesting_by_aliases(self):
+        chain = "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 3000))
+        assert f"expand to more than {MAX_DEPTH} levels" in str(fails("a0: &a0 [x]\n" + chain))
 
     def test_aliases_that_explode(self):
         lines = ["a: &a [x,x,x,x,x,x,x,x,x,x]"]
@@ -420,11 +464,14 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("raw", "line", "column", "message"),
         [
-            (b"a: 1\0", 1, 1, "binary file"),
-            (b"GGUF\x03\0\0\0", 1, 1, "binary file"),
+            (b"a: 1\nb: \0", 2, 4, "byte 0x00 is no UTF-8 text; is this a binary file"),
+            (b"GGUF\x03\0\0\0", 1, 6, "binary file"),
             ("a: 1".encode("utf-16"), 1, 1, "UTF-16"),
-            (b"a: 1\nb: caf\xe9\n", 2, 7, "byte 0xe9 is not UTF-8"),
-            (b"caf\xc3\xa9: \xff\n", 1, 7, "byte 0xff is not UTF-8"),
+            ("a: 1".encode("utf-16-be"), 1, 1, "binary file"),
+            ("a: 1".encode("utf-16-le"), 1, 1, "UTF-16"),
+            (b"\xef\xbb\xbfa: \xff", 1, 4, "byte 0xff is no UTF-8 text"),
+            (b"a: 1\nb: caf\xe9\n", 2, 7, "byte 0xe9 is no UTF-8 text"),
+            (b"caf\xc3\xa9: \xff\n", 1, 7, "byte 0xff is no UTF-8 text"),
         ],
     )
     def test_other_encodings(self, tmp_path, raw, line, column, message):
@@ -611,7 +658,7 @@ class TestOverrides:
             ("", 1, "empty part"),
             ("a..b", 1, "empty part"),
             (".a", 1, "empty part"),
-            ("array", "{rows: 1", "not valid YAML"),
+            ("array", "{rows: 1", "this '{' is not closed"),
             ("array", "{rows: 1, rows: 2}", "given twice"),
             ("array.rows", "9" * 5000, "digits"),
         ],

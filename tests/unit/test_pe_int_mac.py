@@ -62,7 +62,7 @@ def test_bad_options_are_named(options, message):
         make_pe(options)
 
 
-# ASAP7 area in um2 of MACs without operand registers (synthesis note 4); the fit's p90 is 15 %.
+# ASAP7 area in um2 of MACs without operand registers ; the fit's p90 is 15 %.
 @pytest.mark.parametrize(("w", "a", "acc", "area"), [("int4", "int4", "int16", 21), ("int8", "int8", "int32", 62)])
 def test_area_is_the_synthesised_one(w, a, acc, area):
     pe = make_pe({"family": "int_mac", "w_format": w, "a_format": a, "accumulator": acc})

@@ -44,7 +44,7 @@ def test_error_over_all_mantissas_is_the_measured_one(row, semantics):
 @pytest.mark.parametrize(("name", "published"), [("fp8_e5m2", 0.111), ("fp8_e4m3", 0.068), ("fp8_e3m4", 0.069),
                                                  ("fp8_e2m5", 0.072)])  # fmt: skip
 def test_formula_reproduces_the_published_errors_and_bitfield_does_not(name, published):
-    # arXiv 2412.18948, Table IV: three digits of the form R; tolerance 0.002 as the note found.
+    # arXiv 2412.18948, Table IV: three digits of the form R; 0.002 covers their rounding.
     fmt, w, a = mantissa_pairs(parse_format(name).mantissa_bits)
     exact = fmt.decode(w) * fmt.decode(a)
     mean = {s: np.abs(lmul(fmt, w, a, s) / exact - 1).mean() for s in ("formula", "bitfield")}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from hwsim.spec import units
-from hwsim.spec.errors import UsageError
+from hwsim.spec.errors import UsageError, shown
 from hwsim.spec.units import (
     BANDWIDTH,
     DIMENSIONS,
@@ -64,6 +64,8 @@ GOOD = [
     (FREQUENCY, 1e9, 1e9),
     (FREQUENCY, 940_000_000, 940e6),
     (FREQUENCY, "1e9", 1e9),
+    (FREQUENCY, "500 Hz", 500.0),
+    (FREQUENCY, 10**6, 1e6),
     (BANDWIDTH, "25.6 GB/s", 25.6e9),
     (BANDWIDTH, "1 GiB/s", 2.0**30),
     (BANDWIDTH, "8 Gbit/s", 1e9),
@@ -112,8 +114,8 @@ BAD = [
     (SIZE, "inf", "is not a size"),
     (SIZE, math.inf, "must be finite"),
     (SIZE, math.nan, "must be finite"),
-    (SIZE, True, "True is not a size"),
-    (SIZE, None, "None is not a size"),
+    (SIZE, True, "true is not a size"),
+    (SIZE, None, "null is not a size"),
     (SIZE, [1], "is not a size"),
     (SIZE, 2**63, "too large"),
     (SIZE, "1e30 GiB", "too large"),
@@ -124,6 +126,9 @@ BAD = [
     (FREQUENCY, "1 mHz", "did you mean 'MHz'"),
     (FREQUENCY, "-1 GHz", "must be > 0"),
     (FREQUENCY, False, "is not a frequency"),
+    (FREQUENCY, 500, "500 has no unit and would be in Hz; write a number and a unit, valid: Hz, kHz, MHz, GHz"),
+    (FREQUENCY, " 940. ", "' 940. ' has no unit"),
+    (BANDWIDTH, 25.6, "25.6 has no unit and would be in B/s"),
     (BANDWIDTH, "25.6 GB", "did you mean 'GB/s'"),
     (BANDWIDTH, "25.6 GiB", "did you mean 'GiB/s'"),
     (ENERGY_PER_BIT, "0.7 pJ", "did you mean 'pJ/bit'"),
@@ -187,7 +192,7 @@ def test_any_text_is_a_quantity_or_a_usage_error(text):
         try:
             value = dimension.parse(text)
         except UsageError as error:
-            assert repr(text) in str(error)
+            assert shown(text) in str(error)
         else:
             assert 0 < value < math.inf
 
@@ -262,6 +267,7 @@ class TestField:
         json.dumps(schema)
         number, text = schema["anyOf"]
         assert number["type"] == ("integer" if dimension.whole else "number")
+        assert number.get("minimum", 0) == dimension.least_bare
         for unit in (*dimension.units, *dimension.also):
             assert re.search(text["pattern"], f"1.5e3 {unit}")
         assert re.search(text["pattern"], "12")

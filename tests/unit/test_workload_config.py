@@ -11,7 +11,7 @@ import pytest
 from hwsim.spec.errors import SpecError, UsageError
 from hwsim.workload import FAMILIES, Trace, decode, model_config, model_names, prefill
 from hwsim.workload.config import Config
-from hwsim.workload.importers.hf_config import build_trace, read_config
+from hwsim.workload.importers.hf_config import build_trace, read_config, read_model
 from hwsim.workload.zoo import find_model, zoo
 
 
@@ -41,7 +41,7 @@ def test_every_problem_is_reported_at_once() -> None:
     with pytest.raises(UsageError) as caught:
         config.check()
     text = str(caught.value)
-    assert text.startswith("my.json (model_type x): ")
+    assert all(line.startswith("my.json: '") for line in text.splitlines())
     for key in ("'a'", "'missing' is missing", "'b'", "'c' must be true or false", "'d'", "'e': unknown 'tanh'"):
         assert key in text
 
@@ -80,7 +80,9 @@ def test_missing_keys_are_named(name: str) -> None:
 def test_model_type_mistakes() -> None:
     with pytest.raises(UsageError, match="'model_type' is missing"):
         build_trace({}, prefill())
-    with pytest.raises(UsageError, match="model_type 'lama' is not supported; .*did you mean 'llama'"):
+    with pytest.raises(UsageError, match="'model_type' must be text, not a list of 1 item"):
+        build_trace({"model_type": ["llama"]}, prefill())
+    with pytest.raises(UsageError, match="'model_type' 'lama' is not supported; .*did you mean 'llama'"):
         build_trace({"model_type": "lama"}, prefill())
     with pytest.raises(UsageError, match=r"'mixtral' is not supported \(not modelled: mixture of experts\)"):
         build_trace({"model_type": "mixtral", "num_local_experts": 8}, prefill())
@@ -101,8 +103,54 @@ def test_reading_files(tmp_path: Path) -> None:
     path.write_text("")
     with pytest.raises(SpecError, match=r"config.json:1:1"):
         read_config(path)
-    with pytest.raises(UsageError, match="cannot read the model config"):
+    with pytest.raises(UsageError, match="none.json: no such file"):
         read_config(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (" \n", ":1:1: file is empty"),
+        ('{"a": 1,}', ":1:9: not valid JSON: "),
+        ("{'a': 1}", ":1:2: not valid JSON: expecting property name enclosed in double quotes"),
+        ("3", ":1:1: a model config must be a JSON object, not 3"),
+        ("[" * 100_000, ": is nested too deeply"),
+        ('{"a": ' + "9" * 5000 + "}", ": holds a number of too many digits"),
+        ('{"a": 1,\n "b": {"c": 2, "c": 3}}', ":2:16: b.c: key 'c' is given twice"),
+        ('{\t"a": 1,\n\t"a": 2}', ": key 'a' is given twice"),
+    ],
+)
+def test_files_that_are_no_config(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(SpecError) as caught:
+        read_config(path)
+    assert message in str(caught.value)
+
+
+def test_mistakes_have_the_place_of_their_key(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(changed("llama-2-7b", hidden_size="4096", vocab_size=...), indent=1))
+    with pytest.raises(SpecError) as caught:
+        read_model(path, prefill())
+    absent, wrong = caught.value.problems
+    assert (absent.line, absent.message) == (0, "'vocab_size' is missing; model_type llama needs it")
+    assert '"hidden_size": "4096"' in wrong.source_line
+    assert wrong.source_line[wrong.column - 1 :].startswith('"4096"')
+    # A second message, about what was put in place of the wrong value, would only confuse.
+    assert wrong.message == "'hidden_size' must be a whole number from 1 to 1,000,000,000, not '4096'"
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bert-base", "resnet-50", "qwen3-8b"])
+@pytest.mark.parametrize("value", [None, [], {}, [[]], "", "x", 0, -1, 10**30, 1.5, float("nan"), True])
+def test_any_value_of_any_key_is_a_trace_or_a_usage_error(name: str, value: Any) -> None:
+    for key in model_config(name):
+        try:
+            trace = build_trace(changed(name, **{key: value}), prefill())
+        except UsageError as error:
+            assert str(error)
+        else:
+            assert trace.macs > 0
 
 
 # --- what single keys change -------------------------------------------------------------------

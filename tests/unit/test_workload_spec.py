@@ -43,7 +43,7 @@ def test_options_replace_fields_and_none_means_not_given(folder: Path) -> None:
 
 def test_specs_are_resolved_where_they_stand(folder: Path) -> None:
     assert load_workload({"trace": "mine.csv"}, folder=folder).macs == 24
-    with pytest.raises(UsageError, match=r"mien.csv: no such file.*did you mean 'mine.csv'"):
+    with pytest.raises(UsageError, match=r"trace: '.*mien.csv': no such file \(did you mean '.*mine.csv'"):
         load_workload({"trace": "mien.csv"}, folder=folder)
 
 
@@ -72,18 +72,21 @@ def test_policies_and_overrides_fill_formats() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({}, "name exactly one of model, config, trace, not none"),
+        ({}, "missing: name exactly one of model, config, trace"),
         ({"model": "gpt2", "trace": "x.csv"}, "not model and trace"),
         ({"model": "gtp2"}, "unknown model 'gtp2'.*did you mean 'gpt2'"),
         ({"model": "gpt2", "phase": "decde"}, "did you mean 'decode'"),
-        ({"model": "gpt2", "context": 5}, "context has no meaning in prefill; use seq_len"),
-        ({"model": "gpt2", "phase": "decode", "seq_len": 5}, "seq_len has no meaning in decode; use context"),
+        ({"model": "gpt2", "context": 5}, "workload: context: has no meaning in prefill; use seq_len"),
+        ({"model": "gpt2", "phase": "decode", "seq_len": 5}, "seq_len: has no meaning in decode; use context"),
         ({"model": "gpt2", "seqlen": 5}, "unknown key 'seqlen'.*did you mean 'seq_len'"),
         ({"model": "gpt2", "seq_len": 0}, "seq_len: .*0"),
         ({"model": "gpt2", "batch": 1.5}, "batch: .*1.5"),
         ({"trace": "x.csv", "batch": 2}, "a trace is fixed; batch cannot change it"),
         ({"trace": "x.csv", "phase": "prefill"}, "a trace is fixed; phase cannot change it"),
-        ({"model": "gpt2", "policy": "w4a61_x"}, "unknown policy 'w4a61_x'"),
+        ({"model": "gpt2", "policy": "w4a61_x"}, "policy: unknown policy 'w4a61_x'"),
+        ({"model": "gpt2", "policy": {"w_format": "int8", "a_format": 7}}, "policy: .* 7"),
+        ({"model": "gpt2", "policy": {"preset": 7}}, "policy: .* 7"),
+        ({"model": "gpt2", "policy": {"preset": "w8a8", "overrides": 3}}, "policy: .* 3"),
         ({"model": "gpt2", "policy": {"preset": "w8a8", "bits": 4}}, "unknown key 'bits'"),
         ({"model": "gpt2", "overrides": [{"match": "lm_head", "w_format": "int8x"}]}, "int8x"),
         ({"model": "gpt2", "overrides": [{"match": "lm_haed", "w_format": "int8"}]}, "matches nothing"),
@@ -102,6 +105,34 @@ def test_yaml_mistakes_have_a_place(folder: Path) -> None:
     with pytest.raises(SpecError) as caught:
         load_workload(path)
     assert [(p.line, p.path) for p in caught.value.problems] == [(1, "model"), (2, "phase"), (3, "batch")]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "path"),
+    [
+        ("model: bert-base\nphase: decode\n", 2, "phase"),
+        ("model: bert-base\nseq_len: 9999\n", 2, "seq_len"),
+        ("trace: mine.csv\nbatch: 2\n", 2, "batch"),
+        ("model: gpt2\ntrace: mine.csv\n", 2, "trace"),
+        ("name: x\ntrace: absent.csv\n", 2, "trace"),
+        ("name: x\nconfig: absent.json\n", 2, "config"),
+        ("name: x\nmodel: gpt2\npolicy: w4a99\n", 3, "policy"),
+        ("model: gpt2\noverrides:\n- {match: ffn, w_format: int8}\n- {w_format: int8}\n", 4, "overrides.1"),
+        ("model: gpt2\noverrides:\n- {match: fnn, w_format: int8}\n", 3, "overrides"),
+    ],
+)
+def test_mistakes_beyond_one_field_have_a_place_too(folder: Path, text: str, line: int, path: str) -> None:
+    (folder / "bad.yaml").write_text(text)
+    with pytest.raises(SpecError) as caught:
+        load_workload(folder / "bad.yaml")
+    assert [(p.line, p.path) for p in caught.value.problems] == [(line, path)]
+
+
+def test_options_are_named_as_such(folder: Path) -> None:
+    with pytest.raises(SpecError, match="^options: batch: a trace is fixed; batch cannot change it$"):
+        load_workload(folder / "mine.csv", batch=2)
+    with pytest.raises(SpecError, match="^options: phase: bert has no decode phase; use prefill$"):
+        load_workload("bert-base", phase="decode")
 
 
 def test_unknown_words_and_files(folder: Path) -> None:

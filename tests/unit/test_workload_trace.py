@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.spec.errors import ConservationError, SpecError, UsageError
-from hwsim.workload.importers.csv import OPTIONAL, REQUIRED, split_csv_line
+from hwsim.workload import read_trace, write_trace
+from hwsim.workload.importers.csv import LARGEST_PRODUCT, OPTIONAL, REQUIRED
+from hwsim.workload.importers.csv_line import split_csv_line
 from hwsim.workload.ops import A_SOURCES, ROLES, W_SOURCES, Gemm, Op, VectorOp, vector_op_names
-from hwsim.workload.trace import Trace, check_conserved, read_trace, write_trace
+from hwsim.workload.trace import Trace, check_conserved
 
 HEADER = ",".join(REQUIRED)
 
@@ -149,20 +151,47 @@ def test_message_shows_file_line_and_caret(tmp_path: Path) -> None:
 
 
 def test_header_mistakes() -> None:
-    assert problems("layer,op,m,n,k,batch,repeats,w_format,a_format,o_format\n") == [
-        (1, 1, "header", "missing columns: repeat"),
-        (1, 22, "header", problems("layer,op,m,n,k,batch,repeats,w_format,a_format,o_format\n")[1][3]),
-    ]
-    assert "did you mean 'repeat'" in problems(HEADER.replace("repeat", "repeats") + "\n")[1][3]
+    missing = f"missing columns repeat, w_format; required: {', '.join(REQUIRED)}"
+    assert problems("layer,op,m,n,k,batch,a_format,o_format\n") == [(1, 1, "header", missing)]
+    ((line, column, _, message),) = problems("layer,op,m,n,k,batch,repeats,w_format,a_format,o_format\n")
+    assert (line, column) == (1, 22)
+    assert "unknown column 'repeats'" in message
+    assert "did you mean 'repeat'" in message
     assert "column 'm' stands twice" in problems(HEADER + ",m\n")[0][3]
+    assert "never closed" in problems(f'"{HEADER}\n')[0][3]
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_other_separators_are_told(separator: str) -> None:
+    text = f"{HEADER}\nq,gemm,1,1,1,1,1,,,\n".replace(",", separator)
+    message = f"columns are separated by {separator!r}; separate them by commas"
+    assert problems(text) == [(1, 6, "header", message)]
 
 
 def test_structural_mistakes() -> None:
-    assert problems(f"{HEADER}\nq,gemm,1\n")[0][3] == "3 fields, but the header names 10 columns"
+    counts = "but the header names 10 columns; empty fields keep their commas"
+    assert problems(f"{HEADER}\nq,gemm,1\n")[0][3] == f"3 fields, {counts}"
+    assert problems(f"{HEADER}\nq\n")[0][3] == f"1 field, {counts}"
     assert "never closed" in problems(f'{HEADER}\n"q,gemm,1,1,1,1,1,,,\n')[0][3]
     assert "expected a comma after the quote" in problems(f'{HEADER}\n"q"x,gemm,1,1,1,1,1,,,\n')[0][3]
-    assert problems("")[0][3] == "holds no operation"
+    assert problems("")[0][3] == f"holds no operation; the first line must name the columns {HEADER}"
+    assert problems("# nothing\n")[0][3].endswith(HEADER)
     assert problems(HEADER + "\n")[0][3] == "holds no operation"
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])
+def test_lines_end_where_editors_say(end: str) -> None:
+    """Not at a form feed or a line separator, where ``str.splitlines`` ends them too."""
+    text = f"{HEADER}\na\x0cb\u2028c,gemm,1,1,1,1,1,,,\nx,gem,1,1,1,1,1,,,\n".replace("\n", end)
+    assert [(line, column) for line, column, _, _ in problems(text)] == [(3, 3)]
+
+
+def test_products_that_no_array_finishes() -> None:
+    row = f"q,gemm,{LARGEST_PRODUCT // 10**6},1000,1000,9,9,,,"
+    assert read_trace(io.StringIO(f"{HEADER}\n{row}\n")).macs == LARGEST_PRODUCT * 81
+    ((line, column, path, message),) = problems(f"{HEADER}\n{row.replace('1000,9', '1001,9')}\n")
+    assert (line, column, path) == (2, 8, "m")
+    assert message == "m × n × k is 1e+16 multiply-accumulates; valid: at most 1e+16"
 
 
 @pytest.mark.parametrize("number", ["1e3", "٣", "+4", "1_000", "9" * 5000, str(10**12 + 1), " "])
@@ -171,10 +200,10 @@ def test_numbers_are_plain_digits_in_range(number: str) -> None:
 
 
 def test_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot read the trace"):
+    with pytest.raises(SpecError, match=r"absent.csv: no such file"):
         read_trace(tmp_path / "absent.csv")
-    (tmp_path / "latin.csv").write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(UsageError, match="cannot read the trace"):
+    (tmp_path / "latin.csv").write_bytes(b"a\n\xe9")
+    with pytest.raises(SpecError, match=r"latin.csv:2:1: byte 0xe9 is no UTF-8 text"):
         read_trace(tmp_path / "latin.csv")
     with pytest.raises(UsageError, match="cannot write the trace"):
         write_trace(Trace("t", (Gemm("q", 1, 1, 1),)), tmp_path / "no" / "folder.csv")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-#: The primitive cell classes of the cost laws (the synthesis note's eleven counted parts).
+#: The primitive cell classes of the cost laws: eleven parts that are counted from widths.
 CELLS = ("and", "fa", "ha", "cpa", "mux", "xor", "or", "inc", "cmp", "lzc", "reg")
 
 

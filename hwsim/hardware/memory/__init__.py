@@ -1,16 +1,17 @@
-"""Memories: SRAM macros, register files and DRAM presets, each with the source of its figures."""
+"""Memories: SRAM buffers, register files and DRAM presets, each with the source of its figures."""
 
 from __future__ import annotations
 
 from hwsim.hardware.memory.deviations import MemoryDeviation, memory_deviations
 from hwsim.hardware.memory.dram import Dram, dram_names, load_dram
+from hwsim.hardware.memory.explain import MemorySheet, memory_sheet
 from hwsim.hardware.memory.figures import Device, Macro, MemoryRow
 from hwsim.hardware.memory.nodes import node_factor, scaled_nodes
 from hwsim.hardware.memory.register_file import RegisterFile, build_register_file
 from hwsim.hardware.memory.sram import Sram, build_sram, sram_devices, sram_nodes
 
 __all__ = [
-    "Device", "Dram", "Macro", "MemoryDeviation", "MemoryRow", "RegisterFile", "Sram", "build_register_file",
-    "build_sram", "dram_names", "load_dram", "memory_deviations", "node_factor", "scaled_nodes", "sram_devices",
-    "sram_nodes",
+    "Device", "Dram", "Macro", "MemoryDeviation", "MemoryRow", "MemorySheet", "RegisterFile", "Sram",
+    "build_register_file", "build_sram", "dram_names", "load_dram", "memory_deviations", "memory_sheet",
+    "node_factor", "scaled_nodes", "sram_devices", "sram_nodes",
 ]  # fmt: skip

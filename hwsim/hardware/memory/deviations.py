@@ -11,7 +11,7 @@ from hwsim.spec.data import read_csv_rows
 
 
 class MemoryDeviation(NamedTuple):
-    """One published figure, ours, and ours over published."""
+    """One published figure, ours, and ours over published; ``reason`` if the two are not the same thing."""
 
     reference: str
     what: str
@@ -19,6 +19,8 @@ class MemoryDeviation(NamedTuple):
     unit: str
     modelled: float
     ratio: float
+    source: str
+    reason: str
 
 
 def memory_deviations() -> list[MemoryDeviation]:
@@ -26,9 +28,8 @@ def memory_deviations() -> list[MemoryDeviation]:
     found = []
     for row in read_csv_rows("memory", "references.csv"):
         published, modelled = float(row["published"]), getattr(_memory(row), row["quantity"])
-        found.append(
-            MemoryDeviation(row["reference"], row["what"], published, row["unit"], modelled, modelled / published)
-        )
+        what, reason = (row["reference"], row["what"]), (row["source"], row["reason"])
+        found.append(MemoryDeviation(*what, published, row["unit"], modelled, modelled / published, *reason))
     return found
 
 

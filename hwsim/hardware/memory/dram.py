@@ -2,32 +2,61 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
+from hwsim.hardware.memory.figures import MemoryRow
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import MissingFigureError, UsageError, did_you_mean
+
+GIVEN = "given by the user"
 
 
 @dataclass(frozen=True)
 class Dram:
-    """Off-chip memory as one port."""
+    """Off-chip memory as one port; ``scope`` says what the energy includes."""
 
     name: str
     bandwidth_gb_s: float
     read_pj_per_bit: float
     write_pj_per_bit: float
     scope: str
-    source: str
+    bandwidth_source: str
+    energy_source: str
 
     @property
     def effective_bandwidth_bits_per_s(self) -> float:
         """Peak bandwidth in bits per second."""
         return self.bandwidth_gb_s * 8e9
 
+    @property
+    def source(self) -> str:
+        """Return where bandwidth and energy come from."""
+        return f"bandwidth: {self.bandwidth_source}; energy: {self.energy_source}"
+
+    def rows(self) -> list[MemoryRow]:
+        """Return every figure with unit, source and whether it is an estimate.
+
+        No source tells a write from a read, so a write costs what a read does: an estimate.
+        """
+        own = self.energy_source == GIVEN
+        write = self.energy_source if own else f"as a read: {self.energy_source}"
+        return [
+            MemoryRow("bandwidth_gb_s", self.bandwidth_gb_s, "GB/s", self.bandwidth_source, False),
+            MemoryRow("read_pj_per_bit", self.read_pj_per_bit, "pJ/bit", self.energy_source, False),
+            MemoryRow("write_pj_per_bit", self.write_pj_per_bit, "pJ/bit", write, not own),
+        ]
+
+
+@lru_cache(maxsize=1)
+def _presets() -> dict[str, dict[str, str]]:
+    return {row["preset"]: row for row in read_csv_rows("memory", "dram.csv")}
+
 
 def dram_names() -> list[str]:
     """Return the presets."""
-    return sorted(row["preset"] for row in read_csv_rows("memory", "dram.csv"))
+    return sorted(_presets())
 
 
 def load_dram(preset: str, bandwidth_gb_s: float | None = None, energy_pj_per_bit: float | None = None) -> Dram:
@@ -36,23 +65,25 @@ def load_dram(preset: str, bandwidth_gb_s: float | None = None, energy_pj_per_bi
     Raises
     ------
     UsageError
-        If there is no such preset.
+        If there is no such preset, or an override is no positive number.
     MissingFigureError
-        If no source gives its energy and none is given.
+        If no source gives its bandwidth or energy and none is given.
     """
-    rows = {row["preset"]: row for row in read_csv_rows("memory", "dram.csv")}
-    if preset not in rows:
-        raise UsageError(f"dram.preset: unknown {preset!r}; {did_you_mean(preset, rows)}")
-    row = rows[preset]
-    if energy_pj_per_bit is None and not row["pj_per_bit"]:
-        raise MissingFigureError(f"dram.energy: no source gives the energy of {preset}; give it, e.g. energy: 5 pJ/bit")
-    energy = float(row["pj_per_bit"]) if energy_pj_per_bit is None else energy_pj_per_bit
-    given = [n for n, v in (("bandwidth", bandwidth_gb_s), ("energy", energy_pj_per_bit)) if v is not None]
-    return Dram(
-        name=preset,
-        bandwidth_gb_s=float(row["bandwidth_gb_s"]) if bandwidth_gb_s is None else bandwidth_gb_s,
-        read_pj_per_bit=energy,
-        write_pj_per_bit=energy,
-        scope=row["scope"],
-        source=row["source"] + (f"; {' and '.join(given)} given by the user" if given else ""),
-    )
+    if preset not in _presets():
+        raise UsageError(f"dram.preset: unknown {preset!r}; {did_you_mean(preset, _presets())}")
+    row = _presets()[preset]
+    bandwidth, bandwidth_source = _figure(row, "bandwidth_gb_s", "bandwidth", bandwidth_gb_s, "25.6 GB/s")
+    energy, energy_source = _figure(row, "pj_per_bit", "energy", energy_pj_per_bit, "5 pJ/bit")
+    return Dram(preset, bandwidth, energy, energy, row["scope"], bandwidth_source, energy_source)
+
+
+def _figure(row: dict[str, str], column: str, name: str, given: float | None, example: str) -> tuple[float, str]:
+    if given is not None:
+        if not (math.isfinite(given) and given > 0):
+            raise UsageError(f"dram.{name}: must be a positive number, not {given}")
+        return given, GIVEN
+    if not row[column]:
+        raise MissingFigureError(
+            f"dram.{name}: no source gives the {name} of {row['preset']}; give it, e.g. {name}: {example}"
+        )
+    return float(row[column]), row[f"{name}_source"]

@@ -1,17 +1,12 @@
-"""What every on-chip memory answers, and the interpolation of the tables behind it."""
+"""What every on-chip memory answers: figures, each with its source."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-#: Columns of the tables; the order of every vector of figures.
-COLUMNS = ("read_pJ", "write_pJ", "leak_mW_total", "area_mm2", "access_ns")
-#: The same as attributes, with unit and with the kind of scaling that moves them.
+#: Figures of a memory, with unit and with the kind of scaling that moves them; their order everywhere.
 QUANTITIES = (
     ("read_pj", "pJ", "energy"),
     ("write_pj", "pJ", "energy"),
@@ -19,7 +14,7 @@ QUANTITIES = (
     ("area_mm2", "mm2", "area"),
     ("access_ns", "ns", "delay"),
 )
-LEAKAGE, AREA = (tuple(name for name, _, _ in QUANTITIES).index(name) for name in ("leakage_mw", "area_mm2"))
+NAMES = tuple(name for name, _, _ in QUANTITIES)
 #: CACTI's device types: high performance, low standby power, low operating power.
 Device = Literal["hp", "lstp", "lop"]
 
@@ -35,10 +30,46 @@ class MemoryRow(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Answer:
+    """Figures in the order of ``QUANTITIES``: how they came about, and source and estimate of each."""
+
+    figures: tuple[float, ...]
+    how: str
+    sources: tuple[str, ...]
+    estimates: tuple[bool, ...]
+
+    def times(self, factors: Sequence[float], reasons: Sequence[str], how: str = "") -> Answer:
+        """Return the figures multiplied; those with a reason state it and become estimates.
+
+        Parameters
+        ----------
+        factors, reasons
+            One for each quantity; an empty reason leaves source and estimate as they are.
+        how
+            What to append to ``how``.
+        """
+        sources = [
+            s + (f"; × {f:.3g}: {r}" if r else "") for s, f, r in zip(self.sources, factors, reasons, strict=True)
+        ]
+        return Answer(
+            tuple(a * b for a, b in zip(self.figures, factors, strict=True)),
+            f"{self.how}, {how}" if how else self.how,
+            tuple(sources),
+            tuple(e or bool(r) for e, r in zip(self.estimates, reasons, strict=True)),
+        )
+
+    def fields(self) -> dict[str, Any]:
+        """Return what :class:`Macro` takes from an answer."""
+        figures = dict(zip(NAMES, self.figures, strict=True))
+        return {**figures, "answered_by": self.how, "sources": self.sources, "estimates": self.estimates}
+
+
+@dataclass(frozen=True)
 class Macro:
     """A memory of one word per access: energies per access of the whole width.
 
-    ``sources`` and ``estimates`` are in the order of ``QUANTITIES``.
+    ``answered_by`` says how the figures came about; ``sources`` and ``estimates`` are in the
+    order of ``QUANTITIES``.
     """
 
     width_bits: int
@@ -69,23 +100,3 @@ class Macro:
             MemoryRow(name, getattr(self, name), unit, source, estimated)
             for (name, unit, _), source, estimated in zip(QUANTITIES, self.sources, self.estimates, strict=True)
         ]
-
-
-class Table:
-    """Rows of one node, device and port mix, and a triangulation of their logarithms."""
-
-    def __init__(self, rows: Sequence[dict[str, str]]) -> None:
-        # scipy takes long to import and only this needs it
-        from scipy.interpolate import LinearNDInterpolator
-
-        points = [(int(r["size_bytes"]), int(r["word_bits"])) for r in rows]
-        figures = np.array([[float(r[column]) for column in COLUMNS] for r in rows])
-        self.known = dict(zip(points, figures, strict=True))
-        self._between = LinearNDInterpolator(np.log2(np.array(points, dtype=float)), np.log(figures))
-
-    def at(self, size_bytes: float, width_bits: float) -> tuple[NDArray[np.float64], bool]:
-        """Return the figures and whether they stand in the table; NaN outside the table's hull."""
-        if (size_bytes, width_bits) in self.known:
-            return self.known[int(size_bytes), int(width_bits)], True
-        found: NDArray[np.float64] = np.exp(self._between(np.log2(size_bytes), np.log2(width_bits)))
-        return found.reshape(len(COLUMNS)), False

@@ -10,29 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-from numpy.typing import NDArray
-
-from hwsim.hardware.memory.figures import LEAKAGE, QUANTITIES, Device, MemoryRow
+from hwsim.hardware.memory.figures import NAMES, QUANTITIES, Answer, Device, MemoryRow
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import MissingFigureError
 
-Figures = NDArray[np.float64]
-#: From a node of the tables to figures, in the order of ``QUANTITIES``, and how they came about.
-Lookup = Callable[[int], tuple[Figures, str]]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Figures at a node: how they came about, and source and estimate of each."""
-
-    figures: tuple[float, ...]
-    how: str
-    sources: tuple[str, ...]
-    estimates: tuple[bool, ...]
+#: From a node of the tables to its figures.
+Lookup = Callable[[int], Answer]
 
 
 @lru_cache(maxsize=1)
@@ -65,11 +50,11 @@ def node_factor(quantity: str, node_nm: float) -> MemoryRow:
     return MemoryRow(quantity, value, "x 22 nm", source, True)
 
 
-def neighbours(node_nm: float, nodes: Collection[float]) -> tuple[float, float, float]:
-    """Return the nodes around ``node_nm`` and its place between them in log(node)."""
-    low = max(n for n in nodes if n <= node_nm)
-    high = min(n for n in nodes if n >= node_nm)
-    return low, high, 0.0 if low == high else math.log(node_nm / low) / math.log(high / low)
+def neighbours(value: float, known: Collection[float]) -> tuple[float, float, float]:
+    """Return the known values around ``value`` and its place between them in the logarithms."""
+    low = max(n for n in known if n <= value)
+    high = min(n for n in known if n >= value)
+    return low, high, 0.0 if low == high else math.log(value / low) / math.log(high / low)
 
 
 @lru_cache(maxsize=1)
@@ -79,7 +64,7 @@ def leakage_corrections() -> dict[tuple[int, str], tuple[float, str]]:
     return {(int(r["node_nm"]), r["device"]): (float(r["factor"]), r["source"]) for r in rows}
 
 
-def at_node(node_nm: float, device: Device, nodes: Collection[int], source: str, lookup: Lookup) -> Answer:
+def at_node(node_nm: float, device: Device, nodes: Collection[int], lookup: Lookup) -> Answer:
     """Return figures at ``node_nm`` from a ``lookup`` of those at ``nodes``; misprinted leakage is corrected.
 
     Raises
@@ -92,44 +77,46 @@ def at_node(node_nm: float, device: Device, nodes: Collection[int], source: str,
         valid = f"{smallest:g} to {largest:g} nm"
         raise MissingFigureError(f"no memory figures at {node_nm:g} nm; valid nodes: {valid}")
     if node_nm < min(nodes):
-        return _scaled(node_nm, _table_node(min(nodes), device, source, lookup), min(nodes))
+        return _scaled(node_nm, _table_node(min(nodes), device, lookup), min(nodes))
     low, high, share = neighbours(node_nm, nodes)
-    below = _table_node(int(low), device, source, lookup)
-    return below if low == high else _between(below, _table_node(int(high), device, source, lookup), low, high, share)
+    below = _table_node(int(low), device, lookup)
+    return below if low == high else _between(below, _table_node(int(high), device, lookup), low, high, share)
 
 
-def _table_node(node: int, device: Device, source: str, lookup: Lookup) -> Answer:
-    figures, how = lookup(node)
-    values, sources = [float(f) for f in figures], [source] * len(figures)
-    estimates = [False] * len(figures)
-    if (node, device) in leakage_corrections():
-        factor, reason = leakage_corrections()[node, device]
-        values[LEAKAGE] *= factor
-        sources[LEAKAGE] += f"; leakage × {factor:g}: {reason}"
-        estimates[LEAKAGE] = True
-    return Answer(tuple(values), how, tuple(sources), tuple(estimates))
+def _table_node(node: int, device: Device, lookup: Lookup) -> Answer:
+    answer = lookup(node)
+    factor, reason = leakage_corrections().get((node, device), (1.0, ""))
+    if not reason:
+        return answer
+    only = [name == "leakage_mw" for name in NAMES]
+    reasons = [f"misprint at {node} nm {device}: {reason}" if here else "" for here in only]
+    return answer.times([factor if here else 1.0 for here in only], reasons)
 
 
 def _between(below: Answer, above: Answer, low: float, high: float, share: float) -> Answer:
     nodes = f"between {low:g} and {high:g} nm"
     pairs = zip(below.sources, above.sources, strict=True)
+    parts = [dict.fromkeys([*a.split("; "), *b.split("; "), f"log-log interpolation {nodes}"]) for a, b in pairs]
     return Answer(
         tuple(a ** (1 - share) * b**share for a, b in zip(below.figures, above.figures, strict=True)),
-        f"{below.how}, {nodes}",
-        tuple(f"{a if a == b else max(a, b, key=len)}; log-log interpolation {nodes}, estimated" for a, b in pairs),
-        (True,) * len(below.figures),
+        f"{below.how}, {nodes} (estimated)",
+        tuple("; ".join(part) for part in parts),
+        (True,) * len(QUANTITIES),
     )
 
 
 def _scaled(node_nm: float, origin: Answer, base: int) -> Answer:
     factors = [node_factor(kind, node_nm) for _, _, kind in QUANTITIES]
-    parts = list(zip(origin.figures, origin.sources, factors, strict=True))
-    return Answer(
-        tuple(figure * factor.value for figure, _, factor in parts),
-        f"{origin.how}, extrapolated from {base} nm (estimated)",
-        tuple(f"{s}, {base} nm; × {f.value:.3g}: {f.source}; extrapolated, estimated" for _, s, f in parts),
-        (True,) * len(origin.figures),
-    )
+    reasons = [f"from {base} to {node_nm:g} nm, extrapolated: {f.source}" for f in factors]
+    return origin.times([f.value for f in factors], reasons, f"extrapolated from {base} nm (estimated)")
+
+
+def supply(node_nm: float, device: Device) -> MemoryRow | None:
+    """Return the supply voltage at which the figures of a node hold, or None where none is stated."""
+    for row in read_csv_rows("memory", "supplies.csv"):
+        if float(row["node_nm"]) == node_nm and row["device"] == device:
+            return MemoryRow("vdd_v", float(row["vdd_v"]), "V", row["source"], row["source"].startswith("chosen"))
+    return None
 
 
 def check_supply(node_nm: float, device: Device, vdd_v: float | None) -> None:
@@ -142,10 +129,9 @@ def check_supply(node_nm: float, device: Device, vdd_v: float | None) -> None:
     """
     if vdd_v is None:
         return
-    rows = {(float(r["node_nm"]), r["device"]): float(r["vdd_v"]) for r in read_csv_rows("memory", "supplies.csv")}
-    nominal = rows.get((node_nm, device))
-    if nominal is None or not math.isclose(nominal, vdd_v):
-        known = "an unstated supply" if nominal is None else f"{nominal:g} V"
+    nominal = supply(node_nm, device)
+    if nominal is None or not math.isclose(nominal.value, vdd_v):
+        known = "an unstated supply" if nominal is None else f"{nominal.value:g} V"
         raise MissingFigureError(
             f"no source says what SRAM costs at {vdd_v:g} V; the {node_nm:g} nm {device} figures hold at {known}: "
             "leave the memory's supply out"

@@ -9,10 +9,12 @@ from hwsim.hardware.technology.asic import (
     Price,
     Technology,
     factor,
+    factor_rows,
     load_technology,
     technology_names,
 )
 
 __all__ = [
-    "Constant", "PartPrice", "PartsPrice", "Price", "Technology", "factor", "load_technology", "technology_names",
+    "Constant", "PartPrice", "PartsPrice", "Price", "Technology", "factor", "factor_rows", "load_technology",
+    "technology_names",
 ]  # fmt: skip

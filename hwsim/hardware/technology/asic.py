@@ -5,7 +5,7 @@ data, proportional to area within a few per cent per family; what glitches and r
 it are separate factors per family. Absolute picojoules are good to about a factor of two.
 
 A technology is synthesised (its file holds every figure) or scaled from another: one factor each
-for area, energy and delay moves the whole table to within some per cent (synthesis note 2).
+for area, energy and delay moves the whole table to within some per cent.
 """
 
 from __future__ import annotations
@@ -229,9 +229,14 @@ class Technology:
         return found
 
 
+def factor_rows() -> list[dict[str, str]]:
+    """Return the factors on energy, ``kind, family, value, source``; they hold in every technology."""
+    return read_csv_rows("technology", "factors.csv")
+
+
 @lru_cache(maxsize=1)
 def _factors() -> dict[tuple[str, str], float]:
-    return {(r["kind"], r["family"]): float(r["value"]) for r in read_csv_rows("technology", "factors.csv")}
+    return {(r["kind"], r["family"]): float(r["value"]) for r in factor_rows()}
 
 
 def factor(kind: str, family: str) -> float:

@@ -10,25 +10,31 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean
+from hwsim.spec.errors import Problem, SpecError, UsageError, closest, did_you_mean, shown
+from hwsim.spec.text import read_text
+from hwsim.workload.importers.csv_line import split_csv_line
 from hwsim.workload.ops import A_SOURCES, ROLES, W_SOURCES, Gemm, Op, VectorOp, vector_op_names
 from hwsim.workload.trace import Trace
 
 REQUIRED = ("layer", "op", "m", "n", "k", "batch", "repeat", "w_format", "a_format", "o_format")
 OPTIONAL = ("w_stats", "a_stats", "w_source", "a_source", "note", "role")
+COLUMNS = (*REQUIRED, *OPTIONAL)
 SIZES = ("m", "n", "k", "batch", "repeat")
 FORMATS = ("w_format", "a_format", "o_format")
 CHOICES = {"w_source": W_SOURCES, "a_source": A_SOURCES, "role": ROLES}
 DEFAULTS = {"w_source": "dram", "a_source": "activation", "role": "other"}
 GEMM_ONLY = ("w_format", "w_stats", "a_stats", "w_source", "a_source", "role")
 
-#: Sizes beyond this are typing errors; products of five such sizes still are exact integers.
+#: Sizes beyond these are typing errors, and no array would finish them.
 LARGEST_SIZE = 10**12
+LARGEST_PRODUCT = 10**16
+
+_LINE_END = re.compile("\r\n|\r|\n")
 
 
 @dataclass
@@ -45,17 +51,27 @@ class _Reader:
 
     def header(self, line: int, text: str) -> None:
         """Check the first row; without all columns no row can be read."""
-        cells = list(split_csv_line(text))
+        try:
+            cells = list(split_csv_line(text))
+        except ValueError as error:
+            self.report(line, 1, "header", str(error), text)
+            return
+        separator = next((c for c in ";\t|" if len(cells) == 1 and c in text), None)
+        if separator is not None:
+            message = f"columns are separated by {separator!r}; separate them by commas"
+            self.report(line, text.index(separator) + 1, "header", message, text)
+            return
         names = [name.strip() for _, name in cells]
         for (column, _), name in zip(cells, names, strict=True):
-            if name not in (*REQUIRED, *OPTIONAL):
-                known = did_you_mean(name, (*REQUIRED, *OPTIONAL))
-                self.report(line, column, "header", f"unknown column {name!r}; {known}", text)
+            if name not in COLUMNS:
+                self.report(line, column, "header", f"unknown column {name!r}; {did_you_mean(name, COLUMNS)}", text)
             elif names.index(name) != [c for c, _ in cells].index(column):
                 self.report(line, column, "header", f"column {name!r} stands twice", text)
-        missing = [name for name in REQUIRED if name not in names]
+        meant = {closest(name, COLUMNS) for name in names if name not in COLUMNS}
+        missing = [name for name in REQUIRED if name not in names and name not in meant]
         if missing:
-            self.report(line, 1, "header", f"missing columns: {', '.join(missing)}", text)
+            message = f"missing column{'s' * (len(missing) > 1)} {', '.join(missing)}; required: {', '.join(REQUIRED)}"
+            self.report(line, 1, "header", message, text)
         self.columns = names
 
     def row(self, line: int, text: str) -> None:
@@ -66,7 +82,8 @@ class _Reader:
             self.report(line, 1, "", str(error), text)
             return
         if len(cells) != len(self.columns):
-            message = f"{len(cells)} fields, but the header names {len(self.columns)} columns"
+            count = f"{len(cells)} field{'s' * (len(cells) != 1)}"
+            message = f"{count}, but the header names {len(self.columns)} columns; empty fields keep their commas"
             self.report(line, 1, "", message, text)
             return
         row = _Row(self, line, text, dict(zip(self.columns, cells, strict=True)))
@@ -95,14 +112,14 @@ class _Row:
         text = self.value(name)
         digits = text.isascii() and text.isdigit()
         if not digits or not 1 <= int(text[:40]) <= LARGEST_SIZE:
-            self.report(name, f"must be a whole number from 1 to {LARGEST_SIZE:,}, not {text!r}")
+            self.report(name, f"must be a whole number from 1 to {LARGEST_SIZE:,}, not {shown(text)}")
             return 1
         return int(text)
 
     def choice(self, name: str) -> str:
         text = self.value(name) or DEFAULTS[name]
         if text not in CHOICES[name]:
-            self.report(name, f"unknown {name} {text!r}; {did_you_mean(text, CHOICES[name])}")
+            self.report(name, f"unknown {name} {shown(text)}; {did_you_mean(text, CHOICES[name])}")
             return DEFAULTS[name]
         return text
 
@@ -127,11 +144,13 @@ class _Row:
             return self.gemm()
         if op in vector_op_names():
             return self.vector(op)
-        self.report("op", f"unknown op {op!r}; {did_you_mean(op, ('gemm', *vector_op_names()))}")
+        self.report("op", f"unknown op {shown(op)}; {did_you_mean(op, ('gemm', *vector_op_names()))}")
         return None
 
     def gemm(self) -> Gemm:
         m, n, k, batch, repeat = (self.size(name) for name in SIZES)
+        if m * n * k > LARGEST_PRODUCT:
+            self.report("m", f"m × n × k is {m * n * k:.0e} multiply-accumulates; valid: at most {LARGEST_PRODUCT:.0e}")
         w, a, o = (self.format(name) for name in FORMATS)
         return Gemm(
             self.value("layer"), m, n, k, batch, repeat, w, a, o,
@@ -141,84 +160,49 @@ class _Row:
 
     def vector(self, op: str) -> VectorOp:
         if self.value("k") not in ("", "0"):
-            self.report("k", f"a vector operation has no k; leave it empty, not {self.value('k')!r}")
+            self.report("k", f"a vector operation has no k; leave it empty, not {shown(self.value('k'))}")
         for name in GEMM_ONLY:
             if self.value(name):
-                self.report(name, f"{op} has no {name}; leave it empty, not {self.value(name)!r}")
+                self.report(name, f"{op} has no {name}; leave it empty, not {shown(self.value(name))}")
         m, n, batch, repeat = (self.size(name) for name in SIZES if name != "k")
         a, o = self.format("a_format"), self.format("o_format")
         return VectorOp(self.value("layer"), op, m, n, batch, repeat, a, o, self.value("note"))
 
 
-def split_csv_line(text: str) -> Iterator[tuple[int, str]]:
-    """Yield ``(column, value)`` for each field of one line; columns count from 1.
-
-    Raises
-    ------
-    ValueError
-        If a quote is left open.
-    """
-    position = 0
-    while True:
-        start, quoted = position, text.startswith('"', position)
-        if quoted:
-            end = position + 1
-            while end < len(text) and not (text[end] == '"' and text[end + 1 : end + 2] != '"'):
-                end += 2 if text[end] == '"' else 1
-            if end >= len(text):
-                raise ValueError(f"the quote at column {start + 1} is never closed on this line")
-            value = text[start + 1 : end].replace('""', '"')
-            position = end + 1
-            if position < len(text) and text[position] != ",":
-                raise ValueError(f"expected a comma after the quote at column {position + 1}")
-        else:
-            comma = text.find(",", start)
-            position = comma if comma >= 0 else len(text)
-            value = text[start:position]
-        yield start + 1, value
-        if position >= len(text):
-            return
-        position += 1
-
-
-def read_trace_csv(source: str | Path | TextIO) -> Trace:
+def read_trace(source: str | Path | TextIO) -> Trace:
     """Read a trace from a path or an open text stream.
 
     Raises
     ------
-    UsageError
-        If the file cannot be read.
     SpecError
-        With every mistake of the file, each at its line and column.
+        If the file cannot be read, or with every mistake of the file, each at its line and column.
     """
     name, text = _contents(source)
     reader = _Reader(name)
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_LINE_END.split(text), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        if not reader.columns:
-            reader.header(number, line)
-            if reader.problems:
-                break
-        else:
+        if reader.columns:
             reader.row(number, line)
+            continue
+        reader.header(number, line)
+        if reader.problems:
+            break
     if not reader.ops and not reader.problems:
-        reader.report(0, 0, "", "holds no operation", "")
+        first = f"the first line must name the columns {','.join(REQUIRED)}"
+        reader.report(0, 0, "", f"holds no operation{'' if reader.columns else f'; {first}'}", "")
     if reader.problems:
         raise SpecError(reader.problems)
     return Trace(Path(name).stem, tuple(reader.ops), {"source": name})
 
 
 def _contents(source: str | Path | TextIO) -> tuple[str, str]:
-    if not isinstance(source, str | Path):
-        return str(getattr(source, "name", "trace")), source.read()
-    try:
-        return str(source), Path(source).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{source}: cannot read the trace: {error}") from error
+    if isinstance(source, str | Path):
+        return str(source), read_text(source)
+    return str(getattr(source, "name", "trace")), source.read().removeprefix("\ufeff")
 
 
-def write_trace_csv(trace: Trace, target: str | Path | TextIO) -> None:
+def write_trace(trace: Trace, target: str | Path | TextIO) -> None:
     """Write ``trace`` as CSV with all columns and Unix line ends.
 
     ``meta`` is not written; it follows from the model, not from the operations.
@@ -230,16 +214,16 @@ def write_trace_csv(trace: Trace, target: str | Path | TextIO) -> None:
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow((*REQUIRED, *OPTIONAL))
+    writer.writerow(COLUMNS)
     for op in trace.ops:
-        writer.writerow([_cell(op, name) for name in (*REQUIRED, *OPTIONAL)])
+        writer.writerow([_cell(op, name) for name in COLUMNS])
     if not isinstance(target, str | Path):
         target.write(buffer.getvalue())
         return
     try:
         Path(target).write_text(buffer.getvalue(), encoding="utf-8", newline="")
     except OSError as error:
-        raise UsageError(f"{target}: cannot write the trace: {error}") from error
+        raise UsageError(f"{target}: cannot write the trace: {error.strerror or error}") from error
 
 
 def _cell(op: Op, name: str) -> str | int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean
-from hwsim.workload.config import Config
+from hwsim.spec.document import parse_document
+from hwsim.spec.errors import Problem, SpecError, did_you_mean, shown
+from hwsim.spec.text import read_text
+from hwsim.workload.config import Config, key_of
 from hwsim.workload.models import FAMILIES
 from hwsim.workload.phase import Phase
 from hwsim.workload.trace import Trace
@@ -20,23 +22,70 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
     Raises
     ------
-    UsageError
-        If the file cannot be read.
     SpecError
-        If it is no JSON object, at the line and column of the mistake.
+        If the file cannot be read or is no JSON object, at the line and column of the mistake.
     """
+    text = read_text(path)
+    if not text.strip():
+        raise _problem(path, 'file is empty; expected a JSON object: { "model_type": … }', 1, 1)
+    twins: list[str] = []
+
+    def read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [key for key, _ in pairs]
+            twins.extend(key for key in found if names.count(key) > 1)
+        return found
+
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot read the model config: {error}") from error
-    try:
-        config = json.loads(text)
+        config = json.loads(text, object_pairs_hook=read_object)
     except json.JSONDecodeError as error:
-        line = text.splitlines()[error.lineno - 1] if error.lineno <= len(text.splitlines()) else ""
-        raise SpecError([Problem(str(path), error.lineno, error.colno, "", error.msg, line)]) from error
+        line = text.split("\n")[error.lineno - 1]
+        message = f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}"
+        raise _problem(path, message, error.lineno, error.colno, line) from None
+    except RecursionError:
+        raise _problem(path, "is nested too deeply") from None
+    except ValueError:
+        raise _problem(path, "holds a number of too many digits") from None
+    if twins:
+        raise SpecError(_placed([Problem(str(path), 0, 0, "", f"key {twins[0]!r} is given twice")], path))
     if not isinstance(config, dict):
-        raise SpecError([Problem(str(path), 1, 1, "", "a model config must be a JSON object")])
+        raise _problem(path, f"a model config must be a JSON object, not {shown(config)}", 1, 1)
     return config
+
+
+def _problem(path: str | Path, message: str, line: int = 0, column: int = 0, source_line: str = "") -> SpecError:
+    return SpecError([Problem(str(path), line, column, "", message, source_line)])
+
+
+def read_model(path: str | Path, phase: Phase, name: str = "") -> Trace:
+    """Return the trace of the model that a ``config.json`` describes; ``name`` as in :func:`build_trace`.
+
+    Raises
+    ------
+    SpecError
+        With every mistake of the file, at its line and column.
+    UsageError
+        If the model has no such phase.
+    """
+    config = read_config(path)
+    try:
+        return build_trace(config, phase, name, str(path))
+    except SpecError as error:
+        raise SpecError(_placed(error.problems, path)) from None
+
+
+def _placed(problems: Iterable[Problem], path: str | Path) -> list[Problem]:
+    """Give each problem the place of the key that it is about."""
+    try:
+        document = parse_document(read_text(path), str(path))
+    except SpecError as error:
+        # Either a key stands twice, which has a place, or JSON is no YAML: indented by tabs, say.
+        twice = [problem for problem in error.problems if "given twice" in problem.message]
+        return twice or list(problems)
+    marks = {key: document.mark((key,)) for key in document.data}
+    keys = [(problem, key_of(problem.message)) for problem in problems]
+    return [marks[key].problem("", problem.message) if key in marks else problem for problem, key in keys]
 
 
 def build_trace(config: Mapping[str, Any], phase: Phase, name: str = "", source: str = "config.json") -> Trace:
@@ -46,16 +95,18 @@ def build_trace(config: Mapping[str, Any], phase: Phase, name: str = "", source:
 
     Raises
     ------
+    SpecError
+        If ``model_type`` is absent or unknown, or a key is missing or wrong.
     UsageError
-        If ``model_type`` is absent or unknown, a key is missing or wrong, or the model has no such phase.
+        If the model has no such phase.
     """
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or not model_type:
-        raise UsageError(
-            f"{source}: 'model_type' is missing, which names the architecture; valid: {', '.join(FAMILIES.names())}"
-        )
+        wrong = "is missing" if model_type is None else f"must be text, not {shown(model_type)}"
+        valid = ", ".join(FAMILIES.names())
+        raise _problem(source, f"'model_type' {wrong}; it names the architecture, valid: {valid}")
     if model_type not in FAMILIES:
-        raise UsageError(f"{source}: {_unsupported(model_type, config)}")
+        raise _problem(source, _unsupported(model_type, config))
     trace = FAMILIES.get(model_type)(Config(config, source), phase)
     label = trace.name.replace(model_type, name, 1) if name else trace.name
     return replace(trace, name=label, meta={"model": name or model_type, "source": source, **trace.meta})
@@ -78,6 +129,6 @@ def _unsupported(model_type: str, config: Mapping[str, Any]) -> str:
     lacking = sorted({part for key, part in _MISSING_PARTS.items() if config.get(key)})
     why = f" (not modelled: {', '.join(lacking)})" if lacking else ""
     return (
-        f"model_type {model_type!r} is not supported{why}; {did_you_mean(model_type, FAMILIES.names())}; "
+        f"'model_type' {shown(model_type)} is not supported{why}; {did_you_mean(model_type, FAMILIES.names())}; "
         "any other model can be given as a trace CSV"
     )

@@ -1,0 +1,43 @@
+"""What there is to say about one memory: its figures with their sources, and what they hold for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hwsim.hardware.memory.dram import Dram
+from hwsim.hardware.memory.figures import MemoryRow
+from hwsim.hardware.memory.nodes import supply
+from hwsim.hardware.memory.register_file import RegisterFile
+from hwsim.hardware.memory.sram import Sram
+
+
+class MemorySheet(NamedTuple):
+    """A memory explained: ``rows`` of figures and ``notes`` in words."""
+
+    title: str
+    rows: list[MemoryRow]
+    notes: list[str]
+
+
+def memory_sheet(memory: Dram | Sram | RegisterFile) -> MemorySheet:
+    """Return everything that is known of ``memory``, as ``hwsim explain memory`` prints it."""
+    if isinstance(memory, Dram):
+        notes = [
+            f"energy covers: {memory.scope}",
+            "bandwidth is the peak; row misses, refresh and turnaround take from it",
+        ]
+        return MemorySheet(f"DRAM {memory.name}", memory.rows(), notes)
+    node = f"{memory.node_nm:g} nm {memory.device}"
+    if isinstance(memory, Sram):
+        title = f"SRAM {memory.size_bytes} B, {memory.width_bits} bit port, {memory.banks} bank(s), {node}"
+    else:
+        ports = f"{memory.read_ports} read, {memory.write_ports} write, {memory.shared_ports} shared ports"
+        title = f"register file {memory.words} words of {memory.width_bits} bits, {ports}, {node}"
+    vdd = supply(memory.node_nm, memory.device)
+    notes = [
+        f"answered by: {memory.answered_by}",
+        "energies are per access of the whole width",
+        "leakage holds at 360 K and depends on the device type by orders of magnitude",
+    ]
+    notes += ["no supply voltage is stated for this node and device"] if vdd is None else []
+    return MemorySheet(title, memory.rows() + ([vdd] if vdd else []), notes)

@@ -1,0 +1,106 @@
+"""CACTI's rows as a function of size and width, and how figures grow beyond them.
+
+CACTI's read energy is not smooth: its optimum jumps between array splits. No formula of low order
+comes closer than 18 %, so the rows themselves are the model, in the logarithms of size, width and
+figure. Cells of the lattice that no row fills lie on the smoothest surface through the rows (least
+squares of the second differences along size and width); between cells it is bilinear.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.hardware.memory.figures import NAMES, QUANTITIES, Answer
+from hwsim.spec.data import read_csv_rows
+
+#: Columns of the tables in the order of ``QUANTITIES``.
+COLUMNS = ("read_pJ", "write_pJ", "leak_mW_total", "area_mm2", "access_ns")
+
+
+class Table:
+    """Rows of one node, device and port mix; sizes and widths are powers of two.
+
+    Parameters
+    ----------
+    rows
+        At least one for each size and for each width between the smallest and the largest.
+    source
+        Where the rows come from.
+    error
+        How far what lies between the rows is off, for the source of interpolated figures.
+    """
+
+    def __init__(self, rows: Sequence[dict[str, str]], source: str, error: str) -> None:
+        self._known = {
+            (int(r["size_bytes"]), int(r["word_bits"])): tuple(float(r[column]) for column in COLUMNS) for r in rows
+        }
+        self._source, self._error = source, error
+        sizes, widths = zip(*self._known, strict=True)
+        self.smallest, self.largest = min(sizes), max(sizes)
+        self.narrowest, self.widest = min(widths), max(widths)
+
+    @cached_property
+    def _cells(self) -> NDArray[np.float64]:
+        """Logarithms of the figures by doublings of size and width; only interpolation needs them."""
+        spans = (self.smallest, self.largest), (self.narrowest, self.widest)
+        cells = np.full((*((high // low).bit_length() for low, high in spans), len(COLUMNS)), np.nan)
+        for (size, width), figures in self._known.items():
+            place = (size // self.smallest).bit_length() - 1, (width // self.narrowest).bit_length() - 1
+            cells[place] = np.log(figures)
+        return _fill(cells)
+
+    def at(self, size_bytes: float, width_bits: float) -> Answer:
+        """Return the figures at a size and width within the rows' smallest and largest."""
+        known = self._known.get((int(size_bytes), int(width_bits)))
+        if known and size_bytes == int(size_bytes) and width_bits == int(width_bits):
+            return Answer(known, "table", (self._source,) * len(COLUMNS), (False,) * len(COLUMNS))
+        figures = np.exp(self._between(math.log2(size_bytes / self.smallest), math.log2(width_bits / self.narrowest)))
+        source = f"{self._source}; interpolated between rows, {self._error}"
+        return Answer(tuple(figures.tolist()), "interpolation", (source,) * len(COLUMNS), (True,) * len(COLUMNS))
+
+    def _between(self, i: float, j: float) -> NDArray[np.float64]:
+        rows, columns = self._cells.shape[:2]
+        i0, j0 = min(int(i), rows - 2), min(int(j), columns - 2)
+        upper, right = i - i0, j - j0
+        (a, b), (c, d) = self._cells[i0 : i0 + 2, j0 : j0 + 2]
+        found: NDArray[np.float64] = (1 - upper) * ((1 - right) * a + right * b) + upper * ((1 - right) * c + right * d)
+        return found
+
+
+def _fill(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``cells`` (sizes × widths × figures) with what is NaN on the smoothest surface through the rest."""
+    rows, columns, figures = cells.shape
+    bend_rows, bend_columns = (np.diff(np.eye(n), n=2, axis=0) for n in (rows, columns))
+    bends = np.vstack([np.kron(bend_rows, np.eye(columns)), np.kron(np.eye(rows), bend_columns)])
+    flat = cells.reshape(-1, figures).copy()
+    missing = np.isnan(flat[:, 0])
+    flat[missing] = np.linalg.lstsq(bends[:, missing], -bends[:, ~missing] @ flat[~missing], rcond=None)[0]
+    return flat.reshape(cells.shape)
+
+
+@lru_cache(maxsize=1)
+def _growth() -> dict[tuple[str, str], dict[str, str]]:
+    return {(r["memory"], r["beyond"]): r for r in read_csv_rows("memory", "growth.csv")}
+
+
+def grown(answer: Answer, memory: str, beyond: str, ratio: float) -> Answer:
+    """Return figures at ``ratio`` times the largest size or width that the table has.
+
+    Parameters
+    ----------
+    memory, beyond
+        The row of ``growth.csv``, which holds an exponent for each quantity.
+    ratio
+        1 or less leaves the answer as it is.
+    """
+    if ratio <= 1:
+        return answer
+    law = _growth()[memory, beyond]
+    factors = [ratio ** float(law[name]) for name in NAMES]
+    reason = f"{ratio:.4g} times {law['label']}, the table's largest: {law['source']}, extrapolated"
+    return answer.times(factors, [reason] * len(QUANTITIES), f"extrapolated beyond {law['label']} (estimated)")

@@ -1,0 +1,76 @@
+"""An architecture: its blocks, its buffers and PEs, and what its peak and its leakage are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwsim.hardware.accelerator import BUFFERS
+from hwsim.report.explain import EXPLAINERS, Question, Section, cited, table
+from hwsim.simulate.architecture import Simulated, load_arch, simulate_arch
+from hwsim.spec.data import find_example
+
+
+@EXPLAINERS.register("arch")
+def explain_arch(name: str, question: Question) -> list[Section]:
+    """Return area by block, buffers, unit costs and the headline figures of an architecture."""
+    simulated = simulate_arch(load_arch(find_example("arch_configs", name), question.settings))
+    accelerator = simulated.accelerator
+    area = accelerator.area_breakdown_mm2
+    blocks = [{"block": k, "area_mm2": v, "share": v / accelerator.area_mm2} for k, v in area.items()]
+    blocks.append({"block": "total", "area_mm2": accelerator.area_mm2, "share": 1.0})
+    buffers, notes = _buffers(simulated)
+    return [
+        Section(f"{simulated.spec.name}: {simulated.spec.description or 'architecture'}", _headline(simulated)),
+        Section("area by block, cells and macros without routing", table(blocks)),
+        Section("buffers", buffers, notes),
+        Section("price of every counted event, built formats", _events(simulated)),
+    ]
+
+
+def _headline(simulated: Simulated) -> Any:
+    acc, spec = simulated.accelerator, simulated.spec
+    w, a = acc.pe.w_format, acc.pe.a_format
+    policy = simulated.policy
+    rows = {
+        "array": f"{acc.rows} × {acc.cols} {acc.pe.family}, {spec.array.dataflow}",
+        "built for": f"{w.name} × {a.name}",
+        "formats of a run": f"w {policy.w_format}, a {policy.a_format}, kv {policy.kv_format}, o {policy.o_format}",
+        "technology": f"{acc.technology.name}, {acc.technology.vdd_v:g} V, SRAM {spec.technology.sram_device}",
+        "clock (GHz)": spec.clock / 1e9,
+        "pipeline stages of a PE": acc.pipeline_stages,
+        "peak (TOPS)": 2 * acc.peak_macs_per_s(w, a) * 1e-12,
+        "DRAM": f"{acc.dram.name}: {acc.dram.bandwidth_gb_s:g} GB/s, {acc.dram.read_pj_per_bit:g} pJ/bit",
+        "DRAM energy covers": acc.dram.scope,
+        "DRAM source": acc.dram.source,
+        "leakage (W)": acc.leakage_w,
+        "clock energy of the array (pJ/cycle)": acc.array_clock_pj_per_cycle,
+    }
+    return table([{"property": k, "value": v} for k, v in rows.items()])
+
+
+def _buffers(simulated: Simulated) -> tuple[Any, list[str]]:
+    rows, notes = cited([
+        {"buffer": BUFFERS[key], "quantity": row.quantity, "value": row.value, "unit": row.unit,
+         "estimated": "yes" if row.estimated else "no", "source": row.source}
+        for key, sram in simulated.accelerator.srams.items()
+        for row in sram.rows()
+    ])  # fmt: skip
+    return table(rows), notes
+
+
+def _events(simulated: Simulated) -> Any:
+    pe = simulated.accelerator.pe
+    unit = simulated.unit_costs(pe.w_format, pe.a_format)
+    rows = {
+        "PE step, logic (pJ)": unit.pe_pj_per_step,
+        "PE step, registers (pJ)": unit.pe_register_pj_per_step,
+        "PE step, wires between PEs (pJ)": unit.wire_pj_per_step,
+        "array clock per cycle (pJ)": unit.array_clock_pj_per_cycle,
+        "dequantization of a group sum (pJ)": unit.dequant_pj,
+        **{f"read of {BUFFERS[k]} (pJ/bit)": v for k, v in unit.sram_read_pj_per_bit.items()},
+        **{f"write of {BUFFERS[k]} (pJ/bit)": v for k, v in unit.sram_write_pj_per_bit.items()},
+        "buffer to array (pJ/bit)": unit.network_pj_per_bit,
+        "DRAM read (pJ/bit)": unit.dram_read_pj_per_bit,
+        "DRAM write (pJ/bit)": unit.dram_write_pj_per_bit,
+    }
+    return table([{"event": k, "value": v} for k, v in rows.items()])

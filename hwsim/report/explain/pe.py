@@ -1,0 +1,129 @@
+"""A PE: every part with its price, the whole beside its multiplier, and where the figures come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hwsim.formats import Minifloat
+from hwsim.hardware.circuits import GROUPS
+from hwsim.hardware.pe import PE, PES, make_pe, pairing
+from hwsim.hardware.pe.pipeline import DEQUANTIZER_FAMILY, dequantizer_price, pipelined_price
+from hwsim.hardware.technology import PartsPrice, Technology, load_technology
+from hwsim.report.explain import EXPLAINERS, Question, Section, constants_section, table
+from hwsim.spec.errors import UsageError, did_you_mean
+
+#: Formats that a family is shown with when none is named, the first that it takes.
+USUAL = ("fp16", "int8")
+
+
+@EXPLAINERS.register("pe")
+def explain_pe(name: str, question: Question) -> list[Section]:
+    """Return the parts of a PE, named by its family or by the format that it is built for."""
+    options = _options(name, question.settings)
+    pe, technology = make_pe(options), load_technology(question.technology)
+    price, stages = pipelined_price(pe, technology, question.clock_hz)
+    shown = f"{pe.family} {pe.w_format.name} × {pe.a_format.name}"
+    where = f"{technology.name}, {question.clock_hz / 1e9:g} GHz"
+    sections = [
+        Section(f"{shown} in {where}: parts", _parts(price), _notes(pe, price, stages)),
+        Section("by group", _groups(price), ["the multiplier alone is not the PE: compare whole rows"]),
+    ]
+    if pe.scaling(pe.w_format, pe.a_format) == "sum":
+        scaler = dequantizer_price(pe, pe.w_format, pe.a_format, technology, question.clock_hz)
+        note = (
+            f"one per PE or per column, as the dataflow says; energy per group sum; glitch family {DEQUANTIZER_FAMILY}"
+        )
+        sections.append(Section("dequantizer of group sums", _parts(scaler), [note]))
+    sections += _against_exact(pe, technology, question.clock_hz)
+    sections.append(constants_section(technology, "constants behind these figures"))
+    return sections
+
+
+def _options(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return PE options for a family with ``settings``, or for a format's label."""
+    if name not in PES:
+        try:
+            return {**pairing(name).pe_spec, **settings}
+        except UsageError:
+            raise UsageError(f"unknown pe {name!r}; {did_you_mean(name, PES.names())}, or a format") from None
+    if settings:
+        return {"family": name, **settings}
+    for options in ({"family": name}, *({"family": name, "format": usual} for usual in USUAL)):
+        try:
+            make_pe(options)
+        except UsageError:
+            continue
+        return options
+    raise UsageError(f"pe {name}: give its formats, for example --set format=fp8_e4m3")
+
+
+def _parts(price: PartsPrice) -> Any:
+    rows = [
+        {
+            "part": row.part.role,
+            "group": row.part.group,
+            "circuit": _circuit(row.part.circuit),
+            "count": row.part.count,
+            "area_um2": row.area_um2,
+            "energy_fj": row.energy_fj,
+            "clock_fj": row.clock_fj,
+            "leakage_nw": row.leakage_nw,
+            "delay_ps": row.delay_ps if row.part.on_path else None,
+        }
+        for row in price.rows
+    ]
+    total = {"part": "total", "group": "", "circuit": "", "count": None}
+    sums = {k: getattr(price, k) for k in ("area_um2", "energy_fj", "clock_fj", "leakage_nw", "delay_ps")}
+    return table([*rows, {**total, **sums}])
+
+
+def _circuit(circuit: Any) -> str:
+    widths = ", ".join(f"{k.removesuffix('_bits')}={v}" for k, v in vars(circuit).items() if not isinstance(v, bool))
+    return f"{type(circuit).__name__}({widths})"
+
+
+def _groups(price: PartsPrice) -> Any:
+    rows = []
+    for group in GROUPS:
+        mine = [row for row in price.rows if row.part.group == group]
+        if mine:
+            area, energy = sum(r.area_um2 for r in mine), sum(r.energy_fj + r.clock_fj for r in mine)
+            share = energy / (price.energy_fj + price.clock_fj)
+            rows.append({"group": group, "area_um2": area, "area_share": area / price.area_um2,
+                         "energy_fj": energy, "energy_share": share})  # fmt: skip
+    return table(rows)
+
+
+def _notes(pe: PE, price: PartsPrice, stages: int) -> list[str]:
+    cycles = pe.cycles_per_step(pe.w_format, pe.a_format)
+    per_mac = (price.energy_fj + price.clock_fj) * cycles / pe.lanes
+    return [
+        f"{pe.lanes} lane(s), {cycles} cycle(s) per step: {per_mac:.4g} fJ per multiply-accumulate; {stages} stage(s)",
+        f"energy = settled-value energy × glitch factor {price.glitch_factor:.3g} × data factor "
+        f"{price.regime_factor:.3g} (Gaussian data), registers without glitches; basis: {price.basis}",
+    ]
+
+
+def _against_exact(pe: PE, technology: Technology, clock_hz: float) -> list[Section]:
+    """Compare with a float MAC of the same formats: the multiplier alone, and everything."""
+    w, a = pe.w_format, pe.a_format
+    if pe.family == "float_mac" or not (isinstance(w.element, Minifloat) and isinstance(a.element, Minifloat)):
+        return []
+    exact = make_pe({"family": "float_mac", "w_format": w.name, "a_format": a.name})
+    prices = [pipelined_price(one, technology, clock_hz)[0] for one in (pe, exact)]
+    lanes = [one.lanes / one.cycles_per_step(one.w_format, one.a_format) for one in (pe, exact)]
+    rows = []
+    for what, groups in (("multiplier alone", ("multiplier",)), ("whole PE", GROUPS)):
+        for figure in ("area_um2", "energy_fj"):
+            ours, theirs = (_sum(p, groups, figure) / per_cycle for p, per_cycle in zip(prices, lanes, strict=True))
+            saving = 1 - ours / theirs if theirs else None
+            rows.append({"of": what, "figure": f"{figure} per MAC and cycle", pe.family: ours, "float_mac": theirs,
+                         "saving": saving})  # fmt: skip
+    title = f"against an exact float MAC of {w.name} × {a.name}"
+    return [Section(title, table(rows), ["a saving of the multiplier is not a saving of the PE"])]
+
+
+def _sum(price: PartsPrice, groups: tuple[str, ...], figure: str) -> float:
+    rows = [row for row in price.rows if row.part.group in groups]
+    return sum(row.area_um2 if figure == "area_um2" else row.energy_fj + row.clock_fj for row in rows)

@@ -1,0 +1,171 @@
+"""``run``, ``compare-formats``, ``explain``, ``trace`` on small workloads: tables, files, exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pandas as pd
+import pytest
+
+from hwsim.cli.main import run_command
+from hwsim.simulate.cost import ENERGY_PARTS
+from hwsim.simulate.evaluate import DESIGN_COLUMNS, LAYER_COLUMNS
+
+TRACE = """layer,op,m,n,k,batch,repeat,w_format,a_format,o_format
+one,gemm,9,20,33,1,2,,,
+two,gemm,1,16,24,2,1,,,
+norm,rmsnorm,9,20,,1,1,,,
+"""
+
+
+@pytest.fixture
+def trace(tmp_path):
+    path = tmp_path / "trace.csv"
+    path.write_text(TRACE)
+    return str(path)
+
+
+def run_csv(capsys, *arguments):
+    assert run_command([*arguments, "--format", "csv"]) == 0
+    return pd.read_csv(io.StringIO(capsys.readouterr().out))
+
+
+def test_run_writes_both_tables(trace, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run_command(["run", "edge_16x16_45nm", trace, "-o", str(out)]) == 0
+    layers, designs = pd.read_csv(out / "layers.csv"), pd.read_csv(out / "designs.csv")
+    assert list(layers.columns) == list(LAYER_COLUMNS)
+    assert list(designs.columns) == ["design_id", "workload", *DESIGN_COLUMNS]
+    assert (layers["energy_pj"] == layers[list(ENERGY_PARTS)].sum(axis=1)).all()  # exactly
+    shown = capsys.readouterr().out
+    assert "absolute pJ to about 2×" in shown
+
+
+@pytest.mark.parametrize("arch", ["edge_16x16_45nm", "systolic_32x32_28nm", "bitmod_28nm"])
+def test_the_pe_engine_takes_the_same_cycles(arch, trace, capsys):
+    settings = ["--set", "array.rows=4", "--set", "array.cols=4"]
+    fast = run_csv(capsys, "run", arch, trace, *settings)
+    stepped = run_csv(capsys, "run", arch, trace, *settings, "--engine", "pe")
+    assert fast["cycles"].tolist() == stepped["cycles"].tolist()
+    assert fast["energy_pj"].tolist() == stepped["energy_pj"].tolist()
+
+
+def test_settings_change_the_design(trace, capsys):
+    small = run_csv(capsys, "run", "edge_16x16_45nm", trace, "--set", "array.rows=4")
+    large = run_csv(capsys, "run", "edge_16x16_45nm", trace)
+    assert small["cycles"].sum() != large["cycles"].sum()
+
+
+def test_json_is_json(trace, capsys):
+    assert run_command(["run", "edge_16x16_45nm", trace, "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["layer"] for row in rows] == ["one", "two", "norm"]
+
+
+def test_compare_formats_prints_and_writes(trace, tmp_path, capsys):
+    names = "fp16,bf16,fp8_e4m3,int8,int4_g128,mxfp4,nvfp4,lmul_e4m3,bitmod3_g128,bitmod4_g128"
+    out = tmp_path / "out"
+    assert run_command(["compare-formats", "systolic_32x32_28nm", trace, "--formats", names, "-o", str(out)]) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["compare.csv", "compare.png", "compare.svg"]
+    frame = pd.read_csv(out / "compare.csv")
+    assert list(dict.fromkeys(frame["format"])) == names.split(",")
+    assert (frame["energy_pj"] == frame[list(ENERGY_PARTS)].sum(axis=1)).all()  # exactly
+    shown = capsys.readouterr().out
+    assert "totals" in shown
+    for name in [*names.split(","), "one", "two", "norm", "total"]:
+        assert name in shown
+
+
+def test_compare_formats_is_deterministic(trace, tmp_path):
+    for folder in ("a", "b"):
+        run_command(
+            ["compare-formats", "edge_16x16_45nm", trace, "--formats", "int8,int4_g128", "-o", str(tmp_path / folder)]
+        )
+    for name in ("compare.csv", "compare.svg"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("formats", "words"),
+    [
+        ("fp16,fp16", "twice"),
+        ("fp16,mxfp5", "did you mean"),
+        ("bitmod5_g128", "did you mean"),
+        ("", "format"),
+    ],
+)
+def test_wrong_formats(trace, tmp_path, capsys, formats, words):
+    assert (
+        run_command(["compare-formats", "edge_16x16_45nm", trace, "--formats", formats, "-o", str(tmp_path / "x")]) == 2
+    )
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["technology", "45nm"], ["published figures and ours", "add int8 energy", "Horowitz", "wire_fj_per_bit_mm"]),
+        (["technology", "28nm"], ["BitMoD", "float_mac fp16 area", "int_mac int8 delay"]),
+        (["technology", "7nm"], ["Jouppi", "mul fp32 energy"]),
+        (
+            ["pe", "lmul", "--set", "format=bf16", "--set", "semantics=formula"],
+            ["fraction adder", "saving", "whole PE"],
+        ),
+        (["pe", "bitmod4_g128"], ["dequantizer of group sums", "1-bit product", "4 stage(s)"]),
+        (["pe", "int_mac"], ["int8", "accumulator adder"]),
+        (["pe", "float_mac", "--technology", "7nm", "--clock", "500 MHz"], ["fp16", "0.5 GHz"]),
+        (["format", "nvfp4"], ["E4M3 per block", "4.5", "1111"]),
+        (["format", "bf16"], ["mantissa bits", "infinities"]),
+        (["memory", "hbm2"], ["GB/s", "FGDRAM"]),
+        (["memory", "sram", "--set", "size=64KiB", "--set", "banks=4"], ["4 bank", "CACTI"]),
+        (["memory", "references"], ["Jouppi", "CACTI"]),
+        (["arch", "bitmod_28nm"], ["dequantizers", "area by block", "DRAM read"]),
+    ],
+)
+def test_explain(arguments, words, capsys):
+    assert run_command(["explain", *arguments]) == 0
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in words), shown
+
+
+def test_every_published_row_at_a_node_has_its_deviation(capsys):
+    from hwsim.hardware.references import reference_rows
+
+    for name, node in (("45nm", "45"), ("28nm", "28"), ("7nm", "7")):
+        assert run_command(["explain", "technology", name, "--format", "json"]) == 0
+        section = json.loads(capsys.readouterr().out)[-1]
+        assert len(section["rows"]) == sum(row["node_nm"] == node for row in reference_rows())
+        for row in section["rows"]:
+            assert row["modelled/published"] == pytest.approx(row["modelled"] / row["published"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["pe", "flaot_mac"], "float_mac"),
+        (["pe", "lmul", "--set", "format=int8"], "one float"),
+        (["technology", "27nm"], "28nm"),
+        (["format", "mxfp44"], "mxfp4"),
+        (["memory", "hbm"], "hbm2"),
+        (["memory", "lpddr5"], "no source gives the energy"),
+        (["memory", "sram", "--set", "wdith=3"], "width"),
+        (["arch", "bitmod"], "bitmod_28nm"),
+        (["pe", "float_mac", "--clock", "1 kg"], "GHz"),
+        (["pe", "float_mac", "--clock", "1 THz"], "faster than one register"),
+    ],
+)
+def test_explain_of_what_there_is_not(arguments, words, capsys):
+    assert run_command(["explain", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_trace_round_trips(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    assert run_command(["trace", "vit-base-16", "-o", str(path)]) == 0
+    again = tmp_path / "u.csv"
+    assert run_command(["trace", str(path), "-o", str(again)]) == 0
+    assert path.read_bytes() == again.read_bytes()
+    assert run_command(["trace", "bert-base", "--summary"]) == 0
+    assert "macs" in capsys.readouterr().out

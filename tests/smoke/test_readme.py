@@ -1,0 +1,82 @@
+"""Every command of the README, and every example file, runs as it stands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hwsim.cli.main import run_command
+from hwsim.spec.data import example_names
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+
+
+def commands():
+    lines = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+    return [line for line in lines if line.startswith("hwsim ")]
+
+
+def test_there_are_exactly_two_commands_for_a_fresh_machine():
+    lines = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+    assert [line for line in lines if line.startswith("make ")] == ["make demo", "make test"]
+    assert len(commands()) >= 12
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder that looks like a checkout: the README's commands share their files in order."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name in ("arch_configs", "sweeps"):
+        (folder / name).symlink_to(ROOT / name, target_is_directory=True)
+    return folder
+
+
+@pytest.mark.xdist_group("readme")
+def test_all_commands_in_order(workplace, monkeypatch, capsys):
+    monkeypatch.chdir(workplace)
+    for line in commands():
+        assert run_command(shlex.split(line)[1:]) == 0, (line, capsys.readouterr().err)
+        assert capsys.readouterr().err.count("error") == 0, line
+
+
+def test_python_example(workplace):
+    code = next(text for kind, text in BLOCKS if kind == "python")
+    done = subprocess.run([sys.executable, "-c", code], cwd=workplace, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "energy_pj" in done.stdout
+    assert "mxfp4" in done.stdout
+
+
+def test_yaml_example_is_a_valid_architecture(tmp_path, capsys):
+    (tmp_path / "mine.yaml").write_text(next(text for kind, text in BLOCKS if kind == "yaml"))
+    assert run_command(["validate", str(tmp_path / "mine.yaml")]) == 0
+    assert run_command(["run", str(tmp_path / "mine.yaml"), "opt-125m", "--phase", "decode", "--context", "64"]) == 0
+
+
+@pytest.mark.parametrize("name", example_names("arch_configs"))
+def test_every_architecture_runs_a_model(name, capsys):
+    assert run_command(["validate", str(ROOT / "arch_configs" / f"{name}.yaml")]) == 0
+    assert run_command(["run", name, "opt-125m", "--phase", "decode", "--context", "128"]) == 0
+
+
+@pytest.mark.parametrize("name", example_names("sweeps"))
+def test_every_sweep_is_valid(name, capsys):
+    assert run_command(["validate", str(ROOT / "sweeps" / f"{name}.yaml")]) == 0
+
+
+def test_the_acceptance_sweep_is_as_large_as_promised():
+    from hwsim.explore.evaluation import open_sweep
+
+    sweep = open_sweep(ROOT / "sweeps" / "llama2_7b_formats.yaml")
+    assert len(sweep.space) >= 200
+    assert sweep.workload_labels[0].split()[1] == "prefill"
+    assert sweep.workload_labels[1].split()[1] == "decode"
+    assert len(sweep.spec.grid["pe"]) >= 10
+    assert {"array.rows", "memories.weights.size"} <= set(sweep.spec.grid)
