@@ -14,7 +14,9 @@ from hwsim.spec.data import find_example
 @click.argument("arch")
 @click.argument("workload")
 @click.option("--formats", required=True, help="Comma-separated, e.g. fp16,int8,mxfp4,lmul_e4m3,bitmod3_g128.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(), help="Folder; default: here.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder; default: here."
+)
 @set_option
 @workload_options
 @format_option

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @click.option("-z", "z", metavar="COLUMN", help="Third objective, drawn as marker size.")
 @click.option("--where", metavar="EXPR", help="Only designs that meet a condition, e.g. 'area_mm2 <= 12'.")
 @click.option("--sweep", "name", metavar="NAME", help="Which sweep of the store; default: the one that ran last.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(), help="Folder; default: here.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder; default: here."
+)
 @format_option
 def command(
     results: Path, x: str, y: str, z: str | None, where: str | None, name: str | None, output: Path, table_format: str

@@ -17,7 +17,9 @@ SHOWN = ["layer", "op", "m", "n", "k", "repeat", "w_format", "a_format", "time_u
 @click.argument("arch")
 @click.argument("workload")
 @click.option("--engine", default="fast", show_default=True, help="fast, or pe: cycle-stepped, for small GEMMs.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for layers.csv and designs.csv.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for layers.csv and designs.csv."
+)
 @set_option
 @workload_options
 @format_option
@@ -41,11 +43,13 @@ def command(
     import pandas as pd
 
     from hwsim.report.tables import write_frame
-    from hwsim.simulate.architecture import load_arch, simulate_arch
+    from hwsim.simulate.architecture import open_arch
     from hwsim.simulate.evaluate import evaluate
 
-    simulated = simulate_arch(load_arch(find_example("arch_configs", arch), parse_settings(settings)))
-    result = evaluate(simulated, find_workload(workload, phase, seq_len, context, batch), engine)
+    simulated = open_arch(find_example("arch_configs", arch), parse_settings(settings))
+    trace = find_workload(workload, phase, seq_len, context, batch)
+    with simulated.blame():
+        result = evaluate(simulated, trace, engine)
     design = pd.DataFrame([{"design_id": result.design_id, "workload": result.trace_name, **result.design_row}])
     title = f"{result.trace_name} on {result.design_id} (engine {engine})"
     show(result.frame, table_format, title=title, columns=SHOWN)

@@ -11,7 +11,7 @@ from hwsim.explore.compare import Comparison
 from hwsim.explore.evaluation import PointEvaluator, open_sweep
 from hwsim.explore.store import Store
 from hwsim.explore.sweep import Progress, SweepResult, run_sweep
-from hwsim.simulate.architecture import load_arch, simulate_arch
+from hwsim.simulate.architecture import open_arch
 from hwsim.simulate.evaluate import Result, evaluate
 from hwsim.spec.data import find_example
 from hwsim.workload import Trace, load_workload
@@ -62,7 +62,9 @@ def run(
         If a name or value is wrong, or the design cannot run the workload.
     """
     trace = workload if isinstance(workload, Trace) else load_trace(workload, **options)
-    return evaluate(simulate_arch(load_arch(find_example("arch_configs", arch), settings)), trace, engine)
+    simulated = open_arch(find_example("arch_configs", arch), settings)
+    with simulated.blame():
+        return evaluate(simulated, trace, engine)
 
 
 def compare_formats(

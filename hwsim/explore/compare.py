@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwsim.hardware.pe import pairing
-from hwsim.simulate.architecture import load_arch, simulate_arch
+from hwsim.simulate.architecture import open_arch
 from hwsim.simulate.cost import ENERGY_PARTS
 from hwsim.simulate.evaluate import LAYER_COLUMNS, Result, evaluate
 from hwsim.spec.errors import UsageError
@@ -78,6 +78,8 @@ def compare_formats(
     UsageError
         If a format is unknown, named twice, or no PE computes it.
     """
+    if not formats:
+        raise UsageError("--formats names no format; valid: for example fp16,int8,mxfp4")
     if len(set(formats)) != len(formats):
         raise UsageError(f"--formats names a format twice: {','.join(formats)}")
     results: dict[str, Result] = {}
@@ -92,9 +94,9 @@ def compare_formats(
             "formats.kv_cache": pair.kv_format.name,
             **(settings or {}),
         }
-        spec = load_arch(arch, overrides)
-        name = spec.name
-        result = evaluate(simulate_arch(spec), trace, engine)
-        results[label] = result
+        simulated = open_arch(arch, overrides)
+        name = simulated.spec.name
+        with simulated.blame():
+            results[label] = evaluate(simulated, trace, engine)
         pes[label] = str(pair.pe_spec["family"])
     return Comparison(name, trace.name, results, pes)

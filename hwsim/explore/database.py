@@ -118,8 +118,10 @@ class Database:
             If another process writes for longer than :data:`BUSY_S`, or the disk is full.
         """
         with self.readable_errors():
-            self.execute("BEGIN IMMEDIATE")
+            if self._db.in_transaction:  # an interrupt struck before the last one was in this block's hands
+                self.execute("ROLLBACK")
             try:
+                self.execute("BEGIN IMMEDIATE")
                 yield
                 self.execute("COMMIT")
             except BaseException:

@@ -94,7 +94,10 @@ def make_sweep(document: Document, folder: Path, check_arch: Callable[[Document]
     arch_path = resolve_base(spec.base, folder / "sweep.yaml")
     if not arch_path.is_file():
         near = did_you_mean(arch_path.name, [p.name for p in arch_path.parent.glob("*.y*ml")])
-        raise SpecError([document.problem(("base",), f"no such file {str(arch_path)!r}; {near}")])
+        text = (
+            f"{str(arch_path)!r} is a directory" if arch_path.is_dir() else f"no such file {str(arch_path)!r}; {near}"
+        )
+        raise SpecError([document.problem(("base",), text)])
     _raise(_axis_problems(spec, document))
     sweep = Sweep(spec, folder, arch_path, load_document(arch_path), document)
     _raise([*_name_problems(sweep, document), *_workload_problems(sweep, document)])
@@ -173,8 +176,8 @@ def _value_problems(
 ) -> Iterator[Problem]:
     """Swept values that the architecture refuses, each tried on the first design.
 
-    Only findings at or below the swept path, or one tied to it, count: other axes may be what
-    makes a value fit.
+    A finding counts at or below the swept path, or one tied to it. Any other counts if the value
+    alone, set in the base, leads to it too: other axes may be what makes a value fit.
     """
     first = sweep.space[0]
     for axis, section in zip(sweep.space.axes, _sections(sweep.spec, document), strict=True):
@@ -182,11 +185,17 @@ def _value_problems(
             own = dict(zip(axis.paths, step, strict=True))
             source = {path: path for path in own} | {path: s for path, s in sweep.spec.tie.items() if s in own}
             changed = {path: own[s] for path, s in source.items()}
+            alone: set[tuple[str, str]] | None = None
             for found in _refused(sweep.arch, {**first.overrides, **changed}, check_arch):
-                for path, value in changed.items():
-                    if f"{found.path}.".startswith(f"{path}."):
-                        mark = document.mark((*section, source[path], number))
-                        yield mark.problem(found.path, f"{found.message} (in {value_text(value, path)})")
+                path = next((p for p in changed if f"{found.path}.".startswith(f"{p}.")), None)
+                if path is None:
+                    if alone is None:
+                        alone = {(p.path, p.message) for p in _refused(sweep.arch, changed, check_arch)}
+                    if (found.path, found.message) not in alone:
+                        continue
+                    path = next(iter(own))
+                mark = document.mark((*section, source[path], number))
+                yield mark.problem(found.path, f"{found.message} (in {value_text(changed[path], path)})")
 
 
 def _refused(

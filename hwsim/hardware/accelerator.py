@@ -17,15 +17,20 @@ from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validato
 from pydantic_core import CoreSchema
 
 from hwsim.formats import Format, parse_format
-from hwsim.hardware.memory import Dram, Sram, build_sram, load_dram
+from hwsim.hardware.circuits import Register
+from hwsim.hardware.memory import Dram, Sram, build_buffer, load_dram
 from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
 from hwsim.hardware.technology import PartsPrice, Technology, load_technology
 from hwsim.spec.bind import Spec, as_value_error
+from hwsim.spec.errors import InfeasibleError
 from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, SizeBytes, VoltageV
 
 #: Largest array edge: beyond it a model of one array with one clock says nothing any more.
 MAX_EDGE = 65_536
+
+#: Running sum of scaled groups (FP32).
+SUM_REGISTER = Register(32)
 
 BUFFERS = {"w": "weights", "a": "activations", "o": "outputs"}
 
@@ -50,12 +55,13 @@ class BufferSpec(Spec):
     port_bits: int | Literal["auto"] = Field(
         "auto", description="bits per cycle to the array; auto: as wide as the array's edge needs"
     )
+    macro_bits: int = Field(256, ge=8, le=1024, description="widest SRAM macro; wider ports are several side by side")
     double_buffered: bool = Field(True, description="one half is filled while the other is in use")
 
     @model_validator(mode="after")
     def _positive_port(self) -> BufferSpec:
         if self.port_bits != "auto" and not 1 <= self.port_bits <= 1 << 20:
-            raise ValueError(f"port_bits must be between 1 and {1 << 20}, or auto, not {self.port_bits}")
+            raise ValueError(f"port_bits: must be between 1 and {1 << 20}, or auto, not {self.port_bits}")
         return self
 
 
@@ -131,6 +137,7 @@ class Accelerator:
 
     ``srams`` are keyed ``w``, ``a``, ``o``. ``dequant_price`` is the cost of one of ``dequantizers``
     units that scale group sums (its energy per sum), None when no format of a run needs one.
+    ``sum_registers`` PEs also keep the running FP32 sum of their scaled groups.
     """
 
     spec: HardwareSpec
@@ -142,6 +149,7 @@ class Accelerator:
     pipeline_stages: int
     dequant_price: PartsPrice | None
     dequantizers: int
+    sum_registers: int
 
     @property
     def rows(self) -> int:
@@ -173,7 +181,8 @@ class Accelerator:
         """Area by block, in mm²: array, dequantizers, each buffer, vector unit."""
         blocks = {"array": self.pes * self.pe_price.area_um2 * 1e-6}
         if self.dequant_price is not None:
-            blocks["dequantizers"] = self.dequantizers * self.dequant_price.area_um2 * 1e-6
+            sums = self.sum_registers * self.technology.price(SUM_REGISTER).area_um2
+            blocks["dequantizers"] = (self.dequantizers * self.dequant_price.area_um2 + sums) * 1e-6
         for key, sram in self.srams.items():
             blocks[BUFFERS[key]] = sram.area_mm2
         unit = self.spec.vector_unit
@@ -193,13 +202,15 @@ class Accelerator:
         logic_nw = self.pes * self.pe_price.leakage_nw + unit.lanes * lane.leakage_nw
         if self.dequant_price is not None:
             logic_nw += self.dequantizers * self.dequant_price.leakage_nw
+            logic_nw += self.sum_registers * self.technology.price(SUM_REGISTER).leakage_nw
         return logic_nw * 1e-9 + sum(s.leakage_mw for s in self.srams.values()) * 1e-3
 
     @cached_property
     def array_clock_pj_per_cycle(self) -> float:
         """Energy of the clock pins of the array's registers, dequantizers included, per cycle."""
         dequantizers = self.dequantizers * self.dequant_price.clock_fj if self.dequant_price else 0.0
-        return (self.pes * self.pe_price.clock_fj + dequantizers) * 1e-3
+        sums = self.sum_registers * self.technology.price(SUM_REGISTER).clock_fj
+        return (self.pes * self.pe_price.clock_fj + dequantizers + sums) * 1e-3
 
     @cached_property
     def pe_pitch_mm(self) -> float:
@@ -221,13 +232,13 @@ class Accelerator:
 
 
 def build_accelerator(
-    spec: HardwareSpec, port_bits: Mapping[str, int], dequantized: tuple[Format, Format] | None, per_pe: bool
+    spec: HardwareSpec, port_bits: Mapping[str, int], dequantized: tuple[Format, Format] | None, in_place: bool
 ) -> Accelerator:
     """Price ``spec``.
 
     ``port_bits`` are the widths (by ``w``, ``a``, ``o``) that ports marked ``auto`` get.
     ``dequantized`` is the pair of formats whose group sums are scaled, None when no run needs that;
-    ``per_pe`` says whether the dataflow does it in every PE instead of below every column.
+    ``in_place`` says whether the sums stay in the PEs meanwhile, instead of leaving the array.
 
     Raises
     ------
@@ -244,9 +255,12 @@ def build_accelerator(
     for key, name in BUFFERS.items():
         buffer: BufferSpec = getattr(spec.memories, name)
         width = port_bits[key] if buffer.port_bits == "auto" else buffer.port_bits
-        srams[key] = build_sram(
-            buffer.size, width, buffer.banks, technology.node_nm, device=spec.technology.sram_device
-        )
+        try:
+            srams[key] = build_buffer(
+                buffer.size, width, buffer.banks, technology.node_nm, spec.technology.sram_device, buffer.macro_bits
+            )
+        except InfeasibleError as error:
+            raise InfeasibleError(f"memories.{name}.size: {error}") from None
     price, stages = pipelined_price(pe, technology, spec.clock)
     return Accelerator(
         spec=spec,
@@ -257,8 +271,22 @@ def build_accelerator(
         pe_price=price,
         pipeline_stages=stages,
         dequant_price=dequantizer_price(pe, *dequantized, technology, spec.clock) if dequantized else None,
-        dequantizers=(spec.array.rows if per_pe else 1) * spec.array.cols if dequantized else 0,
+        dequantizers=spec.array.cols * _per_column(pe, *dequantized, spec.array.rows, in_place) if dequantized else 0,
+        sum_registers=spec.array.rows * spec.array.cols if dequantized and in_place and not pe.own_dequantizer else 0,
     )
+
+
+def _per_column(pe: PE, w: Format, a: Format, rows: int, in_place: bool) -> int:
+    """Return the dequantizers that keep up with one column.
+
+    Sums that leave the column come one per step at most. In place, each of ``rows`` PEs finishes
+    one per group.
+    """
+    if in_place and pe.own_dequantizer:
+        return rows
+    steps = min(f.block_size for f in (w, a) if f.block_size) // pe.lanes if in_place else 1
+    waiting = rows if in_place else 1
+    return min(rows, math.ceil(waiting * pe.dequant_cycles(w, a) / (max(steps, 1) * pe.cycles_per_step(w, a))))
 
 
 def make_dram(spec: DramSpec) -> Dram:

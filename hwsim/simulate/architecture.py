@@ -8,7 +8,8 @@ dataflow and answers, per pair of formats, what the mapper and the cost model ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from math import ceil, lcm
@@ -25,7 +26,7 @@ from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflo
 from hwsim.simulate.mapping import Machine, Prices
 from hwsim.simulate.schedule import OperandBits
 from hwsim.spec.bind import Spec, as_value_error, bind
-from hwsim.spec.document import load_document
+from hwsim.spec.document import Document, load_document
 from hwsim.spec.errors import InfeasibleError, UsageError, did_you_mean
 from hwsim.workload.policy import Policy
 
@@ -67,7 +68,7 @@ def _check_parts(spec: ArchSpec) -> None:
             build()
         except UsageError as error:
             text = str(error)
-            raise UsageError(text if text.startswith(f"{name}.") else f"{name}: {text}") from error
+            raise UsageError(text if text.startswith((f"{name}.", f"{name}:")) else f"{name}: {text}") from error
 
 
 def load_arch(path: str | Path, overrides: Mapping[str, Any] | None = None) -> ArchSpec:
@@ -82,15 +83,41 @@ def load_arch(path: str | Path, overrides: Mapping[str, Any] | None = None) -> A
     return bind(document.with_overrides(overrides) if overrides else document, ArchSpec)
 
 
+def open_arch(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Simulated:
+    """Read an architecture file, apply ``--set`` overrides, and build the machine.
+
+    Raises
+    ------
+    SpecError
+        With every problem of the file, each at its line and column; also when the machine cannot
+        be built.
+    """
+    document = load_document(path)
+    if overrides:
+        document = document.with_overrides(overrides)
+    spec = bind(document, ArchSpec)
+    with document.blame():
+        simulated = simulate_arch(spec)
+    return replace(simulated, document=document)
+
+
 @dataclass
 class Simulated:
-    """An accelerator with its dataflow; what ``evaluate`` runs a trace on."""
+    """An accelerator with its dataflow; what ``evaluate`` runs a trace on.
+
+    ``document`` is the file that it was read from, if it was: errors are reported there.
+    """
 
     spec: ArchSpec
     accelerator: Accelerator
     dataflow: Dataflow
+    document: Document | None = field(default=None, repr=False)
     _machines: dict[tuple[Format, Format, Format], Machine] = field(default_factory=dict, repr=False)
     _costs: dict[tuple[Format, Format], UnitCosts] = field(default_factory=dict, repr=False)
+
+    def blame(self) -> AbstractContextManager[None]:
+        """Return a context in which errors about the architecture are reported at their place in its file."""
+        return nullcontext() if self.document is None else self.document.blame()
 
     @cached_property
     def policy(self) -> Policy:
@@ -168,7 +195,7 @@ class Simulated:
                 f"pe.lanes: {pe.lanes} does not divide the scale group of {group} elements of {w.name}"
             )
         sums = group if pe.scaling(w, a) == "sum" else None
-        stall = ceil(pe.dequant_cycles(w, a) * pe.lanes / sums) if sums else 1
+        stall = self._dequant_stall(w, a, sums) if sums else 1
         return ArrayShape(
             rows=acc.rows,
             cols=acc.cols,
@@ -178,6 +205,13 @@ class Simulated:
             drain_interval=per_step["o"],
             k_limit=sums,
         )
+
+    def _dequant_stall(self, w: Format, a: Format, group: int) -> int:
+        """Return the cycles per step that the dequantizers of a column need to keep up."""
+        pe, per_column = self.accelerator.pe, self.accelerator.dequantizers / self.accelerator.cols
+        in_place = self.dataflow.dequant_site == "pe"
+        waiting, steps = (self.accelerator.rows, group // pe.lanes) if in_place else (1, 1)
+        return ceil(waiting * pe.dequant_cycles(w, a) / (per_column * steps))
 
     def unit_costs(self, w: Format, a: Format) -> UnitCosts:
         """Return the price of every countable event for one pair of formats."""
@@ -228,7 +262,7 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
     names = ((policy.w_format, policy.a_format), (policy.kv_format, policy.a_format))
     runs = [(pe.w_format, pe.a_format), *((parse_format(w or ""), parse_format(a or "")) for w, a in names)]
     scaled = next((pair for pair in runs if pe.scaling(*pair) == "sum"), None)
-    accelerator = build_accelerator(spec, ports, scaled, per_pe=dataflow.dequant_site == "pe")
+    accelerator = build_accelerator(spec, ports, scaled, in_place=dataflow.dequant_site == "pe")
     return Simulated(spec, accelerator, dataflow)
 
 
@@ -263,4 +297,4 @@ def scale_group(w: Format, a: Format) -> int | None:
     return min(groups) if groups else None
 
 
-__all__ = ["ArchSpec", "Simulated", "load_arch", "run_policy", "simulate_arch"]
+__all__ = ["ArchSpec", "Simulated", "load_arch", "open_arch", "run_policy", "simulate_arch"]

@@ -28,7 +28,7 @@ from hwsim.simulate.schedule import (
     Traffic,
     tile_program,
 )
-from hwsim.spec.errors import InfeasibleError
+from hwsim.spec.errors import InfeasibleError, UsageError
 from hwsim.workload.ops import Gemm
 
 Objective = Literal["edp", "latency", "energy"]
@@ -36,6 +36,10 @@ Objective = Literal["edp", "latency", "energy"]
 #: Trip counts that the search tries per loop; between them a finer cut never pays more than
 #: the step from one entry to the next.
 TRIPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 4096, 16384)
+
+
+#: Largest GEMM: candidates are counted in 64-bit integers.
+MOST_MACS = 10**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,11 @@ def map_gemm(gemm: Gemm, machine: Machine) -> Schedule:
     ------
     InfeasibleError
         If no candidate tile fits the buffers; names the buffer and the bits it would need.
+    UsageError
+        If the GEMM is larger than anything that 64-bit counts of bits can hold.
     """
+    if gemm.m * gemm.k * gemm.n > MOST_MACS:
+        raise UsageError(f"{gemm.layer}: {gemm.m} × {gemm.k} × {gemm.n} is more than {MOST_MACS:.0e} MACs per instance")
     tiling = _search((gemm.m, gemm.k, gemm.n), machine)
     return build_schedule(gemm, tiling, machine)
 

@@ -140,9 +140,9 @@ ARCHES = {
     ),
     "list for a mapping": Case(arch("{rows: 16, cols: 16, ", "[16, 16, {"), "4:8", ("this '[' is not closed",)),
     # names
-    "unknown family": Case(arch("float_mac", "flaot_mac"), "5:5", ("'flaot_mac'", "did you mean 'float_mac'?")),
-    "family missing": Case(arch("family: float_mac, ", ""), "5:5", ("needs a family", "float_mac, int_mac")),
-    "unknown PE option": Case(arch("fp16}", "fp16, lane: 4}"), "5:", ("option 'lane'", "did you mean 'lanes'?")),
+    "unknown family": Case(arch("float_mac", "flaot_mac"), "5:14", ("'flaot_mac'", "did you mean 'float_mac'?")),
+    "family missing": Case(arch("family: float_mac, ", ""), "5:5", ("a family is missing", "float_mac, int_mac")),
+    "unknown PE option": Case(arch("fp16}", "fp16, lane: 4}"), "5:45", ("pe.lane", "no such option", "did you mean 'lanes'?")),
     "PE option out of range": Case(arch("fp16}", "fp16, lanes: 0}"), "5:", ("lanes", "from 1 to 1024, not 0")),
     "unknown format": Case(arch("fp16", "fp61"), "5:", ("unknown format 'fp61'", "did you mean 'fp16'?")),
     "format of impossible width": Case(arch("fp16", "fp8_e9m9"), "5:", ("fp8_e9m9: 1 + 9 + 9 bits are not 8",)),
@@ -531,7 +531,7 @@ FLAGS = {
     "setting below a value": (["run", "arch.yaml", "trace.csv", "--set", "clock.x=1"], ("clock is '500 MHz'",)),
     "setting of an open bracket": (["run", "arch.yaml", "trace.csv", "--set", "pe={family: x"], ("'{' is not closed",)),
     "setting within a PE": (
-        ["run", "arch.yaml", "trace.csv", "--set", "pe.format=fp61"], ("unknown format 'fp61'", "pe.format from --set")
+        ["run", "arch.yaml", "trace.csv", "--set", "pe.format=fp61"], ("--set: pe.format: unknown format 'fp61'", "did you mean 'fp16'?")
     ),
     "name too long": (["run", "x" * 5000, "trace.csv"], ("no example 'xxx", "valid: bitmod_28nm")),
     "model too long": (["run", "arch.yaml", "x" * 5000], ("unknown model 'xxx",)),

@@ -293,7 +293,7 @@ class TestBadFiles:
                 (2, 7, "base", "valid: base.yaml, sweep.yaml (did you"),
             ),
             ("name: x\nbase: no/base.yaml\nworkloads: [w.yaml]\n", (2, 7, "base", "no such file")),
-            ("name: x\nbase: .\nworkloads: [w.yaml]\n", (2, 7, "base", "no such file")),
+            ("name: x\nbase: .\nworkloads: [w.yaml]\n", (2, 7, "base", "is a directory")),
             (MINIMAL + "grid: {clock: [1 GHz]}\ngrid: {}\n", (5, 1, "grid", "")),
         ],
     )

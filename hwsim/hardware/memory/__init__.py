@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hwsim.hardware.memory.buffer import build_buffer
 from hwsim.hardware.memory.deviations import MemoryDeviation, memory_deviations
 from hwsim.hardware.memory.dram import Dram, dram_names, load_dram
 from hwsim.hardware.memory.explain import MemorySheet, memory_sheet
@@ -12,6 +13,6 @@ from hwsim.hardware.memory.sram import Sram, build_sram, sram_devices, sram_node
 
 __all__ = [
     "Device", "Dram", "Macro", "MemoryDeviation", "MemoryRow", "MemorySheet", "RegisterFile", "Sram",
-    "build_register_file", "build_sram", "dram_names", "load_dram", "memory_deviations", "memory_sheet",
+    "build_buffer", "build_register_file", "build_sram", "dram_names", "load_dram", "memory_deviations", "memory_sheet",
     "node_factor", "scaled_nodes", "sram_devices", "sram_nodes",
 ]  # fmt: skip

@@ -41,6 +41,8 @@ class PE(ABC):
     family: ClassVar[str]
     glitch_family: ClassVar[str]
     latency_cycles: ClassVar[int] = 1
+    #: Whether every PE has its own dequantizer; otherwise those of a column share as many as they keep busy.
+    own_dequantizer: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -96,7 +98,7 @@ class PE(ABC):
         return ()
 
     def dequant_cycles(self, w: Format, a: Format) -> int:
-        """Return the cycles from one group sum to the next that a dequantizer needs."""
+        """Return the cycles that a dequantizer needs per group sum."""
         return 1
 
     def dot(

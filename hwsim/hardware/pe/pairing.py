@@ -68,17 +68,16 @@ def pairing(label: str) -> Pairing:
 
 
 def kv_format(pe: PE, a: Format) -> Format:
-    """Return the KV-cache format of a run: activations as they are where the PE takes them, else int8.
+    """Return the KV-cache format of a run: that of the activations if the PE takes it, else int8, else that of weights.
 
     Raises
     ------
     UsageError
-        If the PE takes neither.
+        If the PE takes none of them beside activations of ``a``.
     """
-    for fmt in (a, parse_format("int8")):
+    tried = (a, parse_format("int8"), pe.w_format)
+    for fmt in tried:
         if pe.supports(fmt, a) is None:
             return fmt
-    raise UsageError(
-        f"pe {pe.family}: neither {a.name} nor int8 can be the KV-cache format beside {a.name} activations; "
-        "give formats.kv_cache"
-    )
+    names = ", ".join(fmt.name for fmt in tried)
+    raise UsageError(f"formats.kv_cache: {pe.family} takes none of {names} beside {a.name}; give the format")

@@ -22,8 +22,11 @@ def make_pe(options: Mapping[str, Any]) -> PE:
         If the family or an option is unknown, or the formats do not fit.
     """
     if "family" not in options:
-        raise UsageError(f"pe needs a family; {did_you_mean('', PES.names())}")
-    return PES.get(str(options["family"]))(options)
+        raise UsageError(f"pe: a family is missing; {did_you_mean('', PES.names())}")
+    family = str(options["family"])
+    if family not in PES:
+        raise UsageError(f"pe.family: unknown {family!r}; {did_you_mean(family, PES.names())}")
+    return PES.get(family)(options)
 
 
 def take_formats(
@@ -41,16 +44,29 @@ def take_formats(
     known = ("family", "format", "w_format", "a_format", *allowed)
     for key in options:
         if key not in known:
-            raise UsageError(f"pe {family}: unknown option {key!r}; {did_you_mean(key, known)}")
-    both = options.get("format")
-    names = [options.get("w_format", both), options.get("a_format", both)]
-    if None in names:
-        raise UsageError(f"pe {family}: give format, or both w_format and a_format")
+            raise UsageError(f"pe.{key}: {family} has no such option; {did_you_mean(key, known)}")
+    keys = ["w_format" if "w_format" in options else "format", "a_format" if "a_format" in options else "format"]
+    if any(key not in options for key in keys):
+        raise UsageError(f"pe: {family} needs format, or both w_format and a_format")
     lanes = options.get("lanes", 1)
     if not isinstance(lanes, int) or isinstance(lanes, bool) or not 1 <= lanes <= 1024:
-        raise UsageError(f"pe {family}: lanes must be a whole number from 1 to 1024, not {lanes!r}")
-    w, a = (parse_format(str(name)) for name in names)
+        raise UsageError(f"pe.lanes: must be a whole number from 1 to 1024, not {lanes!r}")
+    w, a = (take_format(options, key) for key in keys)
     return w, a, {key: options[key] for key in allowed if key in options}
+
+
+def take_format(options: Mapping[str, Any], key: str, default: str = "") -> Format:
+    """Return the format that ``options[key]`` names.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name.
+    """
+    try:
+        return parse_format(str(options.get(key, default)))
+    except UsageError as error:
+        raise UsageError(f"pe.{key}: {error}") from None
 
 
 def take_minifloat(options: Mapping[str, Any], family: str, key: str, default: str) -> Minifloat:
@@ -61,9 +77,9 @@ def take_minifloat(options: Mapping[str, Any], family: str, key: str, default: s
     UsageError
         If it is none.
     """
-    found = parse_format(str(options.get(key, default)))
+    found = take_format(options, key, default)
     if not isinstance(found, Minifloat):
-        raise UsageError(f"pe {family}: {key} {found.name}: valid: a float such as fp32, fp16, bf16")
+        raise UsageError(f"pe.{key}: {found.name} is no {key} of {family}; valid: a float such as fp32, fp16, bf16")
     return found
 
 
@@ -77,7 +93,7 @@ def take_choice(options: Mapping[str, Any], family: str, key: str, valid: tuple[
     """
     found = options.get(key, valid[0])
     if found not in valid:
-        raise UsageError(f"pe {family}: {key}: unknown {found!r}; {did_you_mean(found, valid)}")
+        raise UsageError(f"pe.{key}: {family} knows no {found!r}; {did_you_mean(found, valid)}")
     return str(found)
 
 
@@ -93,5 +109,5 @@ def take_flag(options: Mapping[str, Any], family: str, key: str) -> bool | None:
     if found == "auto":
         return None
     if not isinstance(found, bool):
-        raise UsageError(f"pe {family}: {key}: unknown {found!r}; valid: true, false, auto")
+        raise UsageError(f"pe.{key}: {family} takes no {found!r}; valid: true, false, auto")
     return found

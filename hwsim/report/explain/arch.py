@@ -6,14 +6,14 @@ from typing import Any
 
 from hwsim.hardware.accelerator import BUFFERS
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, table
-from hwsim.simulate.architecture import Simulated, load_arch, simulate_arch
+from hwsim.simulate.architecture import Simulated, open_arch
 from hwsim.spec.data import find_example
 
 
 @EXPLAINERS.register("arch")
 def explain_arch(name: str, question: Question) -> list[Section]:
     """Return area by block, buffers, unit costs and the headline figures of an architecture."""
-    simulated = simulate_arch(load_arch(find_example("arch_configs", name), question.settings))
+    simulated = open_arch(find_example("arch_configs", name), question.settings)
     accelerator = simulated.accelerator
     area = accelerator.area_breakdown_mm2
     blocks = [{"block": k, "area_mm2": v, "share": v / accelerator.area_mm2} for k, v in area.items()]

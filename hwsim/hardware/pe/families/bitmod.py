@@ -70,6 +70,7 @@ class BitModPE(PE):
 
     family: ClassVar[str] = "bitmod"
     glitch_family: ClassVar[str] = "bitmod"
+    own_dequantizer: ClassVar[bool] = True
 
     @property
     def accumulator_bits(self) -> int:
@@ -237,11 +238,11 @@ def build(options: Mapping[str, Any]) -> BitModPE:
     given = {"w_format": "bitmod4_g128", "a_format": "fp16", "lanes": 4, **options}
     w, a, rest = take_formats(given, "bitmod", ("lanes",))
     if not isinstance(a, Minifloat) or a.bits > 16:
-        raise UsageError(f"bitmod activations of {a.name}: valid: floats of up to 16 bits, such as fp16, bf16")
+        raise UsageError(f"pe: bitmod activations of {a.name}: valid: floats of up to 16 bits, such as fp16, bf16")
     pe = BitModPE(w, a, int(rest["lanes"]))
     reason = pe.supports(w, a)
     if reason is not None:
-        raise UsageError(f"bitmod weights: {reason}")
+        raise UsageError(f"pe: bitmod weights: {reason}")
     return pe
 
 

@@ -43,7 +43,7 @@ def significand(fmt: Format) -> tuple[int, int]:
         return element.sig_bits, element.exponent_bits
     if isinstance(element, Integer):
         return element.bits - 1, 0
-    raise UsageError(f"float_mac takes minifloats and integers, not {fmt.name}")
+    raise UsageError(f"pe: float_mac takes minifloats and integers, not {fmt.name}")
 
 
 def scales_sums(fmt: Format) -> bool:
@@ -177,10 +177,10 @@ def build(options: Mapping[str, Any]) -> FloatMac:
     accumulator = take_minifloat(rest, "float_mac", "accumulator", "fp32")
     bits = ws + as_ + product_scale(w) + product_scale(a)
     if bits > 53:
-        raise UsageError(f"float_mac {w.name} × {a.name}: products of more than 53 bits are not modelled")
+        raise UsageError(f"pe: float_mac {w.name} × {a.name}: products of more than 53 bits are not modelled")
     for fmt in (w, a):
         if isinstance(fmt, Scaled) and fmt.asymmetric:
-            raise UsageError(f"float_mac {fmt.name}: zero points need int_mac")
+            raise UsageError(f"pe: float_mac {fmt.name}: zero points need int_mac")
     return FloatMac(w, a, int(rest.get("lanes", 1)), accumulator, take_flag(rest, "float_mac", "subnormals"))
 
 

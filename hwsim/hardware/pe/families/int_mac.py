@@ -17,16 +17,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import Format, Integer, parse_format
+from hwsim.formats import Format, Integer
 from hwsim.hardware.circuits import Adder, AdderTree, Multiplier, Mux, Part, Register
 from hwsim.hardware.pe.base import PE, Reason, Scaling
 from hwsim.hardware.pe.datapaths import dequantizer
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format, known_pair
-from hwsim.hardware.pe.registry import PES, take_formats
+from hwsim.hardware.pe.registry import PES, take_format, take_formats
 from hwsim.spec.errors import UsageError
 
 #: Accumulator widths beyond this are taken for a mistake.
-MAX_ACCUMULATOR = 64
+MAX_ACCUMULATOR = 32
 
 
 def _integer(fmt: Format) -> Integer | None:
@@ -118,12 +118,17 @@ def build(options: Mapping[str, Any]) -> IntMac:
     """Build an integer MAC from ``{w_format, a_format or format, accumulator: int32, lanes}``."""
     w, a, rest = take_formats(options, "int_mac", ("accumulator", "lanes"))
     if _integer(w) is None or _integer(a) is None:
-        raise UsageError(f"int_mac takes integer formats, not {w.name} × {a.name}; valid: int2 … int16, int4_g128, …")
-    accumulator = parse_format(str(rest.get("accumulator", "int32")))
+        raise UsageError(
+            f"pe: int_mac takes integer formats, not {w.name} × {a.name}; valid: int2 … int16, int4_g128, …"
+        )
+    accumulator = take_format(rest, "accumulator", "int32")
     lanes = int(rest.get("lanes", 1))
     needed = w.bits + a.bits + (lanes - 1).bit_length()
     if not isinstance(accumulator, Integer) or not needed <= accumulator.bits <= MAX_ACCUMULATOR:
-        raise UsageError(f"int_mac accumulator {accumulator.name}: valid: an integer of {needed} to 32 bits")
+        valid = (
+            f"an integer of {needed} to {MAX_ACCUMULATOR} bits" if needed <= MAX_ACCUMULATOR else "fewer bits or lanes"
+        )
+        raise UsageError(f"pe.accumulator: {accumulator.name} does not hold these products; valid: {valid}")
     return IntMac(w, a, lanes, accumulator.bits)
 
 

@@ -145,9 +145,9 @@ def build(options: Mapping[str, Any]) -> LMul:
     """Build from ``{format, semantics: bitfield | formula, accumulator: fp32, lanes}``."""
     w, a, rest = take_formats(options, "lmul", ("accumulator", "lanes", "semantics"))
     if w != a or not isinstance(w, Minifloat):
-        raise UsageError(f"lmul {w.name} × {a.name}: valid: one float for both, such as fp8_e4m3, bf16")
+        raise UsageError(f"pe: lmul {w.name} × {a.name}: valid: one float for both, such as fp8_e4m3, bf16")
     if w.mantissa_bits < 1 or w.exponent_bits + w.mantissa_bits < 2:
-        raise UsageError(f"lmul {w.name}: valid: floats with at least one mantissa bit")
+        raise UsageError(f"pe: lmul {w.name}: valid: floats with at least one mantissa bit")
     semantics = cast(Semantics, take_choice(rest, "lmul", "semantics", SEMANTICS))
     accumulator = take_minifloat(rest, "lmul", "accumulator", "fp32")
     return LMul(w, a, int(rest.get("lanes", 1)), accumulator, semantics)

@@ -117,8 +117,15 @@ def _hang(rows: list[list[tuple[Legend, float, float]]], width: float, total: fl
         top -= max(height for _, _, height in row) + _BETWEEN
 
 
+#: Digits of an edge of the axes, as a share of the page.
+SNAP = 6
+
+
 def _freeze(figure: Figure, rect: tuple[float, float, float, float]) -> None:
     engine: Any = figure.get_layout_engine()
     engine.set(rect=rect, w_pad=EDGE / 72 / 2, h_pad=EDGE / 72 / 2)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
+    for axes in figure.axes:
+        # The layout's solver leaves noise in the last digits, which would show in the bytes of an SVG.
+        axes.set_position(tuple(round(edge, SNAP) for edge in axes.get_position().bounds))

@@ -1,0 +1,138 @@
+"""What every PE family must offer, for every label that names a PE: parts, prices, behaviour."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hwsim.formats import format_names, parse_format
+from hwsim.hardware.circuits import GROUPS
+from hwsim.hardware.pe import PES, make_pe, pairing, price_pe
+from hwsim.hardware.pe.pairing import PAIRINGS
+from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
+from hwsim.hardware.technology import load_technology, technology_names
+from hwsim.spec.errors import UsageError
+
+LABELS = [
+    "fp32", "bf16", "fp16", "fp8_e4m3", "fp8_e5m2", "fp6_e2m3", "fp4_e2m1", "int2", "int3", "int4", "int8", "int16",
+    "int4_g128", "int4_asym_g128", "mxfp4", "mxfp6_e3m2", "mxfp8_e4m3", "mxint8", "nvfp4", "lmul_e4m3", "lmul_bf16",
+    "lmul_bf16_formula", "bitmod3_g128", "bitmod4_g128", "w4a16_g128", "w4a8", "w8a8",
+]  # fmt: skip
+
+
+@pytest.fixture(params=LABELS)
+def pe(request):
+    return make_pe(pairing(request.param).pe_spec)
+
+
+def codes(fmt, shape, seed=0):
+    values = fmt.element.code_values() if fmt.element.bits <= 16 else None
+    rng = np.random.default_rng(seed)
+    if values is None:
+        return fmt.element.encode(rng.standard_normal(shape))
+    usable = np.flatnonzero(np.isfinite(values) & (np.abs(values) < 1e4))
+    return rng.choice(usable, shape).astype(np.uint32)
+
+
+def test_every_family_claims_a_label_and_every_claim_is_a_family():
+    assert {make_pe(pairing(label).pe_spec).family for label in LABELS} == set(PES.names()) == set(PAIRINGS.names())
+
+
+def test_it_computes_the_pair_that_it_is_built_for(pe):
+    assert pe.supports(pe.w_format, pe.a_format) is None
+    assert pe.cycles_per_step(pe.w_format, pe.a_format) >= 1
+    assert pe.macs_per_cycle(pe.w_format, pe.a_format) * pe.cycles_per_step(pe.w_format, pe.a_format) == pe.lanes
+
+
+def test_parts_are_whole_datapaths(pe):
+    groups = {part.group for part in pe.parts()}
+    assert groups <= set(GROUPS)
+    assert {"multiplier", "accumulator", "register"} <= groups
+    assert any(part.role == "accumulator" and part.group == "register" for part in pe.parts())
+    for part in pe.parts():
+        assert part.count > 0
+        assert all(count >= 0 for count in part.circuit.cells().values())
+        assert sum(part.circuit.cells().values()) > 0, part
+
+
+@pytest.mark.parametrize("name", technology_names())
+def test_the_price_is_the_sum_of_its_parts(pe, name):
+    price, stages = pipelined_price(pe, load_technology(name), 5e8)
+    assert stages >= 1
+    for figure in ("area_um2", "energy_fj", "clock_fj", "leakage_nw"):
+        assert getattr(price, figure) == sum(getattr(row, figure) for row in price.rows) > 0
+    assert price.delay_ps == sum(row.delay_ps for row in price.rows if row.part.on_path) > 0
+
+
+def test_older_nodes_cost_more(pe):
+    prices = [price_pe(pe, load_technology(name)) for name in ("7nm", "28nm", "45nm")]
+    for figure in ("area_um2", "energy_fj", "delay_ps"):
+        values = [getattr(price, figure) for price in prices]
+        assert values == sorted(values)
+
+
+def test_a_faster_clock_never_costs_less_area(pe):
+    prices = [pipelined_price(pe, load_technology("28nm"), clock) for clock in (1e8, 3e8, 9e8)]
+    assert [s for _, s in prices] == sorted(s for _, s in prices)
+    areas = [price.area_um2 for price, _ in prices]
+    assert areas == sorted(areas)
+
+
+def test_group_sums_have_a_dequantizer_and_others_have_none(pe):
+    w, a = pe.w_format, pe.a_format
+    parts = pe.dequant_parts(w, a)
+    if pe.scaling(w, a) == "sum":
+        assert w.block_size or a.block_size
+        assert dequantizer_price(pe, w, a, load_technology("28nm"), 5e8).area_um2 > 0
+        assert {part.group for part in parts} == {"dequantization"}
+    if not w.block_size and not a.block_size:
+        assert pe.scaling(w, a) == "none"
+
+
+def test_steps_are_vectorised_over_leading_axes(pe):
+    w, a = codes(pe.w_format, (3, 4, pe.lanes)), codes(pe.a_format, (3, 4, pe.lanes), 1)
+    found = pe.finish(pe.accumulate(pe.initial((3, 4)), w, a, pe.w_format, pe.a_format))
+    one_by_one = [[pe.dot(w[i, j], a[i, j], pe.w_format, pe.a_format) for j in range(4)] for i in range(3)]
+    assert np.array_equal(found, np.array(one_by_one, dtype=found.dtype))
+
+
+def test_zeros_give_zero_and_signs_negate(pe):
+    w, a = codes(pe.w_format, 12), codes(pe.a_format, 12, 1)
+    zero = pe.a_format.element.encode(np.zeros(12))
+    assert pe.dot(w, zero, pe.w_format, pe.a_format) == 0
+    values = pe.a_format.element.decode(a)
+    if pe.a_format.element.encode(np.array([-1.0]))[0] != pe.a_format.element.encode(np.array([1.0]))[0]:
+        plus = pe.a_format.element.encode(np.abs(values))
+        minus = pe.a_format.element.encode(-np.abs(values))
+        assert pe.dot(w, minus, pe.w_format, pe.a_format) == -pe.dot(w, plus, pe.w_format, pe.a_format)
+
+
+def test_a_dot_is_close_to_the_exact_one(pe):
+    w, a = codes(pe.w_format, 64), codes(pe.a_format, 64, 1)
+    exact = pe.w_format.element.decode(w) * pe.a_format.element.decode(a)
+    size = np.abs(exact).sum()
+    if pe.family == "int_mac":
+        wi, ai = pe.w_format.element.integers(w), pe.a_format.element.integers(a)
+        assert pe.dot(w, a, pe.w_format, pe.a_format) == wi @ ai
+    elif pe.family == "lmul":  # its own error: up to 1/4 of every product (m >= 2)
+        assert abs(pe.dot(w, a, pe.w_format, pe.a_format) - exact.sum()) <= 0.25 * size
+    else:  # grid of the largest exponent, FP32 or wider sums
+        assert abs(pe.dot(w, a, pe.w_format, pe.a_format) - exact.sum()) <= 2.0**-10 * size
+
+
+def test_every_listed_format_has_a_pe_or_a_reason():
+    for name in format_names():
+        try:
+            assert pairing(name).w_format == parse_format(name)
+        except UsageError as error:
+            assert name in str(error)
+
+
+@pytest.mark.parametrize(("narrow", "wide"), [("int4", "int8"), ("int8", "int16"), ("fp8_e4m3", "bf16"),
+                                              ("bf16", "fp32"), ("lmul_e4m3", "lmul_bf16"), ("mxfp4", "mxfp8_e4m3"),
+                                              ("w4a8", "w8a8"), ("bitmod3_g128", "bitmod4_g128")])  # fmt: skip
+def test_wider_operands_never_cost_less(narrow, wide):
+    technology = load_technology("28nm")
+    small, large = (price_pe(make_pe(pairing(label).pe_spec), technology) for label in (narrow, wide))
+    assert small.area_um2 <= large.area_um2
+    assert small.energy_fj <= large.energy_fj
