@@ -21,7 +21,7 @@ from hwsim.hardware.circuits import Register
 from hwsim.hardware.memory import Dram, Sram, build_buffer, load_dram
 from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
-from hwsim.hardware.technology import PartsPrice, Technology, load_technology
+from hwsim.hardware.technology import PartsPrice, Price, Technology, load_technology
 from hwsim.spec.bind import Spec, as_value_error
 from hwsim.spec.errors import InfeasibleError
 from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, SizeBytes, VoltageV
@@ -177,6 +177,16 @@ class Accelerator:
         return Fraction(self.dram.effective_bandwidth_bits_per_s) / Fraction(self.spec.clock)
 
     @cached_property
+    def vector_format(self) -> Format:
+        """Format of the vector unit's arithmetic."""
+        return parse_format(self.spec.vector_unit.format)
+
+    @cached_property
+    def vector_lane(self) -> Price:
+        """Cost of one lane of the vector unit."""
+        return self.technology.vector_lane(self.vector_format)
+
+    @cached_property
     def area_breakdown_mm2(self) -> dict[str, float]:
         """Area by block, in mm²: array, dequantizers, each buffer, vector unit."""
         blocks = {"array": self.pes * self.pe_price.area_um2 * 1e-6}
@@ -185,8 +195,7 @@ class Accelerator:
             blocks["dequantizers"] = (self.dequantizers * self.dequant_price.area_um2 + sums) * 1e-6
         for key, sram in self.srams.items():
             blocks[BUFFERS[key]] = sram.area_mm2
-        unit = self.spec.vector_unit
-        blocks["vector_unit"] = unit.lanes * self.technology.vector_lane(parse_format(unit.format)).area_um2 * 1e-6
+        blocks["vector_unit"] = self.spec.vector_unit.lanes * self.vector_lane.area_um2 * 1e-6
         return blocks
 
     @property
@@ -197,9 +206,7 @@ class Accelerator:
     @cached_property
     def leakage_w(self) -> float:
         """Leakage of the whole chip in W."""
-        unit = self.spec.vector_unit
-        lane = self.technology.vector_lane(parse_format(unit.format))
-        logic_nw = self.pes * self.pe_price.leakage_nw + unit.lanes * lane.leakage_nw
+        logic_nw = self.pes * self.pe_price.leakage_nw + self.spec.vector_unit.lanes * self.vector_lane.leakage_nw
         if self.dequant_price is not None:
             logic_nw += self.dequantizers * self.dequant_price.leakage_nw
             logic_nw += self.sum_registers * self.technology.price(SUM_REGISTER).leakage_nw

@@ -8,6 +8,7 @@ room                what it is for
 ``mapping``         the mapper: tile sizes and loop orders under the SRAM capacities
 ``engine``          a schedule becomes cycles: ``fast`` by recurrence, ``pe`` with real data
 ``vector_ops``      what one element of softmax, a norm or an activation takes
+``vector_unit``     vector operations and the quantization of results, in cycles and energy
 ``cost``            counts × unit costs; nothing else computes energy
 ``accuracy``        quantization noise of a design, formats and arithmetic together
 ``architecture``    an architecture file becomes a machine: shapes, port widths, unit prices

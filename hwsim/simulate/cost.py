@@ -87,8 +87,19 @@ def gemm_counts(schedule: Schedule, load_bits: int, store_bits: int) -> Counts:
     )
 
 
+def moved_bytes(counts: Counts) -> dict[str, int]:
+    """Return the byte columns of the layer table, each rounded up."""
+    bits = {
+        "dram_read_bytes": counts.dram_read_bits,
+        "dram_write_bytes": counts.dram_write_bits,
+        "sram_read_bytes": sum(counts.sram_read_bits.values()),
+        "sram_write_bytes": sum(counts.sram_write_bits.values()),
+    }
+    return {name: -(-count // 8) for name, count in bits.items()}
+
+
 def gemm_energy(schedule: Schedule, timing: Timing, counts: Counts, unit: UnitCosts) -> dict[str, float]:
-    """Return the energy parts of one GEMM with its batch, in pJ."""
+    """Return the energy parts of one GEMM with its batch, in pJ; the array's clock is gated while it waits."""
     steps = schedule.pe_steps * schedule.gemm.batch
     moved = sum(counts.sram_read_bits.values()) + sum(counts.sram_write_bits.values())
     return {

@@ -8,25 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from hwsim.formats import Format, parse_format
 from hwsim.simulate.accuracy import design_sqnr_db
 from hwsim.simulate.architecture import Simulated
-from hwsim.simulate.cost import (
-    ENERGY_PARTS,
-    Counts,
-    gemm_counts,
-    gemm_energy,
-    leakage_energy,
-    settle,
-    sram_energy,
-)
+from hwsim.simulate.cost import ENERGY_PARTS, Counts, gemm_counts, gemm_energy, moved_bytes, settle
 from hwsim.simulate.engine import ENGINES, Context
 from hwsim.simulate.mapping import map_gemm
 from hwsim.simulate.schedule import Schedule, Timing, moved_bits
-from hwsim.simulate.vector_ops import vector_kind
+from hwsim.simulate.vector_unit import requantization, vector_row
 from hwsim.spec.errors import ConservationError
 from hwsim.workload import Gemm, Trace, VectorOp, apply_policy
 
@@ -94,7 +85,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     for op in filled.ops:
         key = (_unique_key(op), engine)
         if key not in seen:
-            seen[key] = _gemm_row(simulated, op, run) if isinstance(op, Gemm) else _vector_row(simulated, op)
+            seen[key] = _gemm_row(simulated, op, run) if isinstance(op, Gemm) else vector_row(simulated, op)
         rows.append(_with_repeat(seen[key], op, simulated.spec.name, simulated.accelerator.period_ns))
     settle(rows)
     ordered = tuple({column: row[column] for column in LAYER_COLUMNS} for row in rows)
@@ -123,6 +114,9 @@ def _gemm_row(simulated: Simulated, gemm: Gemm, run: Any) -> dict[str, Any]:
     )
     timing = run(schedule, context)
     unit = simulated.unit_costs(w, a)
+    # Results are quantized while the array works on the next tiles; a slow vector unit holds it up.
+    quantize_cycles, quantize_pj = requantization(simulated, gemm)
+    timing = Timing(max(timing.cycles, quantize_cycles), timing.compute_cycles)
     counts = gemm_counts(schedule, *moved_bits(schedule.body))
     _check_gemm(simulated, schedule, timing, counts, w, a)
     macs = gemm.m * gemm.n * gemm.k * gemm.batch
@@ -131,63 +125,23 @@ def _gemm_row(simulated: Simulated, gemm: Gemm, run: Any) -> dict[str, Any]:
         "cycles": timing.cycles,
         "compute_cycles": timing.compute_cycles,
         "utilization": _utilization(simulated, macs, timing.cycles, w, a),
-        "bound": "compute" if timing.compute_cycles * 2 >= timing.cycles else "dram",
-        **_bytes(counts),
+        "bound": _bound(timing, quantize_cycles),
+        **moved_bytes(counts),
         **gemm_energy(schedule, timing, counts, unit),
+        "energy_vector_pj": quantize_pj,
     }
+
+
+def _bound(timing: Timing, quantize_cycles: int) -> str:
+    if timing.cycles == quantize_cycles > timing.compute_cycles:
+        return "vector"
+    return "compute" if timing.compute_cycles * 2 >= timing.cycles else "dram"
 
 
 def _utilization(simulated: Simulated, macs: int, cycles: int, w: Format, a: Format) -> float:
-    peak = simulated.accelerator.pes * simulated.accelerator.pe.macs_per_cycle(w, a)
-    return float(macs / (cycles * peak)) if cycles else 0.0
-
-
-def _bytes(counts: Counts) -> dict[str, int]:
-    return {
-        "dram_read_bytes": ceil(counts.dram_read_bits / 8),
-        "dram_write_bytes": ceil(counts.dram_write_bits / 8),
-        "sram_read_bytes": ceil(sum(counts.sram_read_bits.values()) / 8),
-        "sram_write_bytes": ceil(sum(counts.sram_write_bits.values()) / 8),
-    }
-
-
-def _vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
-    """Cost of one instance of a vector operation (with its batch)."""
-    kind = vector_kind(op.op)
-    acc, spec = simulated.accelerator, simulated.spec
-    elements = op.m * op.n * op.batch
-    a, o = parse_format(op.a_format), parse_format(op.o_format)
-    read_bits = ceil(elements * kind.reads * a.bits_per_element)
-    write_bits = ceil(elements * kind.writes * o.bits_per_element)
-    on_chip = op.m * op.n * max(a.bits_per_element, o.bits_per_element) * 2 <= spec.memories.activations.size * 8
-    off_chip = op.op == "embedding" or not on_chip
-    dram_read, dram_write = (read_bits, write_bits) if off_chip else (0, 0)
-    if op.op == "embedding" and on_chip:
-        dram_write = 0
-    lane_cycles = ceil(elements * kind.issue_slots / spec.vector_unit.lanes)
-    dram_cycles = ceil((dram_read + dram_write) / acc.dram_bits_per_cycle)
-    cycles = max(lane_cycles, dram_cycles)
-    # The vector unit is the activation buffer's client: DRAM fills and drains pass it too.
-    counts = Counts(dram_read, dram_write, {"a": read_bits + dram_write}, {"a": write_bits + dram_read})
-    unit = simulated.unit_costs(acc.pe.w_format, acc.pe.a_format)
-    fmt = parse_format(spec.vector_unit.format)
-    per_element = sum(n * acc.technology.op_energy_pj(p, fmt) for p, n in kind.primitives)
-    moved = read_bits + write_bits
-    return {
-        "macs": 0,
-        "cycles": cycles,
-        "compute_cycles": lane_cycles,
-        "utilization": 0.0,
-        "bound": "vector" if lane_cycles >= dram_cycles else "dram",
-        **_bytes(counts),
-        "energy_pe_pj": 0.0,
-        "energy_rf_pj": 0.0,
-        "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
-        "energy_dram_pj": dram_read * unit.dram_read_pj_per_bit + dram_write * unit.dram_write_pj_per_bit,
-        "energy_network_pj": moved * unit.network_pj_per_bit,
-        "energy_vector_pj": elements * per_element,
-        "energy_leakage_pj": leakage_energy(cycles, unit),
-    }
+    pe = simulated.accelerator.pe
+    slots = cycles * simulated.accelerator.pes * pe.lanes
+    return macs * pe.cycles_per_step(w, a) / slots if slots else 0.0
 
 
 _TOTALS = (

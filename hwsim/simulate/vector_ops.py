@@ -1,9 +1,7 @@
 """Vector operations: what one element of softmax, a norm or an activation takes.
 
 Operation counts per element and tensor passes come from ``hwsim/data/vector/ops.csv``, each row
-with its derivation. A lane issues one primitive (add, mul, cmp, div, exp) per cycle. A tensor
-that fits in half of the activation buffer is worked on in place on chip; a larger one streams
-from and to DRAM on every pass.
+with its derivation.
 """
 
 from __future__ import annotations
@@ -19,18 +17,14 @@ PRIMITIVES = ("add", "mul", "cmp", "div", "exp")
 
 @dataclass(frozen=True, slots=True)
 class VectorKind:
-    """Primitive operations per element, and reads and writes of the tensor per element."""
+    """Primitive operations, reads and writes per element; ``rows_coupled`` if a result needs its whole row."""
 
     name: str
     primitives: tuple[tuple[str, int], ...]
     reads: int
     writes: int
+    rows_coupled: bool
     source: str
-
-    @property
-    def issue_slots(self) -> int:
-        """Lane cycles per element (at least one, for the copy)."""
-        return max(1, sum(count for _, count in self.primitives))
 
 
 @lru_cache(maxsize=1)
@@ -42,6 +36,7 @@ def vector_kinds() -> dict[str, VectorKind]:
             primitives=tuple((p, int(row[p])) for p in PRIMITIVES if int(row[p])),
             reads=int(row["reads"]),
             writes=int(row["writes"]),
+            rows_coupled=row["rows_coupled"] == "1",
             source=row["source"],
         )
         for row in read_csv_rows("vector", "ops.csv")

@@ -1,0 +1,99 @@
+"""The vector unit: softmax, norms and activations, and the quantization of what the array delivers.
+
+A lane has an adder, a multiplier and a comparator and issues one operation per cycle; divisions
+and exponentials are short programs (:mod:`hwsim.hardware.technology.operations`). A tensor that
+fits in half of the activation buffer is worked on in place; a larger one streams from and to DRAM.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import ceil
+from typing import Any
+
+from hwsim.formats import Format, Integer, parse_format
+from hwsim.hardware.technology import Technology
+from hwsim.hardware.technology.operations import operation_counts
+from hwsim.simulate.architecture import Simulated
+from hwsim.simulate.cost import Counts, leakage_energy, moved_bytes, sram_energy
+from hwsim.simulate.vector_ops import VectorKind, vector_kind
+from hwsim.workload import Gemm, VectorOp
+
+
+@lru_cache(maxsize=4096)
+def element_cost(technology: Technology, fmt: Format, kind: VectorKind) -> tuple[int, float]:
+    """Return the lane cycles (a copy takes one) and the energy in pJ of one element in arithmetic of ``fmt``."""
+    slots = sum(count * sum(operation_counts(p, fmt).values()) for p, count in kind.primitives)
+    return max(1, slots), sum(count * technology.op_energy_pj(p, fmt) for p, count in kind.primitives)
+
+
+def work(simulated: Simulated, kind: VectorKind, elements: int) -> tuple[int, float]:
+    """Return the cycles and the energy in pJ of ``elements`` elements, without memory and leakage."""
+    accelerator = simulated.accelerator
+    lanes = accelerator.spec.vector_unit.lanes
+    slots, element_pj = element_cost(accelerator.technology, accelerator.vector_format, kind)
+    cycles = -(-elements * slots // lanes)
+    return cycles, elements * element_pj + cycles * lanes * accelerator.vector_lane.clock_fj * 1e-3
+
+
+def requantization(simulated: Simulated, gemm: Gemm) -> tuple[int, float]:
+    """Return the cycles and the energy in pJ of quantizing the results of ``gemm`` (with its batch).
+
+    Integers and block formats need a scale: the largest magnitude, a product, a clamp per element.
+    Floats are only rounded on their way out, which is not counted.
+    """
+    fmt = parse_format(gemm.o_format)
+    if not fmt.block_size and not isinstance(fmt.element, Integer):
+        return 0, 0.0
+    return work(simulated, vector_kind("quantize"), gemm.m * gemm.n * gemm.batch)
+
+
+def vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
+    """Return the cost of one instance of a vector operation (with its batch), as layer-table columns."""
+    kind = vector_kind(op.op)
+    acc = simulated.accelerator
+    elements = op.m * op.n * op.batch
+    counts = _counts(simulated, op, kind)
+    lane_cycles, vector_pj = work(simulated, kind, elements)
+    dram_bits = counts.dram_read_bits + counts.dram_write_bits
+    port = acc.dram_bits_per_cycle
+    dram_cycles = -(-dram_bits * port.denominator // port.numerator)
+    cycles = max(lane_cycles, dram_cycles)
+    unit = simulated.unit_costs(acc.pe.w_format, acc.pe.a_format)
+    through_port = sum(counts.sram_read_bits.values()) + sum(counts.sram_write_bits.values()) - dram_bits
+    return {
+        "macs": 0,
+        "cycles": cycles,
+        "compute_cycles": lane_cycles,
+        "utilization": 0.0,
+        "bound": "vector" if lane_cycles >= dram_cycles else "dram",
+        **moved_bytes(counts),
+        "energy_pe_pj": 0.0,
+        "energy_rf_pj": 0.0,
+        "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
+        "energy_dram_pj": counts.dram_read_bits * unit.dram_read_pj_per_bit
+        + counts.dram_write_bits * unit.dram_write_pj_per_bit,
+        "energy_network_pj": through_port * unit.network_pj_per_bit,
+        "energy_vector_pj": vector_pj,
+        "energy_leakage_pj": leakage_energy(cycles, unit),
+    }
+
+
+def _counts(simulated: Simulated, op: VectorOp, kind: VectorKind) -> Counts:
+    """Return the bits moved. The unit is the activation buffer's client: DRAM fills and drains pass it too.
+
+    An operation that couples the elements of a row (softmax, norms) reads it again for its second
+    pass; from DRAM only if a row does not fit on chip.
+    """
+    a, o = parse_format(op.a_format), parse_format(op.o_format)
+    elements = op.m * op.n * op.batch
+    half_bits = simulated.spec.memories.activations.size * 4
+    read_bits = ceil(elements * kind.reads * a.bits_per_element)
+    write_bits = ceil(elements * kind.writes * o.bits_per_element)
+    row_bits = op.n * max(a.bits_per_element, o.bits_per_element)
+    streams = op.m * row_bits > half_bits
+    once = kind.rows_coupled and row_bits <= half_bits
+    from_dram = ceil(elements * a.bits_per_element) if once else read_bits
+    dram_read = from_dram if streams or op.op == "embedding" else 0
+    dram_write = write_bits if streams else 0
+    return Counts(dram_read, dram_write, {"a": read_bits + dram_write}, {"a": write_bits + dram_read})

@@ -1,0 +1,255 @@
+"""Whole evaluations: sums, conservation, engines, repeats, and hand-computed costs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+
+from hwsim.hardware.technology import load_technology
+from hwsim.simulate import evaluate as module
+from hwsim.simulate.accuracy import design_sqnr_db
+from hwsim.simulate.cost import ENERGY_PARTS, settle
+from hwsim.simulate.evaluate import LAYER_COLUMNS, evaluate
+from hwsim.spec.errors import ConservationError, InfeasibleError, UsageError
+from hwsim.workload import Gemm, Trace, VectorOp
+from tests.support.small import TRACE, array, small
+
+LABELS = [
+    "int8",
+    "int4_g128",
+    "int3_g32",
+    "mxint8",
+    "bf16",
+    "fp8_e4m3",
+    "mxfp4",
+    "nvfp4",
+    "lmul_e4m3",
+    "bitmod4_g128",
+    "w4a16_g128",
+]
+FLOWS = ["weight_stationary", "output_stationary", "broadcast"]
+
+
+@pytest.fixture(params=LABELS)
+def label(request):
+    return request.param
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_engines_agree_on_real_machines(label, flow):
+    machine = small(label, array=array(flow))
+    fast, stepped = evaluate(machine, TRACE, "fast"), evaluate(machine, TRACE, "pe")
+    assert [r["cycles"] for r in fast.layer_rows] == [r["cycles"] for r in stepped.layer_rows]
+    assert fast.layer_rows == stepped.layer_rows
+    assert {**fast.design_row} == {**stepped.design_row}
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_parts_sum_to_totals_exactly_in_any_order(label, flow):
+    rows = evaluate(small(label, array=array(flow)), TRACE).layer_rows
+    for row in rows:
+        assert tuple(row) == LAYER_COLUMNS
+        assert row["energy_pj"] == sum(row[p] for p in ENERGY_PARTS) == sum(row[p] for p in reversed(ENERGY_PARTS))
+        assert all(row[part] >= 0 for part in ENERGY_PARTS)
+        assert row["stall_cycles"] == row["cycles"] - row["compute_cycles"] >= 0
+    total = math.fsum(row[part] for row in rows for part in ENERGY_PARTS)
+    for order in itertools.islice(itertools.permutations(rows), 20):
+        assert sum(row["energy_pj"] for row in order) == total
+
+
+def test_repeats_multiply_and_equal_gemms_are_simulated_once(monkeypatch):
+    calls = []
+    real = module.map_gemm
+    monkeypatch.setattr(module, "map_gemm", lambda gemm, machine: calls.append(gemm) or real(gemm, machine))
+    rows = {r["layer"]: r for r in evaluate(small(), TRACE).layer_rows}
+    assert len(calls) == 2
+    for column in ("macs", "cycles", "dram_read_bytes", "sram_write_bytes"):
+        assert rows["one"][column] == 3 * rows["one again"][column]
+    assert rows["one"]["energy_pj"] == pytest.approx(3 * rows["one again"]["energy_pj"], rel=1e-9)
+    assert rows["one"]["macs"] == 3 * 9 * 10 * 33
+    assert rows["two"]["macs"] == 2 * 16 * 24
+
+
+def test_totals_of_the_design():
+    machine = small()
+    result = evaluate(machine, TRACE)
+    rows, design = result.layer_rows, result.design_row
+    assert design["latency_ms"] == sum(r["cycles"] for r in rows) * 2e-6
+    assert design["energy_mj"] == pytest.approx(sum(r["energy_pj"] for r in rows) * 1e-9)
+    assert design["edp_mj_ms"] == pytest.approx(design["energy_mj"] * design["latency_ms"])
+    assert design["avg_power_w"] == pytest.approx(design["energy_mj"] / design["latency_ms"])
+    assert design["peak_tops"] == pytest.approx(2 * 16 * 5e8 * 1e-12)
+    assert design["area_mm2"] == pytest.approx(sum(machine.accelerator.area_breakdown_mm2.values()))
+    macs = sum(r["macs"] for r in rows)
+    assert design["tops_per_watt"] == pytest.approx(2 * macs / (design["energy_mj"] * 1e-3) * 1e-12)
+    assert design["utilization"] == pytest.approx(macs / (16 * sum(r["cycles"] for r in rows)))
+    assert 0 < design["utilization"] <= 1
+
+
+def test_array_energy_by_hand():
+    # One fold of a 4 × 4 int8 array: every figure from the parts' prices and the counts.
+    machine = small()
+    acc, price = machine.accelerator, machine.accelerator.pe_price
+    row = evaluate(machine, Trace("t", (Gemm("g", m=4, n=4, k=4),), {})).layer_rows[0]
+    registers = sum(r.energy_fj for r in price.rows if r.part.group == "register")
+    assert row["energy_pe_pj"] == pytest.approx(64 * (price.energy_fj - registers) * 1e-3)
+    cycles = 2 * 4 + 4 + 4 - 2  # 2R + C + M - 2
+    assert row["compute_cycles"] == cycles
+    wires = 64 * (8 + 32) * acc.pe_pitch_mm * acc.technology.wire_fj_per_bit_mm * 0.5
+    assert row["energy_rf_pj"] == pytest.approx((64 * registers + wires + cycles * 16 * price.clock_fj) * 1e-3)
+    # 16 weights and 16 activations of 8 bits in, 16 results of 8 bits out, over 19.2 GB/s at 500 MHz.
+    assert (row["dram_read_bytes"], row["dram_write_bytes"]) == (32, 16)
+    assert row["cycles"] == cycles + 1 + 1  # 256 bits in and 128 bits out at 307.2 bits per cycle
+    assert row["energy_dram_pj"] == pytest.approx(48 * 8 * acc.dram.read_pj_per_bit)
+    assert row["energy_leakage_pj"] == pytest.approx(row["cycles"] * 2 * acc.leakage_w * 1e3)
+    reads = {"w": 16 * 8, "a": 16 * 8, "o": 16 * 32}
+    writes = {"w": 16 * 8, "a": 16 * 8, "o": 16 * 32}
+    sram = sum(bits * acc.srams[k].read_pj / acc.srams[k].width_bits for k, bits in reads.items())
+    sram += sum(bits * acc.srams[k].write_pj / acc.srams[k].width_bits for k, bits in writes.items())
+    assert row["energy_sram_pj"] == pytest.approx(sram)
+    quantize = sum(load_technology("28nm").op_energy_pj(p, acc.vector_format) for p in ("mul", "cmp", "cmp"))
+    clock = 16 * 3 * acc.vector_lane.clock_fj * 1e-3  # 16 elements of 3 slots on 4 lanes, all clocked
+    assert row["energy_vector_pj"] == pytest.approx(16 * quantize + clock)
+
+
+def test_floats_are_not_quantized_on_their_way_out():
+    trace = Trace("t", (Gemm("g", m=4, n=4, k=4),), {})
+    assert evaluate(small("bf16"), trace).layer_rows[0]["energy_vector_pj"] == 0
+    assert evaluate(small("mxfp4"), Trace("t", (Gemm("g", m=4, n=4, k=32),), {})).layer_rows[0]["energy_vector_pj"] > 0
+
+
+def test_a_slow_vector_unit_holds_up_the_array():
+    trace = Trace("t", (Gemm("g", m=64, n=64, k=4),), {})
+    slow, quick = (evaluate(small(vector_unit={"lanes": n}), trace).layer_rows[0] for n in (1, 64))
+    assert slow["cycles"] == 64 * 64 * 3 > quick["cycles"]
+    assert slow["bound"] == "vector"
+    assert slow["compute_cycles"] == quick["compute_cycles"]
+
+
+def test_vector_operations_by_hand():
+    machine = small()
+    acc = machine.accelerator
+    row = evaluate(machine, Trace("t", (VectorOp("v", "add", 8, 10),), {})).layer_rows[0]
+    assert row["cycles"] == row["compute_cycles"] == 20  # 80 additions on 4 lanes
+    add = acc.technology.op_energy_pj("add", acc.vector_format)
+    assert row["energy_vector_pj"] == pytest.approx(80 * add + 20 * 4 * acc.vector_lane.clock_fj * 1e-3)
+    assert (row["dram_read_bytes"], row["sram_read_bytes"], row["sram_write_bytes"]) == (0, 160, 80)
+    assert row["bound"] == "vector"
+
+
+def test_tensors_that_do_not_fit_stream_and_rows_that_do_are_read_once():
+    fits = evaluate(small(), Trace("t", (VectorOp("v", "softmax", 4, 1000),), {})).layer_rows[0]
+    streams = evaluate(small(), Trace("t", (VectorOp("v", "softmax", 40, 1000),), {})).layer_rows[0]
+    long = evaluate(small(), Trace("t", (VectorOp("v", "softmax", 1, 40_000),), {})).layer_rows[0]
+    assert fits["dram_read_bytes"] == fits["dram_write_bytes"] == 0
+    assert (streams["dram_read_bytes"], streams["dram_write_bytes"]) == (40_000, 40_000)
+    assert (long["dram_read_bytes"], long["dram_write_bytes"]) == (80_000, 40_000)
+
+
+def test_divisions_and_exponentials_take_their_programs():
+    rows = [
+        evaluate(small(), Trace("t", (VectorOp("v", op, 4, 8),), {})).layer_rows[0] for op in ("relu", "mul", "silu")
+    ]
+    assert [r["cycles"] for r in rows[:2]] == [8, 8]
+    assert rows[2]["cycles"] > 8 * 10  # an exponential and a division, a dozen operations each
+
+
+@pytest.mark.parametrize("tampered", ["dram_w", "dram_a", "sram_w_read"])
+def test_lost_traffic_is_noticed(monkeypatch, tampered):
+    from dataclasses import replace
+
+    real = module.map_gemm
+
+    def wrong(gemm, machine):
+        schedule = real(gemm, machine)
+        return replace(schedule, traffic=replace(schedule.traffic, **{tampered: 1}))
+
+    monkeypatch.setattr(module, "map_gemm", wrong)
+    with pytest.raises(ConservationError, match="DRAM reads"):
+        evaluate(small(), TRACE)
+
+
+def test_lost_macs_and_time_are_noticed(monkeypatch):
+    from dataclasses import replace
+
+    real = module.map_gemm
+    monkeypatch.setattr(module, "map_gemm", lambda g, m: replace(real(g, m), pe_steps=1))
+    with pytest.raises(ConservationError, match="all MACs"):
+        evaluate(small(), TRACE)
+    monkeypatch.setattr(module, "map_gemm", lambda g, m: replace(real(g, m), compute_cycles=10**9))
+    with pytest.raises(ConservationError, match="compute cycles"):
+        evaluate(small(), TRACE)
+
+
+@pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])
+def test_impossible_energies_are_refused(value):
+    with pytest.raises(ConservationError, match="negative or not finite"):
+        settle([{**dict.fromkeys(ENERGY_PARTS, 1.0), "energy_dram_pj": value}])
+
+
+def test_what_the_step_engine_is_too_slow_for():
+    with pytest.raises(UsageError, match="valid: --engine fast"):
+        evaluate(small(), Trace("t", (Gemm("g", m=500, n=500, k=500),), {}), "pe")
+
+
+def test_formats_that_the_pe_does_not_compute():
+    trace = Trace("t", (Gemm("g", m=4, n=4, k=4, w_format="fp16", a_format="fp16"),), {})
+    with pytest.raises(UsageError, match="cannot compute fp16 × fp16"):
+        evaluate(small(), trace)
+
+
+def test_group_scales_need_a_dequantizer():
+    trace = Trace("t", (Gemm("g", m=4, n=4, k=128, w_format="int8_g128"),), {})
+    with pytest.raises(UsageError, match="needs a dequantizer"):
+        evaluate(small(), trace)
+    assert evaluate(small(formats={"weights": "int8_g128"}), trace).layer_rows[0]["energy_pj"] > 0
+
+
+def test_what_is_too_small_says_what_would_do_and_that_does():
+    import re
+
+    def run(size):
+        memories = {name: {"size": 1024, "port_bits": 64} for name in ("weights", "activations", "outputs")}
+        memories["weights"]["size"] = size
+        return evaluate(
+            small(array=array(rows=64, cols=64), memories=memories), Trace("t", (Gemm("g", 64, 64, 64),), {})
+        )
+
+    with pytest.raises(InfeasibleError, match=r"memories\.weights\.size") as caught:
+        run(4096)
+    needed = int(re.search(r"valid: at least (\d+) B", str(caught.value))[1])
+    assert run(needed).design_row["status"] == "ok"
+    with pytest.raises(InfeasibleError):
+        run(needed - 64)
+
+
+def test_narrow_ports_slow_the_array_down():
+    trace = Trace("t", (Gemm("g", m=64, n=16, k=16),), {})
+    memories = {name: {"size": 8192} for name in ("weights", "activations", "outputs")}
+    wide = evaluate(small(memories=memories), trace).layer_rows[0]
+    memories["activations"] = {"size": 8192, "port_bits": 8}  # a quarter of 4 × 8 bits
+    narrow = evaluate(small(memories=memories), trace).layer_rows[0]
+    assert narrow["compute_cycles"] > 2 * wide["compute_cycles"]
+
+
+def test_single_buffering_leaves_more_room():
+    memories = {name: {"size": 2048, "double_buffered": False} for name in ("weights", "activations", "outputs")}
+    trace = Trace("t", (Gemm("g", m=64, n=64, k=64),), {})
+    single = evaluate(small(memories=memories), trace).layer_rows[0]
+    double = evaluate(small(memories={k: {"size": 2048} for k in memories}), trace).layer_rows[0]
+    assert single["dram_read_bytes"] < double["dram_read_bytes"]
+
+
+def test_accuracy_belongs_to_the_arithmetic():
+    def sqnr(label):
+        machine = small(label)
+        pe = machine.accelerator.pe
+        return design_sqnr_db(pe, pe.w_format, pe.a_format)
+
+    assert sqnr("lmul_e4m3") < sqnr("fp8_e4m3") - 3
+    assert sqnr("lmul_bf16") != sqnr("lmul_bf16_formula")
+    assert sqnr("int4_g128") < sqnr("int8") < sqnr("fp16")
+    # L-Mul's own error rules: neither semantics gains from more mantissa bits.
+    assert sqnr("lmul_bf16") < sqnr("fp8_e4m3") + 6
