@@ -133,7 +133,8 @@ def _without_units(text: str) -> str:
 
     def in_base_unit(match: re.Match[str]) -> str:
         quantity = read_quantity(f"{match[1]} {match[2]}")
-        return match[0] if quantity is None else repr(plain_number(quantity.exact))
+        assert quantity is not None
+        return repr(plain_number(quantity.exact))
 
     pieces = _QUOTED.split(text)
     return "".join(p if i % 2 else _WITH_UNIT.sub(in_base_unit, p.translate(MICRO)) for i, p in enumerate(pieces))

@@ -10,7 +10,6 @@ from typing import Any
 from hwsim.explore.space import Point
 from hwsim.explore.spec import Sweep, load_sweep
 from hwsim.simulate.architecture import ArchSpec, Simulated, simulate_arch
-from hwsim.simulate.engine import ENGINES
 from hwsim.simulate.evaluate import evaluate
 from hwsim.spec.bind import bind
 from hwsim.spec.document import Document
@@ -30,7 +29,7 @@ def check_arch(document: Document) -> None:
 
 
 def open_sweep(path: str | Path) -> Sweep:
-    """Read a sweep file and check it: architecture, every swept value, engine and workloads.
+    """Read a sweep file and check it: architecture, every swept value and workloads.
 
     Raises
     ------
@@ -46,9 +45,6 @@ def open_sweep(path: str | Path) -> Sweep:
             problems += [_at(sweep, p, number) if p.file in ("workload", "python") else p for p in error.problems]
         except ValueError as error:
             problems.append(sweep.document.problem(("workloads", number), str(error)))
-    if sweep.spec.engine not in ENGINES:
-        with sweep.document.blame("engine"):
-            ENGINES.get(sweep.spec.engine)
     if problems:
         raise SpecError(problems)
     return sweep

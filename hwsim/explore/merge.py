@@ -55,8 +55,6 @@ def merge_into(store: Store, sources: Sequence[str | Path]) -> MergeReport:
         for source in map(Path, sources):
             if not source.is_file():
                 raise UsageError(f"{source}: no such file")
-            if store.database.path is not None and source.samefile(store.database.path):
-                continue
             with Store(source) as other:
                 conflicts += [f"{source}: {text}" for text in _contradictions(store, other)]
                 added += 0 if conflicts else _take_over(store, other)

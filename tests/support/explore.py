@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from functools import partial
 from pathlib import Path
 
@@ -97,6 +98,18 @@ def _once_deadly(marks: Path, deaths: tuple[int, ...], point: Point) -> dict[str
 def once_deadly(marks: Path, *deaths: int) -> partial[dict[str, object]]:
     """Return an evaluation that kills its process the first time at each of ``deaths``."""
     return partial(_once_deadly, marks, deaths)
+
+
+def _patient(mark: Path, point: Point) -> dict[str, object]:
+    deadline = time.monotonic() + 30
+    while point.index == 1 and not mark.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return square(point)
+
+
+def patient(mark: Path) -> partial[dict[str, object]]:
+    """Return an evaluation that waits at point 1 until the file ``mark`` exists, or half a minute."""
+    return partial(_patient, mark)
 
 
 def _recorded(folder: Path, point: Point) -> dict[str, object]:

@@ -14,7 +14,7 @@ from hwsim.explore.executors import MAX_CHUNK, ProcessExecutor, SerialExecutor, 
 from hwsim.explore.outcome import Outcome
 from hwsim.spec.errors import HwsimError, UsageError
 from tests.support import explore
-from tests.support.explore import calls, deadly, once_deadly, picky, points, recorded, square
+from tests.support.explore import calls, deadly, once_deadly, patient, picky, points, recorded, square
 
 
 def outcomes(evaluate, todo, jobs):
@@ -77,6 +77,14 @@ class TestProcesses:
         found = outcomes(picky, todo, jobs)
         assert found == expected
         assert [list(o.row) for o in found.values()] == [list(expected[i].row) for i in found]
+
+    def test_quick_points_travel_in_groups_but_in_turn(self):
+        with make_executor(square, 2) as executor:
+            batches = [len(batch) for batch in executor.run(points(400))]
+        assert sum(batches) == 400
+        # Groups grow as far as a quarter of what is left, to end together.
+        assert len(batches) < 200
+        assert max(batches) <= MAX_CHUNK
 
     def test_more_jobs_than_points(self):
         assert outcomes(square, points(1), 3) == outcomes(square, points(1), 1)
@@ -170,6 +178,12 @@ class TestInterrupt:
         assert drained
         assert len(found) == len(kept) + len(drained)
         assert all(found[i] == expected[i] for i in found)
+
+    def test_draining_waits_for_nobody(self, tmp_path):
+        with make_executor(patient(tmp_path / "go"), 2) as executor:
+            assert [o.index for o in next(executor.run(points(2)))] == [0]
+            assert executor.drain() == []
+            assert not (tmp_path / "go").exists()
 
     def test_a_worker_that_has_died_drains_nothing(self):
         with make_executor(deadly(0, 1), 2) as executor:

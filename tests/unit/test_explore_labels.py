@@ -35,6 +35,8 @@ from hwsim.explore.variables import Fields, dotted_leaves
         ({"family": "mac", "format": "fp16"}, "pe", "mac fp16"),
         ({"format": "fp16", "family": "mac"}, "pe", "mac fp16"),
         ({"family": "mac", "w_format": "int4", "a_format": "int8"}, "pe", "mac int4/int8"),
+        ({"family": "mac", "w_format": "int4"}, "pe", "mac int4"),
+        ({"family": "mac", "a_format": "int8"}, "pe", "mac int8"),
         ({"family": "lut", "weight_bits": 2}, "pe", "lut weight_bits=2"),
         ({"family": "mac", "lanes": 4, "sub": {"depth": 3}}, "pe", "mac lanes=4 sub=depth=3"),
         ({"size": "64 KiB"}, "memories.weights", "size=64KiB"),

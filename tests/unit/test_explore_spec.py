@@ -166,6 +166,9 @@ class TestGoodFiles:
         write_sweep(tmp_path)
         assert len(make_sweep(parse_document(SWEEP), tmp_path).space) == 12
 
+    def test_one_objective_is_enough(self, tmp_path):
+        assert make(tmp_path, f"{MINIMAL}objectives: {{area_mm2: min}}\n").spec.objectives == {"area_mm2": "min"}
+
     def test_without_axes_the_base_alone_runs(self, tmp_path):
         sweep = make(tmp_path, "name: x\nbase: base.yaml\nworkloads: [w.yaml]\n")
         assert [p.label for p in sweep.space] == ["tiny"]

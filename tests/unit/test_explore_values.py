@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from hwsim.explore import values as values_module
 from hwsim.explore.values import (
     MAX_AXIS_LENGTH,
     UNITS,
@@ -290,6 +291,7 @@ class TestSpaced:
             ("geometric", ["1 kB", "2 kB", 3], ("1000 B", "1414 B", "2000 B")),
             ("geometric", ["0.5 GHz", "2 GHz", 3], ("0.5 GHz", "1 GHz", "2 GHz")),
             ("geometric", [0.5, 8, 5], (0.5, 1, 2, 4, 8)),
+            ("geometric", [0.1, 34.3, 4], (0.1, 0.7, 4.9, 34.3)),  # a whole ratio is exact
             ("geometric", [3, 7, 2], (3, 7)),
         ],
     )
@@ -325,6 +327,13 @@ class TestSpaced:
         values = expand_axis({"linear": [first, last, count]})
         exact = [first + Fraction(last - first, count - 1) * i for i in range(count)]
         assert list(values) == [plain_number(value) for value in exact]
+
+    @pytest.mark.parametrize("form", ["range", "linear", "geometric"])
+    def test_the_longest_axis(self, form, monkeypatch):
+        monkeypatch.setattr(values_module, "MAX_AXIS_LENGTH", 4)
+        assert len(expand_axis({form: [1, 4, 1 if form == "range" else 4]})) == 4
+        with pytest.raises(ValueError, match=f"{form}: gives 5 values; valid: at most 4"):
+            expand_axis({form: [1, 5, 1 if form == "range" else 5]})
 
     @pytest.mark.parametrize(
         ("written", "message"),
