@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hwsim.hardware.memory.dram import load_dram
 from hwsim.hardware.memory.figures import Macro
 from hwsim.hardware.memory.register_file import build_register_file
 from hwsim.hardware.memory.sram import build_sram
@@ -21,16 +22,26 @@ class MemoryDeviation(NamedTuple):
     ratio: float
     source: str
     reason: str
+    node_nm: float
 
 
 def memory_deviations() -> list[MemoryDeviation]:
     """Return every row of ``references.csv`` with our figure; an "access" is taken to be a read."""
     found = []
     for row in read_csv_rows("memory", "references.csv"):
-        published, modelled = float(row["published"]), getattr(_memory(row), row["quantity"])
+        published, modelled = float(row["published"]), _modelled(row)
         what, reason = (row["reference"], row["what"]), (row["source"], row["reason"])
-        found.append(MemoryDeviation(*what, published, row["unit"], modelled, modelled / published, *reason))
+        ratio, node_nm = modelled / published, float(row["node_nm"])
+        found.append(MemoryDeviation(*what, published, row["unit"], modelled, ratio, *reason, node_nm))
     return found
+
+
+def _modelled(row: dict[str, str]) -> float:
+    kind, _, preset = row["memory"].partition(":")
+    if kind == "dram":
+        return load_dram(preset).read_pj_per_bit * int(row["width_bits"])
+    figure: float = getattr(_memory(row), row["quantity"])
+    return figure
 
 
 def _memory(row: dict[str, str]) -> Macro:

@@ -10,12 +10,13 @@ from hwsim.hardware.memory.figures import MemoryRow
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import MissingFigureError, UsageError, did_you_mean
 
+#: Source of an override.
 GIVEN = "given by the user"
 
 
 @dataclass(frozen=True)
 class Dram:
-    """Off-chip memory as one port; ``scope`` says what the energy includes."""
+    """Off-chip memory as one port; ``scope`` says what the preset's figures include."""
 
     name: str
     bandwidth_gb_s: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hwsim.hardware.memory.dram import Dram
+from hwsim.hardware.memory.dram import GIVEN, Dram
 from hwsim.hardware.memory.figures import MemoryRow
 from hwsim.hardware.memory.nodes import supply
 from hwsim.hardware.memory.register_file import RegisterFile
@@ -22,8 +22,9 @@ class MemorySheet(NamedTuple):
 def memory_sheet(memory: Dram | Sram | RegisterFile) -> MemorySheet:
     """Return everything that is known of ``memory``, as ``hwsim explain memory`` prints it."""
     if isinstance(memory, Dram):
+        own = ", energy as given by the user" if memory.energy_source == GIVEN else ""
         notes = [
-            f"energy covers: {memory.scope}",
+            f"scope: {memory.scope}{own}",
             "bandwidth is the peak; row misses, refresh and turnaround take from it",
         ]
         return MemorySheet(f"DRAM {memory.name}", memory.rows(), notes)

@@ -133,7 +133,7 @@ def _cells(words: int, width_bits: int, mix: tuple[int, int, int], node_nm: floa
     """Return the figures of the rows' port mix with as many ports, or of the line through all."""
     ports, bounds = sum(mix), _table(max(_rows()[device]), device, 1)
     wider = max(width_bits / bounds.widest, 1)
-    width = width_bits / wider
+    width = min(width_bits, bounds.widest)
     size = words * width / 8
 
     def lookup(node: int) -> Answer:

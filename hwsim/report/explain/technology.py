@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hwsim.hardware.memory import memory_deviations
 from hwsim.hardware.references import deviations
 from hwsim.hardware.technology import factor_rows, load_technology
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, constants_section, table
@@ -23,10 +24,17 @@ def explain_technology(name: str, question: Question) -> list[Section]:
          "modelled/published": d.ratio, "source": d.source}
         for d in deviations(technology)
     ])  # fmt: skip
+    memories, memory_notes = cited([
+        {"published figure": d.what, "unit": d.unit, "published": d.published, "modelled": d.modelled,
+         "modelled/published": d.ratio, "source": f"{d.reference}: {d.source}" + (f" ({d.reason})" if d.reason else "")}
+        for d in memory_deviations()
+        if d.node_nm == technology.node_nm
+    ])  # fmt: skip
     columns = ["published figure", "unit", "published", "modelled", "modelled/published", "source"]
     return [
         constants_section(technology, f"{name}: constants ({technology.node_nm:g} nm, {technology.vdd_v:g} V)"),
         Section("factors on energy, by family of circuits, the same in every technology", table(factors), factor_notes),
+        Section(f"{name}: published memory figures and ours", table(memories, columns), memory_notes),
         Section(f"{name}: published figures and ours", table(rows, columns), [*row_notes, *_scope(rows)]),
     ]
 
