@@ -53,7 +53,8 @@ def test_more_ports_never_cost_less(words, width, ports, node, device):
 def test_four_times_the_words_or_width_cost_more(words, width, mix, node, device):
     if is_built(words, width) and is_built(4 * words, width):
         small, large = (build(w, width, mix, node, device) for w in (words, 4 * words))
-        assert all(getattr(large, name) > getattr(small, name) for name in FIGURES)
+        # CACTI's optimum trades access time now and then; it is no property that more words take longer.
+        assert all(getattr(large, name) > getattr(small, name) for name in FIGURES[:4])
     if is_built(words, width) and is_built(words, 4 * width):
         small, wide = (build(words, w, mix, node, device) for w in (width, 4 * width))
         assert all(getattr(wide, name) > getattr(small, name) for name in FIGURES[:4])
