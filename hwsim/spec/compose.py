@@ -102,19 +102,28 @@ def compose(source: Source) -> Any:
 
 
 def _refuse_depth(source: Source) -> None:
-    """Count levels by the parser's events, which take no recursion."""
-    loader, depth = FastLoader(source.text), 0
-    try:
-        while loader.check_event():
-            event = loader.get_event()
-            if isinstance(event, yaml.CollectionStartEvent):
-                depth += 1
-                if depth > MAX_DEPTH:
-                    _fail(source.mark(event.start_mark), f"is nested too deeply; at most {MAX_DEPTH} levels are read")
-            elif isinstance(event, yaml.CollectionEndEvent):
-                depth -= 1
-    except yaml.YAMLError:
-        pass  # composing meets it again and says what it is
+    """Count levels by the parser's events, which take no recursion.
+
+    Newer releases of libyaml give up before they report the first event of a very deep flow.
+    """
+    for loader in (FastLoader, PythonLoader):
+        try:
+            _count_levels(loader(source.text), source)
+            return
+        except yaml.YAMLError:
+            continue  # composing meets it again and says what it is
+
+
+def _count_levels(loader: Any, source: Source) -> None:
+    depth = 0
+    while loader.check_event():
+        event = loader.get_event()
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                _fail(source.mark(event.start_mark), f"is nested too deeply; at most {MAX_DEPTH} levels are read")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _fail(mark: Mark, message: str) -> NoReturn:
