@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from hwsim.formats.base import ElementFormat, Format
-from hwsim.formats.bitmod import BitMod, BitModElement
+from hwsim.formats.block.bitmod import BitMod, BitModElement
+from hwsim.formats.block.scaled import Scaled
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import Minifloat, minifloat
 from hwsim.formats.names import format_names, parse_format, parse_pair
-from hwsim.formats.scaled import Scaled
 from hwsim.formats.terms import Terms, bit_serial_terms, term_table
 
 __all__ = [

@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from hwsim.formats import bitmod, scaled
 from hwsim.formats.base import Format
-from hwsim.formats.element import integer, minifloat
+from hwsim.formats.registry import BLOCKS, ELEMENTS, Family
 from hwsim.spec.errors import UsageError, did_you_mean
 
-_PARSERS = (minifloat.parse, integer.parse, scaled.parse, bitmod.parse)
+
+def families() -> list[Family]:
+    """Return all families, element formats first."""
+    return [family for registry in (ELEMENTS, BLOCKS) for _, family in registry.items()]
 
 
 def format_names() -> list[str]:
     """Return the common names; any ``fpB_eXmY``, ``intB_gG``, ``bitmodB_gG`` is read as well."""
-    floats = [*minifloat.NAMED, "fp8_e4m3", "fp8_e5m2", "fp6_e2m3", "fp6_e3m2", "fp4_e2m1"]
-    integers = [f"int{b}" for b in range(2, 17)]
-    grouped = [f"int{b}{kind}_g128" for b in (3, 4, 8) for kind in ("", "_asym")]
-    return sorted([*floats, *integers, *grouped, *scaled.FIXED, "bitmod3_g128", "bitmod4_g128"])
+    return sorted(name for family in families() for name in family.names())
 
 
 @lru_cache(maxsize=1024)
@@ -30,9 +29,9 @@ def parse_format(name: str) -> Format:
     UsageError
         If there is none; names the nearest one.
     """
-    for parse in _PARSERS:
+    for family in families():
         try:
-            found = parse(name)
+            found = family.parse(name)
         except ValueError as error:
             raise UsageError(f"format {error}") from None
         if found is not None:

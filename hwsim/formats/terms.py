@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat, Format
-from hwsim.formats.bitmod import BitModElement
+from hwsim.formats.block.bitmod import BitModElement
 from hwsim.formats.element.integer import Integer
 
 #: Widest integers that are taken apart: the digits of all codes are tabulated.

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.formats import BitModElement, bit_serial_terms, parse_format, term_table
-from hwsim.formats.bitmod import SPECIAL
+from hwsim.formats.block.bitmod import SPECIAL
 from hwsim.hardware.pe import make_pe, pairing, price_pe
 from hwsim.hardware.technology import load_technology
 from hwsim.spec.errors import UsageError

@@ -1,1 +1,1 @@
-"""Element formats, one file per family; each offers ``parse(name) -> format or None``."""
+"""Formats in which every element stands for itself; one file per family."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat
+from hwsim.formats.registry import ELEMENTS, Family
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,11 @@ def parse(name: str) -> Integer | None:
     if not (2 if signed else 1) <= bits <= 32:
         raise ValueError(f"{name}: valid: 2 to 32 bits (unsigned from 1)")
     return Integer(name, bits, signed)
+
+
+def names() -> list[str]:
+    """Return the usual names of the family."""
+    return [f"int{bits}" for bits in range(2, 17)]
+
+
+ELEMENTS.register("integer")(Family(parse, names))

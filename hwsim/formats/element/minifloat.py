@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat
+from hwsim.formats.registry import ELEMENTS, Family
 
 Special = Literal["ieee", "nan_only", "finite"]
 
@@ -151,3 +152,11 @@ def parse(name: str) -> Minifloat | None:
     if not 1 <= exponent_bits <= 8 or not 0 <= mantissa_bits <= 23:
         raise ValueError(f"{name}: valid: 1 to 8 exponent bits and 0 to 23 mantissa bits")
     return minifloat(exponent_bits, mantissa_bits)
+
+
+def names() -> list[str]:
+    """Return the usual names of the family; any ``fpB_eXmY`` is read."""
+    return [*NAMED, "fp8_e4m3", "fp8_e5m2", "fp6_e2m3", "fp6_e3m2", "fp4_e2m1"]
+
+
+ELEMENTS.register("minifloat")(Family(parse, names))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat, Format, split_blocks
 from hwsim.formats.element.minifloat import minifloat
+from hwsim.formats.registry import BLOCKS, Family
 
 BASIC = {3: (0.0, 1.0, 2.0, 4.0), 4: (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)}
 SPECIAL = {3: (3.0, -3.0, 6.0, -6.0), 4: (5.0, -5.0, 8.0, -8.0)}
@@ -103,3 +104,11 @@ def parse(name: str) -> BitMod | None:
     if int(match.group(2)) < 1:
         raise ValueError(f"{name}: valid: groups of at least 1")
     return BitMod(name, int(match.group(1)), int(match.group(2)))
+
+
+def names() -> list[str]:
+    """Return the usual names of the family."""
+    return ["bitmod3_g128", "bitmod4_g128"]
+
+
+BLOCKS.register("bitmod")(Family(parse, names))

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat, Format, split_blocks
 from hwsim.formats.element.integer import Integer
-from hwsim.formats.element.minifloat import Minifloat, minifloat
+from hwsim.formats.element.minifloat import minifloat
+from hwsim.formats.registry import BLOCKS, Family
 
 ScaleRule = Literal["absmax_fp16", "power_of_two", "two_level_e4m3"]
 
@@ -153,4 +154,9 @@ def parse(name: str) -> Scaled | None:
     return Scaled(name, code, int(group) if group else None, "absmax_fp16", metadata if group else 0, asym)
 
 
-__all__ = ["FIXED", "Minifloat", "Scaled", "parse"]
+def names() -> list[str]:
+    """Return the usual names of the family."""
+    return [*FIXED, *(f"int{b}{kind}_g128" for b in (3, 4, 8) for kind in ("", "_asym"))]
+
+
+BLOCKS.register("scaled")(Family(parse, names))
