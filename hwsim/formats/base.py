@@ -1,13 +1,21 @@
-"""What every number format offers."""
+"""What every number format offers.
+
+Arithmetic is done in the dtype of the input: float32 in, float32 out; float16 is widened to
+float32, whole numbers and everything else to float64. NaN stays NaN where the format has a code for
+it and is a ``ValueError`` where it has none. Infinities saturate, or stay where asked for and known.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hwsim.formats.rounding import Overflow, Rounding, check_modes, round_to_grid
 
 
 class Format(ABC):
@@ -45,8 +53,37 @@ class Format(ABC):
         return rows * (k * self.bits + -(-k // self.block_size) * int(metadata))
 
     @abstractmethod
-    def quantize(self, x: NDArray[Any], axis: int = -1) -> NDArray[np.float64]:
-        """Return ``x`` after encoding and decoding; blocks run along ``axis``."""
+    def quantize(
+        self,
+        x: NDArray[Any],
+        axis: int = -1,
+        rounding: Rounding = "nearest_even",
+        overflow: Overflow = "saturate",
+        seed: int | None = None,
+    ) -> NDArray[Any]:
+        """Return ``x`` after encoding and decoding.
+
+        Parameters
+        ----------
+        x
+            Any array of numbers.
+        axis
+            Axis along which blocks run.
+        rounding
+            ``nearest_even``, ``nearest_away``, ``toward_zero``, ``up``, ``down`` or ``stochastic``.
+        overflow
+            ``saturate`` at the largest finite value, or become ``infinity`` (NaN in a format that
+            has NaN but no infinity).
+        seed
+            For ``stochastic``: equal seeds give equal results.
+
+        Raises
+        ------
+        UsageError
+            If a mode is unknown, or stochastic rounding has no seed.
+        ValueError
+            If a value is NaN and the format has no code for it.
+        """
 
 
 class ElementFormat(Format):
@@ -89,13 +126,78 @@ class ElementFormat(Format):
             raise ValueError(f"{self.name} has too many codes to list")
         return self.decode(np.arange(2**self.bits, dtype=np.uint32))
 
-    def quantize(self, x: NDArray[Any], axis: int = -1) -> NDArray[np.float64]:
-        """Return the plain, saturating cast of ``x``."""
-        return self.decode(self.encode(np.asarray(x)))
+    def values(self) -> NDArray[np.float64]:
+        """Return the finite values, ascending and each once (formats of up to 16 bits)."""
+        return self._grid
+
+    @cached_property
+    def _grid(self) -> NDArray[np.float64]:
+        listed = self.code_values()
+        grid: NDArray[np.float64] = np.unique(listed[np.isfinite(listed)] + 0.0)
+        return grid
+
+    def quantize(
+        self,
+        x: NDArray[Any],
+        axis: int = -1,
+        rounding: Rounding = "nearest_even",
+        overflow: Overflow = "saturate",
+        seed: int | None = None,
+    ) -> NDArray[Any]:
+        """Return the plain cast of ``x``; see :meth:`Format.quantize`."""
+        check_modes(rounding, overflow)
+        given = as_floats(x)
+        if rounding == "nearest_even" and overflow == "saturate":
+            return self._nearest(given)
+        return self._directed(given, rounding, overflow, None if seed is None else np.random.default_rng(seed))
+
+    def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
+        return self.decode(self.encode(x)).astype(x.dtype, copy=False)
+
+    def _directed(
+        self, x: NDArray[Any], rounding: Rounding, overflow: Overflow, rng: np.random.Generator | None
+    ) -> NDArray[Any]:
+        """Round in any mode on the grid of all values."""
+        missing = np.isnan(x)
+        if missing.any() and not np.isnan(self.code_values()).any():
+            raise ValueError(f"{self.name} has no code for NaN")
+        grid = self._grid
+        if rounding == "nearest_even":
+            rounded = np.asarray(self._nearest(np.where(missing, 0.0, x)), dtype=np.float64)
+        else:
+            rounded = grid[round_to_grid(np.where(missing, 0.0, x), grid, rounding, rng)]
+        if overflow == "infinity":
+            rounded = np.where(self._overflows(x, rounding), np.copysign(self._overflow_value, x), rounded)
+        return np.where(missing, np.nan, rounded).astype(x.dtype, copy=False)
+
+    def _overflows(self, x: NDArray[Any], rounding: Rounding) -> NDArray[np.bool_]:
+        """Return where ``x`` lies beyond what rounds to the largest finite value."""
+        top, low = self._grid[-1], self._grid[0]
+        step = self._grid[-1] - self._grid[-2]
+        if rounding in ("nearest_even", "nearest_away"):
+            # As if the grid went on: half a step beyond the largest value rounds away from it.
+            return np.asarray((x >= top + step / 2) | (x <= low - step / 2))
+        towards = {"toward_zero": (False, False), "up": (True, False), "down": (False, True)}
+        above, below = towards.get(rounding, (True, True))
+        return np.asarray(np.isinf(x) | ((x > top) & above) | ((x < low) & below))
+
+    @cached_property
+    def _overflow_value(self) -> float:
+        """Infinity where there is one, else NaN where there is one, else the largest value."""
+        listed = self.code_values()
+        if np.isinf(listed).any():
+            return float("inf")
+        return float("nan") if np.isnan(listed).any() else self.max_value
 
 
-def split_blocks(x: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+def as_floats(x: NDArray[Any]) -> NDArray[Any]:
+    """Return ``x`` in the dtype that it is worked on in: float32 for float16 and float32, else float64."""
+    given = np.asarray(x)
+    return given.astype(np.float32 if given.dtype in (np.float16, np.float32) else np.float64, copy=False)
+
+
+def split_blocks(x: NDArray[Any], size: int) -> NDArray[Any]:
     """Cut the last axis of ``x`` into blocks of ``size``, the last one filled up with zeros."""
     short = -x.shape[-1] % size
-    padded = np.pad(x, [*[(0, 0)] * (x.ndim - 1), (0, short)])
+    padded = np.pad(x, [*[(0, 0)] * (x.ndim - 1), (0, short)]) if short else x
     return padded.reshape(*x.shape[:-1], -1, size)

@@ -16,8 +16,14 @@ from hwsim.spec.errors import InfeasibleError, MissingFigureError, UsageError
 FIGURES = ("read_pj", "write_pj", "leakage_mw", "area_mm2", "access_ns")
 KIB, MIB = 2**10, 2**20
 
-sizes = st.integers(KIB, 64 * MIB)
-widths = st.integers(8, 8192)
+
+def doublings(low, high):
+    """Draw integers with every octave as likely as the next."""
+    return st.floats(math.log2(low), math.log2(high)).map(lambda power: round(2**power))
+
+
+sizes = doublings(KIB, 64 * MIB)
+widths = doublings(8, 8192)
 nodes = st.floats(7, 90) | st.sampled_from([7, 14, 22, 28, 32, 45, 65, 90])
 devices = st.sampled_from(["hp", "lstp", "lop"])
 
@@ -56,23 +62,26 @@ def test_every_buffer_is_built_or_refused_with_what_is_valid(size, width, banks,
     assert found.estimated or found.answered_by == "table"
 
 
-@given(st.integers(KIB, 4 * MIB), widths, st.sampled_from([1, 2, 4, 8]), nodes, devices)
+@given(doublings(KIB, 4 * MIB), widths, st.sampled_from([1, 2, 4, 8]), nodes, devices)
 def test_sixteen_times_the_size_costs_more(size, width, banks, node, device):
     # Over factors below eight CACTI's own read energy sometimes falls: 90 nm hp, 16 bits, 64 KiB
     # 73.1 pJ, 256 KiB 62.9 pJ.
     if is_built(size, width, banks):
         larger = build_sram(16 * size, width, banks, node, device)
         found = ratios(larger, build_sram(size, width, banks, node, device))
-        assert min(found[name] for name in ("read_pj", "write_pj", "area_mm2")) > 1
+        assert min(found["write_pj"], found["area_mm2"]) > 1
         assert found["leakage_mw"] > 4
+        # Banks of 32 wide words cost several times the one array, deep ones nothing, so a read of
+        # the small buffer can cost a little more.
+        assert found["read_pj"] > (1 if banks == 1 else 0.8)
         if banks == 1:
             assert found["access_ns"] > 1
             assert found["leakage_mw"] > 8
 
 
-@given(sizes, st.integers(16, 2048), nodes, devices)
+@given(sizes, doublings(32, 2048), nodes, devices)
 def test_four_times_the_width_costs_more_energy(size, width, node, device):
-    # From 16 bits: CACTI's 32 bits can cost less than its 8 (65 nm lstp, 2 KiB: 0.88 times).
+    # From 32 bits: below, CACTI's own can fall (65 nm lstp, 2 KiB: 32 bits cost 0.88 times 8 bits).
     # Area and leakage of one capacity hardly depend on the width.
     if is_built(size, 4 * width, 1):
         found = ratios(build_sram(size, 4 * width, 1, node, device), build_sram(size, width, 1, node, device))

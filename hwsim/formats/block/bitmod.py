@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, Format, split_blocks
+from hwsim.formats.base import ElementFormat, Format, as_floats, split_blocks
 from hwsim.formats.element.minifloat import minifloat
 from hwsim.formats.registry import BLOCKS, Family
+from hwsim.formats.rounding import Overflow, Rounding, check_modes
+from hwsim.spec.errors import UsageError
 
 BASIC = {3: (0.0, 1.0, 2.0, 4.0), 4: (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)}
 SPECIAL = {3: (3.0, -3.0, 6.0, -6.0), 4: (5.0, -5.0, 8.0, -8.0)}
@@ -75,22 +77,44 @@ class BitMod(Format):
         """Code plus 8-bit scale and 2-bit selector per group."""
         return Fraction(self.bits) + Fraction(METADATA_BITS, self.block_size or 1)
 
-    def quantize(self, x: NDArray[Any], axis: int = -1) -> NDArray[np.float64]:
-        """Try the four special values per group and keep the one of least squared error."""
-        moved = np.moveaxis(np.asarray(x, dtype=np.float64), axis, -1)
-        blocks = split_blocks(moved, self.block_size or moved.shape[-1])
+    def quantize(
+        self,
+        x: NDArray[Any],
+        axis: int = -1,
+        rounding: Rounding = "nearest_even",
+        overflow: Overflow = "saturate",
+        seed: int | None = None,
+    ) -> NDArray[Any]:
+        """Try the four special values per group and keep the one of least squared error.
+
+        Elements take the nearest level, a midpoint the lower one; other roundings are refused.
+
+        Raises
+        ------
+        UsageError
+            If another rounding or overflow is asked for.
+        """
+        check_modes(rounding, overflow)
+        if rounding != "nearest_even" or overflow != "saturate":
+            raise UsageError(f"{self.name} takes the nearest level only, not {rounding}, {overflow}")
+        given = as_floats(x)
+        if given.size == 0:
+            return given
+        moved = np.moveaxis(given, axis, -1) if given.ndim else given.reshape(1)
+        blocks = split_blocks(moved.astype(np.float64), self.block_size or moved.shape[-1])
         best = np.zeros_like(blocks)
         least = np.full(blocks.shape[:-1], np.inf)
+        amax = np.max(np.abs(blocks), axis=-1, keepdims=True)
         for special in SPECIAL[self.bits]:
             element = BitModElement("", self.bits, special)
-            amax = np.max(np.abs(blocks), axis=-1, keepdims=True)
             scale = FP16.quantize(np.clip(amax / element.max_value, 1e-5, 1e4))
             tried = element.decode(element.encode(blocks / scale)) * scale
             error = np.sum((tried - blocks) ** 2, axis=-1)
             better = error < least
             least = np.where(better, error, least)
             best = np.where(better[..., None], tried, best)
-        return np.moveaxis(best.reshape(*moved.shape[:-1], -1)[..., : moved.shape[-1]], -1, axis)
+        flat = best.reshape(*moved.shape[:-1], -1)[..., : moved.shape[-1]]
+        return np.moveaxis(flat, -1, axis).reshape(given.shape).astype(given.dtype)
 
 
 _PATTERN = re.compile(r"bitmod([34])_g(\d+)$")

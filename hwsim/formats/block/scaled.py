@@ -12,17 +12,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, Format, split_blocks
+from hwsim.formats.base import ElementFormat, Format, as_floats, split_blocks
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import minifloat
 from hwsim.formats.registry import BLOCKS, Family
+from hwsim.formats.rounding import Overflow, Rounding, check_modes, round_whole
 
 ScaleRule = Literal["absmax_fp16", "power_of_two", "two_level_e4m3"]
 
@@ -57,19 +60,36 @@ class Scaled(Format):
         """Code width plus the block's metadata shared out."""
         return Fraction(self.bits) + (Fraction(self.metadata_bits, self.block_size) if self.block_size else 0)
 
-    def quantize(self, x: NDArray[Any], axis: int = -1) -> NDArray[np.float64]:
-        """Return ``x`` after scaling, encoding and decoding, blocks along ``axis``."""
-        moved = np.moveaxis(np.asarray(x, dtype=np.float64), axis, -1)
+    def quantize(
+        self,
+        x: NDArray[Any],
+        axis: int = -1,
+        rounding: Rounding = "nearest_even",
+        overflow: Overflow = "saturate",
+        seed: int | None = None,
+    ) -> NDArray[Any]:
+        """Return ``x`` after scaling, encoding and decoding, blocks along ``axis``; see :meth:`Format.quantize`.
+
+        Elements round as asked; scales always as the format defines them.
+        """
+        check_modes(rounding, overflow)
+        moved = np.moveaxis(as_floats(x), axis, -1) if np.ndim(x) else as_floats(x).reshape(1)
+        if moved.size == 0:
+            return as_floats(x)
         length = moved.shape[-1]
         blocks = split_blocks(moved, self.block_size) if self.block_size else moved.reshape(1, -1)
-        done = self._asymmetric(blocks) if self.asymmetric else self._symmetric(blocks)
+        cast = partial(self.code.quantize, rounding=rounding, overflow=overflow, seed=seed)
+        done = self._asymmetric(blocks, rounding, seed) if self.asymmetric else self._symmetric(blocks, cast)
         flat = done.reshape(*moved.shape[:-1], -1) if self.block_size else done.reshape(moved.shape)
-        return np.moveaxis(flat[..., :length], -1, axis)
+        return np.moveaxis(flat[..., :length], -1, axis).reshape(np.shape(x))
 
-    def _symmetric(self, blocks: NDArray[np.float64]) -> NDArray[np.float64]:
-        scale = self.scales(np.max(np.abs(blocks), axis=-1, keepdims=True))
-        safe = np.where(scale > 0, scale, 1.0)
-        return self.code.decode(self.code.encode(blocks / safe)) * scale
+    def _symmetric(self, blocks: NDArray[Any], cast: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+        amax = np.max(np.abs(blocks), axis=-1, keepdims=True)
+        scale = self.scales(amax.astype(np.float64)).astype(blocks.dtype)
+        scaled = blocks / np.where(scale > 0, scale, blocks.dtype.type(1))
+        done = cast(scaled)
+        done *= scale
+        return done
 
     def scales(self, amax: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the decoded scale of blocks whose largest magnitudes are ``amax``."""
@@ -86,14 +106,15 @@ class Scaled(Format):
             return E4M3.quantize(amax / (self.code.max_value * tensor)) * tensor
         return FP16.quantize(amax / self.code.max_value)
 
-    def _asymmetric(self, blocks: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _asymmetric(self, blocks: NDArray[Any], rounding: Rounding, seed: int | None) -> NDArray[Any]:
         low = np.minimum(blocks.min(axis=-1, keepdims=True), 0.0)
         high = np.maximum(blocks.max(axis=-1, keepdims=True), 0.0)
         top = 2**self.bits - 1
-        scale = FP16.quantize((high - low) / top)
-        safe = np.where(scale > 0, scale, 1.0)
+        scale = FP16.quantize((high - low).astype(np.float64) / top).astype(blocks.dtype)
+        safe = np.where(scale > 0, scale, blocks.dtype.type(1))
         zero = np.clip(np.rint(-low / safe), 0, 255)
-        done: NDArray[np.float64] = (np.clip(np.rint(blocks / safe) + zero, 0, top) - zero) * scale
+        rng = None if seed is None else np.random.default_rng(seed)
+        done: NDArray[Any] = (np.clip(round_whole(blocks / safe, rounding, rng) + zero, 0, top) - zero) * scale
         return done
 
 
@@ -113,6 +134,9 @@ class _MxInt8(Integer):
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return code · 2^-6."""
         return super().decode(codes) / 64
+
+    def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(np.rint(np.clip(x, -127 / 64, 127 / 64) * 64) / 64 + 0.0)
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Round values · 2^6, clip to ±127."""

@@ -44,6 +44,17 @@ class Integer(ElementFormat):
         """Return the values of ``codes``."""
         return self.integers(codes).astype(np.float64)
 
+    def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
+        if self.bits > 24:  # float32 does not hold all of them
+            return super()._nearest(x)
+        top = x.dtype.type(self.max_value)
+        done = np.array(np.clip(x, -top if self.signed else 0, top))
+        if np.isnan(done.max(initial=0)):
+            raise ValueError(f"{self.name} has no code for NaN")
+        np.rint(done, out=done)
+        done += 0.0  # there is no -0
+        return done
+
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Round half to even and clip to the symmetric range."""
         x = np.asarray(values, dtype=np.float64)

@@ -2,7 +2,10 @@
 
 Widths above 8 bits follow IEEE 754: the top exponent holds infinities and NaN. ``fp8_e5m2`` does
 so too, ``fp8_e4m3`` has no infinity and one NaN per sign (OCP OFP8), and every other format of up
-to 8 bits has finite codes only, as OCP MX defines FP6 and FP4. All have subnormals.
+to 8 bits has finite codes only, as OCP MX defines FP6 and FP4. A suffix chooses otherwise:
+``fp8_e3m4ieee``; ``fp8_e4m3fnuz`` (finite, one NaN in the place of -0, bias one higher);
+``fp8_e4m3b11fnuz`` (another bias). All have subnormals. Scales are unsigned: ``ue4m3``, ``ue5m3`` (top
+code NaN) and ``ue8m0`` (powers of two from 2^-127 on, no zero, NaN at 255).
 """
 
 from __future__ import annotations
@@ -19,27 +22,44 @@ from numpy.typing import NDArray
 from hwsim.formats.base import ElementFormat
 from hwsim.formats.registry import ELEMENTS, Family
 
-Special = Literal["ieee", "nan_only", "finite"]
+Special = Literal["ieee", "nan_only", "finite", "fnuz"]
+
+#: Unsigned twin, mantissa bits and smallest normal exponent of numpy's floats.
+_MACHINE: dict[Any, tuple[Any, int, int]] = {
+    np.dtype(np.float32): (np.uint32, 23, -126),
+    np.dtype(np.float64): (np.uint64, 52, -1022),
+}
+#: Elements that are worked on at once, so that they stay in the cache.
+_CHUNK = 1 << 15
 
 
 @dataclass(frozen=True)
 class Minifloat(ElementFormat):
-    """Sign, ``exponent_bits``, ``mantissa_bits``; value (-1)^s · 2^(e-bias) · 1.m, subnormals 0.m."""
+    """Sign, ``exponent_bits``, ``mantissa_bits``; value (-1)^s · 2^(e-bias) · 1.m, subnormals 0.m.
+
+    ``exponent_bias`` replaces the usual 2^(exponent_bits-1) - 1. Without ``subnormals`` exponent
+    field 0 is a normal exponent like the others, and there is no zero: powers of two (``ue8m0``).
+    """
 
     name: str
     exponent_bits: int
     mantissa_bits: int
     special: Special
+    exponent_bias: int | None = None
+    signed: bool = True
+    subnormals: bool = True
 
     @property
     def bits(self) -> int:  # type: ignore[override]
         """Width of a code."""
-        return 1 + self.exponent_bits + self.mantissa_bits
+        return int(self.signed) + self.exponent_bits + self.mantissa_bits
 
     @property
     def bias(self) -> int:
-        """Exponent bias, 2^(exponent_bits-1) - 1."""
-        return int(2 ** (self.exponent_bits - 1)) - 1
+        """Exponent bias, 2^(exponent_bits-1) - 1 unless stated; one higher for ``fnuz``."""
+        if self.exponent_bias is not None:
+            return self.exponent_bias
+        return int(2 ** (self.exponent_bits - 1)) - (0 if self.special == "fnuz" else 1)
 
     @property
     def sig_bits(self) -> int:
@@ -49,7 +69,7 @@ class Minifloat(ElementFormat):
     @property
     def min_exponent(self) -> int:
         """Exponent of the smallest normal number."""
-        return 1 - self.bias
+        return int(self.subnormals) - self.bias
 
     @cached_property
     def max_code(self) -> int:
@@ -59,26 +79,40 @@ class Minifloat(ElementFormat):
             return top - int(2**self.mantissa_bits)
         return top - 1 if self.special == "nan_only" else top
 
-    @property
+    @cached_property
     def max_value(self) -> float:
         """Largest finite magnitude."""
         return float(self.decode(np.array([self.max_code], dtype=np.uint32))[0])
+
+    @property
+    def _magnitude_bits(self) -> int:
+        return self.exponent_bits + self.mantissa_bits
+
+    @property
+    def nan_code(self) -> int | None:
+        """The code of NaN that encoding gives, None where there is none."""
+        if self.special == "finite":
+            return None
+        return int(2**self._magnitude_bits) - (0 if self.special == "fnuz" else 1)
 
     def fields(self, codes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Return sign, exponent field and mantissa field of ``codes`` as int64 arrays."""
         codes = np.asarray(codes, dtype=np.int64)
         mantissa = codes & (2**self.mantissa_bits - 1)
         exponent = (codes >> self.mantissa_bits) & (2**self.exponent_bits - 1)
-        return codes >> (self.bits - 1), exponent, mantissa
+        return codes >> self._magnitude_bits, exponent, mantissa
 
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the values of ``codes``; NaN and infinities as the format defines them."""
         sign, exponent, mantissa = self.fields(codes)
-        significand = mantissa + np.where(exponent > 0, 2**self.mantissa_bits, 0)
-        power = np.maximum(exponent, 1) - self.bias - self.mantissa_bits
+        hidden = (exponent > 0) | (not self.subnormals)
+        significand = mantissa + np.where(hidden, 2**self.mantissa_bits, 0)
+        power = np.maximum(exponent, int(self.subnormals)) - self.bias - self.mantissa_bits
         values = np.ldexp(significand.astype(np.float64), power)
-        magnitude = np.asarray(codes, dtype=np.int64) & (2 ** (self.bits - 1) - 1)
+        magnitude = np.asarray(codes, dtype=np.int64) & (2**self._magnitude_bits - 1)
         over = magnitude > self.max_code
+        if self.special == "fnuz":
+            over = np.asarray(codes, dtype=np.int64) == self.nan_code
         if over.any():
             infinite = (mantissa == 0) & (self.special == "ieee")
             values = np.where(over, np.where(infinite, np.inf, np.nan), values)
@@ -91,32 +125,137 @@ class Minifloat(ElementFormat):
         return flushed
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
-        """Round to nearest even and saturate at the largest finite number."""
+        """Round to nearest even and saturate at the largest finite number.
+
+        Unsigned formats take negative numbers as the smallest number that they have.
+        """
         x = np.asarray(values, dtype=np.float64)
-        bad = np.isnan(x)
-        if bad.any() and self.special == "finite":
-            raise ValueError(f"{self.name} has no code for NaN")
-        magnitude = np.where(bad, 0.0, np.minimum(np.abs(x), self.max_value))
+        missing = np.isnan(x)
+        self._check_nan(bool(missing.any()))
+        rounded = self._nearest(np.where(missing, 1.0, x))
+        magnitude = np.abs(rounded)
         exponent = np.where(magnitude > 0, np.frexp(magnitude)[1] - 1, self.min_exponent)
-        power = np.maximum(exponent, self.min_exponent) - self.mantissa_bits
-        steps = np.rint(np.ldexp(magnitude, -power)).astype(np.int64)
-        # A significand that rounds up to 2 carries into the exponent field by itself.
-        offset = (power + self.mantissa_bits - self.min_exponent) * 2**self.mantissa_bits
-        codes = np.minimum(steps + offset, self.max_code)
-        codes = np.where(bad, 2 ** (self.bits - 1) - 1, codes)
-        coded: NDArray[np.uint32] = (codes + np.where(np.signbit(x), 2 ** (self.bits - 1), 0)).astype(np.uint32)
+        power = np.maximum(exponent, self.min_exponent)
+        steps = np.ldexp(magnitude, self.mantissa_bits - power).astype(np.int64)
+        codes = steps + (power - self.min_exponent) * 2**self.mantissa_bits
+        if not self.subnormals:
+            codes -= 2**self.mantissa_bits
+        negative = np.signbit(rounded) & ((codes > 0) | (self.special != "fnuz"))
+        codes = np.where(negative, codes + 2**self._magnitude_bits, codes)
+        coded: NDArray[np.uint32] = np.where(missing, self.nan_code or 0, codes).astype(np.uint32)
         return coded
+
+    def _check_nan(self, found: bool) -> None:
+        if found and self.nan_code is None:
+            raise ValueError(f"{self.name} has no code for NaN")
+
+    def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Round to nearest even in the dtype of ``x``, a chunk at a time."""
+        if not self.subnormals:
+            return self._nearest_power(x)
+        out = np.empty(x.shape, dtype=x.dtype)
+        flat, result = np.ascontiguousarray(x).reshape(-1), out.reshape(-1)
+        _, mantissa, least = _MACHINE[x.dtype]
+        shift, top = mantissa - self.mantissa_bits, int(np.frexp(self.max_value)[1])
+        anchored = shift > 0 and top + shift < -least and self.min_exponent + shift >= least
+        step = self._anchored if anchored and self.signed and self.subnormals else self._rounded
+        for start in range(0, flat.size, _CHUNK):
+            result[start : start + _CHUNK] = step(flat[start : start + _CHUNK])
+        return out
+
+    def _nearest_power(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Round to a power of two, a tie to the larger one, as ml_dtypes does for E8M0."""
+        size = np.abs(x.astype(np.float64))
+        self._check_nan(bool(np.isnan(size).any()))
+        lowest, highest = np.ldexp(1.0, self.min_exponent), self.max_value
+        fraction, exponent = np.frexp(np.clip(size, lowest, highest))
+        powers = np.ldexp(1.0, exponent - (fraction < 0.75))
+        bounded = np.where(np.signbit(x), lowest, np.clip(powers, lowest, highest))
+        return np.asarray(np.where(np.isnan(size), np.nan, bounded).astype(x.dtype))
+
+    def _anchored(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Round by adding and taking away a power of two whose last place is the step at ``x``.
+
+        The step is that of the exponent of ``x``, or of the smallest normal number if that is more.
+        """
+        word, mantissa, least = _MACHINE[x.dtype]
+        bias = 1 - least
+        size = np.minimum(np.abs(x), x.dtype.type(2 * self.max_value))
+        anchor = size.view(word) & word(((1 << (8 * x.itemsize - 1)) - 1) ^ ((1 << mantissa) - 1))
+        np.maximum(anchor, word((self.min_exponent + bias) << mantissa), out=anchor)
+        anchor += word((mantissa - self.mantissa_bits) << mantissa)
+        size += anchor.view(x.dtype)
+        size -= anchor.view(x.dtype)
+        np.minimum(size, x.dtype.type(self.max_value), out=size)
+        self._check_nan(bool(np.isnan(size.max())))
+        np.copysign(size, x, out=size)
+        if self.special == "fnuz":
+            size += 0.0  # -0 is NaN there
+        return np.asarray(size)
+
+    def _rounded(self, x: NDArray[Any]) -> NDArray[Any]:
+        word, mantissa, _ = _MACHINE[x.dtype]
+        sign_bit = word(1 << (8 * x.itemsize - 1))
+        bits = x.view(word)
+        size = bits & ~sign_bit
+        infinity = np.array(np.inf, dtype=x.dtype).view(word)
+        missing = size > infinity
+        has_nan = bool(missing.any())
+        self._check_nan(has_nan)
+        shift = mantissa - self.mantissa_bits
+        if shift > 0:
+            one, drop = word(1), word(shift)
+            odd = (size >> drop) & one
+            rounded = (size + (odd + word((1 << (shift - 1)) - 1))) & ~word((1 << shift) - 1)
+        else:
+            rounded = size
+        rounded = self._near_zero(x.dtype.type, size, rounded, word)
+        rounded = np.minimum(rounded, np.array(self.max_value, dtype=x.dtype).view(word))
+        sign = bits & sign_bit
+        if not self.signed:
+            rounded = np.where(sign > 0, word(0), rounded)
+        elif self.special == "fnuz":
+            rounded = np.where(rounded > 0, rounded | sign, rounded)
+        else:
+            rounded = rounded | sign
+        done: NDArray[Any] = rounded.view(x.dtype)
+        return np.where(missing, x.dtype.type(np.nan), done) if has_nan else done
+
+    def _near_zero(self, kind: Any, size: NDArray[Any], rounded: NDArray[Any], word: Any) -> NDArray[Any]:
+        """Replace what lies below the smallest normal number by multiples of the smallest step."""
+        smallest = kind(2.0**self.min_exponent)
+        if smallest == 0 or not np.isfinite(smallest):
+            raise ValueError(f"{self.name} reaches below what {np.dtype(kind)} can hold; give float64")
+        below = size < np.array(smallest).view(word)
+        if not below.any():
+            return rounded
+        _, mantissa, least = _MACHINE[np.dtype(kind)]
+        place = self.min_exponent - self.mantissa_bits + mantissa
+        if place < least + mantissa:  # the machine's own subnormals are as fine: nothing to round
+            return np.where(below, size, rounded) if place <= least else self._fine(kind, size, rounded, below, word)
+        anchor = kind(2.0**place)  # its last place is the format's smallest step
+        steps = (size.view(np.dtype(kind)) + anchor) - anchor
+        return np.where(below, steps.view(word), rounded)
+
+    def _fine(
+        self, kind: Any, size: NDArray[Any], rounded: NDArray[Any], below: NDArray[Any], word: Any
+    ) -> NDArray[Any]:
+        """Round where both the format's and the machine's numbers are subnormal."""
+        step = self.min_exponent - self.mantissa_bits
+        values = size.view(np.dtype(kind)).astype(np.float64)
+        steps = np.ldexp(np.rint(np.ldexp(values, -step)), step).astype(kind)
+        return np.where(below, steps.view(word), rounded)
 
     def decode_scalar(self, code: int) -> Fraction | None:
         """Return the exact value of one code from the definition, None for NaN and infinities."""
-        sign, rest = divmod(code, 2 ** (self.bits - 1))
+        sign, rest = divmod(code, 2**self._magnitude_bits)
         exponent, mantissa = divmod(rest, 2**self.mantissa_bits)
-        if rest > self.max_code:
+        if (rest > self.max_code and self.special != "fnuz") or (self.special == "fnuz" and code == self.nan_code):
             return None
-        fraction = Fraction(mantissa, 2**self.mantissa_bits)
-        power = max(exponent, 1) - self.bias
+        hidden = int(exponent > 0 or not self.subnormals)
+        power = max(exponent, int(self.subnormals)) - self.bias
         scale = Fraction(1 << power) if power >= 0 else Fraction(1, 1 << -power)
-        value = (fraction + int(exponent > 0)) * scale
+        value = (Fraction(mantissa, 2**self.mantissa_bits) + hidden) * scale
         return -value if sign else value
 
 
@@ -130,11 +269,20 @@ def minifloat(exponent_bits: int, mantissa_bits: int, name: str = "") -> Miniflo
 
 
 NAMED = {"fp32": (8, 23), "tf32": (8, 10), "bf16": (8, 7), "fp16": (5, 10)}
-_PATTERN = re.compile(r"fp(\d+)_e(\d+)m(\d+)$")
+#: Unsigned formats of scales.
+SCALES = {
+    "ue8m0": Minifloat("ue8m0", 8, 0, "nan_only", signed=False, subnormals=False, exponent_bias=127),
+    "ue4m3": Minifloat("ue4m3", 4, 3, "nan_only", signed=False),
+    "ue5m3": Minifloat("ue5m3", 5, 3, "nan_only", signed=False),
+}
+_PATTERN = re.compile(r"(?:fp(\d+)_)?e(\d+)m(\d+)(?:b(\d+))?(fnuz|fn|ieee)?$")
+_SUFFIXES: dict[str, Special] = {"fnuz": "fnuz", "ieee": "ieee"}
 
 
 def parse(name: str) -> Minifloat | None:
     """Return the minifloat called ``name``, or None when the name is of another family.
+
+    The width may be left out: ``e4m3fn`` is ``fp8_e4m3``.
 
     Raises
     ------
@@ -143,20 +291,35 @@ def parse(name: str) -> Minifloat | None:
     """
     if name in NAMED:
         return minifloat(*NAMED[name], name)
+    if name in SCALES:
+        return SCALES[name]
     match = _PATTERN.match(name)
     if match is None:
         return None
-    bits, exponent_bits, mantissa_bits = (int(part) for part in match.groups())
-    if bits != 1 + exponent_bits + mantissa_bits:
-        raise ValueError(f"{name}: 1 + {exponent_bits} + {mantissa_bits} bits are not {bits}")
+    exponent_bits, mantissa_bits = int(match[2]), int(match[3])
+    if match[1] is not None and int(match[1]) != 1 + exponent_bits + mantissa_bits:
+        raise ValueError(f"{name}: 1 + {exponent_bits} + {mantissa_bits} bits are not {match[1]}")
     if not 1 <= exponent_bits <= 8 or not 0 <= mantissa_bits <= 23:
         raise ValueError(f"{name}: valid: 1 to 8 exponent bits and 0 to 23 mantissa bits")
-    return minifloat(exponent_bits, mantissa_bits)
+    usual = minifloat(exponent_bits, mantissa_bits)
+    if match[5] == "fn":
+        if usual.special == "ieee":
+            raise ValueError(f"{name}: fn is e4m3, or a format of up to 8 bits without infinities")
+        return usual
+    special = _SUFFIXES.get(match[5] or "", usual.special)
+    bias = None if match[4] is None else int(match[4])
+    if (special, bias) == (usual.special, None):
+        return usual
+    if bias is not None and not -64 <= bias <= 191:
+        raise ValueError(f"{name}: valid: biases of up to 191")
+    full = usual.name + ("" if bias is None else f"b{bias}") + (match[5] or "")
+    return Minifloat(full, exponent_bits, mantissa_bits, special, bias)
 
 
 def names() -> list[str]:
     """Return the usual names of the family; any ``fpB_eXmY`` is read."""
-    return [*NAMED, "fp8_e4m3", "fp8_e5m2", "fp6_e2m3", "fp6_e3m2", "fp4_e2m1"]
+    fp8 = ["fp8_e4m3", "fp8_e5m2", "fp8_e3m4", "fp8_e4m3fnuz", "fp8_e5m2fnuz", "fp8_e4m3b11fnuz", "fp8_e4m3ieee"]
+    return [*NAMED, *SCALES, *fp8, "fp8_e3m4ieee", "fp6_e2m3", "fp6_e3m2", "fp4_e2m1", "fp4_e1m2", "fp4_e3m0"]
 
 
 ELEMENTS.register("minifloat")(Family(parse, names))

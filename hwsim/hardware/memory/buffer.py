@@ -20,9 +20,10 @@ SMALLEST_MACRO = 1024
 def build_buffer(
     size_bytes: int, width_bits: int, banks: int, node_nm: float, device: Device = "hp", macro_bits: int = 256
 ) -> Sram:
-    """Return a buffer of ``size_bytes`` behind a port of ``width_bits``, of macros of up to ``macro_bits``.
+    """Return a buffer of ``size_bytes`` behind a port of ``width_bits``, of macros of ``macro_bits``.
 
-    Each macro has ``banks`` banks. A buffer that is too small for so many macros gets fewer, wider ones.
+    Each macro has ``banks`` banks. A port that is no multiple of them counts the last one in part. A
+    buffer that is too small for so many macros is one macro.
 
     Raises
     ------
@@ -33,14 +34,14 @@ def build_buffer(
     InfeasibleError
         If no such array exists; the message says what would.
     """
-    macros = max(1, min(ceil(width_bits / macro_bits), size_bytes // SMALLEST_MACRO))
-    if macros == 1:
+    macros = width_bits / macro_bits
+    if macros <= 1 or size_bytes < macros * SMALLEST_MACRO:
         return build_sram(size_bytes, width_bits, banks, node_nm, device)
     try:
-        one = build_sram(ceil(size_bytes / macros), ceil(width_bits / macros), banks, node_nm, device)
+        one = build_sram(ceil(size_bytes / macros), macro_bits, banks, node_nm, device)
     except InfeasibleError:
         return build_sram(size_bytes, width_bits, banks, node_nm, device)
-    note = f"{macros} macros of {one.width_bits} bits side by side"
+    note = f"{macros:.4g} macros of {macro_bits} bits side by side"
     return replace(
         one,
         size_bytes=size_bytes,

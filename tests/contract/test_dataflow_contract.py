@@ -1,0 +1,164 @@
+"""What every dataflow must offer: closed forms that equal a walk over tiles, and the stepped array."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, get_dataflow
+from hwsim.simulate.dataflow.base import Extents, TileOperands, Totals
+from tests.support.machines import IntegerUnit
+
+NAMES = DATAFLOWS.names()
+
+shapes = st.builds(
+    lambda rows, cols, lanes, interval, load, drain, groups: ArrayShape(
+        rows, cols, lanes, interval, load, drain, lanes * groups if groups else None
+    ),
+    st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 2, 4]), st.integers(1, 3), st.integers(1, 3),
+    st.integers(1, 3), st.sampled_from([0, 0, 1, 3, 8]),
+)  # fmt: skip
+sizes = st.tuples(st.integers(1, 20), st.integers(1, 20), st.integers(1, 20))
+
+
+def cut(extent, tile):
+    return [(start, min(tile, extent - start)) for start in range(0, extent, tile)]
+
+
+def tiles_of(dims, tiles):
+    """Every tile as (m, k, n) with its offset along K."""
+    (ms, ks, ns) = (cut(d, t) for d, t in zip(dims, tiles, strict=True))
+    return [((m, k, n), k0) for _, m in ms for k0, k in ks for _, n in ns]
+
+
+def walked(flow, shape, dims, tiles):
+    """Sums over tiles and folds, one by one: what the array reads and writes while a fold runs."""
+    counts = dict.fromkeys(("cycles", "w", "a", "psum_read", "psum_write"), 0)
+    unit = flow.units(shape)
+    for (m, k, n), k0 in tiles_of(dims, tiles):
+        counts["cycles"] += flow.tile_cycles(shape, m, k, n, k0 == 0)
+        loops = {"w": (k, unit["k"], n, unit["n"]), "o": (m, unit["m"], n, unit["n"])}[flow.stationary]
+        for start, first in cut(*loops[:2]):
+            for _, fold_n in cut(*loops[2:]):
+                fold_k, fold_m = (first, m) if flow.stationary == "w" else (k, first)
+                counts["w"] += fold_k * fold_n
+                counts["a"] += fold_m * fold_k
+                continues = k0 > 0 or (flow.stationary == "w" and start > 0)
+                counts["psum_read"] += fold_m * fold_n * continues
+                counts["psum_write"] += fold_m * fold_n
+    return Totals(*counts.values())
+
+
+def closed(flow, shape, dims, tiles):
+    loops = (Extents(d, t, len(cut(d, t))) for d, t in zip(dims, tiles, strict=True))
+    return Totals(*(int(x) for x in flow.totals(shape, *loops)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=80)
+@given(shapes, sizes, st.data())
+def test_totals_are_the_sum_over_all_tiles_and_folds(name, shape, dims, data):
+    flow = get_dataflow(name)
+    unit = flow.units(shape)["k"]  # tiles of K are whole folds, as the mapper cuts them
+    k = min(dims[1], unit * data.draw(st.integers(1, 4)))
+    tiles = (data.draw(st.integers(1, dims[0])), k, data.draw(st.integers(1, dims[2])))
+    assert closed(flow, shape, dims, tiles) == walked(flow, shape, dims, tiles)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=40)
+@given(shapes, st.tuples(st.integers(1, 8), st.integers(1, 8), st.integers(1, 8)), st.booleans(), st.integers(0, 99))
+def test_the_stepped_array_takes_the_closed_form_and_multiplies(name, shape, dims, first_k, seed):
+    flow, unit = get_dataflow(name), IntegerUnit()
+    m, k, n = dims
+    rng = np.random.default_rng(seed)
+    a, w = rng.integers(0, 16, (m, k)).astype(np.uint32), rng.integers(0, 16, (k, n)).astype(np.uint32)
+    partial = None if first_k else rng.integers(0, 999, (m, n))
+    stepped = flow.stepped(shape, unit, TileOperands(a, w, partial, None, None))
+    cycles = 0
+    while True:
+        try:
+            next(stepped)
+        except StopIteration as end:
+            out = end.value
+            break
+        cycles += 1
+    assert cycles == flow.tile_cycles(shape, m, k, n, first_k)
+    product = a.astype(np.int64) @ w.astype(np.int64)
+    assert np.array_equal(out, product if partial is None else product + partial)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=50)
+@given(shapes, st.tuples(*[st.integers(1, 200)] * 3))
+def test_no_array_does_more_than_all_of_its_pes_can(name, shape, dims):
+    flow = get_dataflow(name)
+    m, k, n = dims
+    slots = flow.tile_cycles(shape, m, k, n, True) * shape.rows * shape.cols * shape.lanes
+    assert m * k * n * shape.interval <= slots
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=50)
+@given(shapes, sizes, st.data())
+def test_every_operand_is_read_and_every_result_written_at_least_once(name, shape, dims, data):
+    flow = get_dataflow(name)
+    tiles = tuple(data.draw(st.integers(1, d)) for d in dims)
+    m, k, n = dims
+    found = closed(flow, shape, dims, tiles)
+    assert found.sram_w_read >= k * n
+    assert found.sram_a_read >= m * k
+    assert found.sram_psum_write - found.sram_psum_read == m * n  # what is written and not read again is the result
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=50)
+@given(shapes)
+def test_units_are_what_one_fold_covers(name, shape):
+    flow = get_dataflow(name)
+    unit = flow.units(shape)
+    assert set(unit) == set("mkn")
+    assert all(isinstance(size, int) and size >= 1 for size in unit.values())
+    assert unit["k"] % shape.lanes == 0
+    if shape.k_limit:  # no fold holds elements of two scale groups
+        assert unit["k"] <= shape.k_limit
+        assert shape.k_limit % unit["k"] == 0
+    assert unit["m"] * unit["k"] * unit["n"] >= 1
+    stationary = {"w": ("k", "n"), "o": ("m", "n")}[flow.stationary]
+    held = unit[stationary[0]] * unit[stationary[1]] // (shape.lanes if flow.stationary == "w" else 1)
+    assert held <= shape.rows * shape.cols
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=50)
+@given(shapes)
+def test_slower_ports_and_pes_never_save_cycles(name, shape):
+    flow = get_dataflow(name)
+    plain = flow.tile_cycles(ArrayShape(shape.rows, shape.cols, shape.lanes, k_limit=shape.k_limit), 7, 9, 8, False)
+    assert flow.tile_cycles(shape, 7, 9, 8, False) >= plain
+    assert flow.tile_cycles(shape, 7, 9, 8, True) <= flow.tile_cycles(shape, 7, 9, 8, False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=50)
+@given(shapes, st.integers(1, 32), st.integers(1, 32), st.integers(8, 64))
+def test_edges_and_wires_carry_whole_operands(name, shape, w, a, psum):
+    flow = get_dataflow(name)
+    bits = {"w": w, "a": a, "psum": psum}
+    edge = flow.edge_bits(shape, bits)
+    assert edge == {"w": shape.cols * shape.lanes * w, "a": shape.rows * shape.lanes * a, "o": shape.cols * psum}
+    wires = flow.wire_bits_mm(shape, bits, 0.5)
+    assert wires == {k: 2 * v for k, v in flow.wire_bits_mm(shape, bits, 0.25).items()}
+    assert {"w": "w", "o": "psum"}[flow.stationary] not in wires  # what stays does not hop
+    assert sum(wires.values()) > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_what_it_is(name):
+    flow = get_dataflow(name)
+    assert flow.name == name
+    assert flow.summary
+    assert flow.stationary in ("w", "o", "a")
+    assert flow.dequant_site in ("edge", "pe")
