@@ -8,6 +8,7 @@ it and is a ``ValueError`` where it has none. Infinities saturate, or stay where
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -201,3 +202,18 @@ def split_blocks(x: NDArray[Any], size: int) -> NDArray[Any]:
     short = -x.shape[-1] % size
     padded = np.pad(x, [*[(0, 0)] * (x.ndim - 1), (0, short)]) if short else x
     return padded.reshape(*x.shape[:-1], -1, size)
+
+
+def map_rows(function: Callable[..., NDArray[Any]], *arrays: NDArray[Any], elements: int = 1 << 16) -> NDArray[Any]:
+    """Return ``function`` of equally many rows of each array at a time, so that work stays in the cache.
+
+    ``elements`` of the first array are handed over at once, but at least one row. The results have
+    the shape and dtype of the first array.
+    """
+    first = arrays[0]
+    out = np.empty_like(first)
+    rows = max(1, elements // max(1, first[:1].size))
+    for start in range(0, len(first), rows):
+        span = slice(start, start + rows)
+        out[span] = function(*(array[span] for array in arrays))
+    return out

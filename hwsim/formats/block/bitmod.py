@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, Format, as_floats, split_blocks
+from hwsim.formats.base import ElementFormat, Format, as_floats, map_rows, split_blocks
 from hwsim.formats.element.minifloat import minifloat
 from hwsim.formats.registry import BLOCKS, Family
 from hwsim.formats.rounding import Overflow, Rounding, check_modes
@@ -101,20 +101,26 @@ class BitMod(Format):
         if given.size == 0:
             return given
         moved = np.moveaxis(given, axis, -1) if given.ndim else given.reshape(1)
-        blocks = split_blocks(moved.astype(np.float64), self.block_size or moved.shape[-1])
-        best = np.zeros_like(blocks)
-        least = np.full(blocks.shape[:-1], np.inf)
-        amax = np.max(np.abs(blocks), axis=-1, keepdims=True)
+        blocks = split_blocks(moved, self.block_size or moved.shape[-1])
+        best = map_rows(self._best, blocks.reshape(-1, blocks.shape[-1]))
+        flat = best.reshape(*moved.shape[:-1], -1)[..., : moved.shape[-1]]
+        return np.moveaxis(flat, -1, axis).reshape(given.shape)
+
+    def _best(self, groups: NDArray[Any]) -> NDArray[Any]:
+        """Return groups (rows) with the special value that gives the least squared error."""
+        exact = groups.astype(np.float64)
+        best = np.zeros_like(exact)
+        least = np.full(len(exact), np.inf)
+        amax = np.max(np.abs(exact), axis=-1, keepdims=True)
         for special in SPECIAL[self.bits]:
             element = BitModElement("", self.bits, special)
             scale = FP16.quantize(np.clip(amax / element.max_value, 1e-5, 1e4))
-            tried = element.decode(element.encode(blocks / scale)) * scale
-            error = np.sum((tried - blocks) ** 2, axis=-1)
+            tried = element.decode(element.encode(exact / scale)) * scale
+            error = np.sum((tried - exact) ** 2, axis=-1)
             better = error < least
             least = np.where(better, error, least)
-            best = np.where(better[..., None], tried, best)
-        flat = best.reshape(*moved.shape[:-1], -1)[..., : moved.shape[-1]]
-        return np.moveaxis(flat, -1, axis).reshape(given.shape).astype(given.dtype)
+            best = np.where(better[:, None], tried, best)
+        return best.astype(groups.dtype)
 
 
 _PATTERN = re.compile(r"bitmod([34])_g(\d+)$")

@@ -1,19 +1,24 @@
-"""Scaled formats: elements that share a scale per group, block or tensor.
+"""Scaled formats: elements that share a scale per group, tile, channel or tensor.
 
-* ``intB_gG``, ``intB_asym_gG``: FP16 scale per G elements along K; asymmetric adds an 8-bit zero
-  point (the convention of BitMoD, arXiv 2411.11745 III-C). Without ``_gG`` one scale serves the
-  whole tensor and costs nothing per element.
+``ELEMENT_GEOMETRY[_SCALE]`` names any of them:
+
+* geometry ``g128``: 128 elements along the reduction; ``t16x16``: a tile of 16 rows by 16 elements;
+  ``channel``: a whole row; ``tensor``: everything;
+* scale as in :mod:`hwsim.formats.block.scales`; FP16 unless stated.
+
+``int4_g128``, ``fp4_e2m1_g16_ue5m3``, ``nf4_g64``, ``int8_channel_fp32`` are examples. Shorter names:
+
+* ``intB_asym_gG``: unsigned elements with an FP16 scale and an 8-bit zero point (the convention of
+  BitMoD, arXiv 2411.11745 III-C). ``intB_asym`` has one scale per tensor, free of charge.
 * ``mxfp4``, ``mxfp6_e2m3``, ``mxfp6_e3m2``, ``mxfp8_e4m3``, ``mxfp8_e5m2``, ``mxint8``: blocks of 32
-  with an E8M0 scale 2^(floor(log2 amax) - emax), elements clamp (OCP MX v1.0).
-* ``nvfp4``: FP4 E2M1 in blocks of 16 with an E4M3 scale, and one FP32 scale per tensor,
-  t = amax / (6 · 448), block scale e4m3(amax_block / (6 t)).
+  with an E8M0 scale (OCP MX v1.0). ``nvfp4``: FP4 E2M1 in blocks of 16 with E4M3 scales.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from typing import Any, Literal
@@ -21,29 +26,33 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, Format, as_floats, split_blocks
+from hwsim.formats.base import ElementFormat, Format, as_floats, map_rows, split_blocks
+from hwsim.formats.block.scales import FP16, KINDS, Scale
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import minifloat
-from hwsim.formats.registry import BLOCKS, Family
+from hwsim.formats.registry import BLOCKS, ELEMENTS, Family
 from hwsim.formats.rounding import Overflow, Rounding, check_modes, round_whole
 
-ScaleRule = Literal["absmax_fp16", "power_of_two", "two_level_e4m3"]
-
-FP16 = minifloat(5, 10, "fp16")
-E4M3 = minifloat(4, 3)
+Geometry = Literal["group", "tile", "channel", "tensor"]
+ZERO_POINT_BITS = 8
 MX_BLOCK, NV_BLOCK = 32, 16
 
 
 @dataclass(frozen=True)
 class Scaled(Format):
-    """Elements of ``code`` with ``metadata_bits`` shared by each block."""
+    """Elements of ``code`` whose blocks share a scale of kind ``scale_name``.
+
+    ``block_size`` counts elements along the reduction, None where a scale serves a whole row or
+    tensor; ``tile_rows`` is 1 but for tiles.
+    """
 
     name: str
     code: ElementFormat
     block_size: int | None
-    rule: ScaleRule
-    metadata_bits: int
+    scale_name: str = "fp16"
     asymmetric: bool = False
+    geometry: Geometry = "group"
+    tile_rows: int = 1
 
     @property
     def bits(self) -> int:  # type: ignore[override]
@@ -56,9 +65,28 @@ class Scaled(Format):
         return self.code
 
     @property
+    def scale(self) -> Scale:
+        """The kind of scale."""
+        return KINDS[self.scale_name]
+
+    @property
+    def metadata_bits(self) -> int:
+        """Bits of scale and zero point per block."""
+        return self.scale.bits + (ZERO_POINT_BITS if self.asymmetric else 0)
+
+    @property
     def bits_per_element(self) -> Fraction:
-        """Code width plus the block's metadata shared out."""
-        return Fraction(self.bits) + (Fraction(self.metadata_bits, self.block_size) if self.block_size else 0)
+        """Code width plus the block's metadata shared out; that of rows and tensors does not count."""
+        if not self.block_size:
+            return Fraction(self.bits)
+        return Fraction(self.bits) + Fraction(self.metadata_bits, self.block_size * self.tile_rows)
+
+    def storage_bits(self, rows: int, k: int) -> int:
+        """Return the bits of a ``rows`` × ``k`` tensor, scales of ragged blocks, rows and tensors included."""
+        blocks = {"tensor": 1, "channel": rows}.get(self.geometry)
+        if blocks is None:
+            blocks = -(-rows // self.tile_rows) * -(-k // (self.block_size or k))
+        return rows * k * self.bits + blocks * self.metadata_bits
 
     def quantize(
         self,
@@ -70,41 +98,61 @@ class Scaled(Format):
     ) -> NDArray[Any]:
         """Return ``x`` after scaling, encoding and decoding, blocks along ``axis``; see :meth:`Format.quantize`.
 
-        Elements round as asked; scales always as the format defines them.
+        Elements round as asked; scales always as the format defines them. Tiles span the last axis
+        but ``axis`` and ``axis``.
         """
         check_modes(rounding, overflow)
-        moved = np.moveaxis(as_floats(x), axis, -1) if np.ndim(x) else as_floats(x).reshape(1)
-        if moved.size == 0:
-            return as_floats(x)
-        length = moved.shape[-1]
-        blocks = split_blocks(moved, self.block_size) if self.block_size else moved.reshape(1, -1)
+        given = as_floats(x)
+        if given.size == 0:
+            return given
+        moved = np.moveaxis(given, axis, -1) if given.ndim else given.reshape(1)
+        blocks, restore = self._blocks(moved)
         cast = partial(self.code.quantize, rounding=rounding, overflow=overflow, seed=seed)
         done = self._asymmetric(blocks, rounding, seed) if self.asymmetric else self._symmetric(blocks, cast)
-        flat = done.reshape(*moved.shape[:-1], -1) if self.block_size else done.reshape(moved.shape)
-        return np.moveaxis(flat[..., :length], -1, axis).reshape(np.shape(x))
+        back = restore(done)
+        return (np.moveaxis(back, -1, axis) if given.ndim else back).reshape(given.shape)
 
-    def _symmetric(self, blocks: NDArray[Any], cast: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
-        amax = np.max(np.abs(blocks), axis=-1, keepdims=True)
-        scale = self.scales(amax.astype(np.float64)).astype(blocks.dtype)
-        scaled = blocks / np.where(scale > 0, scale, blocks.dtype.type(1))
-        done = cast(scaled)
-        done *= scale
-        return done
+    def _blocks(self, x: NDArray[Any]) -> tuple[NDArray[Any], Callable[[NDArray[Any]], NDArray[Any]]]:
+        """Return ``x`` as (…, blocks, elements) and the way back."""
+        if self.geometry == "tensor":
+            return x.reshape(1, -1), lambda done: done.reshape(x.shape)
+        if self.geometry == "channel":
+            return x[..., None, :], lambda done: done.reshape(x.shape)
+        assert self.block_size is not None
+        if self.geometry == "tile" and x.ndim > 1:
+            return self._tiles(x, self.block_size)
+        length = x.shape[-1]
+        return split_blocks(x, self.block_size), lambda done: done.reshape(*x.shape[:-1], -1)[..., :length]
+
+    def _tiles(self, x: NDArray[Any], width: int) -> tuple[NDArray[Any], Callable[[NDArray[Any]], NDArray[Any]]]:
+        rows, length = x.shape[-2:]
+        below, right = -rows % self.tile_rows, -length % width
+        padded = np.pad(x, [*[(0, 0)] * (x.ndim - 2), (0, below), (0, right)])
+        lead = x.shape[:-2]
+        cut = padded.reshape(*lead, (rows + below) // self.tile_rows, self.tile_rows, (length + right) // width, width)
+        tiles = np.moveaxis(cut, -3, -2)
+        flat = tiles.reshape(*tiles.shape[:-2], -1)
+
+        def restore(done: NDArray[Any]) -> NDArray[Any]:
+            return np.moveaxis(done.reshape(tiles.shape), -2, -3).reshape(padded.shape)[..., :rows, :length]
+
+        return flat, restore
 
     def scales(self, amax: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the decoded scale of blocks whose largest magnitudes are ``amax``."""
-        if self.rule == "power_of_two":
-            exponent = np.frexp(np.where(amax > 0, amax, 1.0))[1] - 1
-            largest = int(np.frexp(self.code.max_value)[1]) - 1
-            powers = np.ldexp(1.0, np.clip(exponent - largest, -127, 127))
-            found: NDArray[np.float64] = np.where(amax > 0, powers, 0.0)
-            return found
-        if self.rule == "two_level_e4m3":
-            tensor = float(np.float32(np.max(amax) / (self.code.max_value * E4M3.max_value))) if amax.size else 0.0
-            if tensor == 0:
-                return np.zeros_like(amax)
-            return E4M3.quantize(amax / (self.code.max_value * tensor)) * tensor
-        return FP16.quantize(amax / self.code.max_value)
+        """Return the decoded scales of blocks whose largest magnitudes are ``amax``, shape (…, blocks, 1)."""
+        return self.scale.of(amax, self.code.max_value)
+
+    def _symmetric(self, blocks: NDArray[Any], cast: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+        amax = np.maximum(blocks.max(axis=-1, keepdims=True), -blocks.min(axis=-1, keepdims=True))
+        scale = self.scales(amax.astype(np.float64)).astype(blocks.dtype)
+
+        def rescaled(part: NDArray[Any], by: NDArray[Any]) -> NDArray[Any]:
+            done = cast(part / np.where(by > 0, by, by.dtype.type(1)))
+            done *= by
+            return done
+
+        shape = (-1, blocks.shape[-1])
+        return map_rows(rescaled, blocks.reshape(shape), scale.reshape(-1, 1)).reshape(blocks.shape)
 
     def _asymmetric(self, blocks: NDArray[Any], rounding: Rounding, seed: int | None) -> NDArray[Any]:
         low = np.minimum(blocks.min(axis=-1, keepdims=True), 0.0)
@@ -112,14 +160,10 @@ class Scaled(Format):
         top = 2**self.bits - 1
         scale = FP16.quantize((high - low).astype(np.float64) / top).astype(blocks.dtype)
         safe = np.where(scale > 0, scale, blocks.dtype.type(1))
-        zero = np.clip(np.rint(-low / safe), 0, 255)
+        zero = np.clip(np.rint(-low / safe), 0, 2**ZERO_POINT_BITS - 1)
         rng = None if seed is None else np.random.default_rng(seed)
         done: NDArray[Any] = (np.clip(round_whole(blocks / safe, rounding, rng) + zero, 0, top) - zero) * scale
         return done
-
-
-def _mx(name: str, code: ElementFormat) -> Scaled:
-    return Scaled(name, code, MX_BLOCK, "power_of_two", 8)
 
 
 @dataclass(frozen=True)
@@ -145,16 +189,23 @@ class _MxInt8(Integer):
 
 
 FIXED: dict[str, Scaled] = {
-    "mxfp4": _mx("mxfp4", minifloat(2, 1)),
-    "mxfp6_e2m3": _mx("mxfp6_e2m3", minifloat(2, 3)),
-    "mxfp6_e3m2": _mx("mxfp6_e3m2", minifloat(3, 2)),
-    "mxfp8_e4m3": _mx("mxfp8_e4m3", minifloat(4, 3)),
-    "mxfp8_e5m2": _mx("mxfp8_e5m2", minifloat(5, 2)),
-    "mxint8": _mx("mxint8", _MxInt8("int8", 8)),
-    "nvfp4": Scaled("nvfp4", minifloat(2, 1), NV_BLOCK, "two_level_e4m3", 8),
+    **{
+        name: Scaled(name, code, MX_BLOCK, "e8m0")
+        for name, code in (
+            ("mxfp4", minifloat(2, 1)),
+            ("mxfp6_e2m3", minifloat(2, 3)),
+            ("mxfp6_e3m2", minifloat(3, 2)),
+            ("mxfp8_e4m3", minifloat(4, 3)),
+            ("mxfp8_e5m2", minifloat(5, 2)),
+            ("mxint8", _MxInt8("int8", 8)),
+        )
+    },
+    "nvfp4": Scaled("nvfp4", minifloat(2, 1), NV_BLOCK, "e4m3"),
 }
 
-_PATTERN = re.compile(r"int(\d+)(_asym)?(?:_g(\d+))?$")
+_SCALE = "|".join(sorted(KINDS, key=len, reverse=True))
+_ANY = re.compile(rf"(?P<element>.+?)_(?P<where>g\d+|t\d+x\d+|channel|tensor)(?:_(?P<scale>{_SCALE}))?$")
+_ASYMMETRIC = re.compile(r"int(\d+)_asym(?:_g(\d+))?$")
 
 
 def parse(name: str) -> Scaled | None:
@@ -163,24 +214,51 @@ def parse(name: str) -> Scaled | None:
     Raises
     ------
     ValueError
-        If a width or group size is out of range.
+        If a width or block size is out of range.
     """
     if name in FIXED:
         return FIXED[name]
-    match = _PATTERN.match(name)
-    if match is None or not (match.group(2) or match.group(3)):
+    if match := _ASYMMETRIC.match(name):
+        bits, group = int(match[1]), match[2]
+        _check(name, 2 <= bits <= 16 and (group is None or 1 <= int(group) <= 65536), "2 to 16 bits")
+        code = Integer(f"uint{bits}", bits, signed=False)
+        geometry: Geometry = "group" if group else "tensor"
+        return Scaled(name, code, int(group) if group else None, "fp16", asymmetric=True, geometry=geometry)
+    match = _ANY.match(name)
+    code_of = None if match is None else _element(match["element"])
+    if match is None or code_of is None:
         return None
-    bits, asym, group = int(match.group(1)), bool(match.group(2)), match.group(3)
-    if not 2 <= bits <= 16 or (group is not None and not 1 <= int(group) <= 65536):
-        raise ValueError(f"{name}: valid: 2 to 16 bits, groups of 1 to 65536")
-    code = Integer(f"uint{bits}" if asym else f"int{bits}", bits, signed=not asym)
-    metadata = 16 + (8 if asym else 0)
-    return Scaled(name, code, int(group) if group else None, "absmax_fp16", metadata if group else 0, asym)
+    return _scaled(name, code_of, match["where"], match["scale"] or "fp16")
+
+
+def _scaled(name: str, code: ElementFormat, where: str, scale: str) -> Scaled:
+    bits = getattr(code, "bits", 0)
+    _check(name, not isinstance(code, Integer) or 2 <= bits <= 16, "2 to 16 bits")
+    short = name.removesuffix("_fp16")  # the usual scale is not spelt out
+    if where in ("channel", "tensor"):
+        return Scaled(short, code, None, scale, geometry="channel" if where == "channel" else "tensor")
+    sizes = [int(part) for part in where[1:].split("x")]
+    _check(name, all(1 <= size <= 65536 for size in sizes), "2 to 16 bits")
+    group = Scaled(short, code, sizes[-1], scale)
+    return group if len(sizes) == 1 else replace(group, geometry="tile", tile_rows=sizes[0])
+
+
+def _element(name: str) -> ElementFormat | None:
+    for _, family in ELEMENTS.items():
+        found = family.parse(name)
+        if isinstance(found, ElementFormat):
+            return found
+    return None
+
+
+def _check(name: str, holds: bool, widths: str) -> None:
+    if not holds:
+        raise ValueError(f"{name}: valid: {widths}, groups of 1 to 65536")
 
 
 def names() -> list[str]:
     """Return the usual names of the family."""
-    return [*FIXED, *(f"int{b}{kind}_g128" for b in (3, 4, 8) for kind in ("", "_asym"))]
+    return [*FIXED, *(f"int{b}{kind}_g128" for b in (3, 4, 8) for kind in ("", "_asym")), "fp4_e2m1_g16_ue5m3"]
 
 
 BLOCKS.register("scaled")(Family(parse, names))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,14 @@ class Integer(ElementFormat):
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the values of ``codes``."""
         return self.integers(codes).astype(np.float64)
+
+    @cached_property
+    def _grid(self) -> NDArray[np.float64]:
+        if self.bits > 16:
+            raise ValueError(f"{self.name} has too many codes to list")
+        top = int(2 ** (self.bits - 1)) - 1 if self.signed else int(2**self.bits) - 1
+        codes = np.arange(-top if self.signed else 0, top + 1) & (2**self.bits - 1)
+        return self.decode(codes)
 
     def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
         if self.bits > 24:  # float32 does not hold all of them

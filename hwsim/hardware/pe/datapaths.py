@@ -101,4 +101,4 @@ def scale_significand(fmt: Format) -> int:
         return 8
     if not isinstance(fmt, Scaled):
         raise TypeError(f"{fmt.name} has blocks but no scale that is known")
-    return {"absmax_fp16": 11, "power_of_two": 1, "two_level_e4m3": 4}[fmt.rule]
+    return fmt.scale.significand_bits

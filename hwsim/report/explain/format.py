@@ -59,12 +59,8 @@ def _element(fmt: Format) -> dict[str, Any]:
 def _scaling(fmt: Format) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if isinstance(fmt, Scaled):
-        rule = {
-            "absmax_fp16": "FP16, largest magnitude of the block",
-            "power_of_two": "E8M0, power of two (OCP MX)",
-            "two_level_e4m3": "E4M3 per block and FP32 per tensor",
-        }
-        found["scale"] = rule[fmt.rule]
+        found["scale"] = fmt.scale.words
+        found["one scale per"] = {"tile": f"{fmt.tile_rows} × {fmt.block_size}"}.get(fmt.geometry, fmt.geometry)
     if isinstance(fmt, BitMod):
         found["scale"] = "8 bits, and a 2-bit choice of the special value, per group"
     if fmt.block_size:

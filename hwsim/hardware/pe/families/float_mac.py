@@ -47,8 +47,8 @@ def significand(fmt: Format) -> tuple[int, int]:
 
 
 def scales_sums(fmt: Format) -> bool:
-    """Return whether the scale of ``fmt`` acts on group sums: FP16 ones are too wide for every product."""
-    return isinstance(fmt, Scaled) and fmt.rule == "absmax_fp16" and fmt.block_size is not None
+    """Return whether the scale of ``fmt`` acts on group sums: wide ones are too costly for every product."""
+    return isinstance(fmt, Scaled) and fmt.scale.on_sums and fmt.block_size is not None
 
 
 def product_scale(fmt: Format) -> int:
