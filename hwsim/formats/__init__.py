@@ -1,4 +1,22 @@
-"""Number formats: encode, decode, quantize."""
+"""Number formats: a library of its own.
+
+>>> from hwsim import formats
+>>> fmt = formats.get("mxfp4")
+>>> fmt.quantize(x), fmt.bits_per_element
+
+==================  ==========================================================================
+room                what it is for
+==================  ==========================================================================
+``base``            what every format offers: quantize, encode, decode, values, bits
+``element``         formats in which every element stands for itself; one file per family
+``block``           scales, blocks, shared exponents, special values; one file per family
+``rounding``        six directions of rounding, saturation or overflow
+``names``           from names to formats, and formats of your own
+``terms``           bit-serial terms of weights
+``distributions``   named distributions of tensors
+``accuracy``        SQNR and other measures of what a format loses
+==================  ==========================================================================
+"""
 
 from __future__ import annotations
 
@@ -7,8 +25,10 @@ from hwsim.formats.block.bitmod import BitMod, BitModElement
 from hwsim.formats.block.scaled import Scaled
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import Minifloat, minifloat
-from hwsim.formats.names import format_names, parse_format, parse_pair
+from hwsim.formats.names import format_names, parse_format, parse_pair, register
 from hwsim.formats.terms import Terms, bit_serial_terms, term_table
+
+get = parse_format
 
 __all__ = [
     "BitMod",
@@ -21,8 +41,10 @@ __all__ = [
     "Terms",
     "bit_serial_terms",
     "format_names",
+    "get",
     "minifloat",
     "parse_format",
     "parse_pair",
+    "register",
     "term_table",
 ]

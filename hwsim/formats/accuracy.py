@@ -1,30 +1,62 @@
-"""Signal-to-quantization-noise ratio of a format on Gaussian data."""
+"""What a format loses: signal over quantization noise, mean squared error, cosine, largest error."""
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat, Format
-
-SAMPLES = 2**16
-SEED = 7
+from hwsim.formats.distributions import sample
 
 
-@lru_cache(maxsize=1024)
-def sqnr_db(fmt: Format) -> float:
-    """Return the SQNR in dB of standard normal data, rows of 4096, absmax-scaled per row or block.
+class Loss(NamedTuple):
+    """How far a quantized tensor is from the original.
 
-    Deterministic. Plain element formats are scaled so that the largest sample of a row is the
-    largest value; scaled formats scale themselves.
+    ``sqnr_db`` is infinite for an exact copy; ``cosine`` is that of the angle between both.
     """
-    x = np.random.default_rng(SEED).standard_normal((SAMPLES // 4096, 4096))
-    if isinstance(fmt, ElementFormat):
-        scale = np.max(np.abs(x), axis=-1, keepdims=True) / fmt.max_value
-        error = fmt.quantize(x / scale) * scale - x
-    else:
-        error = fmt.quantize(x) - x
-    noise = float(np.mean(error**2))
-    return math.inf if noise == 0 else 10 * math.log10(float(np.mean(x**2)) / noise)
+
+    sqnr_db: float
+    mse: float
+    cosine: float
+    max_error: float
+
+
+def absmax_quantize(fmt: Format, x: NDArray[Any]) -> NDArray[Any]:
+    """Return ``x`` quantized; plain elements are scaled so that a row's largest magnitude is the largest value."""
+    if not isinstance(fmt, ElementFormat):
+        return fmt.quantize(x)
+    amax = np.max(np.abs(x), axis=-1, keepdims=True)
+    scale = np.where(amax > 0, amax, 1.0) / fmt.max_value
+    done: NDArray[Any] = fmt.quantize(x / scale) * scale
+    return done
+
+
+def loss(x: NDArray[Any], quantized: NDArray[Any]) -> Loss:
+    """Return how far ``quantized`` is from ``x``, arrays of one shape."""
+    exact, found = np.asarray(x, dtype=np.float64).ravel(), np.asarray(quantized, dtype=np.float64).ravel()
+    error = found - exact
+    signal, noise = float(exact @ exact), float(error @ error)
+    norms = math.sqrt(signal * float(found @ found))
+    return Loss(
+        sqnr_db=math.inf if noise == 0 else 10 * math.log10(signal / noise) if signal else -math.inf,
+        mse=noise / max(1, exact.size),
+        cosine=float(exact @ found) / norms if norms else 1.0,
+        max_error=float(np.max(np.abs(error), initial=0.0)),
+    )
+
+
+@lru_cache(maxsize=4096)
+def sqnr_db(fmt: Format, distribution: str = "gaussian") -> float:
+    """Return the SQNR in dB of a named distribution, absmax-scaled per row or block; the same every time.
+
+    Raises
+    ------
+    UsageError
+        If the distribution is unknown.
+    """
+    x = sample(distribution)
+    return loss(x, absmax_quantize(fmt, x)).sqnr_db

@@ -16,8 +16,33 @@ def families() -> list[Family]:
 
 
 def format_names() -> list[str]:
-    """Return the common names; any ``fpB_eXmY``, ``intB_gG``, ``bitmodB_gG`` is read as well."""
-    return sorted(name for family in families() for name in family.names())
+    """Return the common names and the registered ones; families read many more."""
+    return sorted({*_REGISTERED, *(name for family in families() for name in family.names())})
+
+
+_REGISTERED: dict[str, Format] = {}
+
+
+def register(fmt: Format) -> Format:
+    """Make ``fmt`` known under its name, in this process, and return it.
+
+    Raises
+    ------
+    UsageError
+        If another format has that name.
+    """
+    if _REGISTERED.get(fmt.name, fmt) != fmt or any(_claims(family, fmt.name) for family in families()):
+        raise UsageError(f"format {fmt.name!r} exists already; choose another name")
+    _REGISTERED[fmt.name] = fmt
+    parse_format.cache_clear()
+    return fmt
+
+
+def _claims(family: Family, name: str) -> bool:
+    try:
+        return family.parse(name) is not None
+    except ValueError:
+        return True
 
 
 @lru_cache(maxsize=1024)
@@ -29,6 +54,8 @@ def parse_format(name: str) -> Format:
     UsageError
         If there is none; names the nearest one.
     """
+    if name in _REGISTERED:
+        return _REGISTERED[name]
     for family in families():
         try:
             found = family.parse(name)

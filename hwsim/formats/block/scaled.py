@@ -12,6 +12,8 @@
   BitMoD, arXiv 2411.11745 III-C). ``intB_asym`` has one scale per tensor, free of charge.
 * ``mxfp4``, ``mxfp6_e2m3``, ``mxfp6_e3m2``, ``mxfp8_e4m3``, ``mxfp8_e5m2``, ``mxint8``: blocks of 32
   with an E8M0 scale (OCP MX v1.0). ``nvfp4``: FP4 E2M1 in blocks of 16 with E4M3 scales.
+* ``msfp12`` and the like: block floating point, a sign and 3 bits (11: 2, …, 16: 7) under an exponent
+  that 16 elements share. ``dfx16``: dynamic fixed point, INT16 under one exponent per tensor.
 """
 
 from __future__ import annotations
@@ -201,6 +203,12 @@ FIXED: dict[str, Scaled] = {
         )
     },
     "nvfp4": Scaled("nvfp4", minifloat(2, 1), NV_BLOCK, "e4m3"),
+    # Sign and magnitude under a shared exponent: 11 to 16 bits are those of sign, magnitude and exponent.
+    **{
+        f"msfp{8 + bits}": Scaled(f"msfp{8 + bits}", Integer(f"int{bits}", bits), NV_BLOCK, "e8m0")
+        for bits in (3, 4, 5, 6, 8)
+    },
+    "dfx16": Scaled("dfx16", Integer("int16", 16), None, "e8m0", geometry="tensor"),
 }
 
 _SCALE = "|".join(sorted(KINDS, key=len, reverse=True))
@@ -234,7 +242,7 @@ def parse(name: str) -> Scaled | None:
 def _scaled(name: str, code: ElementFormat, where: str, scale: str) -> Scaled:
     bits = getattr(code, "bits", 0)
     _check(name, not isinstance(code, Integer) or 2 <= bits <= 16, "2 to 16 bits")
-    short = name.removesuffix("_fp16")  # the usual scale is not spelt out
+    short = f"{code.name}_{where}" + ("" if scale == "fp16" else f"_{scale}")
     if where in ("channel", "tensor"):
         return Scaled(short, code, None, scale, geometry="channel" if where == "channel" else "tensor")
     sizes = [int(part) for part in where[1:].split("x")]

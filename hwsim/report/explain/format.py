@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from hwsim.formats import BitMod, Format, Integer, Minifloat, Scaled, bit_serial_terms, parse_format
-from hwsim.formats.accuracy import sqnr_db
+from hwsim.formats.accuracy import absmax_quantize, loss
+from hwsim.formats.distributions import DISTRIBUTIONS, sample
 from hwsim.report.explain import EXPLAINERS, Question, Section, table
 
 #: Codes are listed one by one up to this width.
@@ -20,7 +20,7 @@ def explain_format(name: str, question: Question) -> list[Section]:
     """Return fields, range, storage and error of the format called ``name``."""
     fmt = parse_format(name)
     rows = [
-        {"property": key, "value": value} for key, value in {**_element(fmt), **_scaling(fmt), **_error(fmt)}.items()
+        {"property": key, "value": value} for key, value in {**_element(fmt), **_scaling(fmt), **_hardware(fmt)}.items()
     ]
     sections = [Section(f"format {fmt.name}", table(rows))]
     if fmt.element.bits <= LISTED_BITS:
@@ -31,7 +31,21 @@ def explain_format(name: str, question: Question) -> list[Section]:
             for c, v in zip(codes.tolist(), values.tolist(), strict=True)
         ]
         sections.append(Section(f"codes of {fmt.element.name}", table(listed)))
+    sections.append(_losses(fmt))
     return sections
+
+
+def _losses(fmt: Format) -> Section:
+    """Return what the format loses on every named distribution, absmax-scaled per row or block."""
+    rows = []
+    for name in DISTRIBUTIONS:
+        x = sample(name)
+        found = loss(x, absmax_quantize(fmt, x))
+        rows.append({"distribution": name, "SQNR (dB)": found.sqnr_db, "relative MSE": found.mse / float((x**2).mean()),
+                     "cosine": found.cosine})  # fmt: skip
+    return Section(
+        "error on named distributions", table(rows), ["plain elements: a row's largest magnitude fits exactly"]
+    )
 
 
 def _element(fmt: Format) -> dict[str, Any]:
@@ -68,10 +82,8 @@ def _scaling(fmt: Format) -> dict[str, Any]:
     return {**found, "bits per element with metadata": float(fmt.bits_per_element)}
 
 
-def _error(fmt: Format) -> dict[str, Any]:
+def _hardware(fmt: Format) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    error = sqnr_db(fmt)
-    found["SQNR on Gaussian data (dB)"] = "exact" if math.isinf(error) else error
     try:
         found["bit-serial terms per weight"] = bit_serial_terms(fmt)
     except ValueError:
