@@ -39,6 +39,7 @@ types: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/sweep_speed.py
+	$(BIN)/python benchmarks/formats.py
 
 clean:
 	rm -rf $(VENV) $(OUT) build dist .pytest_cache .mypy_cache .ruff_cache

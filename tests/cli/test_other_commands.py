@@ -169,3 +169,28 @@ def test_trace_round_trips(tmp_path, capsys):
     assert path.read_bytes() == again.read_bytes()
     assert run_command(["trace", "bert-base", "--summary"]) == 0
     assert "macs" in capsys.readouterr().out
+
+
+def test_formats_beside_one_another(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run_command(["formats", "compare", "e4m3fn", "int4_g128", "--distribution", "laplace", "-o", str(out)]) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["formats.csv", "formats.png", "formats.svg"]
+    frame = pd.read_csv(out / "formats.csv")
+    assert frame["format"].tolist() == ["fp8_e4m3", "int4_g128"]
+    assert frame["bits_per_element"].tolist() == [8.0, 4.125]
+    assert frame["sqnr_db"].iloc[0] > frame["sqnr_db"].iloc[1] + 10
+    assert "laplace" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["e4m3fn", "fp8_e4m3"], "named twice"),
+        (["mxfp44"], "did you mean 'mxfp4'"),
+        (["mxfp4", "--distribution", "gausian"], "did you mean 'gaussian'"),
+    ],
+)
+def test_formats_that_cannot_be_compared(arguments, words, tmp_path, capsys):
+    assert run_command(["formats", "compare", *arguments, "-o", str(tmp_path / "x")]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()

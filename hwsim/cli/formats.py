@@ -1,0 +1,77 @@
+"""``hwsim formats``: number formats beside one another, without any hardware."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hwsim.cli.common import format_option, show
+from hwsim.spec.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@click.group("formats", short_help="Compare number formats without hardware.")
+def command() -> None:
+    """What number formats cost in bits and lose in accuracy."""
+
+
+@command.command("compare", short_help="SQNR against bits per element.")
+@click.argument("names", nargs=-1, required=True, metavar="FORMAT...")
+@click.option("--distribution", "distributions", multiple=True, help="May be given several times; default: gaussian.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Default: here.")
+@format_option
+def compare(names: tuple[str, ...], distributions: tuple[str, ...], output: Path, table_format: str) -> None:
+    """Print SQNR and bits per element of every FORMAT and draw one against the other.
+
+    Writes formats.csv, formats.png and formats.svg.
+    """
+    from hwsim.report.plot.pareto import pareto_figure
+    from hwsim.report.plot.style import save_figure
+    from hwsim.report.tables import write_frame
+
+    frame = losses(names, distributions or ("gaussian",))
+    figure = pareto_figure(
+        frame,
+        "bits_per_element",
+        "sqnr_db",
+        directions={"bits_per_element": "min", "sqnr_db": "max"},
+        title="What formats cost in bits and lose in accuracy",
+    )
+    shown = frame.rename(columns={"design_id": "format", "workload": "distribution"})
+    show(shown, table_format)
+    output.mkdir(parents=True, exist_ok=True)
+    write_frame(shown, "csv", output / "formats.csv")
+    png, svg = save_figure(figure, output / "formats")
+    click.echo(f"wrote {output / 'formats.csv'}, {png}, {svg}", err=True)
+
+
+def losses(names: tuple[str, ...], distributions: tuple[str, ...]) -> pd.DataFrame:
+    """Return bits and losses of every format on every distribution, as a design table.
+
+    Raises
+    ------
+    UsageError
+        If a format or distribution is unknown, or a format is named twice.
+    """
+    import pandas as pd
+
+    from hwsim.formats import parse_format
+    from hwsim.formats.accuracy import absmax_quantize, loss
+    from hwsim.formats.distributions import sample
+
+    formats = [parse_format(name) for name in names]
+    if len({fmt.name for fmt in formats}) != len(formats):
+        raise UsageError(f"a format is named twice: {', '.join(fmt.name for fmt in formats)}")
+    rows = []
+    for distribution in dict.fromkeys(distributions):
+        x = sample(distribution)
+        for fmt in formats:
+            found = loss(x, absmax_quantize(fmt, x))
+            figures = {"sqnr_db": found.sqnr_db, "mse": found.mse, "cosine": found.cosine, "max_error": found.max_error}
+            bits = float(fmt.bits_per_element)
+            rows.append({"design_id": fmt.name, "workload": distribution, "bits_per_element": bits, **figures})
+    return pd.DataFrame(rows)
