@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,9 +88,14 @@ class Format(ABC):
 
 
 class ElementFormat(Format):
-    """A format in which every element stands for itself."""
+    """A format in which every element stands for itself.
+
+    ``tapered`` formats are most precise around 1 and lose towards their largest value: data is given
+    to them with a standard deviation of about 1 instead of scaled to the largest value.
+    """
 
     block_size: int | None = None
+    tapered: ClassVar[bool] = False
 
     @property
     def element(self) -> ElementFormat:

@@ -75,12 +75,13 @@ class Digits(NamedTuple):
 
     def values(self) -> NDArray[np.int64]:
         """Return the whole number of every code, shape (codes,)."""
-        total: NDArray[np.int64] = self.weights @ self.digits.astype(np.int64)
+        total = self.weights @ self.digits.astype(np.int64)
         return np.where(self.negative, -total, total)
 
     def counts(self) -> NDArray[np.int64]:
         """Return the number of non-zero digits of every code, shape (codes,)."""
-        return np.count_nonzero(self.digits, axis=0).astype(np.int64)
+        found: NDArray[np.int64] = np.count_nonzero(self.digits, axis=0).astype(np.int64)
+        return found
 
 
 @lru_cache(maxsize=64)
@@ -189,7 +190,8 @@ def _booth(whole: Whole) -> Digits:
 
 
 def _naf(whole: Whole) -> Digits:
-    left, digits = whole.values, []
+    left = whole.values
+    digits: list[NDArray[Any]] = []
     while left.any() or not digits:
         digit = np.where(left & 1, 2 - (left & 3), 0)
         digits.append(digit)
@@ -198,7 +200,8 @@ def _naf(whole: Whole) -> Digits:
 
 
 def _ent(whole: Whole) -> Digits:
-    left, digits = np.abs(whole.values), []
+    left = np.abs(whole.values)
+    digits: list[NDArray[Any]] = []
     while left.any() or not digits:
         pair = left & 3
         digit = np.where(pair == 3, -1, pair)

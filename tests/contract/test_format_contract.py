@@ -13,6 +13,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hwsim.formats import ElementFormat, format_names, parse_format
+from hwsim.formats.element.codebook import Codebook, Tabulated
+from hwsim.formats.element.fixed import Fixed
+from hwsim.formats.element.logarithmic import PowerSum
+from hwsim.formats.element.posit import Posit
 
 NAMES = format_names()
 ELEMENTS = [name for name in NAMES if isinstance(parse_format(name), ElementFormat)]
@@ -73,6 +77,8 @@ def test_codes_and_values_are_inverse(name):
     assert usable.sum() > usable.size // 2
     back = fmt.encode(values[usable])
     assert np.array_equal(fmt.decode(back), values[usable])
+    if isinstance(fmt, PowerSum):  # many codes have the same sum
+        return
     distinct = np.unique(values[usable]).size  # -0 apart, a value has one code
     aliases = codes[usable][back != codes[usable]]
     assert distinct >= usable.sum() - 1
@@ -120,11 +126,15 @@ def test_order_survives_where_the_scale_is_shared(name, x):
 def test_signed_formats_treat_both_signs_alike(name, x):
     fmt = parse_format(name)
     assume(not name.startswith(("u", "bitmod")) and "asym" not in name)  # one special value of one sign; zero points
+    assume(not isinstance(fmt.element, Fixed))  # the whole range of two's complement
+    assume(isinstance(fmt.element, Posit) or not isinstance(fmt.element, Tabulated))  # ties go to the lower level
     assert np.array_equal(fmt.quantize(-x), -fmt.quantize(x))
 
 
 @given(any_name)
 def test_zeros_stay_zero(name):
+    element = parse_format(name).element
+    assume(not isinstance(element, Codebook) or 0 in element.levels)  # binary, bipolar, outliers
     assert not parse_format(name).quantize(np.zeros((2, 200))).any()
 
 

@@ -111,7 +111,7 @@ def test_channels_and_tensors():
     rows = parse_format("int8_channel").quantize(x)
     assert np.array_equal(rows, np.vstack([parse_format("int8_tensor").quantize(row[None]) for row in x]))
     assert parse_format("int8_channel").storage_bits(5, 77) == 5 * 77 * 8 + 5 * 16
-    assert parse_format("int8_tensor").storage_bits(5, 77) == 5 * 77 * 8 + 16
+    assert parse_format("int8_tensor").storage_bits(5, 77) == 5 * 77 * 8
 
 
 def test_vs_quant_scales_are_whole_shares_of_their_row():
@@ -192,3 +192,21 @@ def test_impossible_names(name):
 def test_canonical_names(name, canonical):
     assert parse_format(name).name == canonical
     assert parse_format(canonical) == parse_format(name)
+
+
+@pytest.mark.parametrize(("name", "text"), [("posit8_es0", "POSIT8_es0 unscaled (sigma=1)"), ("posit8_es2", "POSIT8_es2 unscaled (sigma=1)"),
+                                            ("lns8_f3", "LNS8_f3 unscaled (sigma=1)")])  # fmt: skip
+def test_formats_with_their_precision_around_one_are_not_scaled_to_their_maximum(name, text):
+    row = next(r for r in ROWS if r["format"] == text)
+    # An octave of the logarithmic grid is offset otherwise there: half a dB at most.
+    tolerance = 0.5 if name.startswith("lns") else 0.1
+    assert sqnr_db(parse_format(name)) == pytest.approx(float(row["sqnr_db_gaussian"]), abs=tolerance)
+
+
+@pytest.mark.parametrize(("name", "text"), [("nf4_g64", "NF4 g64 fp16"), ("flint4_g128", "FLINT4 g128 fp16 scale"),
+                                            ("bipolar4_g128", "BIPOLAR4 g128 fp16 scale")])  # fmt: skip
+@pytest.mark.parametrize("distribution", COLUMNS)
+def test_codebooks_under_group_scales(name, text, distribution):
+    row = next(r for r in ROWS if r["format"] == text)
+    expected = float(row[f"sqnr_db_{COLUMNS[distribution]}"])
+    assert sqnr_db(parse_format(name), distribution) == pytest.approx(expected, abs=0.1)

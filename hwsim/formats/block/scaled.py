@@ -84,8 +84,11 @@ class Scaled(Format):
         return Fraction(self.bits) + Fraction(self.metadata_bits, self.block_size * self.tile_rows)
 
     def storage_bits(self, rows: int, k: int) -> int:
-        """Return the bits of a ``rows`` × ``k`` tensor, scales of ragged blocks, rows and tensors included."""
-        blocks = {"tensor": 1, "channel": rows}.get(self.geometry)
+        """Return the bits of a ``rows`` × ``k`` tensor with the scales of ragged blocks and of rows.
+
+        The one scale of a tensor is not counted.
+        """
+        blocks = {"tensor": 0, "channel": rows}.get(self.geometry)
         if blocks is None:
             blocks = -(-rows // self.tile_rows) * -(-k // (self.block_size or k))
         return rows * k * self.bits + blocks * self.metadata_bits

@@ -1,0 +1,108 @@
+"""Fixed point: ``fixN_qF`` (two's complement) and ``ufixN_qF`` (unsigned), N bits of which F are fraction.
+
+A code's value is its integer times 2^-F. The whole range of two's complement is used, hence the most
+negative value, -2^(N-1-F), is one step further from 0 than the largest value. Infinities saturate,
+there is no code for NaN, and -0 becomes 0. F may be larger than N: all bits then lie below 1/2.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.formats.base import ElementFormat
+from hwsim.formats.registry import ELEMENTS, Family
+from hwsim.formats.rounding import Overflow, Rounding, round_whole
+
+_FLOAT32_BITS = 24
+
+
+@dataclass(frozen=True)
+class Fixed(ElementFormat):
+    """``bits`` bits with ``fraction_bits`` behind the binary point."""
+
+    name: str
+    bits: int
+    fraction_bits: int
+    signed: bool = True
+
+    @property
+    def step(self) -> float:
+        """Distance of neighbours."""
+        return float(2.0**-self.fraction_bits)
+
+    @property
+    def max_value(self) -> float:
+        """The largest value; the most negative one is a step further from 0."""
+        return float(2 ** (self.bits - self.signed) - 1) * self.step
+
+    @property
+    def min_value(self) -> float:
+        """The lowest value."""
+        return -float(2 ** (self.bits - 1)) * self.step if self.signed else 0.0
+
+    def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the values of ``codes``."""
+        whole = np.asarray(codes, dtype=np.int64)
+        negative = self.signed & (whole >= 2 ** (self.bits - 1))
+        return np.asarray((whole - np.where(negative, 2**self.bits, 0)) * self.step)
+
+    def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
+        """Round half to even and clip to the range.
+
+        Raises
+        ------
+        ValueError
+            If a value is NaN.
+        """
+        whole = self._steps(np.asarray(values, dtype=np.float64), "nearest_even", None).astype(np.int64)
+        return np.asarray(whole & (2**self.bits - 1)).astype(np.uint32)
+
+    def _steps(self, x: NDArray[Any], rounding: Rounding, rng: np.random.Generator | None) -> NDArray[Any]:
+        if np.isnan(x).any():
+            raise ValueError(f"{self.name} has no code for NaN")
+        low, high = x.dtype.type(self.min_value), x.dtype.type(self.max_value)
+        return round_whole(np.clip(x, low, high) * x.dtype.type(1 / self.step), rounding, rng)
+
+    def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
+        return self._directed(x, "nearest_even", "saturate", None)
+
+    def _directed(
+        self, x: NDArray[Any], rounding: Rounding, overflow: Overflow, rng: np.random.Generator | None
+    ) -> NDArray[Any]:
+        """Round the number of steps; without infinity or NaN, every overflow saturates."""
+        exact = x if self.bits <= _FLOAT32_BITS else x.astype(np.float64, copy=False)
+        values = self._steps(exact, rounding, rng) * exact.dtype.type(self.step) + exact.dtype.type(0)
+        return np.asarray(values).astype(x.dtype, copy=False)
+
+
+_PATTERN = re.compile(r"(u?)fix(\d+)_q(\d+)$")
+
+
+def parse(name: str) -> Fixed | None:
+    """Return the fixed-point format called ``name``, or None when the name is of another family.
+
+    Raises
+    ------
+    ValueError
+        If a width is out of range.
+    """
+    match = _PATTERN.match(name)
+    if match is None:
+        return None
+    signed, bits, fraction_bits = not match.group(1), int(match.group(2)), int(match.group(3))
+    if not (2 if signed else 1) <= bits <= 32 or fraction_bits > 32:
+        raise ValueError(f"{name}: valid: 2 to 32 bits (unsigned from 1) with 0 to 32 fraction bits")
+    return Fixed(name, bits, fraction_bits, signed)
+
+
+def names() -> list[str]:
+    """Return the usual names of the family; any ``fixN_qF`` and ``ufixN_qF`` is read."""
+    return ["fix8_q4", "fix8_q7", "fix16_q8", "fix16_q15", "ufix8_q8"]
+
+
+ELEMENTS.register("fixed")(Family(parse, names))
