@@ -14,7 +14,7 @@ encoding            digits                                                      
 The whole number behind a code is the integer itself; of a minifloat its significand with the hidden
 bit, which has its sign apart in every encoding; of another format its value in units of the largest
 power of two that divides all its values (BitMoD levels in halves). A format whose values are no such
-whole numbers below 2^15 (NF4, wide posits) has no digits.
+whole numbers of up to 16 bits (NF4, wide posits) has no digits.
 """
 
 from __future__ import annotations
@@ -117,10 +117,12 @@ def _scaled_values(values: NDArray[np.float64]) -> Whole | None:
     lowest = np.frexp((mantissa & -mantissa).astype(np.float64))[1] - 1 + exponent - 53
     unit = int(lowest[finite != 0].min()) if finite.any() else 0
     scaled = np.ldexp(finite, -unit)
-    if np.abs(scaled).max() >= 2 ** (MAX_BITS - 1):
+    signed = bool((scaled < 0).any())
+    if scaled.max() >= 2 ** (MAX_BITS - signed) or scaled.min() < -(2 ** (MAX_BITS - 1)):
         return None
     whole = scaled.astype(np.int64)
-    return Whole(whole, np.zeros(whole.shape, dtype=bool), int(np.abs(whole).max()).bit_length() + 1, True)
+    width = magnitude_bits(np.where(whole < 0, ~whole, whole)) + signed
+    return Whole(whole, np.zeros(whole.shape, dtype=bool), width, signed)
 
 
 @lru_cache(maxsize=64)
@@ -138,7 +140,7 @@ def digit_table(element: ElementFormat, encoding: str) -> Digits:
         raise UsageError(f"unknown digit encoding {encoding!r}; {did_you_mean(encoding, ENCODINGS)}")
     whole = whole_numbers(element)
     if whole is None:
-        raise UsageError(f"{element.name} has no digits: its values are no whole numbers of one unit below 2^15")
+        raise UsageError(f"{element.name} has no digits: its values are no whole numbers of one unit within 16 bits")
     found = _ENCODERS[encoding](whole)
     for array in found:
         array.setflags(write=False)

@@ -58,6 +58,11 @@ class BufferSpec(Spec):
     macro_bits: int = Field(256, ge=8, le=1024, description="widest SRAM macro; wider ports are several side by side")
     double_buffered: bool = Field(True, description="one half is filled while the other is in use")
 
+    @property
+    def parts(self) -> int:
+        """Parts of the capacity, of which one at a time is in use."""
+        return 2 if self.double_buffered else 1
+
     @model_validator(mode="after")
     def _positive_port(self) -> BufferSpec:
         if self.port_bits != "auto" and not 1 <= self.port_bits <= 1 << 20:

@@ -46,17 +46,24 @@ def arithmetic_sqnr_db(pe: PE, w: Format, a: Format) -> float:
     for start in range(0, DOT_LENGTH, pe.lanes):
         span = slice(start, start + pe.lanes)
         acc = pe.accumulate(acc, w_codes[:, span], a_codes[:, span], w, a)
-    found = np.asarray(pe.finish(acc), dtype=np.float64)
+    found = pe.finish(acc)
+    if np.issubdtype(found.dtype, np.integer):  # an integer counts products of the operands' last places
+        found = found * (_last_place(w.element) * _last_place(a.element))
+    found = np.asarray(found, dtype=np.float64)
     error = float(np.mean((found - exact) ** 2))
     signal = float(np.mean(exact**2))
     return math.inf if error == 0 else 10 * math.log10(signal / error)
 
 
+def _last_place(element: ElementFormat) -> float:
+    """Return what one unit of an integer format is worth: 1, and 1/64 for MXINT8."""
+    return float(element.decode(np.array([1], dtype=np.uint32))[0])
+
+
 def _gaussian_codes(element: ElementFormat, rng: np.random.Generator) -> NDArray[np.uint32]:
     """Return codes (DOTS, DOT_LENGTH) of Gaussian data scaled so that the largest value just fits."""
     values = rng.standard_normal((DOTS, DOT_LENGTH))
-    finite = element.code_values()
-    largest = float(np.max(np.abs(finite[np.isfinite(finite)])))
+    largest = element.max_value
     if element.bits > 8 and largest > 1e4:  # wide floats: leave headroom for the accumulation
         largest = 4.0
     return element.encode(values * (largest / np.max(np.abs(values))))

@@ -19,8 +19,10 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from hwsim.formats import Format, parse_format
-from hwsim.hardware.accelerator import Accelerator, FormatName, HardwareSpec, build_accelerator, make_dram
+from hwsim.hardware.accelerator import BUFFERS, Accelerator, FormatName, HardwareSpec, build_accelerator, make_dram
+from hwsim.hardware.circuits import Register
 from hwsim.hardware.pe import PE, kv_format, make_pe
+from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
 from hwsim.simulate.cost import RANDOM_TOGGLE, UnitCosts
 from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflow
 from hwsim.simulate.mapping import Machine, Prices
@@ -147,22 +149,18 @@ class Simulated:
                 f"{self.spec.name}: {w.name} × {a.name} needs a dequantizer, and none is priced for the formats of the "
                 "architecture; name the format in pe or formats"
             )
-        bits = operand_bits(w, a, o, pe.psum_bits)
-        shape = self._shape(w, a)
-
-        def capacity(key: str, name: str) -> int:
-            buffer = getattr(self.spec.memories, name)
-            return int(buffer.size * 8 // (2 if buffer.double_buffered else 1))
-
+        scaled = pe.scaling(w, a) == "sum"
+        weights, activations, outputs = (getattr(self.spec.memories, name) for name in BUFFERS.values())
         return Machine(
             dataflow=self.dataflow,
-            shape=shape,
-            bits=bits,
-            capacity_w_bits=capacity("w", "weights"),
-            capacity_a_bits=capacity("a", "activations"),
-            capacity_o_bits=capacity("o", "outputs"),
+            shape=self._shape(w, a),
+            bits=operand_bits(w, a, o, SCALED_SUM_BITS if scaled else pe.psum_bits),
+            capacity_w_bits=int(weights.size) * 8 // weights.parts,
+            capacity_a_bits=int(activations.size) * 8 // activations.parts,
+            capacity_o_bits=int(outputs.size) * 8 // outputs.parts,
+            parts=(weights.parts, activations.parts, outputs.parts),
             dram_bits_per_cycle=acc.dram_bits_per_cycle,
-            group_k=scale_group(w, a) if pe.scaling(w, a) == "sum" else None,
+            group_k=scale_group(w, a) if scaled else None,
             objective=self.spec.mapper.objective,
             prices=self._prices(w, a),
         )
@@ -174,11 +172,12 @@ class Simulated:
         reads, writes = unit.sram_read_pj_per_bit, unit.sram_write_pj_per_bit
         return Prices(
             dram_pj_per_bit=(unit.dram_read_pj_per_bit + unit.dram_write_pj_per_bit) / 2,
-            sram_w_pj_per_bit=reads["w"] + network,
-            sram_a_pj_per_bit=reads["a"] + network,
-            sram_o_pj_per_bit=(reads["o"] + writes["o"]) / 2 + network,
+            sram_w_pj_per_bit=reads["w"] + network + unit.shift_pj_per_bit["w"],
+            sram_a_pj_per_bit=reads["a"] + network + unit.shift_pj_per_bit["a"],
+            sram_o_pj_per_bit=(reads["o"] + writes["o"]) / 2 + network + unit.shift_pj_per_bit["o"],
             mac_pj=(unit.pe_pj_per_step + unit.pe_register_pj_per_step + unit.wire_pj_per_step) / pe.lanes,
             static_pj_per_cycle=unit.leakage_w * unit.period_ns * 1e3,
+            clock_pj_per_cycle=unit.array_clock_pj_per_cycle,
         )
 
     def _shape(self, w: Format, a: Format) -> ArrayShape:
@@ -188,7 +187,7 @@ class Simulated:
         needed = self.dataflow.edge_bits(plain, element_bits(pe, w, a))
         ports = {key: sram.width_bits for key, sram in acc.srams.items()}
         per_step = {key: ceil(needed[key] / ports[key]) for key in needed}
-        streams_w = self.dataflow.stationary != "w"
+        streamed = max(cycles for key, cycles in per_step.items() if key != self.dataflow.stationary)
         group = scale_group(w, a) if pe.scaling(w, a) != "none" else None
         if group is not None and group % pe.lanes:
             raise InfeasibleError(
@@ -200,7 +199,7 @@ class Simulated:
             rows=acc.rows,
             cols=acc.cols,
             lanes=pe.lanes,
-            interval=max(pe.cycles_per_step(w, a), per_step["a"], per_step["w"] if streams_w else 1, stall),
+            interval=max(pe.cycles_per_step(w, a), streamed, stall),
             load_interval=per_step["w"],
             drain_interval=per_step["o"],
             k_limit=sums,
@@ -228,10 +227,14 @@ class Simulated:
         wire_fj_mm = acc.technology.wire_fj_per_bit_mm * RANDOM_TOGGLE
         shape = ArrayShape(acc.rows, acc.cols, pe.lanes)
         hops = self.dataflow.wire_bits_mm(shape, element_bits(pe, w, a), acc.pe_pitch_mm)
+        # What is stationary is shifted through half of the rows, a wire and a register per row.
+        hop_fj = acc.pe_pitch_mm * wire_fj_mm + acc.technology.price(Register(1)).energy_fj
+        shifted = (acc.rows + 1) / 2 * hop_fj * 1e-3
         return UnitCosts(
             pe_pj_per_step=cycles * (price.energy_fj - registers) * 1e-3,
             pe_register_pj_per_step=cycles * registers * 1e-3,
             wire_pj_per_step=sum(hops.values()) * wire_fj_mm * 1e-3,
+            shift_pj_per_bit={k: shifted if k == self.dataflow.stationary else 0.0 for k in acc.srams},
             array_clock_pj_per_cycle=acc.array_clock_pj_per_cycle,
             dequant_pj=acc.dequant_price.energy_fj * 1e-3 if acc.dequant_price else 0.0,
             sram_read_pj_per_bit={k: s.read_pj / s.width_bits for k, s in acc.srams.items()},
@@ -260,7 +263,7 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
     ports = dataflow.edge_bits(shape, element_bits(pe, pe.w_format, pe.a_format))
     policy = run_policy(spec, pe)
     names = ((policy.w_format, policy.a_format), (policy.kv_format, policy.a_format))
-    runs = [(pe.w_format, pe.a_format), *((parse_format(w or ""), parse_format(a or "")) for w, a in names)]
+    runs = [*((parse_format(w or ""), parse_format(a or "")) for w, a in names), (pe.w_format, pe.a_format)]
     scaled = next((pair for pair in runs if pe.scaling(*pair) == "sum"), None)
     accelerator = build_accelerator(spec, ports, scaled, in_place=dataflow.dequant_site == "pe")
     return Simulated(spec, accelerator, dataflow)

@@ -35,13 +35,15 @@ class UnitCosts:
     """Price of every event that a schedule counts, for one accelerator and pair of formats.
 
     SRAM prices are per bit through the buffer's port; ``wire_pj_per_step`` is the energy of
-    operands and partial sums hopping between PEs; ``network_pj_per_bit`` carries a bit from a
-    buffer to the edge of the array.
+    operands and partial sums hopping between PEs, ``shift_pj_per_bit`` that of a stationary operand
+    on its way through the rows to its PE or back; ``network_pj_per_bit`` carries a bit between a
+    buffer and the edge of the array or the DRAM port (taken to be as far).
     """
 
     pe_pj_per_step: float
     pe_register_pj_per_step: float
     wire_pj_per_step: float
+    shift_pj_per_bit: Mapping[str, float]
     array_clock_pj_per_cycle: float
     dequant_pj: float
     sram_read_pj_per_bit: Mapping[str, float]
@@ -87,6 +89,17 @@ def gemm_counts(schedule: Schedule, load_bits: int, store_bits: int) -> Counts:
     )
 
 
+def array_bits(schedule: Schedule) -> dict[str, int]:
+    """Return the bits that the array takes from or gives to each buffer, for a GEMM with its batch."""
+    t, b = schedule.traffic, schedule.bits
+    bits = {
+        "w": b.move(t.sram_w_read, "w"),
+        "a": b.move(t.sram_a_read, "a"),
+        "o": b.move(t.sram_psum_read + t.sram_psum_write, "psum"),
+    }
+    return {buffer: count * schedule.gemm.batch for buffer, count in bits.items()}
+
+
 def moved_bytes(counts: Counts) -> dict[str, int]:
     """Return the byte columns of the layer table, each rounded up."""
     bits = {
@@ -102,9 +115,11 @@ def gemm_energy(schedule: Schedule, timing: Timing, counts: Counts, unit: UnitCo
     """Return the energy parts of one GEMM with its batch, in pJ; the array's clock is gated while it waits."""
     steps = schedule.pe_steps * schedule.gemm.batch
     moved = sum(counts.sram_read_bits.values()) + sum(counts.sram_write_bits.values())
+    shifted = sum(bits * unit.shift_pj_per_bit[buffer] for buffer, bits in array_bits(schedule).items())
     return {
         "energy_pe_pj": steps * unit.pe_pj_per_step + schedule.dequant_ops * schedule.gemm.batch * unit.dequant_pj,
         "energy_rf_pj": steps * (unit.pe_register_pj_per_step + unit.wire_pj_per_step)
+        + shifted
         + timing.compute_cycles * unit.array_clock_pj_per_cycle,
         "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
         "energy_dram_pj": counts.dram_read_bits * unit.dram_read_pj_per_bit

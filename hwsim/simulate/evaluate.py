@@ -180,10 +180,15 @@ def _check_gemm(simulated: Simulated, schedule: Schedule, timing: Timing, counts
     gemm, traffic = schedule.gemm, schedule.traffic
     dram_cycles = (counts.dram_read_bits + counts.dram_write_bits) / simulated.accelerator.dram_bits_per_cycle
     macs = gemm.m * gemm.n * gemm.k * gemm.batch
+    bits = schedule.bits
+    loaded = ((traffic.dram_w, "w"), (traffic.dram_a, "a"), (traffic.dram_psum_read, "psum"))
+    fills = sum(bits.move(elements, operand) for elements, operand in loaded) * gemm.batch
     laws = {
         "PE steps cover all MACs": schedule.pe_steps * gemm.batch * simulated.accelerator.pe.lanes >= macs,
         "unique weights <= DRAM reads <= SRAM reads": gemm.k * gemm.n <= traffic.dram_w <= traffic.sram_w_read,
         "unique activations <= DRAM reads <= SRAM reads": gemm.m * gemm.k <= traffic.dram_a <= traffic.sram_a_read,
+        "outputs <= DRAM writes": bits.move(gemm.m * gemm.n, "o") * gemm.batch <= counts.dram_write_bits,
+        "what DRAM delivers is what the steps load": fills <= counts.dram_read_bits,
         "cycles >= compute cycles": timing.cycles >= timing.compute_cycles,
         "cycles >= bits / bandwidth": timing.cycles >= dram_cycles,
         "utilization <= 100 %": _utilization(simulated, macs, timing.cycles, w, a) <= 1.0,
@@ -215,7 +220,7 @@ def _design_row(simulated: Simulated, trace: Trace, rows: tuple[dict[str, Any], 
         "avg_power_w": power_w,
         "tops_per_watt": tops / power_w if power_w else 0.0,
         "tops_per_mm2": tops / acc.area_mm2,
-        "utilization": _utilization(simulated, macs, busy, w, a),
+        "utilization": sum(row["utilization"] * row["cycles"] for row in rows) / busy if busy else 0.0,
         "sqnr_db": design_sqnr_db(pe, w, a),
         "status": "ok",
         "reason": "",

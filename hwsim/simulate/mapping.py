@@ -52,14 +52,16 @@ class Prices:
     sram_o_pj_per_bit: float = 0.0
     mac_pj: float = 0.0
     static_pj_per_cycle: float = 0.0
+    clock_pj_per_cycle: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What the mapper needs to know of an accelerator, for one pair of formats.
 
-    Capacities are the usable bits of each buffer for one tile or held region (half of the
-    buffer, since the other half is being filled).
+    Capacities are the usable bits of each buffer for one tile or held region: one of its ``parts``
+    (weights, activations, outputs), half of a buffer whose other half is being filled. One buffer
+    that is not divided stops all overlap (pessimistic where only one is).
     """
 
     dataflow: Dataflow
@@ -72,6 +74,12 @@ class Machine:
     group_k: int | None = None
     objective: Objective = "edp"
     prices: Prices = Prices()
+    parts: tuple[int, int, int] = (2, 2, 2)
+
+    @property
+    def overlap(self) -> bool:
+        """Whether transfers of one tile overlap with the computation of another."""
+        return min(self.parts) > 1
 
 
 @lru_cache(maxsize=4096)
@@ -123,7 +131,6 @@ def build_schedule(gemm: Gemm, tiling: Tiling, machine: Machine) -> Schedule:
         machine.bits,
         lambda tm, tk, tn, first: machine.dataflow.tile_cycles(machine.shape, tm, tk, tn, first),
     )
-    groups = ceil_div(gemm.k, machine.group_k) if machine.group_k else 0
     return Schedule(
         gemm=gemm,
         tiling=tiling,
@@ -132,8 +139,18 @@ def build_schedule(gemm: Gemm, tiling: Tiling, machine: Machine) -> Schedule:
         traffic=traffic,
         compute_cycles=int(totals.compute_cycles),
         pe_steps=gemm.m * gemm.n * ceil_div(gemm.k, machine.shape.lanes),
-        dequant_ops=gemm.m * gemm.n * groups,
+        dequant_ops=_dequant_ops(gemm, totals, machine),
+        overlap=machine.overlap,
     )
+
+
+def _dequant_ops(gemm: Gemm, totals: Totals, machine: Machine) -> int:
+    """Return the sums that are scaled: in place one per group, at the edge every one that leaves the array."""
+    if machine.group_k is None:
+        return 0
+    if machine.dataflow.dequant_site == "edge":
+        return int(totals.sram_psum_write)
+    return int(gemm.m * gemm.n * ceil_div(gemm.k, machine.group_k))
 
 
 def _extents(dims: tuple[int, int, int], tm: Any, tk: Any, tn: Any) -> tuple[Extents, Extents, Extents]:
@@ -238,14 +255,18 @@ def _score(
     ) * (1.0 / b.denominator)
     edges = (m.tile * k.tile * b.a + k.tile * n.tile * b.w + m.tile * n.tile * b.o) / b.denominator
     per_cycle = float(machine.dram_bits_per_cycle)
-    latency = np.maximum(totals.compute_cycles, dram_bits / per_cycle) + edges / per_cycle
+    if machine.overlap:
+        latency = np.maximum(totals.compute_cycles, dram_bits / per_cycle) + edges / per_cycle
+    else:
+        latency = totals.compute_cycles + dram_bits / per_cycle
     sram_pj = (
         totals.sram_w_read * (b.w * prices.sram_w_pj_per_bit)
         + totals.sram_a_read * (b.a * prices.sram_a_pj_per_bit)
         + (totals.sram_psum_read + totals.sram_psum_write) * (b.psum * prices.sram_o_pj_per_bit)
     ) / b.denominator
     fixed_pj = outputs * k.extent * prices.mac_pj
-    energy = dram_bits * prices.dram_pj_per_bit + sram_pj + latency * prices.static_pj_per_cycle + fixed_pj
+    cycles_pj = latency * prices.static_pj_per_cycle + totals.compute_cycles * prices.clock_pj_per_cycle
+    energy = dram_bits * prices.dram_pj_per_bit + sram_pj + cycles_pj + fixed_pj
     if machine.objective == "latency":
         return latency, energy
     if machine.objective == "energy":
@@ -254,17 +275,18 @@ def _score(
 
 
 def _why_infeasible(sizes: list[NDArray[np.int64]], machine: Machine) -> str:
+    """Name every buffer that the smallest tile does not fit, with the size that would do."""
     tm, tk, tn = (int(s.min()) for s in sizes)
     b = machine.bits
-    needs = {
-        "weights": (b.move(tk * tn, "w"), machine.capacity_w_bits, f"{tk}×{tn}"),
-        "activations": (b.move(tm * tk, "a"), machine.capacity_a_bits, f"{tm}×{tk}"),
-        "outputs": (b.move(tm * tn, "psum"), machine.capacity_o_bits, f"{tm}×{tn}"),
-    }
-    for buffer, (need, have, tile) in needs.items():
-        if need > have:
-            return (
-                f"memories.{buffer}.size: too small for one tile: {tile} elements need {ceil_div(need, 8)} bytes "
-                f"in one half of the buffer, which has {have // 8}; valid: at least {2 * ceil_div(need, 8)} B"
-            )
-    return "no tiling fits all three buffers together"
+    buffers = (
+        ("weights", b.move(tk * tn, "w"), machine.capacity_w_bits, f"{tk}×{tn}"),
+        ("activations", b.move(tm * tk, "a"), machine.capacity_a_bits, f"{tm}×{tk}"),
+        ("outputs", b.move(tm * tn, "psum"), machine.capacity_o_bits, f"{tm}×{tn}"),
+    )
+    return "; ".join(
+        f"memories.{buffer}.size: too small for one tile: {tile} elements need {ceil_div(need, 8)} bytes "
+        f"in {'one half of ' if parts > 1 else ''}the buffer, which has {have // 8}; "
+        f"valid: at least {parts * ceil_div(need, 8)} B"
+        for (buffer, need, have, tile), parts in zip(buffers, machine.parts, strict=True)
+        if need > have
+    )

@@ -116,7 +116,10 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Everything an engine needs to time one GEMM, and everything the cost model counts."""
+    """Everything an engine needs to time one GEMM, and everything the cost model counts.
+
+    Without ``overlap`` a step loads, computes and stores before the next one begins.
+    """
 
     gemm: Gemm
     tiling: Tiling
@@ -126,6 +129,7 @@ class Schedule:
     compute_cycles: int
     pe_steps: int
     dequant_ops: int
+    overlap: bool = True
 
 
 @dataclass(frozen=True, slots=True)

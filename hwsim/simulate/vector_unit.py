@@ -60,7 +60,7 @@ def vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
     dram_cycles = -(-dram_bits * port.denominator // port.numerator)
     cycles = max(lane_cycles, dram_cycles)
     unit = simulated.unit_costs(acc.pe.w_format, acc.pe.a_format)
-    through_port = sum(counts.sram_read_bits.values()) + sum(counts.sram_write_bits.values()) - dram_bits
+    moved = sum(counts.sram_read_bits.values()) + sum(counts.sram_write_bits.values())
     return {
         "macs": 0,
         "cycles": cycles,
@@ -73,7 +73,7 @@ def vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
         "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
         "energy_dram_pj": counts.dram_read_bits * unit.dram_read_pj_per_bit
         + counts.dram_write_bits * unit.dram_write_pj_per_bit,
-        "energy_network_pj": through_port * unit.network_pj_per_bit,
+        "energy_network_pj": moved * unit.network_pj_per_bit,
         "energy_vector_pj": vector_pj,
         "energy_leakage_pj": leakage_energy(cycles, unit),
     }

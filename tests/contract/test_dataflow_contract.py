@@ -57,7 +57,7 @@ def closed(flow, shape, dims, tiles):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(shapes, sizes, st.data())
 def test_totals_are_the_sum_over_all_tiles_and_folds(name, shape, dims, data):
     flow = get_dataflow(name)
@@ -68,7 +68,7 @@ def test_totals_are_the_sum_over_all_tiles_and_folds(name, shape, dims, data):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(shapes, st.tuples(st.integers(1, 8), st.integers(1, 8), st.integers(1, 8)), st.booleans(), st.integers(0, 99))
 def test_the_stepped_array_takes_the_closed_form_and_multiplies(name, shape, dims, first_k, seed):
     flow, unit = get_dataflow(name), IntegerUnit()
@@ -91,7 +91,7 @@ def test_the_stepped_array_takes_the_closed_form_and_multiplies(name, shape, dim
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(shapes, st.tuples(*[st.integers(1, 200)] * 3))
 def test_no_array_does_more_than_all_of_its_pes_can(name, shape, dims):
     flow = get_dataflow(name)
@@ -101,7 +101,7 @@ def test_no_array_does_more_than_all_of_its_pes_can(name, shape, dims):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(shapes, sizes, st.data())
 def test_every_operand_is_read_and_every_result_written_at_least_once(name, shape, dims, data):
     flow = get_dataflow(name)
@@ -114,7 +114,7 @@ def test_every_operand_is_read_and_every_result_written_at_least_once(name, shap
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(shapes)
 def test_units_are_what_one_fold_covers(name, shape):
     flow = get_dataflow(name)
@@ -132,7 +132,7 @@ def test_units_are_what_one_fold_covers(name, shape):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(shapes)
 def test_slower_ports_and_pes_never_save_cycles(name, shape):
     flow = get_dataflow(name)
@@ -142,7 +142,7 @@ def test_slower_ports_and_pes_never_save_cycles(name, shape):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(shapes, st.integers(1, 32), st.integers(1, 32), st.integers(8, 64))
 def test_edges_and_wires_carry_whole_operands(name, shape, w, a, psum):
     flow = get_dataflow(name)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from hwsim.formats import format_names, parse_format
 from hwsim.hardware.circuits import GROUPS
@@ -107,6 +112,76 @@ def test_zeros_give_zero_and_signs_negate(pe):
         assert pe.dot(w, minus, pe.w_format, pe.a_format) == -pe.dot(w, plus, pe.w_format, pe.a_format)
 
 
+def test_zero_weights_and_cleared_accumulators_are_zero(pe):
+    a = codes(pe.a_format, 12, 1)
+    assert pe.dot(pe.w_format.element.encode(np.zeros(12)), a, pe.w_format, pe.a_format) == 0
+    for shape in ((), (5,), (2, 3)):
+        cleared = pe.finish(pe.initial(shape))
+        assert cleared.shape == shape
+        assert cleared.dtype.kind in "if"
+        assert not cleared.any()
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 8])
+def test_lanes_change_nothing_where_sums_are_exact_or_taken_one_by_one(pe, lanes):
+    w, a = codes(pe.w_format, 21), codes(pe.a_format, 21, 1)
+    wide = replace(pe, lanes=lanes)
+    found = wide.dot(w, a, pe.w_format, pe.a_format)
+    by_steps = wide.initial(())
+    for start in range(0, 21, lanes):
+        span = slice(start, start + lanes)
+        by_steps = wide.accumulate(np.asarray(by_steps), w[span], a[span], pe.w_format, pe.a_format)
+    assert found == wide.finish(np.asarray(by_steps))
+    if pe.family != "bitmod":  # its lanes are aligned to the largest of them
+        assert found == replace(pe, lanes=1).dot(w, a, pe.w_format, pe.a_format)
+
+
+def test_more_lanes_cost_more_but_less_than_as_many_pes(pe):
+    technology = load_technology("28nm")
+    prices = [price_pe(replace(pe, lanes=lanes), technology) for lanes in (1, 2, 4, 8)]
+    for one, two in pairwise(prices):
+        assert one.area_um2 < two.area_um2 < 2 * one.area_um2
+        assert one.energy_fj < two.energy_fj < 2 * one.energy_fj
+
+
+def test_prices_are_those_of_the_circuits(pe):
+    technology = load_technology("28nm")
+    price = price_pe(pe, technology)
+    assert [row.part for row in price.rows] == list(pe.parts())
+    for row in price.rows:
+        one = technology.price(row.part.circuit)
+        assert row.area_um2 == one.area_um2 * row.part.count
+        assert row.leakage_nw == one.leakage_nw * row.part.count
+        held = row.part.group == "register"
+        noise = 1 if held else price.glitch_factor * price.regime_factor
+        assert row.energy_fj == pytest.approx(one.energy_fj * row.part.count * row.part.activity * noise)
+        assert (row.clock_fj > 0) == held
+    assert price.glitch_factor >= 1
+
+
+def test_what_it_cannot_compute_it_refuses_with_a_reason(pe):
+    refused = [name for name in format_names() if pe.supports(parse_format(name), pe.a_format) is not None]
+    assert refused  # no PE takes every weight
+    for name in refused:
+        reason = str(pe.supports(parse_format(name), pe.a_format))
+        assert reason
+        assert "\n" not in reason
+
+
+def test_every_pair_that_it_supports_has_a_price_and_a_result(pe):
+    for name in format_names():
+        w = parse_format(name)
+        if pe.supports(w, pe.a_format) is not None:
+            continue
+        assert pe.cycles_per_step(w, pe.a_format) >= 1
+        assert (pe.scaling(w, pe.a_format) == "none") == (not w.block_size and not pe.a_format.block_size), name
+        if pe.scaling(w, pe.a_format) == "sum":
+            assert dequantizer_price(pe, w, pe.a_format, load_technology("7nm"), 1e9).energy_fj > 0
+            assert pe.dequant_cycles(w, pe.a_format) >= 1
+        few = codes(w, 5), codes(pe.a_format, 5, 1)
+        assert np.isfinite(pe.dot(*few, w, pe.a_format)), name
+
+
 def test_a_dot_is_close_to_the_exact_one(pe):
     w, a = codes(pe.w_format, 64), codes(pe.a_format, 64, 1)
     exact = pe.w_format.element.decode(w) * pe.a_format.element.decode(a)
@@ -118,6 +193,43 @@ def test_a_dot_is_close_to_the_exact_one(pe):
         assert abs(pe.dot(w, a, pe.w_format, pe.a_format) - exact.sum()) <= 0.25 * size
     else:  # grid of the largest exponent, FP32 or wider sums
         assert abs(pe.dot(w, a, pe.w_format, pe.a_format) - exact.sum()) <= 2.0**-10 * size
+
+
+widths = st.tuples(st.integers(2, 8), st.integers(1, 10))
+
+
+@settings(max_examples=60)
+@given(widths, st.tuples(st.integers(0, 3), st.integers(0, 4)), st.sampled_from(["float_mac", "lmul"]), st.booleans())
+def test_wider_floats_never_cost_less_area_or_energy(narrow, more, family, subnormals):
+    technology = load_technology("28nm")
+
+    def price(exponent, mantissa):
+        options = {"family": family, "format": f"fp{1 + exponent + mantissa}_e{exponent}m{mantissa}"}
+        # auto keeps subnormals in narrow formats only; compared is the same kind of datapath
+        return price_pe(make_pe(options | ({"subnormals": subnormals} if family == "float_mac" else {})), technology)
+
+    small, large = price(*narrow), price(min(narrow[0] + more[0], 8), narrow[1] + more[1])
+    assert small.area_um2 <= large.area_um2
+    assert small.energy_fj <= large.energy_fj
+
+
+@settings(max_examples=60)
+@given(*[st.integers(2, 12)] * 2, *[st.integers(0, 3)] * 2, st.integers(1, 8))
+def test_wider_integers_never_cost_less_area_or_energy(w, a, more_w, more_a, lanes):
+    def price(w_bits, a_bits):
+        options = {"family": "int_mac", "w_format": f"int{w_bits}", "a_format": f"int{a_bits}", "lanes": lanes}
+        return price_pe(make_pe(options), load_technology("28nm"))
+
+    assume(not w < 8 <= w + more_w)  # below 8 bits a multiplexer is kept for weights that come in passes
+    small, large = price(w, a), price(w + more_w, a + more_a)
+    assert small.area_um2 <= large.area_um2
+    assert small.energy_fj <= large.energy_fj
+
+
+@pytest.mark.parametrize("label", ["fp8_e4m9", "int99", "nothing", "w4", "lmul_int8", "bitmod5_g128", ""])
+def test_labels_that_mean_nothing_are_refused_with_a_hint(label):
+    with pytest.raises(UsageError, match="valid|did you mean"):
+        pairing(label)
 
 
 def test_every_listed_format_has_a_pe_or_a_reason():

@@ -67,6 +67,18 @@ def test_more_bandwidth_is_never_slower(case):
     assert slow >= schedule.compute_cycles * schedule.gemm.batch
 
 
+@settings(max_examples=60, deadline=None)
+@given(schedules())
+def test_buffers_in_one_part_stop_all_overlap(case):
+    schedule, of = case
+    bandwidth = of.dram_bits_per_cycle
+    alone = recur(replace(schedule, overlap=False), bandwidth)
+    steps = expand(schedule.body)
+    moves = sum(-(-bits // bandwidth) for step in steps for bits in (step.load_bits, step.store_bits))
+    assert alone.cycles == (moves + schedule.compute_cycles) * schedule.gemm.batch
+    assert recur(replace(schedule, overlap=True), bandwidth).cycles <= alone.cycles
+
+
 def test_pe_engine_refuses_gemms_that_would_take_minutes():
     of = machine(capacities=(10**9, 10**9, 10**9))
     with pytest.raises(UsageError, match="--engine fast"):

@@ -46,12 +46,15 @@ def test_all_commands_in_order(workplace, monkeypatch, capsys):
         assert capsys.readouterr().err.count("error") == 0, line
 
 
-def test_python_example(workplace):
-    code = next(text for kind, text in BLOCKS if kind == "python")
+PYTHON = [text for kind, text in BLOCKS if kind == "python"]
+SHOWN = [("energy_pj", "mxfp4"), ("posit8_es2", "fp4_e2m1_g16_ue5m3")]
+
+
+@pytest.mark.parametrize(("code", "shown"), zip(PYTHON, SHOWN, strict=True))
+def test_python_examples(code, shown, workplace):
     done = subprocess.run([sys.executable, "-c", code], cwd=workplace, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "energy_pj" in done.stdout
-    assert "mxfp4" in done.stdout
+    assert all(word in done.stdout for word in shown)
 
 
 def test_yaml_example_is_a_valid_architecture(tmp_path, capsys):

@@ -35,6 +35,11 @@ class IntegerUnit:
 class Codes:
     """Sixteen codes that stand for themselves."""
 
+    bits = 4
+
+    def encode(self, values):
+        return np.asarray(values, dtype=np.uint32)
+
     def code_values(self):
         return np.arange(16.0)
 
@@ -96,6 +101,7 @@ def schedules(draw) -> tuple[Schedule, Machine]:
         capacities=tuple(draw(st.integers(40, 1200)) for _ in range(3)),
         bandwidth=Fraction(draw(st.integers(1, 64)), draw(st.sampled_from([1, 3]))),
         bits=OperandBits(draw(st.sampled_from([9, 12, 24])), draw(st.sampled_from([15, 24])), 24, 96, 3),
+        parts=draw(st.sampled_from([(2, 2, 2), (2, 2, 2), (1, 2, 2), (1, 1, 1)])),
     )
     g = gemm(draw(st.integers(1, 8)), draw(st.integers(1, 8)), draw(st.integers(1, 10)), draw(st.integers(1, 2)))
     tiles = (draw(st.integers(1, g.m)), draw(st.integers(1, g.k)), draw(st.integers(1, g.n)))
@@ -103,7 +109,7 @@ def schedules(draw) -> tuple[Schedule, Machine]:
     if tiling is None:
         tiling = honest_tiling(g, of, (1, 1, 1), "mnk")
     if tiling is None:
-        of = machine(of.dataflow.name, shape, bandwidth=of.dram_bits_per_cycle, bits=of.bits)
+        of = machine(of.dataflow.name, shape, bandwidth=of.dram_bits_per_cycle, bits=of.bits, parts=of.parts)
         tiling = honest_tiling(g, of, (1, 1, 1), "mnk")
     assert tiling is not None
     return build_schedule(g, tiling, of), of

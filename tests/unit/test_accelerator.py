@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import pytest
 
+from hwsim.formats import parse_format
 from hwsim.hardware.accelerator import SUM_REGISTER
+from hwsim.hardware.circuits import Register
 from hwsim.hardware.memory import build_buffer, build_sram
+from hwsim.hardware.pe import price_pe
 from hwsim.spec.errors import InfeasibleError, MissingFigureError, SpecError
 from tests.support.small import BASE, array, small
 
@@ -73,6 +77,47 @@ def test_faster_clocks_need_stages():
     slow, fast = small(clock=1e8).accelerator, small(clock=1e9).accelerator
     assert slow.pipeline_stages < fast.pipeline_stages
     assert slow.pe_price.area_um2 < fast.pe_price.area_um2
+
+
+@pytest.mark.parametrize(("label", "clock"), [("int8", 1e8), ("int8", 1e9), ("bf16", 5e8), ("bitmod4_g128", 1e9)])
+def test_stages_are_cuts_at_the_width_of_the_sum(label, clock):
+    acc = small(label, clock=clock).accelerator
+    whole = price_pe(acc.pe, acc.technology)
+    usable_ps = 1e12 / clock - acc.technology.price(Register(1)).delay_ps
+    stages = max(1, math.ceil(whole.delay_ps / usable_ps))
+    assert acc.pipeline_stages == stages
+    cuts = [row.part for row in acc.pe_price.rows if row.part.role == "pipeline stage"]
+    assert [(part.circuit, part.count) for part in cuts] == (
+        [(Register(acc.pe.psum_bits), stages - 1)] if stages > 1 else []
+    )
+    added = (stages - 1) * acc.technology.price(Register(acc.pe.psum_bits)).area_um2
+    assert acc.pe_price.area_um2 == pytest.approx(whole.area_um2 + added)
+    # Every stage's register stops the glitches of the one before.
+    assert acc.pe_price.glitch_factor == pytest.approx(1 + (whole.glitch_factor - 1) / stages)
+
+
+def test_dequantizers_are_cut_into_stages_too():
+    slow, fast = (small("int4_g128", clock=clock).accelerator.dequant_price for clock in (1e8, 1e9))
+    assert "pipeline stage" not in {row.part.role for row in slow.rows}
+    assert "pipeline stage" in {row.part.role for row in fast.rows}
+
+
+def test_rates_and_distances_by_hand():
+    acc = small(array=array(rows=4, cols=8)).accelerator
+    assert acc.dram_bits_per_cycle == Fraction(1536, 5)  # 19.2 GB/s at 500 MHz
+    assert acc.period_ns == 2.0
+    int8 = parse_format("int8")
+    assert acc.peak_macs_per_s(int8, int8) == 32 * 5e8
+    srams = sum(sram.area_mm2 for sram in acc.srams.values())
+    edges = math.sqrt(32 * acc.pe_price.area_um2 * 1e-6), math.sqrt(srams)
+    assert acc.buffer_distance_mm == pytest.approx(sum(edges) / 2)
+
+
+def test_the_vector_unit_has_lanes_of_its_format():
+    wide, narrow = (small(vector_unit={"lanes": 64, "format": name}).accelerator for name in ("fp32", "bf16"))
+    assert narrow.area_breakdown_mm2["vector_unit"] < wide.area_breakdown_mm2["vector_unit"]
+    assert wide.area_breakdown_mm2["vector_unit"] == pytest.approx(64 * wide.vector_lane.area_um2 * 1e-6)
+    assert wide.vector_lane.clock_fj == wide.technology.price(Register(4 * 32)).clock_fj
 
 
 @pytest.mark.parametrize(

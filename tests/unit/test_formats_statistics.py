@@ -362,26 +362,38 @@ def test_wide_codes_and_scalars():
     assert bit_statistics(3.0, INT8).digit_means["twos_complement"] == 2
 
 
-class _Thirds(ElementFormat):
-    """0, 1/3, 2/3 and 1: no whole numbers of a power of two."""
+class _Quotients(ElementFormat):
+    """Integers divided by a number that only this test knows."""
 
-    name, bits, max_value = "thirds", 2, 1.0
+    name, block_size, max_value = "quotients", None, 1.0
+
+    def __init__(self, base, divisor):
+        self.base, self.bits, self.divisor = parse_format(base), parse_format(base).bits, divisor
 
     def decode(self, codes):
-        return np.asarray(codes) / 3
+        return self.base.decode(codes) / self.divisor
 
     def encode(self, values):
-        return np.rint(np.asarray(values) * 3).astype(np.uint32)
+        return self.base.encode(np.asarray(values) * self.divisor)
 
 
 def test_a_format_without_whole_numbers_has_no_digits_but_the_rest():
-    found = bit_statistics(np.array([[0.0, 1 / 3], [1.0, 1.0]]), _Thirds(), "row", outlier_above=0.5)
+    thirds = _Quotients("uint2", 3)
+    found = bit_statistics(np.array([[0.0, 1 / 3], [1.0, 1.0]]), thirds, "row", outlier_above=0.5)
     assert found.histogram.tolist() == [1, 1, 0, 2]
     assert found.zero_share.tolist() == [0.5, 0.0]
     assert found.outlier_share.tolist() == [0.0, 1.0]
     assert (found.digit_means, found.position_share.shape) == ({}, (2, 0))
     with pytest.raises(UsageError, match="no digits"):
-        digit_table(_Thirds(), "booth")
+        digit_table(thirds, "booth")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("base", ["int2", "int8", "int16", "uint8", "uint16"])
+def test_fixed_point_has_the_digits_of_its_integers(base, encoding):
+    fixed, whole = digit_table(_Quotients(base, 16), encoding), digit_table(parse_format(base), encoding)
+    assert np.array_equal(fixed.digits, whole.digits)
+    assert np.array_equal(fixed.values(), whole.values())
 
 
 def test_the_result_is_frozen():

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 
+from hwsim.formats import parse_format
+from hwsim.hardware.circuits import Register
 from hwsim.hardware.technology import load_technology
 from hwsim.simulate import evaluate as module
 from hwsim.simulate.accuracy import design_sqnr_db
 from hwsim.simulate.cost import ENERGY_PARTS, settle
 from hwsim.simulate.evaluate import LAYER_COLUMNS, evaluate
+from hwsim.simulate.schedule import Timing, expand
 from hwsim.spec.errors import ConservationError, InfeasibleError, UsageError
-from hwsim.workload import Gemm, Trace, VectorOp
+from hwsim.workload import Gemm, Trace, VectorOp, load_workload
 from tests.support.small import TRACE, array, small
 
+#: Small enough to step through in every format; K ends inside a group, M and N inside a fold.
+RAGGED = Trace("ragged", (Gemm("one", m=2, n=5, k=34), Gemm("two", m=1, n=3, k=6, batch=2, w_source="kv")), {})
 LABELS = [
-    "int8",
-    "int4_g128",
-    "int3_g32",
-    "mxint8",
-    "bf16",
-    "fp8_e4m3",
-    "mxfp4",
-    "nvfp4",
-    "lmul_e4m3",
-    "bitmod4_g128",
-    "w4a16_g128",
-]
+    "int8", "int4_g128", "int3_g32", "mxint8", "fp32", "bf16", "fp8_e4m3", "mxfp4", "nvfp4", "lmul_e4m3",
+    "bitmod4_g128", "w4a16_g128",
+]  # fmt: skip
+SMALL_MEMORIES = {name: {"size": 8192} for name in ("weights", "activations", "outputs")}
 FLOWS = ["weight_stationary", "output_stationary", "broadcast"]
 
 
@@ -40,10 +38,10 @@ def label(request):
 @pytest.mark.parametrize("flow", FLOWS)
 def test_engines_agree_on_real_machines(label, flow):
     machine = small(label, array=array(flow))
-    fast, stepped = evaluate(machine, TRACE, "fast"), evaluate(machine, TRACE, "pe")
-    assert [r["cycles"] for r in fast.layer_rows] == [r["cycles"] for r in stepped.layer_rows]
+    fast, stepped = evaluate(machine, RAGGED, "fast"), evaluate(machine, RAGGED, "pe")
     assert fast.layer_rows == stepped.layer_rows
-    assert {**fast.design_row} == {**stepped.design_row}
+    assert fast.design_row == stepped.design_row
+    assert (fast.engine, stepped.engine) == ("fast", "pe")
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -72,6 +70,33 @@ def test_repeats_multiply_and_equal_gemms_are_simulated_once(monkeypatch):
     assert rows["two"]["macs"] == 2 * 16 * 24
 
 
+def test_a_model_is_simulated_by_its_unique_gemms(monkeypatch):
+    calls = []
+    real = module.map_gemm
+    monkeypatch.setattr(module, "map_gemm", lambda gemm, machine: calls.append(gemm) or real(gemm, machine))
+    trace = load_workload({"model": "llama-2-7b", "phase": "prefill", "seq_len": 64})
+    rows = evaluate(small("fp16"), trace).layer_rows
+    different = {(op.m, op.k, op.n, op.batch) for op in trace.gemms}
+    assert {(g.m, g.k, g.n, g.batch) for g in calls} == different
+    assert len(calls) == len(different) < len(trace.gemms)
+    assert len(rows) == len(trace.ops)
+    assert sum(row["macs"] for row in rows) == trace.macs
+
+
+def test_utilization_is_measured_against_what_each_pair_could_do():
+    # Weights of 8 bits pass a 4-bit multiplier twice, attention's 4 bits once: half of the peak, and all of it.
+    pe = {"family": "int_mac", "w_format": "int4", "a_format": "int8"}
+    formats = {"weights": "int8", "kv_cache": "int4"}
+    machine = small(pe=pe, formats=formats, dram={"preset": "hbm2"}, vector_unit={"lanes": 256})
+    ops = (Gemm("w", m=500, n=4, k=4), Gemm("kv", m=5000, n=4, k=4, w_source="kv"))
+    result = evaluate(machine, Trace("t", ops, {}))
+    cycles = [row["cycles"] for row in result.layer_rows]
+    assert result.layer_rows[0]["utilization"] == 2 * 500 * 16 / (16 * cycles[0])
+    assert result.layer_rows[1]["utilization"] == 5000 * 16 / (16 * cycles[1])
+    assert result.design_row["utilization"] == pytest.approx((2 * 500 + 5000) / sum(cycles))
+    assert 2 * 5500 / sum(cycles) > 1  # against the slower pair's peak it would be impossible
+
+
 def test_totals_of_the_design():
     machine = small()
     result = evaluate(machine, TRACE)
@@ -98,7 +123,10 @@ def test_array_energy_by_hand():
     cycles = 2 * 4 + 4 + 4 - 2  # 2R + C + M - 2
     assert row["compute_cycles"] == cycles
     wires = 64 * (8 + 32) * acc.pe_pitch_mm * acc.technology.wire_fj_per_bit_mm * 0.5
-    assert row["energy_rf_pj"] == pytest.approx((64 * registers + wires + cycles * 16 * price.clock_fj) * 1e-3)
+    # 16 weights of 8 bits are shifted through 2.5 rows on average, a wire and a register each.
+    hop = acc.pe_pitch_mm * acc.technology.wire_fj_per_bit_mm * 0.5 + acc.technology.price(Register(1)).energy_fj
+    shifts = 16 * 8 * 2.5 * hop
+    assert row["energy_rf_pj"] == pytest.approx((64 * registers + wires + shifts + cycles * 16 * price.clock_fj) * 1e-3)
     # 16 weights and 16 activations of 8 bits in, 16 results of 8 bits out, over 19.2 GB/s at 500 MHz.
     assert (row["dram_read_bytes"], row["dram_write_bytes"]) == (32, 16)
     assert row["cycles"] == cycles + 1 + 1  # 256 bits in and 128 bits out at 307.2 bits per cycle
@@ -146,6 +174,13 @@ def test_tensors_that_do_not_fit_stream_and_rows_that_do_are_read_once():
     assert fits["dram_read_bytes"] == fits["dram_write_bytes"] == 0
     assert (streams["dram_read_bytes"], streams["dram_write_bytes"]) == (40_000, 40_000)
     assert (long["dram_read_bytes"], long["dram_write_bytes"]) == (80_000, 40_000)
+    # Every bit that a buffer gives or takes crosses the chip, those from and to DRAM too, as in a GEMM.
+    acc = small().accelerator
+    bit_pj = acc.buffer_distance_mm * acc.technology.wire_fj_per_bit_mm * 0.5e-3
+    for row in (fits, streams, long):
+        moved = 8 * (row["sram_read_bytes"] + row["sram_write_bytes"])
+        assert row["energy_network_pj"] == pytest.approx(moved * bit_pj)
+    assert streams["sram_read_bytes"] == 2 * 40_000 + 40_000  # two passes, and what leaves for DRAM
 
 
 def test_divisions_and_exponentials_take_their_programs():
@@ -156,10 +191,8 @@ def test_divisions_and_exponentials_take_their_programs():
     assert rows[2]["cycles"] > 8 * 10  # an exponential and a division, a dozen operations each
 
 
-@pytest.mark.parametrize("tampered", ["dram_w", "dram_a", "sram_w_read"])
+@pytest.mark.parametrize("tampered", ["dram_w", "dram_a", "sram_w_read", "sram_a_read"])
 def test_lost_traffic_is_noticed(monkeypatch, tampered):
-    from dataclasses import replace
-
     real = module.map_gemm
 
     def wrong(gemm, machine):
@@ -171,9 +204,33 @@ def test_lost_traffic_is_noticed(monkeypatch, tampered):
         evaluate(small(), TRACE)
 
 
-def test_lost_macs_and_time_are_noticed(monkeypatch):
-    from dataclasses import replace
+@pytest.mark.parametrize(("lost", "law"), [("load_bits", "what DRAM delivers"), ("store_bits", "outputs <=")])
+def test_lost_transfers_are_noticed(monkeypatch, lost, law):
+    real = module.map_gemm
 
+    def wrong(gemm, machine):
+        schedule = real(gemm, machine)
+        return replace(schedule, body=tuple(replace(step, **{lost: 0}) for step in expand(schedule.body)))
+
+    monkeypatch.setattr(module, "map_gemm", wrong)
+    with pytest.raises(ConservationError, match=law):
+        evaluate(small(), TRACE)
+
+
+@pytest.mark.parametrize(
+    ("cycles", "bandwidth", "law"), [(99, 1e9, "bits / bandwidth"), (35, 1e15, "utilization <= 100 %")]
+)
+def test_an_engine_that_is_too_fast_is_noticed(monkeypatch, cycles, bandwidth, law):
+    # 208 bytes at 16 bits per cycle take 104 cycles, 576 MACs on 16 PEs 36.
+    monkeypatch.setattr(module.ENGINES, "get", lambda name: lambda schedule, context: Timing(cycles, 1))
+    with pytest.raises(ConservationError, match=law):
+        evaluate(
+            small(dram={"preset": "ddr4_2400", "bandwidth": bandwidth}, vector_unit={"lanes": 4096}),
+            Trace("t", (Gemm("g", m=9, n=8, k=8),), {}),
+        )
+
+
+def test_lost_macs_and_time_are_noticed(monkeypatch):
     real = module.map_gemm
     monkeypatch.setattr(module, "map_gemm", lambda g, m: replace(real(g, m), pe_steps=1))
     with pytest.raises(ConservationError, match="all MACs"):
@@ -232,6 +289,46 @@ def test_narrow_ports_slow_the_array_down():
     memories["activations"] = {"size": 8192, "port_bits": 8}  # a quarter of 4 × 8 bits
     narrow = evaluate(small(memories=memories), trace).layer_rows[0]
     assert narrow["compute_cycles"] > 2 * wide["compute_cycles"]
+
+
+@pytest.mark.parametrize(
+    ("flow", "name", "field"),
+    [
+        ("weight_stationary", "activations", "interval"),
+        ("weight_stationary", "outputs", "interval"),
+        ("weight_stationary", "weights", "load_interval"),
+        ("output_stationary", "activations", "interval"),
+        ("output_stationary", "weights", "interval"),
+        ("output_stationary", "outputs", "drain_interval"),
+        ("broadcast", "weights", "interval"),
+        ("broadcast", "outputs", "drain_interval"),
+    ],
+)
+def test_every_narrow_port_costs_cycles_where_its_operand_moves(flow, name, field):
+    memories = {key: {"size": 8192} for key in ("weights", "activations", "outputs")}
+    wide = small(array=array(flow), memories=memories)
+    memories[name] = {"size": 8192, "port_bits": 32 if name == "outputs" else 8}  # a quarter of the edge
+    narrow = small(array=array(flow), memories=memories)
+    int8 = parse_format("int8")
+    assert [getattr(m.machine(int8, int8, int8).shape, field) for m in (wide, narrow)] == [1, 4]
+    trace = Trace("t", (Gemm("g", m=64, n=16, k=16),), {})
+    slow, quick = (evaluate(m, trace).layer_rows[0]["compute_cycles"] for m in (narrow, wide))
+    assert slow > quick
+
+
+def test_single_buffering_ends_all_overlap():
+    trace = Trace("t", (Gemm("g", m=4, n=4, k=4, batch=5),), {})
+    single, double = (
+        evaluate(small(memories={**SMALL_MEMORIES, "outputs": {"size": 8192, "double_buffered": flag}}), trace)
+        for flag in (False, True)
+    )
+    # 14 cycles for a fold, one each for 256 bits in and 128 bits out.
+    assert single.layer_rows[0]["cycles"] == 5 * (14 + 1 + 1)
+    assert double.layer_rows[0]["cycles"] == 5 * 14 + 1 + 1
+    stepped = evaluate(
+        small(memories={**SMALL_MEMORIES, "outputs": {"size": 8192, "double_buffered": False}}), trace, "pe"
+    )
+    assert stepped.layer_rows == single.layer_rows
 
 
 def test_single_buffering_leaves_more_room():

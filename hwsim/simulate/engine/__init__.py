@@ -6,7 +6,8 @@ Engines register under the name that ``--engine`` takes. All share one machine m
   goes before the store of step i, unless that load brings partial sums back;
 * a transfer of b bits occupies the port for ``ceil(b / bandwidth)`` cycles;
 * buffers are split in two halves: the load of step i may start when step i - 2 has computed,
-  and a step that opens an output tile may start when the tile before the last one is stored.
+  and a step that opens an output tile may start when the tile before the last one is stored;
+* where a buffer is not split, every step loads, computes and stores before the next one begins.
 """
 
 from __future__ import annotations
@@ -24,6 +25,15 @@ from hwsim.spec.registry import Registry
 
 class CodeSet(Protocol):
     """An element format as the engines see it."""
+
+    @property
+    def bits(self) -> int:
+        """Return the width of a code."""
+        ...
+
+    def encode(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the codes nearest to ``values``."""
+        ...
 
     def code_values(self) -> NDArray[Any]:
         """Return the value of every code, in the order of the codes."""

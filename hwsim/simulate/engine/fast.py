@@ -91,6 +91,16 @@ class _Machine:
             done += 1
         return state, total
 
+    def one_by_one(self, nodes: tuple[Node, ...]) -> int:
+        """Return the cycles of ``nodes`` when no step overlaps with another."""
+        total = 0
+        for node in nodes:
+            if isinstance(node, Step):
+                total += self.port_cycles(node.load_bits) + node.compute_cycles + self.port_cycles(node.store_bits)
+            else:
+                total += node.count * self.one_by_one(node.body)
+        return total
+
     def finish(self, state: _State) -> int:
         """Return the cycles from the last compute end until its results are stored."""
         port = max(state.port_free, state.previous_end) + state.previous_store
@@ -108,6 +118,9 @@ def fast(schedule: Schedule, context: Context) -> Timing:
 def recur(schedule: Schedule, dram_bits_per_cycle: Fraction) -> Timing:
     """Time ``schedule`` on a DRAM port of ``dram_bits_per_cycle``."""
     machine = _Machine(dram_bits_per_cycle)
+    if not schedule.overlap:
+        cycles = machine.one_by_one(schedule.body) * schedule.gemm.batch
+        return Timing(cycles, schedule.compute_cycles * schedule.gemm.batch)
     state, cycles = machine.repeat(_State(), schedule.body, schedule.gemm.batch)
     return Timing(cycles + machine.finish(state), schedule.compute_cycles * schedule.gemm.batch)
 
@@ -116,6 +129,9 @@ def walk(schedule: Schedule, dram_bits_per_cycle: Fraction) -> Timing:
     """Time ``schedule`` by the same machine, one absolute time per event: the plain reference."""
     port_cycles = _Machine(dram_bits_per_cycle).port_cycles
     steps = expand(schedule.body) * schedule.gemm.batch
+    if not schedule.overlap:
+        alone = sum(port_cycles(s.load_bits) + s.compute_cycles + port_cycles(s.store_bits) for s in steps)
+        return Timing(alone, schedule.compute_cycles * schedule.gemm.batch)
     computed: list[int] = []
     port = drained = 0
     pending: list[int] = []

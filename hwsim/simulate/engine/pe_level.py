@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.simulate.dataflow.base import TileOperands
-from hwsim.simulate.engine import ENGINES, Context
+from hwsim.simulate.engine import ENGINES, CodeSet, Context
 from hwsim.simulate.schedule import Schedule, Timing, loop_visits
 from hwsim.spec.errors import ConservationError, UsageError
 
 #: Above this many PE steps the oracle would run for minutes; the fast engine is meant for those.
 STEP_LIMIT = 2_000_000
+#: Codes of wider formats are drawn by value: they are too many to list.
+LISTED_BITS = 16
 
 
 @dataclass
@@ -59,7 +61,9 @@ def operands(schedule: Schedule, context: Context, seed: int = 0) -> tuple[NDArr
     gemm = schedule.gemm
     rng = np.random.default_rng(seed)
 
-    def codes(fmt: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    def codes(fmt: CodeSet, shape: tuple[int, ...]) -> NDArray[Any]:
+        if fmt.bits > LISTED_BITS:
+            return fmt.encode(rng.standard_normal(shape))
         finite = np.flatnonzero(np.isfinite(fmt.code_values()))
         return rng.choice(finite, size=shape).astype(np.uint32)
 
@@ -120,6 +124,7 @@ class _Clock:
         self.context, self.a, self.w = context, a, w
         self.tiles = [tile for _ in range(schedule.gemm.batch) for tile in _tiles(schedule)]
         self.per_batch = len(self.tiles) // schedule.gemm.batch
+        self.ahead = 2 if schedule.overlap else 1  # a load may start when the step so many before has computed
         self.out = context.pe.initial((schedule.gemm.batch, schedule.gemm.m, schedule.gemm.n))
         self.queue = self._port_order()
         self.transfer: tuple[str, int] | None = None
@@ -132,25 +137,25 @@ class _Clock:
     def _port_order(self) -> list[tuple[str, int]]:
         order: list[tuple[str, int]] = []
         for i, tile in enumerate(self.tiles):
-            moves = [("load", i), ("store", i - 2)]
-            order += reversed(moves) if tile.reloads else moves
-        order += [("store", len(self.tiles) - 2), ("store", len(self.tiles) - 1)]
+            moves = [("load", i), ("store", i - self.ahead)]
+            order += reversed(moves) if tile.reloads or self.ahead == 1 else moves
+        order += [("store", i) for i in range(len(self.tiles) - self.ahead, len(self.tiles))]
         return [(kind, i) for kind, i in order if i >= 0 and self._bits(kind, i)]
 
     def _bits(self, kind: str, i: int) -> Fraction:
         return self.tiles[i].load_bits if kind == "load" else self.tiles[i].store_bits
 
     def _may_move(self, kind: str, i: int) -> bool:
-        waits_for = i - 2 if kind == "load" else i
+        waits_for = i - self.ahead if kind == "load" else i
         return waits_for < 0 or self.tiles[waits_for].computed
 
     def _may_compute(self, i: int) -> bool:
         tile = self.tiles[i]
         if tile.load_bits and not tile.loaded:
             return False
-        if not tile.opens:
+        if not tile.opens and self.ahead > 1:
             return True
-        return all(earlier.stored or not earlier.store_bits for earlier in self.tiles[: max(i - 1, 0)])
+        return all(earlier.stored or not earlier.store_bits for earlier in self.tiles[: max(i + 1 - self.ahead, 0)])
 
     def begin_cycle(self) -> None:
         """Start whatever may start at this clock edge."""
