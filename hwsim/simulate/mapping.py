@@ -118,6 +118,7 @@ def map_gemm(gemm: Gemm, machine: Machine) -> Schedule:
 def forget_mappings() -> None:
     """Forget every mapping that was found; for measurements of the search itself."""
     _search.cache_clear()
+    _candidates.cache_clear()
 
 
 def build_schedule(gemm: Gemm, tiling: Tiling, machine: Machine) -> Schedule:
@@ -179,15 +180,21 @@ def _traffic(m: Extents, k: Extents, n: Extents, totals: Totals, hold_a: Any, ho
     )
 
 
+@lru_cache(maxsize=512)
+def _candidates(dims: tuple[int, int, int], units: tuple[int, int, int]) -> tuple[NDArray[np.int64], ...]:
+    """Return every combination of tile sizes, three arrays (candidates,); buffers and formats do not matter to it."""
+    sizes = [tile_candidates(extent, unit) for extent, unit in zip(dims, units, strict=True)]
+    return tuple(grid.ravel() for grid in np.meshgrid(*sizes, indexing="ij"))
+
+
 @lru_cache(maxsize=65536)
 def _search(dims: tuple[int, int, int], machine: Machine) -> Tiling:
     """Score all candidate tilings and orders; deterministic (first best in candidate order)."""
     units = machine.dataflow.units(machine.shape)
-    sizes = [tile_candidates(extent, units[loop]) for extent, loop in zip(dims, "mkn", strict=True)]
-    tm, tk, tn = (grid.ravel() for grid in np.meshgrid(*sizes, indexing="ij"))
+    tm, tk, tn = _candidates(dims, (units["m"], units["k"], units["n"]))
     fits = _fits(tm, tk, tn, machine)
     if not fits.any():
-        raise InfeasibleError(_why_infeasible(sizes, machine))
+        raise InfeasibleError(_why_infeasible((int(tm.min()), int(tk.min()), int(tn.min())), machine))
     tm, tk, tn = tm[fits], tk[fits], tn[fits]
     m, k, n = _extents(dims, tm, tk, tn)
     totals = machine.dataflow.totals(machine.shape, m, k, n)
@@ -274,9 +281,9 @@ def _score(
     return energy * latency, latency
 
 
-def _why_infeasible(sizes: list[NDArray[np.int64]], machine: Machine) -> str:
+def _why_infeasible(smallest: tuple[int, int, int], machine: Machine) -> str:
     """Name every buffer that the smallest tile does not fit, with the size that would do."""
-    tm, tk, tn = (int(s.min()) for s in sizes)
+    tm, tk, tn = smallest
     b = machine.bits
     buffers = (
         ("weights", b.move(tk * tn, "w"), machine.capacity_w_bits, f"{tk}×{tn}"),

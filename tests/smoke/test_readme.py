@@ -50,7 +50,7 @@ PYTHON = [text for kind, text in BLOCKS if kind == "python"]
 SHOWN = [("energy_pj", "mxfp4"), ("posit8_es2", "fp4_e2m1_g16_ue5m3")]
 
 
-@pytest.mark.parametrize(("code", "shown"), zip(PYTHON, SHOWN, strict=True))
+@pytest.mark.parametrize(("code", "shown"), list(zip(PYTHON, SHOWN, strict=True)))
 def test_python_examples(code, shown, workplace):
     done = subprocess.run([sys.executable, "-c", code], cwd=workplace, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ import pytest
 from hwsim.formats import parse_format
 from hwsim.formats.accuracy import sqnr_db
 from hwsim.hardware.pe import make_pe, pairing
-from hwsim.simulate.accuracy import arithmetic_sqnr_db, design_sqnr_db
+from hwsim.simulate.accuracy import ROWS, arithmetic_sqnr_db, design_sqnr_db
 
 
 def of(label, **options):
@@ -24,9 +24,16 @@ def test_integers_lose_nothing(label):
 
 def test_noises_add_up():
     pe, w, a = of("fp8_e4m3")
-    noise = sum(10 ** (-db / 10) for db in (sqnr_db(w), sqnr_db(a), arithmetic_sqnr_db(pe, w, a)))
+    parts = (sqnr_db(w, rows=ROWS), sqnr_db(a, rows=ROWS), arithmetic_sqnr_db(pe, w, a))
+    noise = sum(10 ** (-db / 10) for db in parts)
     assert design_sqnr_db(pe, w, a) == pytest.approx(-10 * math.log10(noise))
     assert design_sqnr_db(pe, w, a) < min(sqnr_db(w), sqnr_db(a))
+
+
+@pytest.mark.parametrize("label", ["int8", "int4_g128", "mxfp4", "nvfp4", "fp8_e4m3", "fp16"])
+def test_part_of_the_sample_judges_as_all_of_it(label):
+    fmt = of(label)[1]
+    assert sqnr_db(fmt, rows=ROWS) == pytest.approx(sqnr_db(fmt), abs=0.1)  # sampling error of 32 of 128 rows
 
 
 def test_narrow_accumulators_cost_accuracy():
