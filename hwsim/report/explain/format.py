@@ -6,13 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.formats import BitMod, Format, Integer, Minifloat, Scaled, bit_serial_terms, parse_format
+from hwsim.formats import BitMod, ElementFormat, Format, Integer, Minifloat, Scaled, bit_serial_terms, parse_format
 from hwsim.formats.accuracy import absmax_quantize, loss
 from hwsim.formats.distributions import DISTRIBUTIONS, sample
 from hwsim.report.explain import EXPLAINERS, Question, Section, table
 
-#: Codes are listed one by one up to this width.
-LISTED_BITS = 4
+#: Codes are listed, in rows of eight, and values drawn up to this width.
+LISTED_BITS = 8
+COLUMN_BITS = 3
+LINE_WIDTH = 72
+#: What stands for 0, 1, 2-3, 4-7, ... values in one character of the line.
+MARKS = " .:+*#@"
 
 
 @EXPLAINERS.register("format")
@@ -24,15 +28,34 @@ def explain_format(name: str, question: Question) -> list[Section]:
     ]
     sections = [Section(f"format {fmt.name}", table(rows))]
     if fmt.element.bits <= LISTED_BITS:
-        codes = np.arange(2**fmt.element.bits, dtype=np.uint32)
-        values = fmt.element.decode(codes)
-        listed = [
-            {"code": f"{c:0{fmt.element.bits}b}", "value": v}
-            for c, v in zip(codes.tolist(), values.tolist(), strict=True)
-        ]
-        sections.append(Section(f"codes of {fmt.element.name}", table(listed)))
+        sections += [_value_line(fmt.element), _codes(fmt.element)]
     sections.append(_losses(fmt))
     return sections
+
+
+def _value_line(element: ElementFormat) -> Section:
+    """Return the values drawn along a line from the smallest to the largest, and their powers of two."""
+    values = element.values()
+    counts = np.histogram(values, bins=LINE_WIDTH)[0]
+    marks = "".join(MARKS[min(int(count).bit_length(), len(MARKS) - 1)] for count in counts)
+    row = {"smallest": values[0], "values": f"|{marks}|", "largest": values[-1]}
+    scale = ", ".join(["' ' none", "'.' 1", "':' 2-3", "'+' 4-7", "'*' 8-15", "'#' 16-31", "'@' more"])
+    return Section(f"line of the {values.size} values of {element.name}", table([row]), [f"values per mark: {scale}"])
+
+
+def _codes(element: ElementFormat) -> Section:
+    """Return the value of every code: the upper bits name the row, the lower ones the column."""
+    low = max(1, min(COLUMN_BITS, element.bits - 1))
+    high = element.bits - low
+    values = element.decode(np.arange(2**element.bits, dtype=np.uint32)).reshape(-1, 2**low)
+    rows = [
+        {
+            "code": (f"{i:0{high}b}" if high else "") + "·" * low,
+            **{f"{j:0{low}b}": value for j, value in enumerate(row)},
+        }
+        for i, row in enumerate(values.tolist())
+    ]
+    return Section(f"codes of {element.name}", table(rows))
 
 
 def _losses(fmt: Format) -> Section:
