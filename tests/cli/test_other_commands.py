@@ -116,7 +116,7 @@ def test_wrong_formats(trace, tmp_path, capsys, formats, words):
         (["pe", "bitmod4_g128"], ["dequantizer of group sums", "1-bit product", "4 stage(s)"]),
         (["pe", "int_mac"], ["int8", "accumulator adder"]),
         (["pe", "float_mac", "--technology", "7nm", "--clock", "500 MHz"], ["fp16", "0.5 GHz"]),
-        (["format", "nvfp4"], ["E4M3 per block", "4.5", "1111"]),
+        (["format", "nvfp4"], ["E4M3 per block", "4.5", "1···"]),
         (["format", "bf16"], ["mantissa bits", "infinities"]),
         (["memory", "hbm2"], ["GB/s", "FGDRAM"]),
         (["memory", "sram", "--set", "size=64KiB", "--set", "banks=4"], ["4 bank", "CACTI"]),
