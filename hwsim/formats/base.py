@@ -202,6 +202,22 @@ def as_floats(x: NDArray[Any]) -> NDArray[Any]:
     return given.astype(np.float32 if given.dtype in (np.float16, np.float32) else np.float64, copy=False)
 
 
+def along_axis(x: NDArray[Any], axis: int, quantize_last: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+    """Return ``quantize_last`` of ``x`` with ``axis`` moved to the end, moved back; scalars count as one element."""
+    given = as_floats(x)
+    if given.size == 0:
+        return given
+    moved = np.moveaxis(given, axis, -1) if given.ndim else given.reshape(1)
+    done = quantize_last(moved)
+    return (np.moveaxis(done, -1, axis) if given.ndim else done).reshape(given.shape)
+
+
+def refuse_nan(name: str, x: NDArray[Any]) -> None:
+    """Raise ``ValueError`` if ``x`` holds a NaN, for the format ``name`` that has no code for it."""
+    if np.isnan(x).any():
+        raise ValueError(f"{name} has no code for NaN")
+
+
 def split_blocks(x: NDArray[Any], size: int) -> NDArray[Any]:
     """Cut the last axis of ``x`` into blocks of ``size``, the last one filled up with zeros."""
     short = -x.shape[-1] % size

@@ -63,6 +63,11 @@ class BufferSpec(Spec):
         """Parts of the capacity, of which one at a time is in use."""
         return 2 if self.double_buffered else 1
 
+    @property
+    def part_bits(self) -> int:
+        """Bits of one of these parts: what a tile or a tensor may fill."""
+        return int(self.size) * 8 // self.parts
+
     @model_validator(mode="after")
     def _positive_port(self) -> BufferSpec:
         if self.port_bits != "auto" and not 1 <= self.port_bits <= 1 << 20:
@@ -296,9 +301,16 @@ def _per_column(pe: PE, w: Format, a: Format, rows: int, in_place: bool) -> int:
     """
     if in_place and pe.own_dequantizer:
         return rows
-    steps = min(f.block_size for f in (w, a) if f.block_size) // pe.lanes if in_place else 1
+    group = scale_group(w, a) if in_place else None
+    steps = group // pe.lanes if group else 1
     waiting = rows if in_place else 1
     return min(rows, math.ceil(waiting * pe.dequant_cycles(w, a) / (max(steps, 1) * pe.cycles_per_step(w, a))))
+
+
+def scale_group(w: Format, a: Format) -> int | None:
+    """Return the elements along K that share a scale in either operand (the smaller group)."""
+    groups = [f.block_size for f in (w, a) if f.block_size]
+    return min(groups) if groups else None
 
 
 def make_dram(spec: DramSpec) -> Dram:

@@ -19,7 +19,15 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from hwsim.formats import Format, parse_format
-from hwsim.hardware.accelerator import BUFFERS, Accelerator, FormatName, HardwareSpec, build_accelerator, make_dram
+from hwsim.hardware.accelerator import (
+    BUFFERS,
+    Accelerator,
+    FormatName,
+    HardwareSpec,
+    build_accelerator,
+    make_dram,
+    scale_group,
+)
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.pe import PE, kv_format, make_pe
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
@@ -155,9 +163,9 @@ class Simulated:
             dataflow=self.dataflow,
             shape=self._shape(w, a),
             bits=operand_bits(w, a, o, SCALED_SUM_BITS if scaled else pe.psum_bits),
-            capacity_w_bits=int(weights.size) * 8 // weights.parts,
-            capacity_a_bits=int(activations.size) * 8 // activations.parts,
-            capacity_o_bits=int(outputs.size) * 8 // outputs.parts,
+            capacity_w_bits=weights.part_bits,
+            capacity_a_bits=activations.part_bits,
+            capacity_o_bits=outputs.part_bits,
             parts=(weights.parts, activations.parts, outputs.parts),
             dram_bits_per_cycle=acc.dram_bits_per_cycle,
             group_k=scale_group(w, a) if scaled else None,
@@ -292,12 +300,6 @@ def operand_bits(w: Format, a: Format, o: Format, psum_bits: int) -> OperandBits
     denominator = lcm(*(f.denominator for f in exact))
     w_bits, a_bits, o_bits = (int(f * denominator) for f in exact)
     return OperandBits(w_bits, a_bits, o_bits, psum=psum_bits * denominator, denominator=denominator)
-
-
-def scale_group(w: Format, a: Format) -> int | None:
-    """Return the elements along K that share a scale in either operand (the smaller group)."""
-    groups = [f.block_size for f in (w, a) if f.block_size]
-    return min(groups) if groups else None
 
 
 __all__ = ["ArchSpec", "Simulated", "load_arch", "open_arch", "run_policy", "simulate_arch"]

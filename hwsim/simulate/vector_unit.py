@@ -2,7 +2,8 @@
 
 A lane has an adder, a multiplier and a comparator and issues one operation per cycle; divisions
 and exponentials are short programs (:mod:`hwsim.hardware.technology.operations`). A tensor that
-fits in half of the activation buffer is worked on in place; a larger one streams from and to DRAM.
+fits in one part of the activation buffer (half of a double-buffered one) is worked on in place; a
+larger one streams from and to DRAM.
 """
 
 from __future__ import annotations
@@ -87,12 +88,12 @@ def _counts(simulated: Simulated, op: VectorOp, kind: VectorKind) -> Counts:
     """
     a, o = parse_format(op.a_format), parse_format(op.o_format)
     elements = op.m * op.n * op.batch
-    half_bits = simulated.spec.memories.activations.size * 4
+    room_bits = simulated.spec.memories.activations.part_bits
     read_bits = ceil(elements * kind.reads * a.bits_per_element)
     write_bits = ceil(elements * kind.writes * o.bits_per_element)
     row_bits = op.n * max(a.bits_per_element, o.bits_per_element)
-    streams = op.m * row_bits > half_bits
-    once = kind.rows_coupled and row_bits <= half_bits
+    streams = op.m * row_bits > room_bits
+    once = kind.rows_coupled and row_bits <= room_bits
     from_dram = ceil(elements * a.bits_per_element) if once else read_bits
     dram_read = from_dram if streams or op.op == "embedding" else 0
     dram_write = write_bits if streams else 0

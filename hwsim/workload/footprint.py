@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwsim.formats import parse_format
-from hwsim.workload.ops import Gemm, Op, ceil_div, storage_bits
+from hwsim.workload.ops import Gemm, Op, ceil_div
 from hwsim.workload.policy import Policy, apply_policy
 from hwsim.workload.trace import Trace
 
@@ -41,7 +41,7 @@ def memory_footprint(trace: Trace, policy: Policy | str) -> dict[str, int]:
     filled = apply_policy(trace, chosen)
     gemm_bits = sum(g.w_bits(parse_format(g.w_format)) for g in filled.gemms if g.w_source == "dram")
     other = int(trace.meta.get("other_parameters", 0))
-    weights, rest = _bytes(gemm_bits), _bytes(storage_bits(parse_format(chosen.other_format), 1, other))
+    weights, rest = _bytes(gemm_bits), _bytes(parse_format(chosen.other_format).storage_bits(1, other))
     return {
         "gemm_weight_bytes": weights,
         "other_weight_bytes": rest,
@@ -53,7 +53,7 @@ def memory_footprint(trace: Trace, policy: Policy | str) -> dict[str, int]:
 
 def _kv_bits(trace: Trace, kv_format: str) -> int:
     vectors = int(trace.meta.get("kv_vectors", 0))
-    return storage_bits(parse_format(kv_format), vectors, int(trace.meta["head_dim"])) if vectors else 0
+    return parse_format(kv_format).storage_bits(vectors, int(trace.meta["head_dim"])) if vectors else 0
 
 
 def _live_bits(op: Op) -> int:
@@ -61,10 +61,10 @@ def _live_bits(op: Op) -> int:
     a, o = parse_format(op.a_format), parse_format(op.o_format)
     if not isinstance(op, Gemm):
         inputs = 2 if op.op in ("add", "mul") else 1
-        read = 0 if op.op == "embedding" else inputs * storage_bits(a, op.m, op.n)
-        return (read + storage_bits(o, op.m, op.n)) * op.batch
-    w = storage_bits(parse_format(op.w_format), op.n, op.k) if op.w_source == "activation" else 0
-    return (storage_bits(a, op.m, op.k) + w + storage_bits(o, op.m, op.n)) * op.batch
+        read = 0 if op.op == "embedding" else inputs * a.storage_bits(op.m, op.n)
+        return (read + o.storage_bits(op.m, op.n)) * op.batch
+    w = parse_format(op.w_format).storage_bits(op.n, op.k) if op.w_source == "activation" else 0
+    return (a.storage_bits(op.m, op.k) + w + o.storage_bits(op.m, op.n)) * op.batch
 
 
 def summarize(trace: Trace, policy: Policy | str | None = None) -> dict[str, Any]:

@@ -11,7 +11,6 @@ a :class:`~hwsim.workload.policy.Policy`.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -36,17 +35,6 @@ ROLES = ("qkv", "attn_out", "score", "value", "ffn", "lm_head", "conv", "embed",
 def vector_op_names() -> tuple[str, ...]:
     """Return the names of all vector operations that have a cost, in the order of the data file."""
     return tuple(row["op"] for row in read_csv_rows("vector", "ops.csv"))
-
-
-def storage_bits(fmt: Format, rows: int, k: int) -> int:
-    """Return the bits of ``rows × k`` elements in ``fmt`` with all metadata of their blocks.
-
-    Blocks run along ``k``; a partial block has metadata of its own and no padding. One scale per
-    tensor or channel counts nothing, as in ``bits_per_element``.
-    """
-    metadata = (fmt.bits_per_element - fmt.bits) * (fmt.block_size or 0)
-    blocks = rows * ceil_div(k, fmt.block_size) if fmt.block_size else 0
-    return math.ceil(fmt.bits * rows * k + blocks * metadata)
 
 
 def ceil_div(value: int, divisor: int) -> int:
@@ -160,15 +148,15 @@ class Gemm:
 
     def w_bits(self, fmt: Format) -> int:
         """Bits of all W in ``fmt``, metadata included; blocks run along K, one row per output."""
-        return storage_bits(fmt, self.n, self.k) * self.instances
+        return fmt.storage_bits(self.n, self.k) * self.instances
 
     def a_bits(self, fmt: Format) -> int:
         """Bits of all A in ``fmt``, metadata included; blocks run along K."""
-        return storage_bits(fmt, self.m, self.k) * self.instances
+        return fmt.storage_bits(self.m, self.k) * self.instances
 
     def o_bits(self, fmt: Format) -> int:
         """Bits of all O in ``fmt``, metadata included; blocks run along N, the next layer's K."""
-        return storage_bits(fmt, self.m, self.n) * self.instances
+        return fmt.storage_bits(self.m, self.n) * self.instances
 
 
 @dataclass(frozen=True, slots=True)

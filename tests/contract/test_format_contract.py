@@ -209,3 +209,22 @@ def test_integers_are_two_s_complement(name, dtype):
     wide = np.uint16 if fmt.bits == 16 else np.uint8
     signed = codes.astype(wide).view(np.int16 if fmt.bits == 16 else np.int8).astype(dtype)
     assert np.array_equal(fmt.decode(codes.astype(np.uint32)), signed.astype(np.float64))
+
+
+@pytest.mark.parametrize("name", format_names())
+def test_nan_is_kept_or_refused_but_never_a_number(name):
+    fmt = parse_format(name)
+    x = np.ones(300, dtype=np.float32)
+    x[3] = np.nan
+    try:
+        found = fmt.quantize(x)
+    except ValueError as error:
+        assert "NaN" in str(error)
+    else:
+        assert np.isnan(found[3])
+    try:
+        codes = fmt.element.encode(x)
+    except ValueError as error:
+        assert "NaN" in str(error)
+    else:
+        assert np.isnan(fmt.element.decode(codes)[3])

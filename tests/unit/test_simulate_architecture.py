@@ -7,8 +7,9 @@ from fractions import Fraction
 import pytest
 
 from hwsim.formats import parse_format
+from hwsim.hardware.accelerator import scale_group
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
-from hwsim.simulate.architecture import ArchSpec, scale_group
+from hwsim.simulate.architecture import ArchSpec
 from hwsim.simulate.evaluate import evaluate
 from hwsim.simulate.mapping import map_gemm
 from hwsim.spec.bind import validate_mapping

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hwsim.formats import parse_format
 from hwsim.spec.errors import UsageError
-from hwsim.workload.ops import ROLES, W_SOURCES, Gemm, VectorOp, storage_bits, vector_op_names
+from hwsim.workload.ops import ROLES, W_SOURCES, Gemm, VectorOp, vector_op_names
 
 sizes = st.integers(1, 10**6)
 
@@ -82,7 +82,7 @@ def test_bits_carry_the_metadata_of_each_instance() -> None:
     assert gemm.w_bits(fp16) == 16 * gemm.w_elements
     assert gemm.a_bits(fp16) == 16 * gemm.a_elements
     assert gemm.o_bits(fp16) == 16 * gemm.o_elements
-    assert gemm.w_bits(grouped) == storage_bits(grouped, 5, 200) * 14
+    assert gemm.w_bits(grouped) == grouped.storage_bits(5, 200) * 14
     # 200 elements of K are one full and one partial block, each with a scale of its own
     assert gemm.w_bits(grouped) - 4 * gemm.w_elements == 14 * 5 * 2 * 16
 
@@ -92,10 +92,10 @@ def test_bits_carry_the_metadata_of_each_instance() -> None:
 def test_whole_blocks_cost_bits_per_element(name: str, rows: int, blocks: int) -> None:
     fmt = parse_format(name)
     k = blocks * (fmt.block_size or 1)
-    assert storage_bits(fmt, rows, k) == rows * k * fmt.bits_per_element
+    assert fmt.storage_bits(rows, k) == rows * k * fmt.bits_per_element
 
 
 @given(k=st.integers(1, 5000))
 def test_partial_blocks_have_a_scale_of_their_own(k: int) -> None:
     fmt = parse_format("mxfp4")
-    assert storage_bits(fmt, 1, k) == 4 * k + 8 * -(-k // 32)
+    assert fmt.storage_bits(1, k) == 4 * k + 8 * -(-k // 32)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, Format, as_floats, map_rows, split_blocks
+from hwsim.formats.base import ElementFormat, Format, along_axis, map_rows, refuse_nan, split_blocks
 from hwsim.formats.element.minifloat import minifloat
 from hwsim.formats.registry import BLOCKS, Family
 from hwsim.formats.rounding import Overflow, Rounding, check_modes
@@ -56,6 +56,7 @@ class BitModElement(ElementFormat):
         order = np.argsort(self.levels)
         sorted_levels = self.levels[order]
         x = np.asarray(values)
+        refuse_nan(self.name, x)
         place = np.zeros(x.shape, dtype=np.int8)
         for middle in ((sorted_levels[1:] + sorted_levels[:-1]) / 2).tolist():
             place += x > middle  # a handful of passes is quicker than a search
@@ -96,18 +97,19 @@ class BitMod(Format):
         ------
         UsageError
             If another rounding or overflow is asked for.
+        ValueError
+            If a value is NaN.
         """
         check_modes(rounding, overflow)
         if rounding != "nearest_even" or overflow != "saturate":
             raise UsageError(f"{self.name} takes the nearest level only, not {rounding}, {overflow}")
-        given = as_floats(x)
-        if given.size == 0:
-            return given
-        moved = np.moveaxis(given, axis, -1) if given.ndim else given.reshape(1)
-        blocks = split_blocks(moved, self.block_size or moved.shape[-1])
+        return along_axis(x, axis, self._quantize_last)
+
+    def _quantize_last(self, x: NDArray[Any]) -> NDArray[Any]:
+        refuse_nan(self.name, x)
+        blocks = split_blocks(x, self.block_size or x.shape[-1])
         best = map_rows(self._best, blocks.reshape(-1, blocks.shape[-1]))
-        flat = best.reshape(*moved.shape[:-1], -1)[..., : moved.shape[-1]]
-        return np.moveaxis(flat, -1, axis).reshape(given.shape)
+        return best.reshape(*x.shape[:-1], -1)[..., : x.shape[-1]]
 
     def _best(self, groups: NDArray[Any]) -> NDArray[Any]:
         """Return groups (rows) with the special value that gives the least squared error."""
@@ -116,7 +118,7 @@ class BitMod(Format):
         least = np.full(len(exact), np.inf)
         amax = np.max(np.abs(exact), axis=-1, keepdims=True)
         for special in SPECIAL[self.bits]:
-            element = BitModElement("", self.bits, special)
+            element = BitModElement(self.name, self.bits, special)
             scale = FP16.quantize(np.clip(amax / element.max_value, 1e-5, 1e4))
             tried = element.decode(element.encode(exact / scale)) * scale
             error = np.sum((tried - exact) ** 2, axis=-1)

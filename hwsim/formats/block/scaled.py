@@ -28,7 +28,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, Format, as_floats, map_rows, split_blocks
+from hwsim.formats.base import ElementFormat, Format, along_axis, map_rows, refuse_nan, split_blocks
 from hwsim.formats.block.scales import FP16, KINDS, Scale
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import minifloat
@@ -107,15 +107,15 @@ class Scaled(Format):
         but ``axis`` and ``axis``.
         """
         check_modes(rounding, overflow)
-        given = as_floats(x)
-        if given.size == 0:
-            return given
-        moved = np.moveaxis(given, axis, -1) if given.ndim else given.reshape(1)
-        blocks, restore = self._blocks(moved)
         cast = partial(self.code.quantize, rounding=rounding, overflow=overflow, seed=seed)
-        done = self._asymmetric(blocks, rounding, seed) if self.asymmetric else self._symmetric(blocks, cast)
-        back = restore(done)
-        return (np.moveaxis(back, -1, axis) if given.ndim else back).reshape(given.shape)
+
+        def quantize_last(moved: NDArray[Any]) -> NDArray[Any]:
+            blocks, restore = self._blocks(moved)
+            return restore(
+                self._asymmetric(blocks, rounding, seed) if self.asymmetric else self._symmetric(blocks, cast)
+            )
+
+        return along_axis(x, axis, quantize_last)
 
     def _blocks(self, x: NDArray[Any]) -> tuple[NDArray[Any], Callable[[NDArray[Any]], NDArray[Any]]]:
         """Return ``x`` as (…, blocks, elements) and the way back."""
@@ -160,6 +160,7 @@ class Scaled(Format):
         return map_rows(rescaled, blocks.reshape(shape), scale.reshape(-1, 1)).reshape(blocks.shape)
 
     def _asymmetric(self, blocks: NDArray[Any], rounding: Rounding, seed: int | None) -> NDArray[Any]:
+        refuse_nan(self.name, blocks)
         low = np.minimum(blocks.min(axis=-1, keepdims=True), 0.0)
         high = np.maximum(blocks.max(axis=-1, keepdims=True), 0.0)
         top = 2**self.bits - 1
@@ -184,13 +185,17 @@ class _MxInt8(Integer):
         """Return code · 2^-6."""
         return super().decode(codes) / 64
 
+    def _whole(self, x: NDArray[Any]) -> NDArray[Any]:
+        scaled: NDArray[Any] = np.clip(x, -self.max_value, self.max_value) * 64  # clipped first: ·64 could overflow
+        return scaled
+
     def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
-        return np.asarray(np.rint(np.clip(x, -127 / 64, 127 / 64) * 64) / 64 + 0.0)
+        done: NDArray[Any] = super()._nearest(self._whole(x)) / 64
+        return done
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Round values · 2^6, clip to ±127."""
-        whole = np.rint(np.clip(np.asarray(values, dtype=np.float64), -127 / 64, 127 / 64) * 64)
-        return (whole.astype(np.int64) & 255).astype(np.uint32)
+        return super().encode(self._whole(np.asarray(values, dtype=np.float64)))
 
 
 FIXED: dict[str, Scaled] = {

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, map_rows
+from hwsim.formats.base import ElementFormat, map_rows, refuse_nan
 from hwsim.formats.registry import ELEMENTS, Family
 from hwsim.formats.rounding import Overflow, Rounding
 from hwsim.spec.data import read_csv_rows
@@ -85,8 +85,8 @@ class Tabulated(ElementFormat):
 
     def _indices(self, x: NDArray[Any]) -> NDArray[np.intp]:
         """Return the place in the grid of each of ``x``; NaN is refused, or put last."""
-        if self.nan_code is None and np.isnan(x).any():
-            raise ValueError(f"{self.name} has no code for NaN")
+        if self.nan_code is None:
+            refuse_nan(self.name, x)
         return np.asarray(np.searchsorted(self._bounds, x, side="left"))
 
     def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
@@ -131,8 +131,8 @@ class Tabulated(ElementFormat):
     def _directed(
         self, x: NDArray[Any], rounding: Rounding, overflow: Overflow, rng: np.random.Generator | None
     ) -> NDArray[Any]:
-        if self.nan_code is None and np.isnan(x).any():
-            raise ValueError(f"{self.name} has no code for NaN")
+        if self.nan_code is None:
+            refuse_nan(self.name, x)
         return super()._directed(x, rounding, overflow, rng)
 
     @cached_property

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat
+from hwsim.formats.base import ElementFormat, refuse_nan
 from hwsim.formats.registry import ELEMENTS, Family
 from hwsim.formats.rounding import Overflow, Rounding, round_whole
 
@@ -63,8 +63,7 @@ class Fixed(ElementFormat):
         return np.asarray(whole & (2**self.bits - 1)).astype(np.uint32)
 
     def _steps(self, x: NDArray[Any], rounding: Rounding, rng: np.random.Generator | None) -> NDArray[Any]:
-        if np.isnan(x).any():
-            raise ValueError(f"{self.name} has no code for NaN")
+        refuse_nan(self.name, x)
         low, high = x.dtype.type(self.min_value), x.dtype.type(self.max_value)
         return round_whole(np.clip(x, low, high) * x.dtype.type(1 / self.step), rounding, rng)
 

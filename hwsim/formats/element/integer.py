@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat
+from hwsim.formats.base import ElementFormat, refuse_nan
 from hwsim.formats.registry import ELEMENTS, Family
 
 
@@ -34,7 +34,12 @@ class Integer(ElementFormat):
     @property
     def max_value(self) -> float:
         """Largest magnitude that quantization uses."""
-        return float(2 ** (self.bits - 1) - 1 if self.signed else 2**self.bits - 1)
+        return float(self._top)
+
+    @property
+    def _top(self) -> int:
+        """The largest whole number, before any implied factor."""
+        return int(2 ** (self.bits - 1)) - 1 if self.signed else int(2**self.bits) - 1
 
     def integers(self, codes: NDArray[Any]) -> NDArray[np.int64]:
         """Return the whole numbers that ``codes`` stand for."""
@@ -49,14 +54,13 @@ class Integer(ElementFormat):
     def _grid(self) -> NDArray[np.float64]:
         if self.bits > 16:
             raise ValueError(f"{self.name} has too many codes to list")
-        top = int(2 ** (self.bits - 1)) - 1 if self.signed else int(2**self.bits) - 1
-        codes = np.arange(-top if self.signed else 0, top + 1) & (2**self.bits - 1)
+        codes = np.arange(-self._top if self.signed else 0, self._top + 1) & (2**self.bits - 1)
         return self.decode(codes)
 
     def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
         if self.bits > 24:  # float32 does not hold all of them
             return super()._nearest(x)
-        top = x.dtype.type(self.max_value)
+        top = x.dtype.type(self._top)
         done = np.array(np.clip(x, -top if self.signed else 0, top))
         if np.isnan(done.max(initial=0)):
             raise ValueError(f"{self.name} has no code for NaN")
@@ -67,10 +71,8 @@ class Integer(ElementFormat):
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Round half to even and clip to the symmetric range."""
         x = np.asarray(values, dtype=np.float64)
-        if np.isnan(x).any():
-            raise ValueError(f"{self.name} has no code for NaN")
-        low = -self.max_value if self.signed else 0.0
-        whole = np.rint(np.clip(x, low, self.max_value)).astype(np.int64)
+        refuse_nan(self.name, x)
+        whole = np.rint(np.clip(x, -self._top if self.signed else 0, self._top)).astype(np.int64)
         codes: NDArray[np.uint32] = (whole & (2**self.bits - 1)).astype(np.uint32)
         return codes
 
