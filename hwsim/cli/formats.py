@@ -59,11 +59,11 @@ def losses(names: tuple[str, ...], distributions: tuple[str, ...]) -> pd.DataFra
     """
     import pandas as pd
 
-    from hwsim.formats import parse_format
     from hwsim.formats.accuracy import absmax_quantize, loss
     from hwsim.formats.distributions import sample
+    from hwsim.formats.names import format_or_file
 
-    formats = [parse_format(name) for name in names]
+    formats = [format_or_file(name) for name in names]
     if len({fmt.name for fmt in formats}) != len(formats):
         raise UsageError(f"a format is named twice: {', '.join(fmt.name for fmt in formats)}")
     rows = []

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 def models() -> dict[str, Any]:
     """Return the pydantic model of each kind of YAML file."""
     from hwsim.explore.sweep_file import SweepSpec
+    from hwsim.formats.own_file import FormatSpec
     from hwsim.simulate.architecture import ArchSpec
     from hwsim.workload.spec import WorkloadSpec
 
-    return {"arch": ArchSpec, "workload": WorkloadSpec, "sweep": SweepSpec}
+    return {"arch": ArchSpec, "workload": WorkloadSpec, "sweep": SweepSpec, "format": FormatSpec}
 
 
 def kind_of(path: Path) -> str:
@@ -61,7 +62,7 @@ def check(path: Path) -> str:
     Raises
     ------
     UsageError
-        If it is no valid architecture, sweep, workload, trace or model config.
+        If it is no valid architecture, sweep, workload, number format, trace or model config.
     """
     kind = kind_of(path)
     CHECKS[kind](path)
@@ -145,22 +146,29 @@ def _check_trace(path: Path) -> None:
     read_trace(path)
 
 
+def _check_format_file(path: Path) -> None:
+    from hwsim.formats.own import load_format
+
+    load_format(path)
+
+
 #: How a file of each kind is checked; each raises a UsageError.
 CHECKS: dict[str, Callable[[Path], None]] = {
     "arch": _check_arch_file,
     "config": _check_workload_file,
+    "format": _check_format_file,
     "sweep": _check_sweep_file,
     "trace": _check_trace,
     "workload": _check_workload_file,
 }
 
 
-@click.command("validate", short_help="Check architecture, sweep, workload and trace files.")
+@click.command("validate", short_help="Check files of any kind without running them.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def command(files: tuple[Path, ...]) -> int:
     """Check FILES; every problem of every file is reported. Exit code 2 if there is one.
 
-    Architectures, sweeps and workloads in YAML, trace CSVs, and Hugging Face config.json.
+    Architectures, sweeps, workloads and number formats in YAML, trace CSVs, and Hugging Face config.json.
     """
     from hwsim.spec.screen import on_screen
 

@@ -17,6 +17,7 @@ from typing import Any
 from hwsim.explore.space import Point
 from hwsim.explore.spec import Sweep
 from hwsim.explore.values import canonical_json
+from hwsim.formats.own import digests as format_digests
 from hwsim.spec.document import load_document
 from hwsim.spec.errors import SpecError
 
@@ -64,6 +65,7 @@ class Identity:
         self._sweep = sweep
         self._revision = model_revision() if revision is None else revision
         self._files: dict[str, str] = {}
+        self._own = format_digests()
         self._workloads = [
             canonical_json([workload, self._contents(workload, sweep.folder)]) for workload in sweep.spec.workloads
         ]
@@ -83,8 +85,14 @@ class Identity:
         return _sha256(canonical_json(parts))
 
     def _contents(self, data: Any, folder: Path) -> dict[str, str]:
-        """Return the hash of every file that a text of ``data`` names, relative to ``folder``."""
-        return {text: digest for text in _texts(data) if (digest := self._file(text, folder))}
+        """Return the hash of every file that ``data`` names: relative to ``folder``, or by the name of its format."""
+        texts = set(_texts(data))
+        named = {text: digest for text in texts if (digest := self._file(text, folder))}
+        return named | self._formats("\n".join(texts))
+
+    def _formats(self, text: str) -> dict[str, str]:
+        """Return the hash of every format file whose format may be named in ``text``."""
+        return {f"format {name}": digest for name, digest in self._own.items() if name in text}
 
     def _file(self, text: str, folder: Path) -> str:
         name = str(folder / text)
@@ -111,7 +119,8 @@ class Identity:
                 return _sha256(canonical_json([data, self._contents(data, path.parent)]))
             except SpecError:
                 pass  # not a document of hwsim; its bytes count
-        return hashlib.sha256(raw).hexdigest()
+        formats = self._formats(raw.decode("utf-8", "replace"))
+        return _sha256(canonical_json([hashlib.sha256(raw).hexdigest(), formats]))
 
 
 def _texts(data: Any) -> Iterator[str]:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from pathlib import Path
 
 from hwsim.formats.base import Format
+from hwsim.formats.own import SUFFIXES, load_format, refuse_taken
 from hwsim.formats.registry import BLOCKS, ELEMENTS, Family
 from hwsim.spec.errors import UsageError, did_you_mean
 
 
 def families() -> list[Family]:
     """Return all families, element formats first."""
-    return [family for registry in (ELEMENTS, BLOCKS) for _, family in registry.items()]
+    return [family for _, family in _families()]
+
+
+def _families() -> list[tuple[str, Family]]:
+    return [member for registry in (ELEMENTS, BLOCKS) for member in registry.items()]
+
+
+def is_built_in(name: str) -> bool:
+    """Return whether a family other than format files reads ``name``."""
+    return any(_claims(family, name) for key, family in _families() if key != OWN)
 
 
 def format_names() -> list[str]:
@@ -21,6 +32,9 @@ def format_names() -> list[str]:
 
 
 _REGISTERED: dict[str, Format] = {}
+
+#: The family of format files.
+OWN = "own"
 
 
 def register(fmt: Format) -> Format:
@@ -47,23 +61,40 @@ def _claims(family: Family, name: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def parse_format(name: str) -> Format:
-    """Return the format called ``name``.
+    """Return the format called ``name``; the same object every time.
 
     Raises
     ------
     UsageError
         If there is none; names the nearest one.
+    SpecError
+        If a format file (:mod:`hwsim.formats.own`) is wrong, or has the name of a built-in format.
     """
     if name in _REGISTERED:
         return _REGISTERED[name]
-    for family in families():
+    for key, family in _families():
         try:
             found = family.parse(name)
+        except UsageError:
+            raise
         except ValueError as error:
             raise UsageError(f"format {error}") from None
         if found is not None:
+            if key != OWN:
+                refuse_taken(name)
             return found
     raise UsageError(f"unknown format {name!r}; {did_you_mean(name, format_names())}")
+
+
+def format_or_file(text: str) -> Format:
+    """Return the format that ``text`` names, or that the YAML file of that path defines.
+
+    Raises
+    ------
+    UsageError
+        If there is neither.
+    """
+    return load_format(Path(text)) if text.endswith(SUFFIXES) else parse_format(text)
 
 
 _PAIR = re.compile(r"w(\d+)a(\d+)(_g\d+)?$")

@@ -21,7 +21,7 @@ from hwsim.spec.errors import UsageError
 LABELS = [
     "fp32", "bf16", "fp16", "fp8_e4m3", "fp8_e5m2", "fp6_e2m3", "fp4_e2m1", "int2", "int3", "int4", "int8", "int16",
     "int4_g128", "int4_asym_g128", "mxfp4", "mxfp6_e3m2", "mxfp8_e4m3", "mxint8", "nvfp4", "lmul_e4m3", "lmul_bf16",
-    "lmul_bf16_formula", "bitmod3_g128", "bitmod4_g128", "w4a16_g128", "w4a8", "w8a8",
+    "lmul_bf16_formula", "bitmod3_g128", "bitmod4_g128", "w4a16_g128", "w4a8", "w8a8", "nf4_g64", "posit8_es1",
 ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from hwsim.hardware.circuits.library import (
     Mux,
     OrTree,
     Register,
+    Rom,
     Shifter,
     Subtractor,
     XorRow,
@@ -22,5 +23,5 @@ from hwsim.hardware.circuits.part import GROUPS, Part
 
 __all__ = [
     "CELLS", "GROUPS", "Adder", "AdderTree", "AndRow", "Circuit", "Comparator", "Incrementer", "LeadingZeroCounter",
-    "Multiplier", "Mux", "OrTree", "Part", "Register", "Shifter", "Subtractor", "XorRow",
+    "Multiplier", "Mux", "OrTree", "Part", "Register", "Rom", "Shifter", "Subtractor", "XorRow",
 ]  # fmt: skip

@@ -129,6 +129,25 @@ class Mux(Circuit):
 
 
 @dataclass(frozen=True)
+class Rom(Circuit):
+    """Table of ``words`` constants of ``bits``: a small decoder, such as that of a codebook."""
+
+    words: int
+    bits: int
+
+    def cells(self) -> Mapping[str, float]:
+        """A tree of two-way multiplexers per bit whose lowest row, of constants, falls away: words / 2 - 1.
+
+        An upper bound (derived): synthesis shares terms between bits.
+        """
+        return {"mux": self.bits * max(1, (self.words + 1) // 2 - 1)}
+
+    def levels(self) -> float:
+        """One multiplexer per level of the tree above its lowest row."""
+        return 0.7 * max(1, log2_ceil(max(self.words, 2)) - 1)
+
+
+@dataclass(frozen=True)
 class XorRow(Circuit):
     """``bits`` exclusive-or gates side by side."""
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.formats import BitMod, ElementFormat, Format, Integer, Minifloat, Scaled, bit_serial_terms, parse_format
+from hwsim.formats import BitMod, ElementFormat, Format, Integer, Minifloat, Scaled, bit_serial_terms
 from hwsim.formats.accuracy import absmax_quantize, loss
 from hwsim.formats.distributions import DISTRIBUTIONS, sample
+from hwsim.formats.names import format_or_file
 from hwsim.report.explain import EXPLAINERS, Question, Section, table
 
 #: Codes are listed, in rows of eight, and values drawn up to this width.
@@ -22,7 +23,7 @@ MARKS = " .:+*#@"
 @EXPLAINERS.register("format")
 def explain_format(name: str, question: Question) -> list[Section]:
     """Return fields, range, storage and error of the format called ``name``."""
-    fmt = parse_format(name)
+    fmt = format_or_file(name)
     rows = [
         {"property": key, "value": value} for key, value in {**_element(fmt), **_scaling(fmt), **_hardware(fmt)}.items()
     ]

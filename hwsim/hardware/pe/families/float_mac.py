@@ -80,7 +80,7 @@ class FloatMac(PE):
                 return Reason(f"{role} of {fmt.name} need a datapath that is built for integers")
             if isinstance(fmt, Scaled) and fmt.asymmetric:
                 return Reason(f"{role} of {fmt.name} have a zero point, which a float MAC cannot subtract")
-            (sig, exponent), (built_sig, built_exponent) = significand(fmt), significand(built)
+            (sig, exponent), (built_sig, built_exponent) = self.operand_bits(fmt), self.operand_bits(built)
             if sig > built_sig or exponent > built_exponent or product_scale(fmt) > product_scale(built):
                 return Reason(f"{role} of {fmt.name} do not fit into a datapath built for {built.name}")
         return None
@@ -101,7 +101,7 @@ class FloatMac(PE):
 
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return the whole datapath (see the module)."""
-        (ws, we), (as_, ae) = significand(self.w_format), significand(self.a_format)
+        (ws, we), (as_, ae) = self.operand_bits(self.w_format), self.operand_bits(self.a_format)
         n = self.lanes
         scale = [product_scale(self.w_format), product_scale(self.a_format)]
         found = [
@@ -117,6 +117,10 @@ class FloatMac(PE):
             if self.keeps_subnormals(fmt):
                 found += subnormal_decode(role, bits, n)
         return tuple(found)
+
+    def operand_bits(self, fmt: Format) -> tuple[int, int]:
+        """Return significand and exponent bits with which an operand of ``fmt`` meets the multiplier."""
+        return significand(fmt)
 
     def keeps_subnormals(self, fmt: Format) -> bool:
         """Return whether subnormal operands of ``fmt`` are normalised instead of flushed to zero."""

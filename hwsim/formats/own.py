@@ -1,0 +1,107 @@
+"""Formats of your own: one YAML each, named like its file.
+
+``formats/mine.yaml`` makes the format ``mine`` known wherever a format is named, and with it
+``mine_g128``, ``mine_channel_fp32`` and all other scaled formats. Files are looked for in the
+directory ``formats`` of the working directory, or in those that the environment variable
+``HWSIM_FORMATS`` lists; hwsim's own are in ``hwsim/data/formats``. What a file may hold is in
+:mod:`hwsim.formats.own_file`. Nothing is read before a name is looked up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hwsim.spec.data import data_path
+from hwsim.spec.errors import Problem, SpecError, UsageError
+
+if TYPE_CHECKING:
+    from hwsim.formats.base import ElementFormat
+
+#: Directories of format files, separated as in ``PATH``, in place of ``formats``.
+VARIABLE = "HWSIM_FORMATS"
+FOLDER = "formats"
+SUFFIXES = (".yaml", ".yml")
+
+#: What a file may be called: a name, but none that a scale would end on.
+NAME = re.compile(r"[a-z][a-z0-9]*(_(?!(g\d+|t\d+x\d+|channel|tensor)(_|$))[a-z0-9]+)*$")
+
+
+def folders() -> list[Path]:
+    """Return the directories in which format files are looked for, the packaged one first."""
+    listed = os.environ.get(VARIABLE)
+    own = [Path(part) for part in listed.split(os.pathsep) if part] if listed else [Path(FOLDER)]
+    return [data_path("formats"), *own]
+
+
+def files() -> dict[str, Path]:
+    """Return the format files by the name of the format.
+
+    Raises
+    ------
+    UsageError
+        If two files give a format of the same name.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(path for folder in folders() if folder.is_dir() for path in folder.iterdir()):
+        if path.suffix in SUFFIXES and found.setdefault(path.stem, path) != path:
+            raise UsageError(f"format {path.stem!r} is defined twice: {found[path.stem]} and {path}; rename one")
+    return found
+
+
+def own_format(name: str) -> ElementFormat | None:
+    """Return the format that a file defines under ``name``, or None if there is no such file.
+
+    Raises
+    ------
+    SpecError
+        If the file defines none.
+    """
+    path = files().get(name)
+    return None if path is None else load_format(path)
+
+
+def load_format(path: Path) -> ElementFormat:
+    """Return the format that a file defines, whatever directory it is in.
+
+    Raises
+    ------
+    SpecError
+        With every mistake, each at its line and column.
+    """
+    stamp = path.stat().st_mtime_ns if path.is_file() else 0
+    return _loaded(path.absolute(), path, stamp)
+
+
+@lru_cache(maxsize=256)
+def _loaded(_: Path, path: Path, __: int) -> ElementFormat:
+    from hwsim.formats.own_file import read_format
+
+    return read_format(path)
+
+
+def digests() -> dict[str, str]:
+    """Return the SHA-256 of every format file, by the name of its format."""
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(files().items())}
+
+
+def refuse_taken(name: str) -> None:
+    """Refuse a file that gives a format the name of a built-in one.
+
+    Raises
+    ------
+    SpecError
+        At the file.
+    """
+    path = files().get(name)
+    if path is not None:
+        raise SpecError([taken(path)])
+
+
+def taken(path: Path) -> Problem:
+    """Return the problem of a file that is called like a built-in format."""
+    return Problem(str(path), 0, 0, "", f"{path.stem!r} is a built-in format; rename the file")
