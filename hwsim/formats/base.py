@@ -179,13 +179,19 @@ class ElementFormat(Format):
     def _overflows(self, x: NDArray[Any], rounding: Rounding) -> NDArray[np.bool_]:
         """Return where ``x`` lies beyond what rounds to the largest finite value."""
         top, low = self._grid[-1], self._grid[0]
-        step = self._grid[-1] - self._grid[-2]
         if rounding in ("nearest_even", "nearest_away"):
-            # As if the grid went on: half a step beyond the largest value rounds away from it.
-            return np.asarray((x >= top + step / 2) | (x <= low - step / 2))
+            beyond, tie_stays = self._half_step_beyond
+            if tie_stays and rounding == "nearest_even":
+                return np.asarray((x > top + beyond) | (x < low - beyond))
+            return np.asarray((x >= top + beyond) | (x <= low - beyond))
         towards = {"toward_zero": (False, False), "up": (True, False), "down": (False, True)}
         above, below = towards.get(rounding, (True, True))
         return np.asarray(np.isinf(x) | ((x > top) & above) | ((x < low) & below))
+
+    @property
+    def _half_step_beyond(self) -> tuple[float, bool]:
+        """How far beyond the largest value the nearest one is another, if the grid went on; whether ties stay."""
+        return float(self._grid[-1] - self._grid[-2]) / 2, False
 
     @cached_property
     def _overflow_value(self) -> float:

@@ -24,6 +24,7 @@ FOLDERS = {"arch": ROOT / "arch_configs", "sweep": ROOT / "sweeps"}
 EXAMPLES = [(kind, path) for kind, folder in FOLDERS.items() for path in sorted(folder.glob("*.yaml"))]
 IDS = [path.stem for _, path in EXAMPLES]
 
+FORMAT = {"description": "wide", "fields": {"exponent_bits": 5, "mantissa_bits": 2, "nan": "highest"}}
 WORKLOAD = {"model": "llama-2-7b", "phase": "decode", "context": 2048, "policy": {"preset": "w4a16"}}
 
 
@@ -36,8 +37,8 @@ def data_of(path: Path) -> dict[str, Any]:
 
 
 def example(kind: str) -> dict[str, Any]:
-    if kind == "workload":
-        return copy.deepcopy(WORKLOAD)
+    if kind in ("workload", "format"):
+        return copy.deepcopy({"workload": WORKLOAD, "format": FORMAT}[kind])
     return copy.deepcopy(data_of(next(path for k, path in EXAMPLES if k == kind)))
 
 
@@ -129,6 +130,10 @@ WRONG = [
     ("arch", "technology", 28),
     ("arch", "technology", {"name": "28nm", "node": 28}),
     ("arch", "mapper", {"objective": "speed"}),
+    ("format", "fields.exponent_bits", 9),
+    ("format", "fields.mantisa_bits", 2),
+    ("format", "fields.nan", "all"),
+    ("format", "values", [1]),
     ("workload", "batch", 0),
     ("workload", "phase", "prefil"),
     ("workload", "modle", "x"),

@@ -177,3 +177,23 @@ def test_short_names(name, canonical):
 def test_impossible_names(name):
     with pytest.raises(UsageError):
         parse_format(name)
+
+
+ML_DTYPES = {
+    "fp8_e4m3": ml_dtypes.float8_e4m3fn, "fp8_e5m2": ml_dtypes.float8_e5m2, "fp8_e4m3fnuz": ml_dtypes.float8_e4m3fnuz,
+    "fp8_e5m2fnuz": ml_dtypes.float8_e5m2fnuz, "fp8_e4m3ieee": ml_dtypes.float8_e4m3,
+    "fp8_e3m4ieee": ml_dtypes.float8_e3m4, "fp8_e4m3b11fnuz": ml_dtypes.float8_e4m3b11fnuz,
+    "bf16": ml_dtypes.bfloat16, "fp16": np.float16,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ML_DTYPES)
+def test_overflow_begins_where_ml_dtypes_has_it(name):
+    fmt = parse_format(name)
+    half = 2.0 ** (np.frexp(fmt.max_value)[1] - 1 - fmt.mantissa_bits - 1)
+    tie = np.float32(fmt.max_value + half)
+    x = np.array([fmt.max_value, np.nextafter(tie, np.float32(0)), tie, np.nextafter(tie, np.float32(np.inf))])
+    x = np.concatenate([x, -x]).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        theirs = x.astype(ML_DTYPES[name]).astype(np.float32)
+    assert np.array_equal(fmt.quantize(x, overflow="infinity"), theirs, equal_nan=True)

@@ -134,11 +134,13 @@ def test_any_fields_decode_and_round_as_gfloat_has_it(pair, rounding, seed):
         return
     theirs = np.array([gfloat.decode_float(info, code).fval for code in range(2**fmt.bits)])
     assert np.array_equal(fmt.code_values(), theirs, equal_nan=True)
-    assert np.array_equal(np.signbit(fmt.code_values()), np.signbit(theirs)) or "nan" in str(theirs)
+    zeros = theirs == 0
+    assert np.array_equal(np.signbit(fmt.code_values()[zeros]), np.signbit(theirs[zeros]))
     grid = fmt.values()
     assume(info.max == grid[-1])  # gfloat takes 1.5 · 2^e for the largest value where only subnormals are finite
     middles = (grid[1:] + grid[:-1]) / 2
-    x = np.concatenate([grid, middles, np.nextafter(middles, np.inf), np.nextafter(middles, -np.inf)])
+    # not the very next number to a tie: gfloat adds 0.5 to its distance in float64
+    x = np.concatenate([grid, middles, middles * (1 + 2**-30), middles * (1 - 2**-30)])
     x = np.concatenate([x, 4 * grid[-1] * np.random.default_rng(seed).standard_normal(20)])
     expected = [gfloat.round_float(info, float(value), MODES[rounding], sat=True) for value in x]
     assert fmt.quantize(x, rounding=rounding).tolist() == expected

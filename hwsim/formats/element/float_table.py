@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats.element.codebook import MAX_BITS, Tabulated
+from hwsim.formats.element.minifloat import half_step_beyond
 from hwsim.formats.registry import ELEMENTS, Family
 
 
@@ -122,6 +123,11 @@ class FloatTable(Tabulated):
     def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
         found = super()._nearest(x)
         return np.copysign(found, x) if self._has_negative_zero else found
+
+    @property
+    def _half_step_beyond(self) -> tuple[float, bool]:
+        magnitude = int(self._grid_codes[-1])
+        return half_step_beyond(magnitude, self._grid[-1], self.mantissa_bits, int(self.subnormals) - self.bias)
 
     @cached_property
     def _overflow_value(self) -> float:

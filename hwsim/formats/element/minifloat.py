@@ -246,6 +246,10 @@ class Minifloat(ElementFormat):
         steps = np.ldexp(np.rint(np.ldexp(values, -step)), step).astype(kind)
         return np.where(below, steps.view(word), rounded)
 
+    @property
+    def _half_step_beyond(self) -> tuple[float, bool]:
+        return half_step_beyond(self.max_code, self.max_value, self.mantissa_bits, self.min_exponent)
+
     def decode_scalar(self, code: int) -> Fraction | None:
         """Return the exact value of one code from the definition, None for NaN and infinities."""
         sign, rest = divmod(code, 2**self._magnitude_bits)
@@ -257,6 +261,15 @@ class Minifloat(ElementFormat):
         scale = Fraction(1 << power) if power >= 0 else Fraction(1, 1 << -power)
         value = (Fraction(mantissa, 2**self.mantissa_bits) + hidden) * scale
         return -value if sign else value
+
+
+def half_step_beyond(top: int, largest: float, mantissa_bits: int, min_exponent: int) -> tuple[float, bool]:
+    """Return half the step above the largest number of a float, and whether ties there stay (its code is even).
+
+    ``top`` is its magnitude code; the step is that of its exponent, also where a longer mantissa goes on.
+    """
+    exponent = max(int(np.frexp(largest)[1]) - 1, min_exponent)
+    return float(2.0 ** (exponent - mantissa_bits - 1)), top % 2 == 0
 
 
 def minifloat(exponent_bits: int, mantissa_bits: int, name: str = "") -> Minifloat:
