@@ -31,12 +31,13 @@ class Loss(NamedTuple):
 def absmax_quantize(fmt: Format, x: NDArray[Any]) -> NDArray[Any]:
     """Return ``x`` quantized; plain elements are scaled so that a row's largest magnitude is the largest value.
 
-    Tapered ones (posits, logarithmic numbers) take ``x`` as it is.
+    Nested integers are scaled to the largest value of the stored width; tapered formats (posits,
+    logarithmic numbers) take ``x`` as it is.
     """
     if not isinstance(fmt, ElementFormat) or fmt.tapered:
         return fmt.quantize(x)
     amax = np.max(np.abs(x), axis=-1, keepdims=True)
-    scale = np.where(amax > 0, amax, 1.0) / fmt.max_value
+    scale = np.where(amax > 0, amax, 1.0) / fmt.scaling_value
     done: NDArray[Any] = fmt.quantize(x / scale) * scale
     return done
 

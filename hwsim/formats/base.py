@@ -112,6 +112,11 @@ class ElementFormat(Format):
     def max_value(self) -> float:
         """Largest finite magnitude."""
 
+    @property
+    def scaling_value(self) -> float:
+        """The magnitude that scales fit the largest element to; the largest value, unless a family says other."""
+        return self.max_value
+
     @abstractmethod
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the values of unsigned ``codes``, exactly."""

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from hwsim.formats import ElementFormat, format_names, parse_format
 from hwsim.formats.element.codebook import Codebook, Tabulated
 from hwsim.formats.element.fixed import Fixed
+from hwsim.formats.element.khot import KHot
 from hwsim.formats.element.logarithmic import PowerSum
+from hwsim.formats.element.nested import Nested
 from hwsim.formats.element.posit import Posit
 
 NAMES = format_names()
@@ -74,7 +76,8 @@ def test_codes_and_values_are_inverse(name):
     values = fmt.decode(codes)
     assert np.array_equal(values, fmt.code_values(), equal_nan=True)
     usable = np.isfinite(values) & (np.abs(values) <= fmt.max_value)
-    assert usable.sum() > usable.size // 2
+    if not isinstance(fmt, KHot):  # codes with more ones are left unused
+        assert usable.sum() > usable.size // 2
     back = fmt.encode(values[usable])
     assert np.array_equal(fmt.decode(back), values[usable])
     if isinstance(fmt, PowerSum):  # many codes have the same sum
@@ -126,7 +129,7 @@ def test_order_survives_where_the_scale_is_shared(name, x):
 def test_signed_formats_treat_both_signs_alike(name, x):
     fmt = parse_format(name)
     assume(not name.startswith(("u", "bitmod")) and "asym" not in name)  # one special value of one sign; zero points
-    assume(not isinstance(fmt.element, Fixed))  # the whole range of two's complement
+    assume(not isinstance(fmt.element, Fixed | Nested))  # the whole range of two's complement
     assume(isinstance(fmt.element, Posit) or not isinstance(fmt.element, Tabulated))  # ties go to the lower level
     assert np.array_equal(fmt.quantize(-x), -fmt.quantize(x))
 
