@@ -111,6 +111,7 @@ def test_quantization_keeps_shapes_and_runs_along_its_axis(name, x, axis):
 @given(any_name, tensors)
 def test_quantizing_twice_changes_nothing(name, x):
     fmt = parse_format(name)
+    assume(not name.startswith("olive"))  # the scale is searched anew, from a smaller sigma
     assume("asym" not in name)  # range and zero point of a quantized group are rounded anew
     once = fmt.quantize(x)
     assert np.array_equal(fmt.quantize(once), once)
@@ -120,6 +121,7 @@ def test_quantizing_twice_changes_nothing(name, x):
 @given(any_name, tensors)
 def test_order_survives_where_the_scale_is_shared(name, x):
     fmt = parse_format(name)
+    assume(not name.startswith("olive"))  # the neighbour of an outlier becomes 0
     row = np.sort(x[0])[: fmt.block_size or x.shape[1]]
     assert np.all(np.diff(fmt.quantize(row[None])[0]) >= 0)
 
