@@ -13,6 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hwsim.formats import ElementFormat, format_names, parse_format
+from hwsim.formats.block.split import Split
 from hwsim.formats.element.codebook import Codebook, Tabulated
 from hwsim.formats.element.fixed import Fixed
 from hwsim.formats.element.khot import KHot
@@ -58,6 +59,7 @@ def test_storage_is_code_and_metadata(name):
     per_element = fmt.bits_per_element
     assert isinstance(per_element, Fraction)
     assert fmt.bits == fmt.element.bits <= per_element
+    assume(not isinstance(fmt, Split))  # a whole number of features is split off; see its own tests
     block = fmt.block_size
     if block is None:
         assert per_element == fmt.bits
@@ -112,6 +114,7 @@ def test_quantization_keeps_shapes_and_runs_along_its_axis(name, x, axis):
 def test_quantizing_twice_changes_nothing(name, x):
     fmt = parse_format(name)
     assume(not name.startswith("olive"))  # the scale is searched anew, from a smaller sigma
+    assume("_out" not in name)  # which features are largest may change by their rounding
     assume("asym" not in name)  # range and zero point of a quantized group are rounded anew
     once = fmt.quantize(x)
     assert np.array_equal(fmt.quantize(once), once)
@@ -122,6 +125,7 @@ def test_quantizing_twice_changes_nothing(name, x):
 def test_order_survives_where_the_scale_is_shared(name, x):
     fmt = parse_format(name)
     assume(not name.startswith("olive"))  # the neighbour of an outlier becomes 0
+    assume("_out" not in name)  # features that are split off are rounded more finely
     row = np.sort(x[0])[: fmt.block_size or x.shape[1]]
     assert np.all(np.diff(fmt.quantize(row[None])[0]) >= 0)
 
