@@ -72,6 +72,7 @@ def losses(names: tuple[str, ...], distributions: tuple[str, ...]) -> pd.DataFra
         for fmt in formats:
             found = loss(x, absmax_quantize(fmt, x))
             figures = {"sqnr_db": found.sqnr_db, "mse": found.mse, "cosine": found.cosine, "max_error": found.max_error}
-            bits = float(fmt.bits_per_element)
+            # The sample is of real numbers, two of which are a complex element.
+            bits = float(fmt.bits_per_element) / (2 if fmt.element.complex_valued else 1)
             rows.append({"design_id": fmt.name, "workload": distribution, "bits_per_element": bits, **figures})
     return pd.DataFrame(rows)

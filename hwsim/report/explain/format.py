@@ -28,7 +28,8 @@ def explain_format(name: str, question: Question) -> list[Section]:
     ]
     sections = [Section(f"format {fmt.name}", table(rows))]
     if fmt.element.bits <= LISTED_BITS:
-        sections += [_value_line(fmt.element), _codes(fmt.element)]
+        picture = _plane(fmt.element) if fmt.element.complex_valued else _value_line(fmt.element)
+        sections += [picture, _codes(fmt.element)]
     sections.append(_losses(fmt))
     return sections
 
@@ -43,17 +44,39 @@ def _value_line(element: ElementFormat) -> Section:
     return Section(f"line of the {values.size} values of {element.name}", table([row]), [f"values per mark: {scale}"])
 
 
+def _plane(element: ElementFormat) -> Section:
+    """Return the codes where their values lie in the complex plane, imaginary parts downwards."""
+    codes = np.arange(2**element.bits, dtype=np.uint32)
+    values = element.decode(codes)
+    at = {(value.real, value.imag): f"{code:0{element.bits}b}" for code, value in zip(codes, values, strict=True)}
+    rows = [
+        {"Im \\ Re": im, **{f"{re:g}": at.get((re, im), "·") for re in np.unique(values.real)}}
+        for im in np.unique(values.imag)[::-1]
+    ]
+    return Section(f"plane of the {len(at)} values of {element.name}", table(rows))
+
+
+def _worded(value: complex) -> str:
+    if not value.imag:
+        return f"{value.real:g}"
+    whole = f"{value.imag:g}i".replace("1i", "i")
+    return whole if not value.real else f"{value.real:g}{'+' if value.imag > 0 else ''}{whole}"
+
+
 def _codes(element: ElementFormat) -> Section:
     """Return the value of every code: the upper bits name the row, the lower ones the column."""
     low = max(1, min(COLUMN_BITS, element.bits - 1))
     high = element.bits - low
     values = element.decode(np.arange(2**element.bits, dtype=np.uint32)).reshape(-1, 2**low)
+    shown: list[list[Any]] = values.tolist()
+    if element.complex_valued:
+        shown = [[_worded(value) for value in row] for row in shown]
     rows = [
         {
             "code": (f"{i:0{high}b}" if high else "") + "·" * low,
             **{f"{j:0{low}b}": value for j, value in enumerate(row)},
         }
-        for i, row in enumerate(values.tolist())
+        for i, row in enumerate(shown)
     ]
     return Section(f"codes of {element.name}", table(rows))
 
@@ -66,9 +89,10 @@ def _losses(fmt: Format) -> Section:
         found = loss(x, absmax_quantize(fmt, x))
         rows.append({"distribution": name, "SQNR (dB)": found.sqnr_db, "relative MSE": found.mse / float((x**2).mean()),
                      "cosine": found.cosine})  # fmt: skip
-    return Section(
-        "error on named distributions", table(rows), ["plain elements: a row's largest magnitude fits exactly"]
-    )
+    how = "plain elements: a row's largest magnitude fits exactly"
+    if fmt.element.complex_valued:
+        how = "pairs of numbers are complex ones, with the scales of iFairy: means of |Re| and |Im| of the tensor"
+    return Section("error on named distributions", table(rows), [how])
 
 
 def _element(fmt: Format) -> dict[str, Any]:
@@ -90,6 +114,8 @@ def _element(fmt: Format) -> dict[str, Any]:
         }
     if isinstance(element, Integer):
         found["signed"] = "yes, symmetric" if element.signed else "no"
+    if element.complex_valued:
+        found["bits of a real number"] = element.bits / 2
     return {**found, "largest value": element.max_value}
 
 
