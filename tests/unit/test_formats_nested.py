@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 from hwsim.formats import parse_format
 from hwsim.formats.accuracy import absmax_quantize
+from hwsim.formats.terms import term_table
+from hwsim.hardware.pe import make_pe
+from hwsim.simulate.accuracy import arithmetic_sqnr_db
 from hwsim.spec.errors import UsageError
 
 widths = st.tuples(st.integers(2, 15), st.integers(3, 16)).filter(lambda lh: lh[0] < lh[1])
@@ -111,3 +114,21 @@ def test_nan_has_no_code():
     for use in (parse_format("int4of8").quantize, parse_format("int4of8").encode):
         with pytest.raises(ValueError, match="NaN"):
             use(np.array([np.nan]))
+
+
+@pytest.mark.parametrize("name", ["int4of8", "int6of8", "int5of8", "int8", "mxint8"])
+def test_bit_serial_terms_add_up_to_the_values(name):
+    element = parse_format(name).element
+    terms = term_table(element)
+    weights = np.ldexp(1.0, terms.exponent + terms.bsig[:, None]) * terms.mantissa
+    assert np.array_equal(np.sum(np.where(terms.sign == 1, -weights, weights), axis=0), element.code_values())
+
+
+@pytest.mark.parametrize("options", [{"family": "int_mac", "format": "int8"}, {"family": "bitmod", "a_format": "fp16"},
+                                     {"family": "float_mac", "w_format": "int4_g128", "a_format": "fp16"}])  # fmt: skip
+def test_datapaths_of_integers_run_the_cut_width(options):
+    pe = make_pe(options)
+    nested, plain = parse_format("int4of8_g128"), parse_format("int4_g128")
+    assert pe.supports(nested, pe.a_format) is None
+    assert pe.cycles_per_step(nested, pe.a_format) == pe.cycles_per_step(plain, pe.a_format)
+    assert arithmetic_sqnr_db(pe, nested, pe.a_format) > 80
