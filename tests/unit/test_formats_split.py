@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hwsim.cli.formats import losses
 from hwsim.formats import parse_format
 from hwsim.formats.accuracy import sqnr_db
 from hwsim.formats.distributions import OUTLIER_EVERY, sample
 from hwsim.formats.element.integer import Integer
 from hwsim.hardware.pe import make_pe
+from hwsim.report.explain import Question
+from hwsim.report.explain.format import explain_format
 from hwsim.spec.errors import UsageError
 
 BASES = ["int4_g8", "int8_channel", "int4_asym_g8", "fp4_e2m1_g16", "int4_t2x8", "int8_tensor"]
@@ -104,6 +107,24 @@ def test_outlier_channels_of_a_known_distribution_are_found():
     assert fmt.outlier_share(sample("gaussian")) == 0
     bare, split = (sqnr_db(parse_format(n), "gaussian_outlier_channels") for n in ("int8_channel", "llm_int8"))
     assert split > bare + 15
+
+
+def test_measured_bits_count_the_outliers_that_are_there():
+    x, fmt = sample("gaussian_outlier_channels"), parse_format("llm_int8")
+    share = Fraction(1, OUTLIER_EVERY)
+    assert fmt.measured_bits(x) == pytest.approx(float((1 - share) * 8 + share * 16))
+    assert fmt.measured_bits(sample("gaussian")) == 8
+    assert fmt.measured_bits(sample("student_t3")) > 12  # some row of most features reaches 6
+    assert losses(("llm_int8",), ("gaussian_outlier_channels",))["bits_per_element"].tolist() == [fmt.measured_bits(x)]
+
+
+@pytest.mark.parametrize(("name", "words"), [("llm_int8", "those that reach 6 in any row; 0.1% counted"),
+                                             ("int4_g128_out10", "the largest, 1.0% of them; 1.0% counted")])  # fmt: skip
+def test_the_explanation_says_what_is_kept(name, words):
+    first, *_, last = explain_format(name, Question())
+    assert words in first.frame["value"].tolist()
+    shares = dict(zip(last.frame["distribution"], last.frame["outlier features"], strict=True))
+    assert shares["gaussian_outlier_channels"] == (1 / 128 if name == "llm_int8" else 41 / 4096)
 
 
 def test_edges_of_the_range():

@@ -8,7 +8,9 @@ decomposition of LLM.int8(), arXiv 2208.07339).
 * ``llm_int8``: outliers are the features in which any magnitude reaches 6.0; the rest is INT8 with
   one FP32 scale per row from the largest magnitude that is left (bitsandbytes: ``A.abs() >= threshold``
   and float32 ``row_stats``). How many they are depends on the data; storage counts one in a thousand,
-  since "more than 99.9% of values are multiplied in 8-bit" (abstract of the paper).
+  since "more than 99.9% of values are multiplied in 8-bit" (abstract of the paper). That holds for
+  activations whose outliers keep to a few features. In data with heavy tails everywhere most features
+  reach 6.0 in some row, and nearly all of the tensor is FP16: ``measured_bits`` says what it costs.
 * ``BASE_outP``: the P per mille of features with the largest magnitudes, rounded to a whole number
   of features (half up, hence none in short rows); of equal ones the first. BASE is any scaled
   format; see :mod:`hwsim.formats.block.scaled`.
@@ -138,6 +140,17 @@ class Split(Format):
         """
         found = self.outlier_positions(x, axis)
         return float(found.mean()) if found.size else 0.0
+
+    def measured_bits(self, x: NDArray[Any], axis: int = -1) -> float:
+        """Return the bits per element of ``x`` with the outliers that it has, scales of rows not counted.
+
+        Raises
+        ------
+        ValueError
+            If a value is NaN.
+        """
+        share = self.outlier_share(x, axis)
+        return (1 - share) * float(self.base.bits_per_element) + share * FP16.bits
 
     def _positions(self, x: NDArray[Any]) -> NDArray[np.bool_]:
         refuse_nan(self.name, x)

@@ -8,7 +8,10 @@ import numpy as np
 
 from hwsim.formats import BitMod, ElementFormat, Format, Integer, Minifloat, Scaled, bit_serial_terms, parse_format
 from hwsim.formats.accuracy import absmax_quantize, loss
+from hwsim.formats.block.olive import RATIOS, Olive
+from hwsim.formats.block.split import Split
 from hwsim.formats.distributions import DISTRIBUTIONS, sample
+from hwsim.formats.element.nested import Nested
 from hwsim.report.explain import EXPLAINERS, Question, Section, table
 
 #: Codes are listed, in rows of eight, and values drawn up to this width.
@@ -87,8 +90,9 @@ def _losses(fmt: Format) -> Section:
     for name in DISTRIBUTIONS:
         x = sample(name)
         found = loss(x, absmax_quantize(fmt, x))
+        apart = {"outlier features": fmt.outlier_share(x)} if isinstance(fmt, Split) else {}
         rows.append({"distribution": name, "SQNR (dB)": found.sqnr_db, "relative MSE": found.mse / float((x**2).mean()),
-                     "cosine": found.cosine})  # fmt: skip
+                     "cosine": found.cosine, **apart})  # fmt: skip
     how = "plain elements: a row's largest magnitude fits exactly"
     if fmt.element.complex_valued:
         how = "pairs of numbers are complex ones, with the scales of iFairy: means of |Re| and |Im| of the tensor"
@@ -112,7 +116,9 @@ def _element(fmt: Format) -> dict[str, Any]:
             "smallest normal": 2.0**element.min_exponent,
             "smallest subnormal": 2.0 ** (element.min_exponent - element.mantissa_bits),
         }
-    if isinstance(element, Integer):
+    if isinstance(element, Nested):
+        found["cut from"] = f"{element.stored_bits} bits by a second rounding, two's complement"
+    elif isinstance(element, Integer):
         found["signed"] = "yes, symmetric" if element.signed else "no"
     if element.complex_valued:
         found["bits of a real number"] = element.bits / 2
@@ -126,6 +132,15 @@ def _scaling(fmt: Format) -> dict[str, Any]:
         found["one scale per"] = {"tile": f"{fmt.tile_rows} × {fmt.block_size}"}.get(fmt.geometry, fmt.geometry)
     if isinstance(fmt, BitMod):
         found["scale"] = "8 bits, and a 2-bit choice of the special value, per group"
+    if isinstance(fmt, Olive):
+        found["scale"] = f"FP16 per {fmt.geometry}, least squared error of {len(RATIOS)} clip ratios of 3 sigma"
+        low, high = fmt.element.outliers[[0, -1]]
+        found["outliers"] = f"±{low:g} … ±{high:g} in units of the scale; the neighbour becomes 0"
+    if isinstance(fmt, Split):
+        found["base format"] = fmt.base.name
+        largest = f"the largest, {float(fmt.share):.1%} of them"
+        reach = largest if fmt.threshold is None else f"those that reach {fmt.threshold:g} in any row"
+        found["features in FP16"] = f"{reach}; {float(fmt.share):.1%} counted"
     if fmt.block_size:
         found["elements per block"] = fmt.block_size
     return {**found, "bits per element with metadata": float(fmt.bits_per_element)}
