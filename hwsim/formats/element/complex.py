@@ -5,8 +5,8 @@ choice of this library). A product with such a weight swaps and negates real and
 complex multiply-accumulate is two real additions.
 
 A number takes the value nearest in phase; halfway it takes the next one counter-clockwise (phases of
--45° up to but without 45° are 1), and 0 becomes 1. That is PhaseQuant of the authors' repositories
-(``phase >= -pi/4 & phase < pi/4`` in model_module/quantization.py of DingsiyiPKU/fairytow). Magnitudes
+-45° up to but without 45° are 1), and 0 becomes 1. That is PhaseQuant as the repository
+DingsiyiPKU/fairytow has it (model_module/quantization.py, ``quantize_complex_tensor``). Magnitudes
 are lost: data is given a scale first, and real and imaginary parts have one each, the mean of |Re|
 over the numbers that become ±1 and of |Im| over those that become ±i, of the whole tensor.
 

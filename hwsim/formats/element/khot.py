@@ -2,7 +2,8 @@
 
 A product with such a constant is at most K shifts and additions, so that no multiplier is needed
 (the multiplier-free quantization of QFX, arXiv 2401.17544). Counted are the ones of the plain binary
-magnitude, as the paper words it, not the non-zero digits of a signed-digit code: 7 has three.
+magnitude ("K-hot"), not the non-zero digits of a signed-digit code: 7 has three. That reading, the
+code and the rounding to the nearest are choices of this library: only the abstract was at hand.
 
 A code is a sign and a magnitude m of N - 1 bits and stands for ±m · 2^-F. Codes with more than K ones
 are unused: the constants are stored as ordinary fixed point, though fewer codes would do. The code of

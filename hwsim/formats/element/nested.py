@@ -5,7 +5,8 @@ stored, c = clip(rint(q / 2^(H-L))) what is computed with, and its value in unit
 c · 2^(H-L). This is the Double Rounding of "Nearly Lossless Adaptive Bit Switching" (arXiv
 2502.01199); Matryoshka quantization (arXiv 2502.06786) slices its unsigned integers in the same way.
 Both roundings are to the nearest, ties to even, and both clip to the whole range of two's complement,
-so that the most negative value, -2^(H-1), is a step further from 0 than the largest value.
+so that the most negative value, -2^(H-1), is a step further from 0 than the largest value. Ties and
+the range of clipping are choices of this library: of the paper only the abstract was at hand.
 
 Two roundings are not one: for ``int4of8``, 8.4 becomes 8 and then 0, though it is nearer to 16.
 
