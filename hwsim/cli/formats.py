@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from hwsim.spec.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
+
+    from hwsim.formats import Format
 
 
 @click.group("formats", short_help="Compare number formats without hardware.")
@@ -72,6 +75,15 @@ def losses(names: tuple[str, ...], distributions: tuple[str, ...]) -> pd.DataFra
         for fmt in formats:
             found = loss(x, absmax_quantize(fmt, x))
             figures = {"sqnr_db": found.sqnr_db, "mse": found.mse, "cosine": found.cosine, "max_error": found.max_error}
-            bits = float(fmt.bits_per_element)
-            rows.append({"design_id": fmt.name, "workload": distribution, "bits_per_element": bits, **figures})
+            rows.append({"design_id": fmt.name, "workload": distribution, "bits_per_element": _bits(fmt, x), **figures})
     return pd.DataFrame(rows)
+
+
+def _bits(fmt: Format, x: NDArray[Any]) -> float:
+    """Return the bits that ``fmt`` takes per number of the sample ``x``."""
+    from hwsim.formats.block.split import Split
+
+    if isinstance(fmt, Split):  # how many outliers there are depends on the data
+        return fmt.measured_bits(x)
+    # Two real numbers are one complex element.
+    return float(fmt.bits_per_element) / (2 if fmt.element.complex_valued else 1)

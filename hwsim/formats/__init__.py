@@ -29,6 +29,7 @@ from hwsim.formats.block.scaled import Scaled
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import Minifloat, minifloat
 from hwsim.formats.names import format_names, parse_format, parse_pair, register
+from hwsim.formats.statistics import BitStatistics, bit_statistics, digit_histogram, expected_maximum
 from hwsim.formats.terms import Terms, bit_serial_terms, term_table
 
 get = parse_format
@@ -36,6 +37,7 @@ get = parse_format
 __all__ = [
     "BitMod",
     "BitModElement",
+    "BitStatistics",
     "ElementFormat",
     "Format",
     "Integer",
@@ -43,6 +45,9 @@ __all__ = [
     "Scaled",
     "Terms",
     "bit_serial_terms",
+    "bit_statistics",
+    "digit_histogram",
+    "expected_maximum",
     "format_names",
     "get",
     "minifloat",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat, Format
 from hwsim.formats.distributions import sample
+from hwsim.formats.element.complex import QuarterTurns
 
 #: Up to this width float32 is exact enough to tell what a format loses, and twice as quick.
 SINGLE_BITS = 16
@@ -31,12 +32,16 @@ class Loss(NamedTuple):
 def absmax_quantize(fmt: Format, x: NDArray[Any]) -> NDArray[Any]:
     """Return ``x`` quantized; plain elements are scaled so that a row's largest magnitude is the largest value.
 
-    Tapered ones (posits, logarithmic numbers) take ``x`` as it is.
+    Nested integers are scaled to the largest value of the stored width; tapered formats (posits,
+    logarithmic numbers) take ``x`` as it is. Complex formats take pairs of real numbers along a row and
+    the scales of iFairy; see :mod:`hwsim.formats.element.complex`.
     """
+    if isinstance(fmt, QuarterTurns):
+        return fmt.scaled_quantize(x)
     if not isinstance(fmt, ElementFormat) or fmt.tapered:
         return fmt.quantize(x)
     amax = np.max(np.abs(x), axis=-1, keepdims=True)
-    scale = np.where(amax > 0, amax, 1.0) / fmt.max_value
+    scale = np.where(amax > 0, amax, 1.0) / fmt.scaling_value
     done: NDArray[Any] = fmt.quantize(x / scale) * scale
     return done
 

@@ -92,10 +92,13 @@ class ElementFormat(Format):
 
     ``tapered`` formats are most precise around 1 and lose towards their largest value: data is given
     to them with a standard deviation of about 1 instead of scaled to the largest value.
+    ``complex_valued`` formats decode to complex128; they have neither digits nor bit statistics, and
+    offer ``scaled_quantize``, which takes real tensors as pairs.
     """
 
     block_size: int | None = None
     tapered: ClassVar[bool] = False
+    complex_valued: ClassVar[bool] = False
 
     @property
     def element(self) -> ElementFormat:
@@ -111,6 +114,11 @@ class ElementFormat(Format):
     @abstractmethod
     def max_value(self) -> float:
         """Largest finite magnitude."""
+
+    @property
+    def scaling_value(self) -> float:
+        """The magnitude that scales fit the largest element to; the largest value, unless a family says other."""
+        return self.max_value
 
     @abstractmethod
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:

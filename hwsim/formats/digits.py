@@ -11,10 +11,11 @@ encoding            digits                                                      
                     arXiv 2503.06342): 3 becomes -1 and a carry that ripples
 ==================  ==========================================================  ===============
 
-The whole number behind a code is the integer itself; of a minifloat its significand with the hidden
-bit, which has its sign apart in every encoding; of another format its value in units of the largest
-power of two that divides all its values (BitMoD levels in halves). A format whose values are no such
-whole numbers of up to 16 bits (NF4, wide posits) has no digits.
+The whole number behind a code is the integer itself; of a minifloat or a posit its significand with
+the hidden bit, which has its sign apart in every encoding (a posit's is filled up with zeros to the
+longest fraction of the format, as a decoder aligns it); of another format its value in units of the
+largest power of two that divides all its values (BitMoD levels in halves). A format whose values are
+no such whole numbers of up to 16 bits (NF4, logarithmic numbers with a fraction) has no digits.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 from hwsim.formats.base import ElementFormat
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import Minifloat
+from hwsim.formats.element.posit import Posit
 from hwsim.formats.terms import MAX_BITS, term_table
 from hwsim.spec.errors import UsageError, did_you_mean
 
@@ -91,7 +93,7 @@ def whole_numbers(element: ElementFormat) -> Whole | None:
     Raises
     ------
     UsageError
-        If the format is wider than 16 bits.
+        If the format is wider than 16 bits, or complex.
     """
     check_width(element)
     codes = np.arange(2**element.bits)
@@ -99,6 +101,8 @@ def whole_numbers(element: ElementFormat) -> Whole | None:
         return Whole(element.integers(codes), np.zeros(codes.shape, dtype=bool), element.bits, element.signed)
     if isinstance(element, Minifloat):
         return _significands(element, codes)
+    if isinstance(element, Posit):
+        return _posit_significands(element)
     return _scaled_values(element.code_values())
 
 
@@ -108,6 +112,16 @@ def _significands(element: Minifloat, codes: NDArray[np.int64]) -> Whole:
     significand = mantissa + np.where(hidden, 2**element.mantissa_bits, 0)
     finite = np.isfinite(element.code_values())
     return Whole(np.where(finite, significand, 0), finite & (sign == 1), element.sig_bits, False)
+
+
+def _posit_significands(element: Posit) -> Whole:
+    values = element.code_values()
+    real = np.isfinite(values) & (values != 0)
+    fraction, _ = np.frexp(np.abs(np.where(real, values, 0.5)))
+    # Sign, two bits of the shortest regime and the exponent leave so many bits of fraction.
+    width = 1 + max(0, element.bits - 3 - element.es)
+    significand = np.where(real, np.ldexp(fraction, width), 0.0).astype(np.int64)
+    return Whole(significand, real & (values < 0), width, False)
 
 
 def _scaled_values(values: NDArray[np.float64]) -> Whole | None:
@@ -148,13 +162,15 @@ def digit_table(element: ElementFormat, encoding: str) -> Digits:
 
 
 def check_width(element: ElementFormat) -> None:
-    """Refuse formats whose codes are too many to tabulate.
+    """Refuse formats whose codes are too many to tabulate, and complex ones.
 
     Raises
     ------
     UsageError
-        If the format is wider than 16 bits.
+        If the format is wider than 16 bits, or complex.
     """
+    if element.complex_valued:
+        raise UsageError(f"{element.name} is complex: its codes are quarter turns and have neither digits nor order")
     if element.bits > MAX_BITS:
         raise UsageError(f"{element.name} has {element.bits}-bit codes; valid: formats of up to {MAX_BITS} bits")
 

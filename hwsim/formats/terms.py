@@ -65,8 +65,11 @@ def term_table(element: ElementFormat) -> Terms:
     slots = bit_serial_terms(element)
     if isinstance(element, BitModElement):
         return _fixed_point_terms(element.levels)
-    values = np.asarray(element.code_values(), dtype=np.int64)
-    return _booth_terms(values, slots)
+    assert isinstance(element, Integer)
+    terms = _booth_terms(element.integers(np.arange(2**element.bits)), slots)
+    # An implied factor (MXINT8: 2^-6, nested integers: 2^(H-L)) moves every term.
+    place = int(np.frexp(element.decode(np.array([1])))[1][0]) - 1
+    return terms._replace(bsig=terms.bsig + place)
 
 
 def _booth_terms(values: NDArray[np.int64], slots: int) -> Terms:

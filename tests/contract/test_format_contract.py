@@ -13,9 +13,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hwsim.formats import ElementFormat, format_names, parse_format
+from hwsim.formats.block.split import Split
 from hwsim.formats.element.codebook import Codebook, Tabulated
 from hwsim.formats.element.fixed import Fixed
+from hwsim.formats.element.khot import KHot
 from hwsim.formats.element.logarithmic import PowerSum
+from hwsim.formats.element.nested import Nested
 from hwsim.formats.element.posit import Posit
 
 NAMES = format_names()
@@ -56,6 +59,7 @@ def test_storage_is_code_and_metadata(name):
     per_element = fmt.bits_per_element
     assert isinstance(per_element, Fraction)
     assert fmt.bits == fmt.element.bits <= per_element
+    assume(not isinstance(fmt, Split))  # a whole number of features is split off; see its own tests
     block = fmt.block_size
     if block is None:
         assert per_element == fmt.bits
@@ -74,7 +78,8 @@ def test_codes_and_values_are_inverse(name):
     values = fmt.decode(codes)
     assert np.array_equal(values, fmt.code_values(), equal_nan=True)
     usable = np.isfinite(values) & (np.abs(values) <= fmt.max_value)
-    assert usable.sum() > usable.size // 2
+    if not isinstance(fmt, KHot):  # codes with more ones are left unused
+        assert usable.sum() > usable.size // 2
     back = fmt.encode(values[usable])
     assert np.array_equal(fmt.decode(back), values[usable])
     if isinstance(fmt, PowerSum):  # many codes have the same sum
@@ -108,6 +113,8 @@ def test_quantization_keeps_shapes_and_runs_along_its_axis(name, x, axis):
 @given(any_name, tensors)
 def test_quantizing_twice_changes_nothing(name, x):
     fmt = parse_format(name)
+    assume(not name.startswith("olive"))  # the scale is searched anew, from a smaller sigma
+    assume("_out" not in name)  # which features are largest may change by their rounding
     assume("asym" not in name)  # range and zero point of a quantized group are rounded anew
     once = fmt.quantize(x)
     assert np.array_equal(fmt.quantize(once), once)
@@ -117,6 +124,8 @@ def test_quantizing_twice_changes_nothing(name, x):
 @given(any_name, tensors)
 def test_order_survives_where_the_scale_is_shared(name, x):
     fmt = parse_format(name)
+    assume(not name.startswith("olive"))  # the neighbour of an outlier becomes 0
+    assume("_out" not in name)  # features that are split off are rounded more finely
     row = np.sort(x[0])[: fmt.block_size or x.shape[1]]
     assert np.all(np.diff(fmt.quantize(row[None])[0]) >= 0)
 
@@ -126,7 +135,8 @@ def test_order_survives_where_the_scale_is_shared(name, x):
 def test_signed_formats_treat_both_signs_alike(name, x):
     fmt = parse_format(name)
     assume(not name.startswith(("u", "bitmod")) and "asym" not in name)  # one special value of one sign; zero points
-    assume(not isinstance(fmt.element, Fixed))  # the whole range of two's complement
+    assume(not isinstance(fmt.element, Fixed | Nested))  # the whole range of two's complement
+    assume(not fmt.element.complex_valued)  # 0 becomes 1
     assume(isinstance(fmt.element, Posit) or not isinstance(fmt.element, Tabulated))  # ties go to the lower level
     assert np.array_equal(fmt.quantize(-x), -fmt.quantize(x))
 
@@ -135,6 +145,7 @@ def test_signed_formats_treat_both_signs_alike(name, x):
 def test_zeros_stay_zero(name):
     element = parse_format(name).element
     assume(not isinstance(element, Codebook) or 0 in element.levels)  # binary, bipolar, outliers
+    assume(not element.complex_valued)  # a phase without a zero
     assert not parse_format(name).quantize(np.zeros((2, 200))).any()
 
 

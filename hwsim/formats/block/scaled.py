@@ -145,7 +145,7 @@ class Scaled(Format):
 
     def scales(self, amax: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the decoded scales of blocks whose largest magnitudes are ``amax``, shape (…, blocks, 1)."""
-        return self.scale.of(amax, self.code.max_value)
+        return self.scale.of(amax, self.code.scaling_value)
 
     def _symmetric(self, blocks: NDArray[Any], cast: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
         amax = np.maximum(blocks.max(axis=-1, keepdims=True), -blocks.min(axis=-1, keepdims=True))

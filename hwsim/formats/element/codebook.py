@@ -9,9 +9,10 @@ for NaN: a code that decodes to NaN is one that the format leaves unused.
 
 ``flint4`` is the integer-scaled set {0, ±1, ±2, ±3, ±4, ±6, ±8, ±16} of BitMoD's comparison; ANT's
 own is the same divided by 4. Codes of flint are sign and index of the magnitude; the first-one bit
-layout of the paper is not modelled. ``abfloat4`` holds OliVe's outliers alone, without zero: the
-repository has 48 … 384, notes of the paper 12 … 96, BitMoD's paper {24, …, 192}; this is the
-repository's.
+layout of the paper is not modelled. ``abfloat4`` holds
+OliVe's outliers alone, without zero, in the units of the authors' repository (48 … 384, beside
+integers in steps of 4). Notes of the paper (12 … 96) and BitMoD's paper ({24, …, 192}) have the same
+set in other units; pairs with outliers are in :mod:`hwsim.formats.block.olive`.
 """
 
 from __future__ import annotations

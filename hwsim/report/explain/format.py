@@ -8,8 +8,13 @@ import numpy as np
 
 from hwsim.formats import BitMod, ElementFormat, Format, Integer, Minifloat, Scaled, bit_serial_terms
 from hwsim.formats.accuracy import absmax_quantize, loss
+from hwsim.formats.block.olive import RATIOS, Olive
+from hwsim.formats.block.split import Split
 from hwsim.formats.distributions import DISTRIBUTIONS, sample
+from hwsim.formats.element.float_table import FloatTable
+from hwsim.formats.element.nested import Nested
 from hwsim.formats.names import format_or_file
+from hwsim.formats.own import files
 from hwsim.report.explain import EXPLAINERS, Question, Section, table
 
 #: Codes are listed, in rows of eight, and values drawn up to this width.
@@ -24,14 +29,17 @@ MARKS = " .:+*#@"
 def explain_format(name: str, question: Question) -> list[Section]:
     """Return fields, range, storage and error of the format called ``name``."""
     fmt = format_or_file(name)
-    rows = [
-        {"property": key, "value": value} for key, value in {**_element(fmt), **_scaling(fmt), **_hardware(fmt)}.items()
-    ]
+    rows = [{"property": key, "value": value} for key, value in _properties(fmt).items()]
     sections = [Section(f"format {fmt.name}", table(rows))]
     if fmt.element.bits <= LISTED_BITS:
-        sections += [_value_line(fmt.element), _codes(fmt.element)]
+        picture = _plane(fmt.element) if fmt.element.complex_valued else _value_line(fmt.element)
+        sections += [picture, _codes(fmt.element)]
     sections.append(_losses(fmt))
     return sections
+
+
+def _properties(fmt: Format) -> dict[str, Any]:
+    return {**_definition(fmt), **_element(fmt), **_scaling(fmt), **_hardware(fmt)}
 
 
 def _value_line(element: ElementFormat) -> Section:
@@ -44,17 +52,39 @@ def _value_line(element: ElementFormat) -> Section:
     return Section(f"line of the {values.size} values of {element.name}", table([row]), [f"values per mark: {scale}"])
 
 
+def _plane(element: ElementFormat) -> Section:
+    """Return the codes where their values lie in the complex plane, imaginary parts downwards."""
+    codes = np.arange(2**element.bits, dtype=np.uint32)
+    values = element.decode(codes)
+    at = {(value.real, value.imag): f"{code:0{element.bits}b}" for code, value in zip(codes, values, strict=True)}
+    rows = [
+        {"Im \\ Re": im, **{f"{re:g}": at.get((re, im), "·") for re in np.unique(values.real)}}
+        for im in np.unique(values.imag)[::-1]
+    ]
+    return Section(f"plane of the {len(at)} values of {element.name}", table(rows))
+
+
+def _worded(value: complex) -> str:
+    if not value.imag:
+        return f"{value.real:g}"
+    whole = f"{value.imag:g}i".replace("1i", "i")
+    return whole if not value.real else f"{value.real:g}{'+' if value.imag > 0 else ''}{whole}"
+
+
 def _codes(element: ElementFormat) -> Section:
     """Return the value of every code: the upper bits name the row, the lower ones the column."""
     low = max(1, min(COLUMN_BITS, element.bits - 1))
     high = element.bits - low
     values = element.decode(np.arange(2**element.bits, dtype=np.uint32)).reshape(-1, 2**low)
+    shown: list[list[Any]] = values.tolist()
+    if element.complex_valued:
+        shown = [[_worded(value) for value in row] for row in shown]
     rows = [
         {
             "code": (f"{i:0{high}b}" if high else "") + "·" * low,
             **{f"{j:0{low}b}": value for j, value in enumerate(row)},
         }
-        for i, row in enumerate(values.tolist())
+        for i, row in enumerate(shown)
     ]
     return Section(f"codes of {element.name}", table(rows))
 
@@ -65,11 +95,13 @@ def _losses(fmt: Format) -> Section:
     for name in DISTRIBUTIONS:
         x = sample(name)
         found = loss(x, absmax_quantize(fmt, x))
+        apart = {"outlier features": fmt.outlier_share(x)} if isinstance(fmt, Split) else {}
         rows.append({"distribution": name, "SQNR (dB)": found.sqnr_db, "relative MSE": found.mse / float((x**2).mean()),
-                     "cosine": found.cosine})  # fmt: skip
-    return Section(
-        "error on named distributions", table(rows), ["plain elements: a row's largest magnitude fits exactly"]
-    )
+                     "cosine": found.cosine, **apart})  # fmt: skip
+    how = "plain elements: a row's largest magnitude fits exactly"
+    if fmt.element.complex_valued:
+        how = "pairs of numbers are complex ones, with the scales of iFairy: means of |Re| and |Im| of the tensor"
+    return Section("error on named distributions", table(rows), [how])
 
 
 def _element(fmt: Format) -> dict[str, Any]:
@@ -80,6 +112,7 @@ def _element(fmt: Format) -> dict[str, Any]:
             "ieee": "infinities and NaN (IEEE 754)",
             "nan_only": "one NaN per sign, no infinity",
             "finite": "none, every code is finite",
+            "fnuz": "one NaN in the place of -0, no infinity",
         }
         found |= {
             "exponent bits": element.exponent_bits,
@@ -89,9 +122,39 @@ def _element(fmt: Format) -> dict[str, Any]:
             "smallest normal": 2.0**element.min_exponent,
             "smallest subnormal": 2.0 ** (element.min_exponent - element.mantissa_bits),
         }
-    if isinstance(element, Integer):
+    if isinstance(element, FloatTable):
+        found |= {
+            "exponent bits": element.exponent_bits,
+            "mantissa bits": element.mantissa_bits,
+            "exponent bias": element.bias,
+            "special codes": _specials(element),
+        }
+    if isinstance(element, Nested):
+        found["cut from"] = f"{element.stored_bits} bits by a second rounding, two's complement"
+    elif isinstance(element, Integer):
         found["signed"] = "yes, symmetric" if element.signed else "no"
+    if element.complex_valued:
+        found["bits of a real number"] = element.bits / 2
     return {**found, "largest value": element.max_value}
+
+
+def _specials(element: FloatTable) -> str:
+    """Return what is unusual about the codes of a float by table."""
+    words = [
+        *(["infinities"] if element.infinities else []),
+        *(["NaN in the place of -0"] if element.nan_at_negative_zero else []),
+        *([f"{element.high_nans} NaN at the top"] if element.high_nans else []),
+        *([] if element.subnormals else ["no subnormals"]),
+        *([] if element.zero else ["no zero"]),
+        *([] if element.signed else ["no sign"]),
+    ]
+    return ", ".join(words) or "none, every code is finite"
+
+
+def _definition(fmt: Format) -> dict[str, Any]:
+    """Return where a format of a file is defined."""
+    path = files().get(fmt.element.name)
+    return {} if path is None else {"defined in": str(path)}
 
 
 def _scaling(fmt: Format) -> dict[str, Any]:
@@ -101,6 +164,15 @@ def _scaling(fmt: Format) -> dict[str, Any]:
         found["one scale per"] = {"tile": f"{fmt.tile_rows} × {fmt.block_size}"}.get(fmt.geometry, fmt.geometry)
     if isinstance(fmt, BitMod):
         found["scale"] = "8 bits, and a 2-bit choice of the special value, per group"
+    if isinstance(fmt, Olive):
+        found["scale"] = f"FP16 per {fmt.geometry}, least squared error of {len(RATIOS)} clip ratios of 3 sigma"
+        low, high = fmt.element.outliers[[0, -1]]
+        found["outliers"] = f"±{low:g} … ±{high:g} in units of the scale; the neighbour becomes 0"
+    if isinstance(fmt, Split):
+        found["base format"] = fmt.base.name
+        largest = f"the largest, {float(fmt.share):.1%} of them"
+        reach = largest if fmt.threshold is None else f"those that reach {fmt.threshold:g} in any row"
+        found["features in FP16"] = f"{reach}; {float(fmt.share):.1%} counted"
     if fmt.block_size:
         found["elements per block"] = fmt.block_size
     return {**found, "bits per element with metadata": float(fmt.bits_per_element)}

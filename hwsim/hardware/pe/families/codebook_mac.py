@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import Format, Integer, Minifloat, Scaled
+from hwsim.formats import ElementFormat, Format, Integer, Minifloat, Scaled
 from hwsim.formats.element.codebook import Tabulated
 from hwsim.hardware.circuits import Part, Rom
 from hwsim.hardware.pe.base import Reason
@@ -29,7 +29,9 @@ TABLE_BITS = 8
 
 
 def tabulated(fmt: Format) -> bool:
-    """Return whether operands of ``fmt`` are decoded by a table."""
+    """Return whether operands of ``fmt`` are decoded by a table: one real number per code, scaled or not."""
+    if not isinstance(fmt, (ElementFormat, Scaled)) or fmt.element.complex_valued:
+        return False
     return isinstance(fmt.element, Tabulated) and fmt.element.bits <= TABLE_BITS
 
 

@@ -1,0 +1,304 @@
+"""OliVe's outlier-victim pairs: ``olive4_g128``, ``olive4_channel``, ``olive4_tensor`` and ``olive8_…``.
+
+Elements 2i and 2i + 1 along the reduction are a pair (arXiv 2304.07493). In units of the scale, a
+normal element is an integer of ±(2^(B-1) - 1). An outlier is coded in its own place as an "adaptive
+float" (abfloat) that begins where the integers end, and its neighbour, the victim, becomes 0: its
+place holds the identifier 10…0, which is no integer and no abfloat. Of two outliers the larger stays
+one, the first of two equal ones. The last element of a block of odd length has no neighbour to mark,
+so that it stays normal and saturates.
+
+abfloat of B bits: a sign, 2 exponent and B - 3 mantissa bits, magnitude
+2^(e + B - 1) · (1 + m / 2^(B-3)) without the code 0; outliers of 12, 16, 24, 32, 48, 64 and 96 times
+the scale for B = 4, of 132 … 2016 for B = 8. That is ``outlier_value(exp_bit=2, exp_base=5)`` of the
+authors' repository (clevercool/ANT-Quantization, olive_quantization), which scales integers to a
+threshold of 32: int4 counts in steps of 4 there, hence its 48 … 384, our ``abfloat4``. Beside flint4,
+in steps of 2, the same set is BitMoD's {24, …, 192}; notes of the paper have 12 … 96 as here.
+
+A magnitude takes the nearest of integers and abfloats, so that outliers are those above 9.5 (for
+B = 8, 129.5); halfway it takes the even integer and the smaller abfloat. The scale is alpha /
+(2^(B-1) - 1) in FP16: alpha starts at the larger magnitude of mean ± 3 σ of the block (σ with n - 1)
+and is multiplied by 0.75, 0.77, …, 1.49; the first of the least squared error is kept (search_mse with
+the repository's bounds of 75 and 150 in steps of 2). ``olive4`` uses integers for normal elements;
+the repository chooses between them and flint4 per tensor.
+
+What is quantized again is searched anew, hence may change; a victim breaks the order of its block.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.formats.base import Format, along_axis, as_floats, map_rows, refuse_nan, split_blocks
+from hwsim.formats.block.scales import FP16
+from hwsim.formats.element.codebook import Tabulated
+from hwsim.formats.registry import BLOCKS, Family
+from hwsim.formats.rounding import Overflow, Rounding, check_modes
+from hwsim.spec.errors import UsageError
+
+#: Clip ratios that are tried, of alpha = |mean| + 3 σ.
+RATIOS = tuple(percent / 100 for percent in range(75, 150, 2))
+SIGMAS = 3.0
+EXPONENT_BITS = 2
+SCALE_BITS = 16
+MAX_GROUP = 65536
+
+#: Elements that are searched at once, so that they stay in the cache.
+_CHUNK = 1 << 15
+
+
+class Encoded(NamedTuple):
+    """A tensor in pairs: ``codes`` uint8 of its shape, blocks along ``axis``, ``scales`` float64.
+
+    The shape of ``scales`` is that of the tensor with ``axis`` moved to the end and replaced by the
+    number of blocks; (1,) for one scale per tensor.
+    """
+
+    codes: NDArray[np.uint8]
+    scales: NDArray[np.float64]
+    axis: int
+
+
+@dataclass(frozen=True)
+class OliveElement(Tabulated):
+    """A normal element by itself: the integers, and the identifier, which stands for no number.
+
+    Not an :class:`~hwsim.formats.element.integer.Integer`: what a code is worth depends on its
+    neighbour, which the datapath must look at.
+    """
+
+    name: str
+    bits: int
+
+    @property
+    def top(self) -> int:
+        """The largest integer."""
+        return int(2 ** (self.bits - 1)) - 1
+
+    @property
+    def identifier(self) -> int:
+        """The code that marks a victim."""
+        return self.top + 1
+
+    @cached_property
+    def outliers(self) -> NDArray[np.float64]:
+        """The magnitudes of abfloat, ascending, of the codes from 1 on."""
+        mantissas = 2 ** (self.bits - 1 - EXPONENT_BITS)
+        index = np.arange(1, self.identifier)
+        return np.asarray(np.ldexp(1 + index % mantissas / mantissas, index // mantissas + self.bits - 1))
+
+    def _levels(self) -> NDArray[np.float64]:
+        positive = np.arange(self.top + 1.0)
+        return np.concatenate([positive, [np.nan], -positive[:0:-1]])
+
+    def is_outlier(self, size: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which magnitudes, in units of the scale, are nearer to an abfloat than to an integer."""
+        return np.asarray(size > (self.top + self.outliers[0]) / 2)
+
+    def place(self, size: NDArray[Any]) -> NDArray[np.intp]:
+        """Return the index into ``outliers`` of the nearest one, the smaller of two."""
+        return np.asarray(np.searchsorted((self.outliers[1:] + self.outliers[:-1]) / 2, size))
+
+    def whole(self, size: NDArray[Any]) -> NDArray[Any]:
+        """Return the nearest integers of the format, ties to even."""
+        return np.asarray(np.minimum(np.rint(size), self.top))
+
+    def outlier_values(self, codes: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the values of ``codes`` read as abfloat; 0 for the two codes that are none."""
+        magnitude = np.concatenate([[0.0], self.outliers])[codes & self.top]
+        return np.asarray(np.where(codes > self.top, -magnitude, magnitude))
+
+
+class _Blocks(NamedTuple):
+    """Blocks as rows of an even length, float64, and which pairs of them are whole; ``restore`` leads back."""
+
+    values: NDArray[np.float64]
+    real: NDArray[np.bool_]
+    restore: Callable[[NDArray[Any]], NDArray[Any]]
+
+    @property
+    def paired(self) -> NDArray[np.bool_]:
+        """Whether both elements of each pair are there, (blocks, pairs)."""
+        return np.asarray(self.real[:, ::2] & self.real[:, 1::2])
+
+
+@dataclass(frozen=True)
+class Olive(Format):
+    """Outlier-victim pairs of ``bits`` bits with an FP16 scale per group, channel or tensor."""
+
+    name: str
+    bits: int
+    block_size: int | None
+    geometry: Literal["group", "channel", "tensor"] = "group"
+
+    @property
+    def element(self) -> OliveElement:
+        """The code of one element, of a class of its own."""
+        return OliveElement(f"olive{self.bits}", self.bits)
+
+    @property
+    def bits_per_element(self) -> Fraction:
+        """Code and scale per group; the scale of a row or tensor does not count."""
+        return Fraction(self.bits) + (Fraction(SCALE_BITS, self.block_size) if self.block_size else 0)
+
+    def storage_bits(self, rows: int, k: int) -> int:
+        """Return the bits of a ``rows`` × ``k`` tensor with scales of ragged groups and rows, not of tensors."""
+        if self.geometry == "channel":
+            return rows * (k * self.bits + SCALE_BITS)
+        return super().storage_bits(rows, k)
+
+    def quantize(
+        self,
+        x: NDArray[Any],
+        axis: int = -1,
+        rounding: Rounding = "nearest_even",
+        overflow: Overflow = "saturate",
+        seed: int | None = None,
+    ) -> NDArray[Any]:
+        """Return ``x`` after the search of scales, encoding and decoding; see :meth:`Format.quantize`.
+
+        Raises
+        ------
+        UsageError
+            If another rounding or overflow than the default is asked for: the codes are nearest ones.
+        ValueError
+            If a value is NaN.
+        """
+        check_modes(rounding, overflow)
+        if rounding != "nearest_even" or overflow != "saturate":
+            raise UsageError(f"{self.name} takes the nearest level only, not {rounding}, {overflow}")
+
+        return along_axis(x, axis, lambda moved: self._decode_last(*self._encode_last(moved)).astype(moved.dtype))
+
+    def encode(self, x: NDArray[Any], axis: int = -1) -> Encoded:
+        """Return the codes and scales of ``x``; :meth:`decode` gives what :meth:`quantize` does.
+
+        Raises
+        ------
+        ValueError
+            If a value is NaN.
+        """
+        given = as_floats(x)
+        if not given.size:
+            return Encoded(given.astype(np.uint8), np.zeros(0), axis)
+        codes, scales = self._encode_last(np.moveaxis(given, axis, -1) if given.ndim else given.reshape(1))
+        back = np.moveaxis(codes, -1, axis) if given.ndim else codes.reshape(())
+        return Encoded(back, scales, axis)
+
+    def decode(self, encoded: Encoded) -> NDArray[np.float64]:
+        """Return the values of a tensor in pairs."""
+        return along_axis(encoded.codes, encoded.axis, lambda moved: self._decode_last(moved, encoded.scales))
+
+    def _encode_last(self, x: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        refuse_nan(self.name, x)
+        element, blocks = self.element, self._blocks(x)
+        # Nothing beyond is reached with an FP16 scale; squares of what is not finite would be none either.
+        limit = FP16.max_value * element.outliers[-1]
+        values = np.clip(blocks.values, -limit, limit)
+        scales = self._search(values, blocks)
+        scaled = values / np.where(scales > 0, scales, 1.0)
+        size = np.abs(scaled)
+        outlier, victim = _roles(element, size, blocks.paired)
+        whole = np.copysign(element.whole(size), scaled).astype(np.int64) & (2**self.bits - 1)
+        abfloat = np.where(scaled < 0, element.identifier, 0) + 1 + element.place(size)
+        codes = np.where(victim, element.identifier, np.where(outlier, abfloat, whole))
+        lead = () if self.geometry == "tensor" else x.shape[:-1]
+        return blocks.restore(codes.astype(np.uint8)), scales.reshape(*lead, -1)
+
+    def _decode_last(self, codes: NDArray[Any], scales: NDArray[np.float64]) -> NDArray[np.float64]:
+        element, blocks = self.element, self._blocks(codes)
+        given = blocks.values.astype(np.int64)
+        marked = given == element.identifier
+        partner_marked = marked.reshape(len(marked), -1, 2)[..., ::-1].reshape(marked.shape)
+        whole = np.where(given > element.top, given - 2**self.bits, given)
+        values = np.where(partner_marked, element.outlier_values(given), np.where(marked, 0, whole))
+        return np.asarray(blocks.restore(values * scales.reshape(-1, 1)))
+
+    def _search(self, values: NDArray[np.float64], blocks: _Blocks) -> NDArray[np.float64]:
+        """Return the scale of each block, (blocks, 1): of all ratios the first of the least squared error."""
+        count = np.maximum(blocks.real.sum(axis=-1, keepdims=True), 1)
+        mean = values.sum(axis=-1, keepdims=True) / count
+        squares = np.sum(np.where(blocks.real, values - mean, 0.0) ** 2, axis=-1, keepdims=True)
+        alpha = np.abs(mean) + SIGMAS * np.sqrt(squares / np.maximum(count - 1, 1))
+        rows = max(1, _CHUNK // values.shape[-1])
+        return map_rows(self._best, alpha, np.abs(values), blocks.paired, elements=rows)
+
+    def _best(
+        self, alpha: NDArray[np.float64], size: NDArray[np.float64], paired: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        element = self.element
+        best, least = np.zeros_like(alpha), np.full(alpha.shape, np.inf)
+        for ratio in RATIOS:
+            scale = FP16.quantize(alpha * ratio / element.top)
+            scaled = size / np.where(scale > 0, scale, 1.0)
+            outlier, victim = _roles(element, scaled, paired)
+            tried = element.whole(scaled)
+            tried[outlier] = element.outliers[element.place(scaled[outlier])]
+            tried[victim] = 0.0
+            error = np.sum((tried * scale - size) ** 2, axis=-1, keepdims=True)
+            best = np.where(error < least, scale, best)
+            least = np.minimum(error, least)
+        return best
+
+    def _blocks(self, x: NDArray[Any]) -> _Blocks:
+        length = x.shape[-1]
+        size = length if self.geometry == "tensor" else self.block_size or length
+        width = size + size % 2
+        shape = (1, -1) if self.geometry == "tensor" else (-1, width)
+
+        def cut(array: NDArray[Any]) -> NDArray[Any]:
+            inner = split_blocks(array, size)
+            return np.pad(inner, [*[(0, 0)] * (inner.ndim - 1), (0, size % 2)]).reshape(shape)
+
+        def restore(done: NDArray[Any]) -> NDArray[Any]:
+            return done.reshape(-1, width)[:, :size].reshape(*x.shape[:-1], -1)[..., :length]
+
+        return _Blocks(cut(x.astype(np.float64)), cut(np.ones(x.shape, dtype=bool)), restore)
+
+
+def _roles(
+    element: OliveElement, size: NDArray[Any], paired: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which of the magnitudes stay outliers and which become victims, both of the shape of ``size``."""
+    first, second = size[:, ::2], size[:, 1::2]
+    second_out = element.is_outlier(second) & paired
+    first_kept = element.is_outlier(first) & paired & ~(second_out & (second > first))
+    outlier = np.stack([first_kept, second_out & ~first_kept], axis=-1)
+    return outlier.reshape(size.shape), outlier[..., ::-1].reshape(size.shape)
+
+
+_PATTERN = re.compile(r"olive([48])_(?:g(\d+)|(channel|tensor))$")
+
+
+def parse(name: str) -> Olive | None:
+    """Return the OliVe format called ``name``, or None when the name is of another family.
+
+    Raises
+    ------
+    ValueError
+        If the group size is out of range.
+    """
+    match = _PATTERN.match(name)
+    if match is None:
+        return None
+    bits, group, whole = int(match[1]), match[2], match[3]
+    if whole:
+        return Olive(name, bits, None, "channel" if whole == "channel" else "tensor")
+    if not 2 <= int(group) <= MAX_GROUP:
+        raise ValueError(f"{name}: valid: groups of 2 to {MAX_GROUP}")
+    return Olive(name, bits, int(group))
+
+
+def names() -> list[str]:
+    """Return the usual names of the family."""
+    return ["olive4_g128", "olive4_tensor", "olive8_tensor"]
+
+
+BLOCKS.register("olive")(Family(parse, names))
