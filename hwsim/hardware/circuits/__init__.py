@@ -1,27 +1,34 @@
-"""Circuits: parts with widths and gate-level cost laws; a technology prices them."""
+"""Circuits: parts with widths and gate-level cost laws; a technology prices them.
+
+Counts are the textbook structures. Depths are in full-adder delays.
+
+===============  =======================================================================
+room             what it is for
+===============  =======================================================================
+``adders``       carry-propagate adders: ripple, prefix, carry-select; trees of them
+``compressors``  3:2, 4:2 and 6:2 trees, counters of ones
+``multipliers``  array and Booth multipliers, Booth encoders and selectors
+``selection``    multiplexers, barrel and funnel shifters, tables of constants
+``logic``        rows and trees of gates, comparators, leading-zero counters
+``storage``      registers, small register files, shift registers
+``part``         a circuit with its role in a datapath
+===============  =======================================================================
+"""
 
 from __future__ import annotations
 
+from hwsim.hardware.circuits.adders import Adder, AdderTree, CarrySelectAdder, Incrementer, PrefixAdder, Subtractor
 from hwsim.hardware.circuits.base import CELLS, Circuit
-from hwsim.hardware.circuits.library import (
-    Adder,
-    AdderTree,
-    AndRow,
-    Comparator,
-    Incrementer,
-    LeadingZeroCounter,
-    Multiplier,
-    Mux,
-    OrTree,
-    Register,
-    Rom,
-    Shifter,
-    Subtractor,
-    XorRow,
-)
+from hwsim.hardware.circuits.compressors import CompressorTree, Popcount
+from hwsim.hardware.circuits.logic import AndRow, Comparator, Equality, LeadingZeroCounter, OrTree, XorRow
+from hwsim.hardware.circuits.multipliers import BoothEncoder, BoothMultiplier, BoothSelector, Multiplier
 from hwsim.hardware.circuits.part import GROUPS, Part
+from hwsim.hardware.circuits.selection import FunnelShifter, Mux, OneHotMux, Rom, Shifter
+from hwsim.hardware.circuits.storage import Lfsr, Register, RegisterTable
 
 __all__ = [
-    "CELLS", "GROUPS", "Adder", "AdderTree", "AndRow", "Circuit", "Comparator", "Incrementer", "LeadingZeroCounter",
-    "Multiplier", "Mux", "OrTree", "Part", "Register", "Rom", "Shifter", "Subtractor", "XorRow",
+    "CELLS", "GROUPS", "Adder", "AdderTree", "AndRow", "BoothEncoder", "BoothMultiplier", "BoothSelector",
+    "CarrySelectAdder", "Circuit", "Comparator", "CompressorTree", "Equality", "FunnelShifter", "Incrementer",
+    "LeadingZeroCounter", "Lfsr", "Multiplier", "Mux", "OneHotMux", "OrTree", "Part", "Popcount", "PrefixAdder",
+    "Register", "RegisterTable", "Rom", "Shifter", "Subtractor", "XorRow",
 ]  # fmt: skip

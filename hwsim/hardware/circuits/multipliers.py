@@ -1,0 +1,106 @@
+"""Multipliers: arrays reduced as Dadda does, and Booth recoding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hwsim.hardware.circuits.base import Circuit, log2_ceil
+
+
+@dataclass(frozen=True)
+class Multiplier(Circuit):
+    """Array multiplier of ``a_bits`` × ``b_bits``; signed ones are Baugh-Wooley, same cells."""
+
+    a_bits: int
+    b_bits: int
+    signed: bool = False
+
+    def cells(self) -> Mapping[str, float]:
+        """Return a·b AND; Dadda's full adders (l-1)(s-2) - (s-1), s - 1 half adders, a final adder of l + s - 2."""
+        long, short = max(self.a_bits, self.b_bits), min(self.a_bits, self.b_bits)
+        if short == 1:
+            return {"and": long}
+        full = max(0, (long - 1) * (short - 2) - (short - 1))
+        return {"and": long * short, "fa": full, "ha": short - 1, "cpa": long + short - 2}
+
+    def levels(self) -> float:
+        """Reduction in log1.5 stages, then the final adder's carry."""
+        short = min(self.a_bits, self.b_bits)
+        return 0.5 + (1.7 * log2_ceil(short) if short > 2 else short / 2) + max(self.a_bits, self.b_bits)
+
+
+@dataclass(frozen=True)
+class BoothEncoder(Circuit):
+    """Recodes a ``bits``-bit multiplier into radix-4 digits: one, two and sign of each."""
+
+    bits: int
+
+    def cells(self) -> Mapping[str, float]:
+        """Return two XOR and two AND per digit."""
+        digits = -(-self.bits // 2)
+        return {"xor": 2 * digits, "and": 2 * digits}
+
+    def levels(self) -> float:
+        """Return two gates."""
+        return 1.0
+
+
+@dataclass(frozen=True)
+class BoothSelector(Circuit):
+    """Chooses 0, ±1 or ±2 times a ``bits``-bit multiplicand by one radix-4 digit."""
+
+    bits: int
+
+    def cells(self) -> Mapping[str, float]:
+        """Return two multiplexers (0, 1, 2 times) and an XOR (sign) per bit."""
+        return {"mux": 2 * self.bits, "xor": self.bits}
+
+    def levels(self) -> float:
+        """Return a multiplexer and a gate."""
+        return 1.2
+
+
+@dataclass(frozen=True)
+class BoothMultiplier(Circuit):
+    """Multiplier with Booth-recoded ``b_bits``: radix 4 halves the rows, radix 8 leaves a third of them.
+
+    Raises
+    ------
+    ValueError
+        If the radix is not 4 or 8.
+    """
+
+    a_bits: int
+    b_bits: int
+    radix: int = 4
+    signed: bool = True
+
+    def __post_init__(self) -> None:
+        if self.radix not in (4, 8):
+            raise ValueError(f"Booth multiplier of radix {self.radix}; valid: 4, 8")
+
+    @property
+    def digits(self) -> int:
+        """Rows of partial products; an unsigned multiplier may need one more."""
+        step = 2 if self.radix == 4 else 3
+        return -(-(self.b_bits + (not self.signed)) // step)
+
+    def cells(self) -> Mapping[str, float]:
+        """Return encoders, selectors, full adders that reduce the rows, the final adder; radix 8 also adds 3·a."""
+        rows, width, ways = self.digits, self.a_bits + 1, 2 if self.radix == 4 else 4
+        triple = 0 if self.radix == 4 else self.a_bits + 1
+        return {
+            "xor": 2 * rows + rows * width,
+            "and": 2 * rows,
+            "mux": ways * rows * width,
+            "fa": max(0, rows - 2) * (width + 1),
+            "ha": rows,
+            "cpa": self.a_bits + self.b_bits + triple,
+        }
+
+    def levels(self) -> float:
+        """Return the encoder, the selector, the reduction in log1.5 stages, and the final adder's carry."""
+        rows = self.digits
+        triple = 0 if self.radix == 4 else self.a_bits
+        return 2.2 + (1.7 * log2_ceil(rows) if rows > 2 else 0) + triple + max(self.a_bits, self.b_bits)

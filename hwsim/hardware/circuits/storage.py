@@ -1,0 +1,56 @@
+"""Storage in flip-flops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hwsim.hardware.circuits.base import Circuit, log2_ceil
+
+
+@dataclass(frozen=True)
+class Register(Circuit):
+    """``bits`` flip-flops."""
+
+    bits: int
+
+    def cells(self) -> Mapping[str, float]:
+        """One flip-flop per bit."""
+        return {"reg": self.bits}
+
+    def levels(self) -> float:
+        """Clock to output, as part of a path."""
+        return 1.5
+
+
+@dataclass(frozen=True)
+class RegisterTable(Circuit):
+    """``words`` registers of ``bits`` bits, each of ``ports`` read through a tree of multiplexers."""
+
+    words: int
+    bits: int
+    ports: int = 1
+
+    def cells(self) -> Mapping[str, float]:
+        """A flip-flop per bit; words - 1 multiplexers per bit and port."""
+        return {"reg": self.words * self.bits, "mux": self.ports * self.bits * (self.words - 1)}
+
+    def levels(self) -> float:
+        """The read multiplexers."""
+        return 0.7 * log2_ceil(max(self.words, 2))
+
+
+@dataclass(frozen=True)
+class Lfsr(Circuit):
+    """Linear-feedback shift register of ``bits``: pseudo-random bits for stochastic rounding."""
+
+    bits: int
+    taps: int = 4
+
+    def cells(self) -> Mapping[str, float]:
+        """A flip-flop per bit, taps - 1 XOR."""
+        return {"reg": self.bits, "xor": self.taps - 1}
+
+    def levels(self) -> float:
+        """The feedback's XOR tree."""
+        return 0.5 * log2_ceil(max(self.taps, 2))

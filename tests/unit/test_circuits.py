@@ -1,0 +1,108 @@
+"""Cost laws of circuits: textbook counts, and growth with every width."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+import hwsim.hardware.circuits as circuits
+from hwsim.hardware.circuits import (
+    CELLS,
+    BoothMultiplier,
+    CarrySelectAdder,
+    Circuit,
+    CompressorTree,
+    FunnelShifter,
+    Multiplier,
+    Popcount,
+    PrefixAdder,
+    Rom,
+)
+from hwsim.hardware.technology import load_technology
+
+#: Every circuit at some widths of its own.
+WIDTHS = {"block": 4, "radix": 4, "inputs": 8, "ways": 4, "words": 16, "positions": 16, "taps": 4, "ports": 1}
+KINDS = [c for c in vars(circuits).values() if isinstance(c, type) and issubclass(c, Circuit) and c is not Circuit]
+
+
+def example(kind):
+    given = {f.name: WIDTHS.get(f.name, 12) for f in fields(kind) if f.type == "int"}
+    return kind(**given)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_cells_are_known_counted_and_priced(kind):
+    circuit = example(kind)
+    cells = circuit.cells()
+    assert set(cells) <= set(CELLS)
+    assert all(count >= 0 for count in cells.values())
+    assert sum(cells.values()) > 0
+    assert circuit.levels() > 0
+    assert load_technology("7nm").price(circuit).area_um2 > 0
+
+
+#: Fields that are choices of structure, not sizes: more of them may be cheaper.
+CHOICES = ("block", "radix")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(k, f.name) for k in KINDS for f in fields(k) if f.type == "int" and f.name not in CHOICES]
+)
+def test_wider_is_never_cheaper_or_faster(kind, name):
+    narrow = example(kind)
+    for step in (1, 2, 5):
+        wide = replace(narrow, **{name: getattr(narrow, name) + step})
+        for cell in CELLS:
+            assert wide.cells().get(cell, 0) >= narrow.cells().get(cell, 0), cell
+        assert wide.levels() >= narrow.levels()
+
+
+def test_booth_has_half_or_a_third_of_the_rows():
+    assert BoothMultiplier(16, 16).digits == 8
+    assert BoothMultiplier(16, 16, signed=False).digits == 9
+    assert BoothMultiplier(16, 16, radix=8).digits == 6
+    assert BoothMultiplier(16, 16).cells()["fa"] < Multiplier(16, 16).cells()["fa"] * 0.6
+    with pytest.raises(ValueError, match="valid: 4, 8"):
+        BoothMultiplier(8, 8, radix=2)
+
+
+def test_fast_adders_buy_time_with_area():
+    from hwsim.hardware.circuits import Adder
+
+    tech = load_technology("7nm")
+    ripple, select, prefix = (tech.price(c) for c in (Adder(32), CarrySelectAdder(32), PrefixAdder(32)))
+    assert ripple.area_um2 < select.area_um2
+    assert ripple.area_um2 < prefix.area_um2
+    assert prefix.delay_ps < select.delay_ps < ripple.delay_ps
+
+
+@pytest.mark.parametrize(("inputs", "rows"), [(3, 1), (4, 2), (6, 3), (9, 4), (13, 5), (19, 6)])
+def test_dadda_s_numbers_are_the_inputs_that_a_depth_can_take(inputs, rows):
+    # Dadda 1965: 3, 4, 6, 9, 13, 19 numbers take 1 … 6 levels of 3:2; log1.5 errs by one at most
+    assert CompressorTree(inputs, 8).levels() in (rows, rows - 1, rows + 1)
+
+
+def test_a_compressor_tree_leaves_two_numbers():
+    assert CompressorTree(2, 8).cells() == {"fa": 0.0}
+    assert CompressorTree(2, 8).levels() == 0
+    assert CompressorTree(3, 8).cells()["fa"] >= 8
+    with pytest.raises(ValueError, match="3:2, 4:2, 6:2"):
+        CompressorTree(8, 8, "5:2")
+
+
+@pytest.mark.parametrize(("inputs", "full_adders"), [(3, 1), (7, 4), (15, 11), (31, 26)])
+def test_full_adders_of_a_counter_of_ones(inputs, full_adders):
+    assert Popcount(inputs).cells() == {"fa": full_adders}  # n - log2(n + 1)
+
+
+def test_a_funnel_shifter_is_wider_than_a_barrel_shifter():
+    from hwsim.hardware.circuits import Shifter
+
+    assert FunnelShifter(16, 16).cells()["mux"] == 4 * 16 + (1 + 2 + 4 + 8) - 4
+    assert FunnelShifter(16, 16).cells()["mux"] > Shifter(16, 16).cells()["mux"]
+
+
+def test_the_lowest_row_of_a_table_costs_nothing():
+    assert Rom(16, 8).cells() == {"mux": 7 * 8}
+    assert Rom(2, 8).cells() == {"mux": 8}
