@@ -15,6 +15,9 @@ room                what it is for
 ``terms``           bit-serial terms of weights
 ``distributions``   named distributions of tensors
 ``accuracy``        SQNR and other measures of what a format loses
+``approximate``     multipliers that only come close: L-Mul, Mitchell; their errors
+``multiplier``      one file per family of such multipliers
+``sums``            additions as accumulators make them: one rounding, or wrapping
 ``digits``          non-zero digits of every code: Booth, NAF, EN-T, sign-magnitude, two's complement
 ``statistics``      bit statistics of tensors: codes, zeros, digits, essential bits, outliers
 ``tally``           counting over chunks, for ``statistics``

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.formats import parse_format
+from hwsim.formats.sums import add_round_odd
 from hwsim.hardware.pe import make_pe, price_pe
-from hwsim.hardware.pe.arithmetic import add_round_odd
 from hwsim.hardware.technology import load_technology
 from hwsim.spec.errors import UsageError
 
