@@ -16,6 +16,7 @@ room                what it is for
 ``distributions``   named distributions of tensors
 ``accuracy``        SQNR and other measures of what a format loses
 ``approximate``     multipliers that only come close: L-Mul, Mitchell; their errors
+``gemm``            what formats, accumulators and multipliers do to a GEMM's result
 ``multiplier``      one file per family of such multipliers
 ``sums``            additions as accumulators make them: one rounding, or wrapping
 ``digits``          non-zero digits of every code: Booth, NAF, EN-T, sign-magnitude, two's complement

@@ -35,10 +35,15 @@ def absmax_quantize(fmt: Format, x: NDArray[Any]) -> NDArray[Any]:
     """
     if not isinstance(fmt, ElementFormat) or fmt.tapered:
         return fmt.quantize(x)
-    amax = np.max(np.abs(x), axis=-1, keepdims=True)
-    scale = np.where(amax > 0, amax, 1.0) / fmt.max_value
+    scale = absmax_scale(fmt, x)
     done: NDArray[Any] = fmt.quantize(x / scale) * scale
     return done
+
+
+def absmax_scale(fmt: ElementFormat, x: NDArray[Any]) -> NDArray[Any]:
+    """Return what each row's largest magnitude is divided by to be the largest value, shape (…, 1); of zeros 1 / it."""
+    amax = np.max(np.abs(x), axis=-1, keepdims=True)
+    return np.asarray(np.where(amax > 0, amax, 1.0) / fmt.max_value)
 
 
 def loss(x: NDArray[Any], quantized: NDArray[Any]) -> Loss:

@@ -8,6 +8,7 @@ import numpy as np
 
 from hwsim.formats import BitMod, ElementFormat, Format, Integer, Minifloat, Scaled, bit_serial_terms
 from hwsim.formats.accuracy import absmax_quantize, loss
+from hwsim.formats.approximate import MULTIPLIERS, multiplier_error
 from hwsim.formats.distributions import DISTRIBUTIONS, sample
 from hwsim.formats.names import format_or_file
 from hwsim.report.explain import EXPLAINERS, Question, Section, table
@@ -15,6 +16,8 @@ from hwsim.report.explain import EXPLAINERS, Question, Section, table
 #: Codes are listed, in rows of eight, and values drawn up to this width.
 LISTED_BITS = 8
 COLUMN_BITS = 3
+#: Mantissas up to this width have their multipliers' errors enumerated: all pairs of them in some 0.1 s.
+LISTED_MANTISSA = 10
 LINE_WIDTH = 72
 #: What stands for 0, 1, 2-3, 4-7, ... values in one character of the line.
 MARKS = " .:+*#@"
@@ -31,6 +34,8 @@ def explain_format(name: str, question: Question) -> list[Section]:
     if fmt.element.bits <= LISTED_BITS:
         sections += [_value_line(fmt.element), _codes(fmt.element)]
     sections.append(_losses(fmt))
+    if isinstance(fmt.element, Minifloat) and 1 <= fmt.element.mantissa_bits <= LISTED_MANTISSA:
+        sections.append(_multipliers(fmt.element.mantissa_bits))
     return sections
 
 
@@ -70,6 +75,17 @@ def _losses(fmt: Format) -> Section:
     return Section(
         "error on named distributions", table(rows), ["plain elements: a row's largest magnitude fits exactly"]
     )
+
+
+def _multipliers(mantissa_bits: int) -> Section:
+    """Return how far off approximate multipliers are, beside the exact product rounded to the same width."""
+    rows = []
+    for name in MULTIPLIERS.names():
+        found = multiplier_error(name, mantissa_bits)
+        figures = {"mean |error|": found.mean_abs, "mean error": found.mean, "largest |error|": found.max_abs}
+        rows.append({"multiplier": name, **figures, "RMS error": found.rms})
+    title = f"relative error of multipliers of {mantissa_bits} mantissa bits"
+    return Section(title, table(rows), ["over all pairs of mantissas; rounded: the exact product to nearest even"])
 
 
 def _element(fmt: Format) -> dict[str, Any]:
