@@ -14,8 +14,9 @@ hardware runs them, over elements, with the scales outside:
 * ``accumulator=None`` sums in float64 and rounds nothing else: the error of the formats alone.
 
 Plain elements have one scale per row of A and per column of W, as :func:`~hwsim.formats.accuracy.absmax_quantize`
-sets them. Formats whose elements cannot be told from their scales (BitMoD) are summed dequantized. Elements of
-asymmetric formats count from their zero point.
+sets them; floats of more than 8 bits have none, as in hardware: scaled to the largest value of bf16,
+products would overflow FP32. Formats whose elements cannot be told from their scales (BitMoD) are
+summed dequantized. Elements of asymmetric formats count from their zero point.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from hwsim.formats.base import ElementFormat, Format
 from hwsim.formats.block.scaled import Scaled
 from hwsim.formats.distributions import sample
 from hwsim.formats.element.integer import Integer
-from hwsim.formats.element.minifloat import minifloat
+from hwsim.formats.element.minifloat import Minifloat, minifloat
 from hwsim.formats.sums import add_rounded, wrapped
 from hwsim.spec.errors import UsageError
 
@@ -41,6 +42,8 @@ Array = NDArray[np.float64]
 
 #: M and N of the GEMM that stands for a distribution; K is the row length of its sample.
 NAMED_ROWS = 64
+#: Floats wider than this have exponents enough without a scale.
+UNSCALED_ABOVE = 8
 #: What sums of scaled sums are kept in behind an integer accumulator.
 SCALED_SUMS = minifloat(8, 23, "fp32")
 
@@ -87,10 +90,14 @@ def quantized(fmt: Format, x: NDArray[Any]) -> Operand:
     if isinstance(fmt, Scaled):
         elements, scales = fmt.factors(given)
         return Operand(fmt, elements, scales if fmt.block_size else scales[:, :1], fmt.block_size)
-    if isinstance(fmt, ElementFormat) and not fmt.tapered:
+    if isinstance(fmt, ElementFormat) and not fmt.tapered and not _wide(fmt):
         scales = absmax_scale(fmt, given)
         return Operand(fmt, np.asarray(fmt.quantize(given / scales)), scales, None)
     return Operand(fmt, np.asarray(fmt.quantize(given)), np.ones((len(given), 1)), None)
+
+
+def _wide(fmt: ElementFormat) -> bool:
+    return isinstance(fmt, Minifloat) and fmt.bits > UNSCALED_ABOVE
 
 
 def gemm(

@@ -192,6 +192,16 @@ def test_lmul_costs_more_than_its_formats():
     assert 18 < approximate["lmul_bitfield"] < 26
 
 
+@pytest.mark.parametrize("name", ["bf16", "fp16", "tf32"])
+def test_wide_floats_are_taken_as_they_are(name):
+    fmt = parse_format(name)
+    a, w = matrices(4, 100, 5)
+    assert np.array_equal(quantized(fmt, a).values, fmt.quantize(a))
+    assert np.array_equal(gemm(a, w, fmt, fmt), fmt.quantize(a) @ fmt.quantize(w))
+    # FP32 is enough for them: nothing overflows, and its noise is far below theirs.
+    assert gemm_loss(a, w, fmt, fmt, FP32).sqnr_db == pytest.approx(gemm_loss(a, w, fmt, fmt).sqnr_db, abs=0.01)
+
+
 def test_named_losses_are_kept():
     fmt = parse_format("fp8_e4m3")
     assert named_gemm_loss(fmt, fmt) is named_gemm_loss(fmt, fmt)
