@@ -33,15 +33,20 @@ def absmax_quantize(fmt: Format, x: NDArray[Any]) -> NDArray[Any]:
 
     Tapered ones (posits, logarithmic numbers) take ``x`` as it is.
     """
-    if not isinstance(fmt, ElementFormat) or fmt.tapered:
-        return fmt.quantize(x)
     scale = absmax_scale(fmt, x)
+    if scale is None:
+        return fmt.quantize(x)
     done: NDArray[Any] = fmt.quantize(x / scale) * scale
     return done
 
 
-def absmax_scale(fmt: ElementFormat, x: NDArray[Any]) -> NDArray[Any]:
-    """Return what each row's largest magnitude is divided by to be the largest value, shape (…, 1); of zeros 1 / it."""
+def absmax_scale(fmt: Format, x: NDArray[Any]) -> NDArray[Any] | None:
+    """Return what rows are divided by so that the largest magnitude is the largest value, shape (…, 1).
+
+    None for formats that have scales of their own or take ``x`` as it is.
+    """
+    if not isinstance(fmt, ElementFormat) or fmt.tapered:
+        return None
     amax = np.max(np.abs(x), axis=-1, keepdims=True)
     return np.asarray(np.where(amax > 0, amax, 1.0) / fmt.max_value)
 

@@ -90,14 +90,10 @@ def quantized(fmt: Format, x: NDArray[Any]) -> Operand:
     if isinstance(fmt, Scaled):
         elements, scales = fmt.factors(given)
         return Operand(fmt, elements, scales if fmt.block_size else scales[:, :1], fmt.block_size)
-    if isinstance(fmt, ElementFormat) and not fmt.tapered and not _wide(fmt):
-        scales = absmax_scale(fmt, given)
-        return Operand(fmt, np.asarray(fmt.quantize(given / scales)), scales, None)
-    return Operand(fmt, np.asarray(fmt.quantize(given)), np.ones((len(given), 1)), None)
-
-
-def _wide(fmt: ElementFormat) -> bool:
-    return isinstance(fmt, Minifloat) and fmt.bits > UNSCALED_ABOVE
+    wide = isinstance(fmt, Minifloat) and fmt.bits > UNSCALED_ABOVE
+    found = None if wide else absmax_scale(fmt, given)
+    scales = np.ones((len(given), 1)) if found is None else found
+    return Operand(fmt, np.asarray(fmt.quantize(given / scales)), scales, None)
 
 
 def gemm(
