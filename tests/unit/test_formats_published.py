@@ -168,3 +168,16 @@ def test_plain_rounding_comes_before_other_methods():
 def test_no_pandas_is_imported_for_it():
     code = "import sys, hwsim.formats.published as p; p.published('llama-2-7b'); sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_our_sqnr_ranks_the_perplexities_of_another_paper():
+    # BitMoD's own tables: formats from FP3 to INT6 on six models and two data sets, plain rounding.
+    sets = {}
+    for row in published(group="bitmod", metric="ppl", a_format="fp16"):
+        if row.w_format not in ("", "fp16"):
+            sets.setdefault(row.comparable, {})[row.w_format] = row.value
+    assert len(sets) == 12
+    for perplexity in sets.values():
+        ours = [sqnr_db(parse_format(name)) for name in perplexity]
+        assert len(ours) >= 6
+        assert spearmanr([-value for value in perplexity.values()], ours).statistic >= 0.95  # found: 0.952 to 1.0
