@@ -185,17 +185,17 @@ class _MxInt8(Integer):
         """Return code · 2^-6."""
         return super().decode(codes) / 64
 
-    def _whole(self, x: NDArray[Any]) -> NDArray[Any]:
-        scaled: NDArray[Any] = np.clip(x, -self.max_value, self.max_value) * 64  # clipped first: ·64 could overflow
-        return scaled
-
-    def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
-        done: NDArray[Any] = super()._nearest(self._whole(x)) / 64
-        return done
+    def round_chunk(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
+        """Round to multiples of 2^-6; see :meth:`ElementFormat.round_chunk`."""
+        np.clip(x, -self.max_value, self.max_value, out=out)  # clipped first: ·64 could overflow
+        out *= 64
+        super().round_chunk(out, out, spare)
+        out /= 64
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Round values · 2^6, clip to ±127."""
-        return super().encode(self._whole(np.asarray(values, dtype=np.float64)))
+        clipped = np.clip(np.asarray(values, dtype=np.float64), -self.max_value, self.max_value)
+        return super().encode(clipped * 64)
 
 
 FIXED: dict[str, Scaled] = {
