@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from hwsim.formats.rounding import Overflow, Rounding, check_modes, round_to_grid
 
-
 #: Elements that are worked on at once. Smaller pieces cost more in calls, larger ones more in memory
 #: (one core of an AMD EPYC, 1 MB of second-level cache: fp8_e4m3 450, 600, 730, 785, 785 million
 #: elements a second with 1 << 14 … 1 << 18).

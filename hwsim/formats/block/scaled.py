@@ -19,16 +19,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, Format, along_axis, map_rows, refuse_nan, split_blocks
+from hwsim.formats.base import ElementFormat, Format, along_axis, split_blocks
+from hwsim.formats.block.parts import (
+    column_spans,
+    contiguous_rows,
+    extremes,
+    room_for,
+    row_spans,
+    scalable_magnitudes,
+    spread,
+)
 from hwsim.formats.block.scales import FP16, KINDS, Scale
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import minifloat
@@ -38,6 +47,32 @@ from hwsim.formats.rounding import Overflow, Rounding, check_modes, round_whole
 Geometry = Literal["group", "tile", "channel", "tensor"]
 ZERO_POINT_BITS = 8
 MX_BLOCK, NV_BLOCK = 32, 16
+
+
+_ONE = np.ones(1)
+
+
+class Metadata(NamedTuple):
+    """What blocks share, one of each per block: ``share`` is the value of the scale's code, float64.
+
+    ``scale`` is the share times the scale above it, in the dtype of the elements; the elements are
+    divided by ``divisor``, which is 1 instead of 0. ``zero`` is the zero point, None without one.
+    """
+
+    share: NDArray[np.float64]
+    scale: NDArray[Any]
+    divisor: NDArray[Any]
+    zero: NDArray[Any] | None = None
+
+    @classmethod
+    def of(cls, share: NDArray[np.float64], level: NDArray[np.float64], rows: NDArray[Any]) -> Metadata:
+        """Return the metadata of scales ``share`` · ``level`` for elements of the dtype of ``rows``."""
+        scale = (share if level is _ONE else share * level).astype(rows.dtype)
+        return cls(share, scale, np.where(scale > 0, scale, rows.dtype.type(1)))
+
+
+#: Puts the quantized blocks of a part into an array, given what they share and room to work in.
+RoundPart = Callable[[NDArray[Any], Metadata, NDArray[Any], NDArray[Any]], None]
 
 
 @dataclass(frozen=True)
@@ -107,13 +142,17 @@ class Scaled(Format):
         but ``axis`` and ``axis``.
         """
         check_modes(rounding, overflow)
-        cast = partial(self.code.quantize, rounding=rounding, overflow=overflow, seed=seed)
+        rng = None if seed is None else np.random.default_rng(seed)
+        round_part = self._asymmetric(rounding, rng) if self.asymmetric else self._symmetric(rounding, overflow, rng)
 
         def quantize_last(moved: NDArray[Any]) -> NDArray[Any]:
             blocks, restore = self._blocks(moved)
-            return restore(
-                self._asymmetric(blocks, rounding, seed) if self.asymmetric else self._symmetric(blocks, cast)
-            )
+            rows = contiguous_rows(blocks)
+            out, room = np.empty_like(rows), room_for(rows)
+            for span, metadata in self._metadata(rows, blocks.shape, room):
+                for columns in column_spans(rows):
+                    round_part(rows[span, columns], metadata, out[span, columns], room)
+            return restore(out.reshape(blocks.shape))
 
         return along_axis(x, axis, quantize_last)
 
@@ -147,29 +186,80 @@ class Scaled(Format):
         """Return the decoded scales of blocks whose largest magnitudes are ``amax``, shape (…, blocks, 1)."""
         return self.scale.of(amax, self.code.max_value)
 
-    def _symmetric(self, blocks: NDArray[Any], cast: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
-        amax = np.maximum(blocks.max(axis=-1, keepdims=True), -blocks.min(axis=-1, keepdims=True))
-        scale = self.scales(amax.astype(np.float64)).astype(blocks.dtype)
+    @property
+    def _keeps_nan(self) -> bool:
+        return getattr(self.code, "nan_code", None) is not None
 
-        def rescaled(part: NDArray[Any], by: NDArray[Any]) -> NDArray[Any]:
-            done = cast(part / np.where(by > 0, by, by.dtype.type(1)))
-            done *= by
-            return done
+    def _metadata(
+        self, rows: NDArray[Any], shape: tuple[int, ...], room: NDArray[Any]
+    ) -> Iterator[tuple[slice, Metadata]]:
+        """Return what the blocks of one part after another share; ``shape`` is that of all blocks."""
+        if self.asymmetric:
+            for span in row_spans(rows):
+                yield span, self._range(rows[span], room)
+            return
+        find, top = partial(scalable_magnitudes, self.name, room=room, keeps_nan=self._keeps_nan), self.code.max_value
+        if self.scale.upper is None:
+            for span in row_spans(rows):
+                yield span, Metadata.of(self.scale.share(find(rows[span]).astype(np.float64), top, _ONE), _ONE, rows)
+            return
+        amax = np.concatenate([find(rows[span]) for span in row_spans(rows)]).astype(np.float64)
+        level = self.scale.upper(amax.reshape(*shape[:-1], 1), top)
+        levels = level.reshape(-1) if level.size == 1 else np.broadcast_to(level, (*shape[:-1], 1)).reshape(-1)
+        for span in row_spans(rows):
+            upper = levels if levels.size == 1 else levels[span]
+            yield span, Metadata.of(self.scale.share(amax[span], top, upper), upper, rows)
 
-        shape = (-1, blocks.shape[-1])
-        return map_rows(rescaled, blocks.reshape(shape), scale.reshape(-1, 1)).reshape(blocks.shape)
+    def _range(self, rows: NDArray[Any], room: NDArray[Any]) -> Metadata:
+        """Return scale and zero point of blocks whose range, 0 included, is that of the codes."""
+        low, high = extremes(self.name, rows, room)
+        with np.errstate(over="ignore"):  # a scale that is too large saturates
+            width = (high - low).astype(np.float64)
+        found = Metadata.of(FP16.quantize(width / (2**self.bits - 1)), _ONE, rows)
+        return found._replace(zero=np.clip(np.rint(-low / found.divisor), 0, 2**ZERO_POINT_BITS - 1))
 
-    def _asymmetric(self, blocks: NDArray[Any], rounding: Rounding, seed: int | None) -> NDArray[Any]:
-        refuse_nan(self.name, blocks)
-        low = np.minimum(blocks.min(axis=-1, keepdims=True), 0.0)
-        high = np.maximum(blocks.max(axis=-1, keepdims=True), 0.0)
-        top = 2**self.bits - 1
-        scale = FP16.quantize((high - low).astype(np.float64) / top).astype(blocks.dtype)
-        safe = np.where(scale > 0, scale, blocks.dtype.type(1))
-        zero = np.clip(np.rint(-low / safe), 0, 2**ZERO_POINT_BITS - 1)
-        rng = None if seed is None else np.random.default_rng(seed)
-        done: NDArray[Any] = (np.clip(round_whole(blocks / safe, rounding, rng) + zero, 0, top) - zero) * scale
-        return done
+    def _symmetric(self, rounding: Rounding, overflow: Overflow, rng: np.random.Generator | None) -> RoundPart:
+        plain = rounding == "nearest_even" and overflow == "saturate"
+
+        def round_part(part: NDArray[Any], by: Metadata, out: NDArray[Any], room: NDArray[Any]) -> None:
+            np.divide(part, spread(by.divisor, part, room[0]), out=out)
+            if plain:
+                self.code.round_chunk(out, out, room[0, : part.size].reshape(part.shape))
+            else:
+                out[...] = self.code._directed(out, rounding, overflow, rng)
+            out *= spread(by.scale, part, room[0])
+
+        return round_part
+
+    def _asymmetric(self, rounding: Rounding, rng: np.random.Generator | None) -> RoundPart:
+        def round_part(part: NDArray[Any], by: Metadata, out: NDArray[Any], room: NDArray[Any]) -> None:
+            zero = self._shifted(part, by, out, room, rounding, rng)
+            out -= zero
+            out *= spread(by.scale, part, room[0])
+
+        return round_part
+
+    def _shifted(
+        self,
+        part: NDArray[Any],
+        by: Metadata,
+        out: NDArray[Any],
+        room: NDArray[Any],
+        rounding: Rounding = "nearest_even",
+        rng: np.random.Generator | None = None,
+    ) -> NDArray[Any]:
+        """Put the codes of ``part`` into ``out``, as floats, and return the zero point of each."""
+        np.divide(part, spread(by.divisor, part, room[0]), out=out)
+        if rounding == "nearest_even":
+            np.rint(out, out=out)
+        else:
+            out[...] = round_whole(out, rounding, rng)
+        assert by.zero is not None
+        zero = spread(by.zero, part, room[1])
+        out += zero
+        kind = out.dtype.type
+        np.clip(out, kind(0), kind(2**self.bits - 1), out=out)
+        return zero
 
 
 @dataclass(frozen=True)
