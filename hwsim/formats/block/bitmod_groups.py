@@ -92,20 +92,25 @@ def scales(amax: NDArray[Any], bits: int) -> NDArray[np.float64]:
     return np.stack([of[element(bits, choice).max_value] for choice in range(4)])
 
 
-def best_exactly(groups: NDArray[Any], scale: NDArray[np.float64], bits: int) -> NDArray[np.intp]:
+def best_exactly(
+    groups: NDArray[Any], scale: NDArray[np.float64], bits: int, among: NDArray[np.bool_] | None = None
+) -> NDArray[np.intp]:
     """Return the number of the special value of least squared error for each group (row), by definition.
 
-    ``scale`` is that of :func:`scales`. The first of equally good ones is taken.
+    ``scale`` is that of :func:`scales`; ``among`` (4, groups) says which numbers are to be tried, all
+    if it is None. The first of equally good ones is taken.
     """
-    exact = groups.astype(np.float64)
-    best = np.zeros(len(exact), dtype=np.intp)
-    least = np.full(len(exact), np.inf)
+    error = np.full((4, len(groups)), np.inf)
     for choice in range(4):
-        code, by = element(bits, choice), scale[choice][:, None]
-        error = np.sum((code.decode(code.encode(exact / by)) * by - exact) ** 2, axis=-1)
-        best = np.where(error < least, choice, best)
-        least = np.minimum(error, least)
-    return best
+        tried = slice(None) if among is None else np.flatnonzero(among[choice])
+        exact = groups[tried].astype(np.float64)
+        by = scale[choice][tried][:, None]
+        levels = np.empty_like(exact)
+        nearest_levels(exact / by, bits, choice, levels)
+        with np.errstate(over="ignore"):  # infinite errors are equal
+            error[choice, tried] = np.sum((levels * (by / 2) - exact) ** 2, axis=-1)
+    found: NDArray[np.intp] = np.argmin(error, axis=0)
+    return found
 
 
 def best(
@@ -121,10 +126,11 @@ def best(
     found = np.argmin(error, axis=0)
     columns = np.arange(len(groups))
     limit = error[found, columns] + margin[found, columns]
-    rivals = np.count_nonzero(error - margin <= limit, axis=0)  # itself is one
-    open_ = np.flatnonzero((rivals > 1) | (amax > _REACH * scale[2]) | (amax > _REACH * scale[0]))
-    found[open_] = best_exactly(groups[open_], scale[:, open_], bits)
-    return found
+    beyond = (amax > _REACH * scale[0]) | (amax > _REACH * scale[2])
+    rivals = (error - margin <= limit) | beyond  # each is its own
+    unsure = np.flatnonzero(np.count_nonzero(rivals, axis=0) > 1)
+    found[unsure] = best_exactly(groups[unsure], scale[:, unsure], bits, rivals[:, unsure])
+    return np.asarray(found)
 
 
 def _margin(error: NDArray[np.float64], size: int) -> NDArray[np.float64]:
@@ -163,7 +169,7 @@ def _ladder(bits: int, choice: int) -> tuple[float, tuple[tuple[float, int], ...
     return float(levels[0]), tuple(zip(middles.tolist(), rises.tolist(), strict=True))
 
 
-def nearest_levels(scaled: NDArray[np.float32], bits: int, choice: int, out: NDArray[Any]) -> None:
+def nearest_levels(scaled: NDArray[Any], bits: int, choice: int, out: NDArray[Any]) -> None:
     """Put twice the nearest level of each of ``scaled`` into ``out``, a middle to the lower one."""
     lowest, steps = _ladder(bits, choice)
     total = np.full(scaled.shape, 2 * lowest, dtype=np.int8)
