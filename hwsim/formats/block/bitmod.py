@@ -3,12 +3,15 @@
 The redundant code of -0 stands for one of four special values, chosen per group by the least
 squared error: ±3, ±6 for three bits, ±5, ±8 for four. A group of 128 carries an 8-bit scale and a
 2-bit selector. Terms of the bit-serial PE are in :mod:`hwsim.formats.terms`.
+
+The scale is an FP16, as in the authors' code; the 8 bits that the paper stores of it are a share of a
+second scale per channel, which is not modelled. Storage counts 8 bits, encoded scales hold 16.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -16,14 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import CHUNK, ElementFormat, Format, along_axis, split_blocks
-from hwsim.formats.block.bitmod_groups import BASIC, SPECIAL, BitModElement, best, nearest_levels, scales
+from hwsim.formats.base import CHUNK, ElementFormat, Format, along_axis, as_floats, split_blocks
+from hwsim.formats.block.bitmod_groups import BASIC, FP16, SPECIAL, BitModElement, best, element, nearest_levels, scales
+from hwsim.formats.block.encoded import Encoded, Part, decode_blocks, moved_back, moved_last
 from hwsim.formats.block.parts import contiguous_rows, row_spans, scalable_magnitudes
 from hwsim.formats.registry import BLOCKS, Family
 from hwsim.formats.rounding import Overflow, Rounding, check_modes
 from hwsim.spec.errors import UsageError
 
-METADATA_BITS = 10
+METADATA_BITS, SELECTOR_BITS = 10, 2
 
 __all__ = ["BASIC", "SPECIAL", "BitMod", "BitModElement", "names", "parse"]
 
@@ -70,15 +74,61 @@ class BitMod(Format):
             raise UsageError(f"{self.name} takes the nearest level only, not {rounding}, {overflow}")
         return along_axis(x, axis, self._quantize_last)
 
-    def _quantize_last(self, x: NDArray[Any]) -> NDArray[Any]:
-        blocks = split_blocks(x, self.block_size or x.shape[-1])
+    def encode(self, x: NDArray[Any], axis: int = -1) -> Encoded:
+        """Return ``x`` as it is stored; see :class:`Encoded` and, of the scale, the module.
+
+        Raises
+        ------
+        ValueError
+            If a value is NaN or infinite.
+        """
+        given = as_floats(x)
+        blocks, restore = self._blocks(moved_last(given, axis)) if given.size else (given.reshape(0, 1), np.array)
         rows = contiguous_rows(blocks)
-        out = np.empty_like(rows)
-        room = np.empty((3, min(rows.size, max(CHUNK, rows.shape[1]))), dtype=rows.dtype)
+        codes, room = np.empty(rows.shape, dtype=np.uint32), self._room(rows)
+        scale, selector = np.empty(len(rows)), np.empty(len(rows), dtype=np.uint8)
+        for span in row_spans(rows):
+            for chosen, of, choice in self._chosen(rows[span], room):
+                scale[span][chosen], selector[span][chosen] = of, choice
+                codes[span][chosen] = element(self.bits, choice).encode(rows[span][chosen] / _column(of, rows))
+        return Encoded(
+            self.name,
+            Part.of(moved_back(restore(codes.reshape(blocks.shape)), axis, given.shape), self.bits),
+            Part(FP16.encode(scale).astype(np.uint16), METADATA_BITS - SELECTOR_BITS),
+            axis,
+            given.dtype,
+            selectors=Part(selector, SELECTOR_BITS),
+        )
+
+    def decode(self, encoded: Encoded) -> NDArray[Any]:
+        """Return the tensor of ``encoded``: exactly what ``quantize`` gives, in the dtype it gives."""
+        assert encoded.selectors is not None
+        levels = np.stack([element(self.bits, choice).levels for choice in range(len(SPECIAL[self.bits]))])
+        selector, scale = encoded.selectors.codes[:, None], FP16.decode(encoded.scales.codes)[:, None]
+        return decode_blocks(encoded, self._blocks, lambda codes: levels[selector, codes] * scale)
+
+    def values(self) -> NDArray[np.float64]:
+        """Return the values of :attr:`element` under a scale of 1, ascending."""
+        return self.element.values()
+
+    def _blocks(self, x: NDArray[Any]) -> tuple[NDArray[Any], Callable[[NDArray[Any]], NDArray[Any]]]:
+        """Return ``x`` as (…, blocks, elements) and the way back."""
+        length = x.shape[-1]
+        blocks = split_blocks(x, self.block_size or length)
+        return blocks, lambda done: done.reshape(*x.shape[:-1], -1)[..., :length]
+
+    @staticmethod
+    def _room(rows: NDArray[Any]) -> NDArray[Any]:
+        return np.empty((3, min(rows.size, max(CHUNK, rows.shape[1]))), dtype=rows.dtype)
+
+    def _quantize_last(self, x: NDArray[Any]) -> NDArray[Any]:
+        blocks, restore = self._blocks(x)
+        rows = contiguous_rows(blocks)
+        out, room = np.empty_like(rows), self._room(rows)
         for span in row_spans(rows):
             for chosen, scale, choice in self._chosen(rows[span], room):
                 out[span][chosen] = self._rounded(rows[span][chosen], scale, choice)
-        return out.reshape(blocks.shape).reshape(*x.shape[:-1], -1)[..., : x.shape[-1]]
+        return restore(out.reshape(blocks.shape))
 
     def _chosen(
         self, groups: NDArray[Any], room: NDArray[Any]
@@ -94,11 +144,15 @@ class BitMod(Format):
 
     def _rounded(self, groups: NDArray[Any], scale: NDArray[np.float64], choice: int) -> NDArray[Any]:
         """Return ``groups`` (a copy, which is worked on) at the nearest levels."""
-        by = scale.astype(groups.dtype)[:, None]
+        by = _column(scale, groups)
         groups /= by
         nearest_levels(groups, self.bits, choice, groups)
         groups *= by / 2
         return groups
+
+
+def _column(scale: NDArray[np.float64], like: NDArray[Any]) -> NDArray[Any]:
+    return scale.astype(like.dtype)[:, None]
 
 
 _PATTERN = re.compile(r"bitmod([34])_g(\d+)$")

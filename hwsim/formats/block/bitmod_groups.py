@@ -119,14 +119,15 @@ def best(
     """Return what :func:`best_exactly` does, quicker for float32; ``room`` has shape (3, elements)."""
     if groups.dtype != np.float32 or groups.shape[1] > _MOST:
         return best_exactly(groups, scale, bits)
+    beyond = (amax > _REACH * scale[0]) | (amax > _REACH * scale[2])  # clamped scales: sums may overflow
     error = np.concatenate([_pair_errors(groups, scale, bits, first, room) for first in (0, 2)])
+    error = np.where(beyond, 0.0, error)
     margin = _margin(error, groups.shape[1])
     square = scale * scale
     error, margin = error * square, margin * square
     found = np.argmin(error, axis=0)
     columns = np.arange(len(groups))
     limit = error[found, columns] + margin[found, columns]
-    beyond = (amax > _REACH * scale[0]) | (amax > _REACH * scale[2])
     rivals = (error - margin <= limit) | beyond  # each is its own
     unsure = np.flatnonzero(np.count_nonzero(rivals, axis=0) > 1)
     found[unsure] = best_exactly(groups[unsure], scale[:, unsure], bits, rivals[:, unsure])

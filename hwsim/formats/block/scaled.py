@@ -23,12 +23,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, Format, along_axis, split_blocks
+from hwsim.formats.base import ElementFormat, Format, along_axis, as_floats
+from hwsim.formats.block.encoded import Encoded, Part, decode_blocks, joined, moved_back, moved_last
+from hwsim.formats.block.geometry import Geometry, cut_blocks
+from hwsim.formats.block.metadata import ONE, Metadata, level_part
 from hwsim.formats.block.parts import (
     column_spans,
     contiguous_rows,
@@ -44,31 +47,8 @@ from hwsim.formats.element.minifloat import minifloat
 from hwsim.formats.registry import BLOCKS, ELEMENTS, Family
 from hwsim.formats.rounding import Overflow, Rounding, check_modes, round_whole
 
-Geometry = Literal["group", "tile", "channel", "tensor"]
 ZERO_POINT_BITS = 8
 MX_BLOCK, NV_BLOCK = 32, 16
-
-
-_ONE = np.ones(1)
-
-
-class Metadata(NamedTuple):
-    """What blocks share, one of each per block: ``share`` is the value of the scale's code, float64.
-
-    ``scale`` is the share times the scale above it, in the dtype of the elements; the elements are
-    divided by ``divisor``, which is 1 instead of 0. ``zero`` is the zero point, None without one.
-    """
-
-    share: NDArray[np.float64]
-    scale: NDArray[Any]
-    divisor: NDArray[Any]
-    zero: NDArray[Any] | None = None
-
-    @classmethod
-    def of(cls, share: NDArray[np.float64], level: NDArray[np.float64], rows: NDArray[Any]) -> Metadata:
-        """Return the metadata of scales ``share`` · ``level`` for elements of the dtype of ``rows``."""
-        scale = (share if level is _ONE else share * level).astype(rows.dtype)
-        return cls(share, scale, np.where(scale > 0, scale, rows.dtype.type(1)))
 
 
 #: Puts the quantized blocks of a part into an array, given what they share and room to work in.
@@ -156,31 +136,64 @@ class Scaled(Format):
 
         return along_axis(x, axis, quantize_last)
 
+    def encode(self, x: NDArray[Any], axis: int = -1) -> Encoded:
+        """Return ``x`` as it is stored, rounded to nearest even and saturating; see :class:`Encoded`.
+
+        Raises
+        ------
+        ValueError
+            As ``quantize``.
+        """
+        given = as_floats(x)
+        blocks, restore = self._blocks(moved_last(given, axis)) if given.size else (given.reshape(0, 1), np.array)
+        rows = contiguous_rows(blocks)
+        codes, room, shared = np.empty(rows.shape, dtype=np.uint32), room_for(rows), []
+        for span, metadata in self._metadata(rows, blocks.shape, room):
+            shared.append(metadata)
+            for columns in column_spans(rows):
+                codes[span, columns] = self._codes(rows[span, columns], metadata, room)
+        counted = self.geometry != "tensor"
+        zeros = joined(m.zero for m in shared if m.zero is not None)
+        level = None if self.scale.upper is None else level_part(shared, blocks.shape[-2])
+        return Encoded(
+            self.name,
+            Part.of(moved_back(restore(codes.reshape(blocks.shape)), axis, given.shape), self.bits),
+            Part.of(self.scale.code.encode(joined(m.share for m in shared)), self.scale.bits, counted),
+            axis,
+            given.dtype,
+            level,
+            Part.of(zeros, ZERO_POINT_BITS, counted) if self.asymmetric else None,
+        )
+
+    def _codes(self, part: NDArray[Any], by: Metadata, room: NDArray[Any]) -> NDArray[np.uint32]:
+        if self.asymmetric:
+            self._shifted(part, by, codes := np.empty_like(part), room)
+            return codes.astype(np.uint32)
+        return self.code.encode(part / by.divisor[:, None])
+
+    def decode(self, encoded: Encoded) -> NDArray[Any]:
+        """Return the tensor of ``encoded``: exactly what ``quantize`` gives, in the dtype it gives."""
+        scale = self.scale.code.decode(encoded.scales.codes)
+        if encoded.level is not None:
+            upper = encoded.level.codes.view(np.float32).astype(np.float64)
+            scale = scale * np.repeat(upper, scale.size // max(1, upper.size))
+        by = scale.astype(encoded.dtype)[:, None]
+
+        def decode_rows(codes: NDArray[Any]) -> NDArray[Any]:
+            values = self.code.decode(codes).astype(encoded.dtype)
+            if encoded.zeros is not None:
+                values -= encoded.zeros.codes[:, None].astype(encoded.dtype)
+            return np.asarray(values * by)
+
+        return decode_blocks(encoded, self._blocks, decode_rows)
+
+    def values(self) -> NDArray[np.float64]:
+        """Return the finite values of an element under a scale of 1, ascending."""
+        return self.code.values()
+
     def _blocks(self, x: NDArray[Any]) -> tuple[NDArray[Any], Callable[[NDArray[Any]], NDArray[Any]]]:
         """Return ``x`` as (…, blocks, elements) and the way back."""
-        if self.geometry == "tensor":
-            return x.reshape(1, -1), lambda done: done.reshape(x.shape)
-        if self.geometry == "channel":
-            return x[..., None, :], lambda done: done.reshape(x.shape)
-        assert self.block_size is not None
-        if self.geometry == "tile" and x.ndim > 1:
-            return self._tiles(x, self.block_size)
-        length = x.shape[-1]
-        return split_blocks(x, self.block_size), lambda done: done.reshape(*x.shape[:-1], -1)[..., :length]
-
-    def _tiles(self, x: NDArray[Any], width: int) -> tuple[NDArray[Any], Callable[[NDArray[Any]], NDArray[Any]]]:
-        rows, length = x.shape[-2:]
-        below, right = -rows % self.tile_rows, -length % width
-        padded = np.pad(x, [*[(0, 0)] * (x.ndim - 2), (0, below), (0, right)])
-        lead = x.shape[:-2]
-        cut = padded.reshape(*lead, (rows + below) // self.tile_rows, self.tile_rows, (length + right) // width, width)
-        tiles = np.moveaxis(cut, -3, -2)
-        flat = tiles.reshape(*tiles.shape[:-2], -1)
-
-        def restore(done: NDArray[Any]) -> NDArray[Any]:
-            return np.moveaxis(done.reshape(tiles.shape), -2, -3).reshape(padded.shape)[..., :rows, :length]
-
-        return flat, restore
+        return cut_blocks(x, self.geometry, self.block_size, self.tile_rows)
 
     def scales(self, amax: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the decoded scales of blocks whose largest magnitudes are ``amax``, shape (…, blocks, 1)."""
@@ -198,10 +211,12 @@ class Scaled(Format):
             for span in row_spans(rows):
                 yield span, self._range(rows[span], room)
             return
+        if not len(rows):
+            return
         find, top = partial(scalable_magnitudes, self.name, room=room, keeps_nan=self._keeps_nan), self.code.max_value
         if self.scale.upper is None:
             for span in row_spans(rows):
-                yield span, Metadata.of(self.scale.share(find(rows[span]).astype(np.float64), top, _ONE), _ONE, rows)
+                yield span, Metadata.of(self.scale.share(find(rows[span]).astype(np.float64), top, ONE), ONE, rows)
             return
         amax = np.concatenate([find(rows[span]) for span in row_spans(rows)]).astype(np.float64)
         level = self.scale.upper(amax.reshape(*shape[:-1], 1), top)
@@ -215,7 +230,7 @@ class Scaled(Format):
         low, high = extremes(self.name, rows, room)
         with np.errstate(over="ignore"):  # a scale that is too large saturates
             width = (high - low).astype(np.float64)
-        found = Metadata.of(FP16.quantize(width / (2**self.bits - 1)), _ONE, rows)
+        found = Metadata.of(FP16.quantize(width / (2**self.bits - 1)), ONE, rows)
         return found._replace(zero=np.clip(np.rint(-low / found.divisor), 0, 2**ZERO_POINT_BITS - 1))
 
     def _symmetric(self, rounding: Rounding, overflow: Overflow, rng: np.random.Generator | None) -> RoundPart:
