@@ -1,8 +1,15 @@
 """What every number format offers.
 
 Arithmetic is done in the dtype of the input: float32 in, float32 out; float16 is widened to
-float32, whole numbers and everything else to float64. NaN stays NaN where the format has a code for
-it and is a ``ValueError`` where it has none. Infinities saturate, or stay where asked for and known.
+float32, whole numbers and everything else to float64. Any shape and memory layout will do; scalars
+count as one element.
+
+NaN stays NaN where the format has a code for it and is a ``ValueError`` where it has none. Infinities
+saturate, or stay where asked for and known; under a shared scale they are a ``ValueError``, as no
+scale serves them. A NaN that stays takes no part in finding the scale of its block.
+
+``quantize`` needs the result, at most three further copies of the input (of float32 and float64: one
+if it is not contiguous, one if its blocks are ragged, two to rearrange tiles), and 1 to 10 MB to work in.
 """
 
 from __future__ import annotations

@@ -13,7 +13,9 @@ from hwsim.formats.base import CHUNK
 OTHERS = ["int4_t4x8", "fp4_e2m1_t16x16_e4m3", "int8_channel", "int4_tensor", "int4_asym", "int3_asym_g7", "int4_g16_int8",
           "nf4_g64", "fp4_e2m1_g32_e8m0ceil", "fp8_e4m3_channel_fp32", "posit8_es1_g32", "bitmod3_g7", "bitmod4_g16",
           "binary_g16_e8m0", "ue4m3_g16"]  # fmt: skip
-BLOCKS = [n for n in format_names() if not isinstance(parse_format(n), ElementFormat) and hasattr(parse_format(n), "encode")]
+BLOCKS = [
+    n for n in format_names() if not isinstance(parse_format(n), ElementFormat) and hasattr(parse_format(n), "encode")
+]
 BLOCKS += OTHERS
 
 
@@ -71,7 +73,9 @@ def test_scalars_and_empty_tensors(name):
         assert np.array_equal(back, fmt.quantize(x))
 
 
-@pytest.mark.parametrize("name", ["int8_tensor", "int4_asym", "dfx16", "int8_channel", "nvfp4", "bitmod4_g128", "mxfp4", "int4_g16_int8"])
+@pytest.mark.parametrize(
+    "name", ["int8_tensor", "int4_asym", "dfx16", "int8_channel", "nvfp4", "bitmod4_g128", "mxfp4", "int4_g16_int8"]
+)
 def test_tensors_of_more_than_one_part(name):
     fmt, x = parse_format(name), tensor((3, CHUNK // 2 + 5), 3, np.float32)
     assert np.array_equal(fmt.decode(fmt.encode(x)), fmt.quantize(x))
