@@ -176,7 +176,7 @@ def bitmod_group(group, bits):
         amax = max(abs(v) for v in group)
         scale = Fraction(float(np.float16(min(max(float(amax) / float(top), 1e-5), 1e4))))
         # the first of equally near levels is the lower one
-        tried = [min(levels, key=lambda level: abs(level - v / scale)) * scale for v in group]  # noqa: B023
+        tried = [min(levels, key=lambda level: abs(level - v / scale)) * scale for v in group]
         error = sum((t - v) ** 2 for t, v in zip(tried, group, strict=True))
         if least is None or error < least:
             best, least = tried, error
