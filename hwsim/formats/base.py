@@ -1,8 +1,15 @@
 """What every number format offers.
 
 Arithmetic is done in the dtype of the input: float32 in, float32 out; float16 is widened to
-float32, whole numbers and everything else to float64. NaN stays NaN where the format has a code for
-it and is a ``ValueError`` where it has none. Infinities saturate, or stay where asked for and known.
+float32, whole numbers and everything else to float64. Any shape and memory layout will do; scalars
+count as one element.
+
+NaN stays NaN where the format has a code for it and is a ``ValueError`` where it has none. Infinities
+saturate, or stay where asked for and known; under a shared scale they are a ``ValueError``, as no
+scale serves them. A NaN that stays takes no part in finding the scale of its block.
+
+``quantize`` needs the result, at most three further copies of the input (of float32 and float64: one
+if it is not contiguous, one if its blocks are ragged, two to rearrange tiles), and 1 to 10 MB to work in.
 """
 
 from __future__ import annotations
@@ -17,6 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats.rounding import Overflow, Rounding, check_modes, round_to_grid
+
+#: Elements that are worked on at once. Smaller pieces cost more in calls, larger ones more in memory
+#: (one core of an AMD EPYC, 1 MB of second-level cache: fp8_e4m3 450, 600, 730, 785, 785 million
+#: elements a second with 1 << 14 … 1 << 18).
+CHUNK = 1 << 17
 
 
 class Format(ABC):
@@ -168,6 +180,25 @@ class ElementFormat(Format):
     def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
         return self.decode(self.encode(x)).astype(x.dtype, copy=False)
 
+    def round_chunk(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
+        """Put the nearest values of ``x`` into ``out``: what the plain cast does to a piece that fits the cache.
+
+        Parameters
+        ----------
+        x
+            Contiguous float32 or float64 of any shape.
+        out
+            Of the shape and dtype of ``x``; may be ``x`` itself.
+        spare
+            Room to work in, of the same shape and dtype; what it holds afterwards is undefined.
+
+        Raises
+        ------
+        ValueError
+            If a value is NaN and the format has no code for it.
+        """
+        out[...] = self._nearest(x)
+
     def _directed(
         self, x: NDArray[Any], rounding: Rounding, overflow: Overflow, rng: np.random.Generator | None
     ) -> NDArray[Any]:
@@ -224,6 +255,17 @@ def along_axis(x: NDArray[Any], axis: int, quantize_last: Callable[[NDArray[Any]
     moved = np.moveaxis(given, axis, -1) if given.ndim else given.reshape(1)
     done = quantize_last(moved)
     return (np.moveaxis(done, -1, axis) if given.ndim else done).reshape(given.shape)
+
+
+def round_in_chunks(x: NDArray[Any], round_chunk: Callable[..., None]) -> NDArray[Any]:
+    """Return ``x`` after :meth:`ElementFormat.round_chunk`, called for as much as stays in the cache."""
+    flat = np.ascontiguousarray(x).reshape(-1)
+    out = np.empty_like(flat)
+    spare = np.empty_like(flat[:CHUNK])
+    for start in range(0, flat.size, CHUNK):
+        part = flat[start : start + CHUNK]
+        round_chunk(part, out[start : start + CHUNK], spare[: part.size])
+    return out.reshape(x.shape)
 
 
 def refuse_nan(name: str, x: NDArray[Any]) -> None:

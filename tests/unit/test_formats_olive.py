@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from hwsim.formats import parse_format
 from hwsim.formats.accuracy import sqnr_db
-from hwsim.formats.block.olive import RATIOS, Encoded
+from hwsim.formats.block.encoded import Encoded, Part
+from hwsim.formats.block.olive import RATIOS
 from hwsim.formats.element.integer import Integer
 from hwsim.hardware.pe import make_pe
 from hwsim.spec.errors import UsageError
@@ -81,12 +82,19 @@ def test_outliers_are_those_of_the_repository_in_units_of_the_integers(bits):
         assert element.outliers.tolist() == [12, 16, 24, 32, 48, 64, 96]
 
 
+FP16 = parse_format("fp16")
+
+
+def scales_of(encoded):
+    return FP16.decode(encoded.scales.codes)
+
+
 @settings(max_examples=60)
 @given(names, tensors)
 def test_pairs_are_quantized_as_defined_with_the_best_scale(name, x):
     fmt = parse_format(name)
     encoded = fmt.encode(x)
-    scales = encoded.scales.reshape(-1)
+    scales = scales_of(encoded)
     size = fmt.block_size or x.shape[1]
     cut = [[row[i : i + size] for i in range(0, len(row), size)] for row in x.tolist()]
     blocks = [cut_row for rows in cut for cut_row in rows]
@@ -110,8 +118,8 @@ def test_decoding_gives_what_quantizing_does(name, x, axis, dtype):
     fmt = parse_format(name)
     given_ = x.astype(dtype)
     encoded = fmt.encode(given_, axis)
-    assert (encoded.codes.shape, encoded.codes.dtype, encoded.axis) == (x.shape, np.uint8, axis)
-    assert encoded.codes.max() < 2**fmt.bits
+    assert (encoded.shape, encoded.codes.codes.dtype, encoded.axis) == (x.shape, np.uint8, axis)
+    assert encoded.codes.codes.max() < 2**fmt.bits
     assert np.array_equal(fmt.decode(encoded).astype(dtype), fmt.quantize(given_, axis))
     assert fmt.quantize(given_, axis).dtype == dtype
     assert np.array_equal(fmt.quantize(-given_, axis), -fmt.quantize(given_, axis))
@@ -120,12 +128,12 @@ def test_decoding_gives_what_quantizing_does(name, x, axis, dtype):
 @given(tensors)
 def test_an_identifier_stands_beside_every_outlier_and_no_other(x):
     fmt = parse_format("olive4_g8")
-    codes = np.pad(fmt.encode(x).codes, ((0, 0), (0, x.shape[1] % 2)))
+    codes = np.pad(fmt.encode(x).codes.codes, ((0, 0), (0, x.shape[1] % 2)))
     marked = codes == 8
     assert not np.any(marked[:, ::2] & marked[:, 1::2])
     partner = marked.reshape(len(marked), -1, 2)[..., ::-1].reshape(marked.shape)
     assert not np.isin(codes[partner], [0, 8]).any()  # the two codes that are no abfloat
-    scales = np.repeat(fmt.encode(x).scales, 8, axis=-1)[:, : x.shape[1]]
+    scales = np.repeat(scales_of(fmt.encode(x)).reshape(len(x), -1), 8, axis=-1)[:, : x.shape[1]]
     size = np.abs(fmt.quantize(x)) / np.where(scales > 0, scales, 1)
     assert np.all((size >= 12) == partner[:, : x.shape[1]])
 
@@ -133,7 +141,9 @@ def test_an_identifier_stands_beside_every_outlier_and_no_other(x):
 def test_codes_of_a_row_by_hand():
     fmt = parse_format("olive4_tensor")
     codes = np.array([[3, 15, 1, 8, 8, 0b1010, 8, 7]], dtype=np.uint8)  # 3 -1 | 12 . | . -16 | . 96
-    values = fmt.decode(Encoded(codes, np.array([0.5]), -1))
+    values = fmt.decode(
+        Encoded(fmt.name, Part(codes, 4), Part(FP16.encode(np.array([0.5])), 16), -1, np.dtype(np.float64))
+    )
     assert values.tolist() == [[1.5, -0.5, 6, 0, 0, -8, 0, 48]]
 
 
@@ -147,9 +157,9 @@ def test_the_last_of_an_odd_row_has_no_victim():
     fmt = parse_format("olive4_channel")
     x = np.full((2, 101), 1.0)
     x[0, -1], x[1, -2] = 50.0, 50.0
-    found, scales = fmt.quantize(x), fmt.encode(x).scales
-    assert found[0, -1] == 7 * scales[0, 0]
-    assert found[1, -2] >= 12 * scales[1, 0]
+    found, scales = fmt.quantize(x), scales_of(fmt.encode(x))
+    assert found[0, -1] == 7 * scales[0]
+    assert found[1, -2] >= 12 * scales[1]
 
 
 def test_storage():
@@ -162,8 +172,8 @@ def test_storage():
 
 def test_edges_of_the_range():
     fmt = parse_format("olive4_g8")
-    assert fmt.quantize(np.zeros((0, 4))).shape == fmt.encode(np.zeros((0, 4))).codes.shape == (0, 4)
-    assert fmt.quantize(np.float32(0)).shape == fmt.encode(np.array(3.0)).codes.shape == ()
+    assert fmt.quantize(np.zeros((0, 4))).shape == fmt.encode(np.zeros((0, 4))).shape == (0, 4)
+    assert fmt.quantize(np.float32(0)).shape == fmt.encode(np.array(3.0)).shape == ()
     assert np.isfinite(fmt.quantize(np.array([np.inf, 1.0, -np.inf, 1e300]))).all()
     with pytest.raises(UsageError, match="nearest level only"):
         fmt.quantize(np.ones(4), rounding="up")

@@ -149,3 +149,14 @@ def test_integer_datapaths_refuse_it():
         for options in ({"family": "int_mac", "format": "int8"}, {"family": "float_mac", "format": "fp16"},
                         {"family": "bitmod", "a_format": "fp16"}):  # fmt: skip
             assert make_pe(options).supports(fmt, parse_format("int8")) is not None
+
+
+@pytest.mark.parametrize("name", ["llm_int8", "int4_g128_out10", "int8_channel_out50", "nvfp4_out100"])
+@pytest.mark.parametrize(("shape", "axis"), [((7, 300), -1), ((300, 7), 0), ((2, 3, 129), -1), ((64,), -1), ((), -1)])
+def test_decoding_gives_what_quantization_gives(name, shape, axis):
+    fmt = parse_format(name)
+    x = np.random.default_rng(3).standard_normal(shape) * 3
+    encoded = fmt.encode(x, axis)
+    assert np.array_equal(fmt.decode(encoded), fmt.quantize(x, axis))
+    if len(shape) == 2 and fmt.threshold is None:
+        assert encoded.storage_bits == fmt.storage_bits(7, 300)

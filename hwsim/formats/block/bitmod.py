@@ -3,11 +3,15 @@
 The redundant code of -0 stands for one of four special values, chosen per group by the least
 squared error: ±3, ±6 for three bits, ±5, ±8 for four. A group of 128 carries an 8-bit scale and a
 2-bit selector. Terms of the bit-serial PE are in :mod:`hwsim.formats.terms`.
+
+The scale is an FP16, as in the authors' code; the 8 bits that the paper stores of it are a share of a
+second scale per channel, which is not modelled. Storage counts 8 bits, encoded scales hold 16.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -15,52 +19,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, Format, along_axis, map_rows, refuse_nan, split_blocks
-from hwsim.formats.element.minifloat import minifloat
+from hwsim.formats.base import CHUNK, ElementFormat, Format, along_axis, as_floats, split_blocks
+from hwsim.formats.block.bitmod_groups import BASIC, FP16, SPECIAL, BitModElement, best, element, nearest_levels, scales
+from hwsim.formats.block.encoded import Encoded, Part, decode_blocks, moved_back, moved_last
+from hwsim.formats.block.parts import contiguous_rows, row_spans, scalable_magnitudes
 from hwsim.formats.registry import BLOCKS, Family
 from hwsim.formats.rounding import Overflow, Rounding, check_modes
 from hwsim.spec.errors import UsageError
 
-BASIC = {3: (0.0, 1.0, 2.0, 4.0), 4: (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)}
-SPECIAL = {3: (3.0, -3.0, 6.0, -6.0), 4: (5.0, -5.0, 8.0, -8.0)}
-METADATA_BITS = 10
+METADATA_BITS, SELECTOR_BITS = 10, 2
 
-FP16 = minifloat(5, 10, "fp16")
-
-
-@dataclass(frozen=True)
-class BitModElement(ElementFormat):
-    """Sign-magnitude index into the basic levels; the code of -0 is ``special``."""
-
-    name: str
-    bits: int
-    special: float
-
-    @property
-    def levels(self) -> NDArray[np.float64]:
-        """Value of every code."""
-        basic = np.array(BASIC[self.bits])
-        return np.concatenate([basic, [self.special], -basic[1:]])
-
-    @property
-    def max_value(self) -> float:
-        """Largest magnitude, the special value included."""
-        return float(np.max(np.abs(self.levels)))
-
-    def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the levels of ``codes``."""
-        return self.levels[np.asarray(codes, dtype=np.int64)]
-
-    def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
-        """Return the nearest level; a midpoint goes to the lower one, as in the authors' code."""
-        order = np.argsort(self.levels)
-        sorted_levels = self.levels[order]
-        x = np.asarray(values)
-        refuse_nan(self.name, x)
-        place = np.zeros(x.shape, dtype=np.int8)
-        for middle in ((sorted_levels[1:] + sorted_levels[:-1]) / 2).tolist():
-            place += x > middle  # a handful of passes is quicker than a search
-        return order.astype(np.uint32)[place]
+__all__ = ["BASIC", "SPECIAL", "BitMod", "BitModElement", "names", "parse"]
 
 
 @dataclass(frozen=True)
@@ -105,27 +74,85 @@ class BitMod(Format):
             raise UsageError(f"{self.name} takes the nearest level only, not {rounding}, {overflow}")
         return along_axis(x, axis, self._quantize_last)
 
-    def _quantize_last(self, x: NDArray[Any]) -> NDArray[Any]:
-        refuse_nan(self.name, x)
-        blocks = split_blocks(x, self.block_size or x.shape[-1])
-        best = map_rows(self._best, blocks.reshape(-1, blocks.shape[-1]))
-        return best.reshape(*x.shape[:-1], -1)[..., : x.shape[-1]]
+    def encode(self, x: NDArray[Any], axis: int = -1) -> Encoded:
+        """Return ``x`` as it is stored; see :class:`Encoded` and, of the scale, the module.
 
-    def _best(self, groups: NDArray[Any]) -> NDArray[Any]:
-        """Return groups (rows) with the special value that gives the least squared error."""
-        exact = groups.astype(np.float64)
-        best = np.zeros_like(exact)
-        least = np.full(len(exact), np.inf)
-        amax = np.max(np.abs(exact), axis=-1, keepdims=True)
-        for special in SPECIAL[self.bits]:
-            element = BitModElement(self.name, self.bits, special)
-            scale = FP16.quantize(np.clip(amax / element.max_value, 1e-5, 1e4))
-            tried = element.decode(element.encode(exact / scale)) * scale
-            error = np.sum((tried - exact) ** 2, axis=-1)
-            better = error < least
-            least = np.where(better, error, least)
-            best = np.where(better[:, None], tried, best)
-        return best.astype(groups.dtype)
+        Raises
+        ------
+        ValueError
+            If a value is NaN or infinite.
+        """
+        given = as_floats(x)
+        blocks, restore = self._blocks(moved_last(given, axis)) if given.size else (given.reshape(0, 1), np.array)
+        rows = contiguous_rows(blocks)
+        codes, room = np.empty(rows.shape, dtype=np.uint32), self._room(rows)
+        scale, selector = np.empty(len(rows)), np.empty(len(rows), dtype=np.uint8)
+        for span in row_spans(rows):
+            for chosen, of, choice in self._chosen(rows[span], room):
+                scale[span][chosen], selector[span][chosen] = of, choice
+                codes[span][chosen] = element(self.bits, choice).encode(rows[span][chosen] / _column(of, rows))
+        return Encoded(
+            self.name,
+            Part.of(moved_back(restore(codes.reshape(blocks.shape)), axis, given.shape), self.bits),
+            Part(FP16.encode(scale).astype(np.uint16), METADATA_BITS - SELECTOR_BITS),
+            axis,
+            given.dtype,
+            selectors=Part(selector, SELECTOR_BITS),
+        )
+
+    def decode(self, encoded: Encoded) -> NDArray[Any]:
+        """Return the tensor of ``encoded``: exactly what ``quantize`` gives, in the dtype it gives."""
+        assert encoded.selectors is not None
+        levels = np.stack([element(self.bits, choice).levels for choice in range(len(SPECIAL[self.bits]))])
+        selector, scale = encoded.selectors.codes[:, None], FP16.decode(encoded.scales.codes)[:, None]
+        return decode_blocks(encoded, self._blocks, lambda codes: levels[selector, codes] * scale)
+
+    def values(self) -> NDArray[np.float64]:
+        """Return the values of :attr:`element` under a scale of 1, ascending."""
+        return self.element.values()
+
+    def _blocks(self, x: NDArray[Any]) -> tuple[NDArray[Any], Callable[[NDArray[Any]], NDArray[Any]]]:
+        """Return ``x`` as (…, blocks, elements) and the way back."""
+        length = x.shape[-1]
+        blocks = split_blocks(x, self.block_size or length)
+        return blocks, lambda done: done.reshape(*x.shape[:-1], -1)[..., :length]
+
+    @staticmethod
+    def _room(rows: NDArray[Any]) -> NDArray[Any]:
+        return np.empty((3, min(rows.size, max(CHUNK, rows.shape[1]))), dtype=rows.dtype)
+
+    def _quantize_last(self, x: NDArray[Any]) -> NDArray[Any]:
+        blocks, restore = self._blocks(x)
+        rows = contiguous_rows(blocks)
+        out, room = np.empty_like(rows), self._room(rows)
+        for span in row_spans(rows):
+            for chosen, scale, choice in self._chosen(rows[span], room):
+                out[span][chosen] = self._rounded(rows[span][chosen], scale, choice)
+        return restore(out.reshape(blocks.shape))
+
+    def _chosen(
+        self, groups: NDArray[Any], room: NDArray[Any]
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64], int]]:
+        """Return for each special value which ``groups`` (rows) take it, and their scales."""
+        amax = scalable_magnitudes(self.name, groups, room, keeps_nan=False)
+        scale = scales(amax, self.bits)
+        found = best(groups, amax, scale, self.bits, room)
+        for choice in range(len(SPECIAL[self.bits])):
+            chosen = np.flatnonzero(found == choice)
+            if chosen.size:
+                yield chosen, scale[choice, chosen], choice
+
+    def _rounded(self, groups: NDArray[Any], scale: NDArray[np.float64], choice: int) -> NDArray[Any]:
+        """Return ``groups`` (a copy, which is worked on) at the nearest levels."""
+        by = _column(scale, groups)
+        groups /= by
+        nearest_levels(groups, self.bits, choice, groups)
+        groups *= by / 2
+        return groups
+
+
+def _column(scale: NDArray[np.float64], like: NDArray[Any]) -> NDArray[Any]:
+    return scale.astype(like.dtype)[:, None]
 
 
 _PATTERN = re.compile(r"bitmod([34])_g(\d+)$")

@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats.base import Format, along_axis, as_floats, map_rows, refuse_nan, split_blocks
+from hwsim.formats.block.encoded import Encoded, Part, moved_back, moved_last
 from hwsim.formats.block.scales import FP16
 from hwsim.formats.element.codebook import Tabulated
 from hwsim.formats.registry import BLOCKS, Family
@@ -52,18 +53,6 @@ MAX_GROUP = 65536
 
 #: Elements that are searched at once, so that they stay in the cache.
 _CHUNK = 1 << 15
-
-
-class Encoded(NamedTuple):
-    """A tensor in pairs: ``codes`` uint8 of its shape, blocks along ``axis``, ``scales`` float64.
-
-    The shape of ``scales`` is that of the tensor with ``axis`` moved to the end and replaced by the
-    number of blocks; (1,) for one scale per tensor.
-    """
-
-    codes: NDArray[np.uint8]
-    scales: NDArray[np.float64]
-    axis: int
 
 
 @dataclass(frozen=True)
@@ -186,15 +175,32 @@ class Olive(Format):
             If a value is NaN.
         """
         given = as_floats(x)
+        counted = self.geometry != "tensor"
         if not given.size:
-            return Encoded(given.astype(np.uint8), np.zeros(0), axis)
-        codes, scales = self._encode_last(np.moveaxis(given, axis, -1) if given.ndim else given.reshape(1))
-        back = np.moveaxis(codes, -1, axis) if given.ndim else codes.reshape(())
-        return Encoded(back, scales, axis)
+            codes, scales = given.astype(np.uint8), np.zeros(0)
+        else:
+            moved, scales = self._encode_last(moved_last(given, axis))
+            codes = moved_back(moved, axis, given.shape)
+        return Encoded(
+            self.name,
+            Part.of(codes, self.bits),
+            Part.of(FP16.encode(scales.reshape(-1)), SCALE_BITS, counted),
+            axis,
+            given.dtype,
+        )
 
-    def decode(self, encoded: Encoded) -> NDArray[np.float64]:
-        """Return the values of a tensor in pairs."""
-        return along_axis(encoded.codes, encoded.axis, lambda moved: self._decode_last(moved, encoded.scales))
+    def decode(self, encoded: Encoded) -> NDArray[Any]:
+        """Return the tensor of ``encoded``: exactly what ``quantize`` gives, in the dtype it gives."""
+        codes = encoded.codes.codes
+        if not codes.size:
+            return np.zeros(codes.shape, dtype=encoded.dtype)
+        values = self._decode_last(moved_last(codes, encoded.axis), FP16.decode(encoded.scales.codes))
+        return moved_back(values, encoded.axis, codes.shape).astype(encoded.dtype)
+
+    def values(self) -> NDArray[np.float64]:
+        """Return the integers and the outliers under a scale of 1, ascending."""
+        element = self.element
+        return np.unique(np.concatenate([element.values(), element.outliers, -element.outliers]))
 
     def _encode_last(self, x: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         refuse_nan(self.name, x)

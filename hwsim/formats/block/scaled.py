@@ -19,25 +19,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, Format, along_axis, map_rows, refuse_nan, split_blocks
+from hwsim.formats.base import ElementFormat, Format, along_axis, as_floats
+from hwsim.formats.block.encoded import Encoded, Part, decode_blocks, joined, moved_back, moved_last
+from hwsim.formats.block.geometry import Geometry, cut_blocks
+from hwsim.formats.block.metadata import ONE, Metadata, level_part
+from hwsim.formats.block.parts import (
+    column_spans,
+    contiguous_rows,
+    extremes,
+    room_for,
+    row_spans,
+    scalable_magnitudes,
+    spread,
+)
 from hwsim.formats.block.scales import FP16, KINDS, Scale
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import minifloat
 from hwsim.formats.registry import BLOCKS, ELEMENTS, Family
 from hwsim.formats.rounding import Overflow, Rounding, check_modes, round_whole
 
-Geometry = Literal["group", "tile", "channel", "tensor"]
 ZERO_POINT_BITS = 8
 MX_BLOCK, NV_BLOCK = 32, 16
+
+
+#: Puts the quantized blocks of a part into an array, given what they share and room to work in.
+RoundPart = Callable[[NDArray[Any], Metadata, NDArray[Any], NDArray[Any]], None]
 
 
 @dataclass(frozen=True)
@@ -107,88 +122,174 @@ class Scaled(Format):
         but ``axis`` and ``axis``.
         """
         check_modes(rounding, overflow)
-        cast = partial(self.code.quantize, rounding=rounding, overflow=overflow, seed=seed)
+        rng = None if seed is None else np.random.default_rng(seed)
+        round_part = self._asymmetric(rounding, rng) if self.asymmetric else self._symmetric(rounding, overflow, rng)
 
         def quantize_last(moved: NDArray[Any]) -> NDArray[Any]:
             blocks, restore = self._blocks(moved)
-            return restore(
-                self._asymmetric(blocks, rounding, seed) if self.asymmetric else self._symmetric(blocks, cast)
-            )
+            rows = contiguous_rows(blocks)
+            out, room = np.empty_like(rows), room_for(rows)
+            for span, metadata in self._metadata(rows, blocks.shape, room):
+                for columns in column_spans(rows):
+                    round_part(rows[span, columns], metadata, out[span, columns], room)
+            return restore(out.reshape(blocks.shape))
 
         return along_axis(x, axis, quantize_last)
 
-    def _blocks(self, x: NDArray[Any]) -> tuple[NDArray[Any], Callable[[NDArray[Any]], NDArray[Any]]]:
-        """Return ``x`` as (…, blocks, elements) and the way back."""
-        if self.geometry == "tensor":
-            return x.reshape(1, -1), lambda done: done.reshape(x.shape)
-        if self.geometry == "channel":
-            return x[..., None, :], lambda done: done.reshape(x.shape)
-        assert self.block_size is not None
-        if self.geometry == "tile" and x.ndim > 1:
-            return self._tiles(x, self.block_size)
-        length = x.shape[-1]
-        return split_blocks(x, self.block_size), lambda done: done.reshape(*x.shape[:-1], -1)[..., :length]
+    def encode(self, x: NDArray[Any], axis: int = -1) -> Encoded:
+        """Return ``x`` as it is stored, rounded to nearest even and saturating; see :class:`Encoded`.
 
-    def _tiles(self, x: NDArray[Any], width: int) -> tuple[NDArray[Any], Callable[[NDArray[Any]], NDArray[Any]]]:
-        rows, length = x.shape[-2:]
-        below, right = -rows % self.tile_rows, -length % width
-        padded = np.pad(x, [*[(0, 0)] * (x.ndim - 2), (0, below), (0, right)])
-        lead = x.shape[:-2]
-        cut = padded.reshape(*lead, (rows + below) // self.tile_rows, self.tile_rows, (length + right) // width, width)
-        tiles = np.moveaxis(cut, -3, -2)
-        flat = tiles.reshape(*tiles.shape[:-2], -1)
+        Raises
+        ------
+        ValueError
+            As ``quantize``.
+        """
+        given = as_floats(x)
+        blocks, restore = self._blocks(moved_last(given, axis)) if given.size else (given.reshape(0, 1), np.array)
+        rows = contiguous_rows(blocks)
+        codes, room, shared = np.empty(rows.shape, dtype=np.uint32), room_for(rows), []
+        for span, metadata in self._metadata(rows, blocks.shape, room):
+            shared.append(metadata)
+            for columns in column_spans(rows):
+                codes[span, columns] = self._codes(rows[span, columns], metadata, room)
+        counted = self.geometry != "tensor"
+        zeros = joined(m.zero for m in shared if m.zero is not None)
+        level = None if self.scale.upper is None else level_part(shared, blocks.shape[-2])
+        return Encoded(
+            self.name,
+            Part.of(moved_back(restore(codes.reshape(blocks.shape)), axis, given.shape), self.bits),
+            Part.of(self.scale.code.encode(joined(m.share for m in shared)), self.scale.bits, counted),
+            axis,
+            given.dtype,
+            level,
+            Part.of(zeros, ZERO_POINT_BITS, counted) if self.asymmetric else None,
+        )
 
-        def restore(done: NDArray[Any]) -> NDArray[Any]:
-            return np.moveaxis(done.reshape(tiles.shape), -2, -3).reshape(padded.shape)[..., :rows, :length]
+    def _codes(self, part: NDArray[Any], by: Metadata, room: NDArray[Any]) -> NDArray[np.uint32]:
+        if self.asymmetric:
+            self._shifted(part, by, codes := np.empty_like(part), room)
+            return codes.astype(np.uint32)
+        return self.code.encode(part / by.divisor[:, None])
 
-        return flat, restore
-
-    def scales(self, amax: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the decoded scales of blocks whose largest magnitudes are ``amax``, shape (…, blocks, 1)."""
-        return self.scale.of(amax, self.code.scaling_value)
+    def decode(self, encoded: Encoded) -> NDArray[Any]:
+        """Return the tensor of ``encoded``: exactly what ``quantize`` gives, in the dtype it gives."""
+        by = self._shared_scales(encoded)
+        return decode_blocks(encoded, self._blocks, lambda codes: np.asarray(self._elements(encoded, codes) * by))
 
     def factors(self, x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return what the last axis of ``x`` is stored as: elements (less their zero point) and scales.
 
         Both float64 and of the shape of ``x``; their product is :meth:`quantize` of ``x`` in float64.
         """
-        given = np.asarray(x, dtype=np.float64)
-        blocks, restore = self._blocks(given)
-        one = (self._asymmetric_scale if self.asymmetric else self._symmetric_scale)(blocks)
-        scale = restore(np.broadcast_to(one, blocks.shape))
-        ratio = self.quantize(given) / np.where(scale > 0, scale, 1.0)
-        # The ratio is an element but for the last place that product and quotient round.
-        return np.rint(ratio) if self.asymmetric else self.code.quantize(ratio), scale
+        encoded = self.encode(np.asarray(x, dtype=np.float64))
+        by = self._shared_scales(encoded)
+        elements = decode_blocks(encoded, self._blocks, partial(self._elements, encoded))
+        return elements, decode_blocks(encoded, self._blocks, lambda codes: np.broadcast_to(by, codes.shape))
 
-    def _symmetric_scale(self, blocks: NDArray[Any]) -> NDArray[Any]:
-        amax = np.maximum(blocks.max(axis=-1, keepdims=True), -blocks.min(axis=-1, keepdims=True))
-        return self.scales(amax.astype(np.float64)).astype(blocks.dtype)
+    def _shared_scales(self, encoded: Encoded) -> NDArray[Any]:
+        """Return the scales of all blocks, levels multiplied, shape (blocks, 1)."""
+        scale = self.scale.code.decode(encoded.scales.codes)
+        if encoded.level is not None:
+            upper = encoded.level.codes.view(np.float32).astype(np.float64)
+            scale = scale * np.repeat(upper, scale.size // max(1, upper.size))
+        return np.asarray(scale.astype(encoded.dtype)[:, None])
 
-    def _symmetric(self, blocks: NDArray[Any], cast: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
-        scale = self._symmetric_scale(blocks)
+    def _elements(self, encoded: Encoded, codes: NDArray[Any]) -> NDArray[Any]:
+        """Return the elements of ``codes``, one row per block, less their zero points."""
+        values = self.code.decode(codes).astype(encoded.dtype)
+        if encoded.zeros is not None:
+            values -= encoded.zeros.codes[:, None].astype(encoded.dtype)
+        return values
 
-        def rescaled(part: NDArray[Any], by: NDArray[Any]) -> NDArray[Any]:
-            done = cast(part / np.where(by > 0, by, by.dtype.type(1)))
-            done *= by
-            return done
+    def values(self) -> NDArray[np.float64]:
+        """Return the finite values of an element under a scale of 1, ascending."""
+        return self.code.values()
 
-        shape = (-1, blocks.shape[-1])
-        return map_rows(rescaled, blocks.reshape(shape), scale.reshape(-1, 1)).reshape(blocks.shape)
+    def _blocks(self, x: NDArray[Any]) -> tuple[NDArray[Any], Callable[[NDArray[Any]], NDArray[Any]]]:
+        """Return ``x`` as (…, blocks, elements) and the way back."""
+        return cut_blocks(x, self.geometry, self.block_size, self.tile_rows)
 
-    def _asymmetric_scale(self, blocks: NDArray[Any]) -> NDArray[Any]:
-        low = np.minimum(blocks.min(axis=-1, keepdims=True), 0.0)
-        high = np.maximum(blocks.max(axis=-1, keepdims=True), 0.0)
-        return FP16.quantize((high - low).astype(np.float64) / (2**self.bits - 1)).astype(blocks.dtype)
+    def scales(self, amax: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the decoded scales of blocks whose largest magnitudes are ``amax``, shape (…, blocks, 1)."""
+        return self.scale.of(amax, self.code.scaling_value)
 
-    def _asymmetric(self, blocks: NDArray[Any], rounding: Rounding, seed: int | None) -> NDArray[Any]:
-        refuse_nan(self.name, blocks)
-        top, scale = 2**self.bits - 1, self._asymmetric_scale(blocks)
-        low = np.minimum(blocks.min(axis=-1, keepdims=True), 0.0)
-        safe = np.where(scale > 0, scale, blocks.dtype.type(1))
-        zero = np.clip(np.rint(-low / safe), 0, 2**ZERO_POINT_BITS - 1)
-        rng = None if seed is None else np.random.default_rng(seed)
-        done: NDArray[Any] = (np.clip(round_whole(blocks / safe, rounding, rng) + zero, 0, top) - zero) * scale
-        return done
+    @property
+    def _keeps_nan(self) -> bool:
+        return getattr(self.code, "nan_code", None) is not None
+
+    def _metadata(
+        self, rows: NDArray[Any], shape: tuple[int, ...], room: NDArray[Any]
+    ) -> Iterator[tuple[slice, Metadata]]:
+        """Return what the blocks of one part after another share; ``shape`` is that of all blocks."""
+        if self.asymmetric:
+            for span in row_spans(rows):
+                yield span, self._range(rows[span], room)
+            return
+        if not len(rows):
+            return
+        find = partial(scalable_magnitudes, self.name, room=room, keeps_nan=self._keeps_nan)
+        top = self.code.scaling_value
+        if self.scale.upper is None:
+            for span in row_spans(rows):
+                yield span, Metadata.of(self.scale.share(find(rows[span]).astype(np.float64), top, ONE), ONE, rows)
+            return
+        amax = np.concatenate([find(rows[span]) for span in row_spans(rows)]).astype(np.float64)
+        level = self.scale.upper(amax.reshape(*shape[:-1], 1), top)
+        levels = level.reshape(-1) if level.size == 1 else np.broadcast_to(level, (*shape[:-1], 1)).reshape(-1)
+        for span in row_spans(rows):
+            upper = levels if levels.size == 1 else levels[span]
+            yield span, Metadata.of(self.scale.share(amax[span], top, upper), upper, rows)
+
+    def _range(self, rows: NDArray[Any], room: NDArray[Any]) -> Metadata:
+        """Return scale and zero point of blocks whose range, 0 included, is that of the codes."""
+        low, high = extremes(self.name, rows, room)
+        with np.errstate(over="ignore"):  # a scale that is too large saturates
+            width = (high - low).astype(np.float64)
+        found = Metadata.of(FP16.quantize(width / (2**self.bits - 1)), ONE, rows)
+        return found._replace(zero=np.clip(np.rint(-low / found.divisor), 0, 2**ZERO_POINT_BITS - 1))
+
+    def _symmetric(self, rounding: Rounding, overflow: Overflow, rng: np.random.Generator | None) -> RoundPart:
+        plain = rounding == "nearest_even" and overflow == "saturate"
+
+        def round_part(part: NDArray[Any], by: Metadata, out: NDArray[Any], room: NDArray[Any]) -> None:
+            np.divide(part, spread(by.divisor, part, room[0]), out=out)
+            if plain:
+                self.code.round_chunk(out, out, room[0, : part.size].reshape(part.shape))
+            else:
+                out[...] = self.code._directed(out, rounding, overflow, rng)
+            out *= spread(by.scale, part, room[0])
+
+        return round_part
+
+    def _asymmetric(self, rounding: Rounding, rng: np.random.Generator | None) -> RoundPart:
+        def round_part(part: NDArray[Any], by: Metadata, out: NDArray[Any], room: NDArray[Any]) -> None:
+            zero = self._shifted(part, by, out, room, rounding, rng)
+            out -= zero
+            out *= spread(by.scale, part, room[0])
+
+        return round_part
+
+    def _shifted(
+        self,
+        part: NDArray[Any],
+        by: Metadata,
+        out: NDArray[Any],
+        room: NDArray[Any],
+        rounding: Rounding = "nearest_even",
+        rng: np.random.Generator | None = None,
+    ) -> NDArray[Any]:
+        """Put the codes of ``part`` into ``out``, as floats, and return the zero point of each."""
+        np.divide(part, spread(by.divisor, part, room[0]), out=out)
+        if rounding == "nearest_even":
+            np.rint(out, out=out)
+        else:
+            out[...] = round_whole(out, rounding, rng)
+        assert by.zero is not None
+        zero = spread(by.zero, part, room[1])
+        out += zero
+        kind = out.dtype.type
+        np.clip(out, kind(0), kind(2**self.bits - 1), out=out)
+        return zero
 
 
 @dataclass(frozen=True)
@@ -204,17 +305,17 @@ class _MxInt8(Integer):
         """Return code · 2^-6."""
         return super().decode(codes) / 64
 
-    def _whole(self, x: NDArray[Any]) -> NDArray[Any]:
-        scaled: NDArray[Any] = np.clip(x, -self.max_value, self.max_value) * 64  # clipped first: ·64 could overflow
-        return scaled
-
-    def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
-        done: NDArray[Any] = super()._nearest(self._whole(x)) / 64
-        return done
+    def round_chunk(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
+        """Round to multiples of 2^-6; see :meth:`ElementFormat.round_chunk`."""
+        np.clip(x, -self.max_value, self.max_value, out=out)  # clipped first: ·64 could overflow
+        out *= 64
+        super().round_chunk(out, out, spare)
+        out /= 64
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Round values · 2^6, clip to ±127."""
-        return super().encode(self._whole(np.asarray(values, dtype=np.float64)))
+        clipped = np.clip(np.asarray(values, dtype=np.float64), -self.max_value, self.max_value)
+        return super().encode(clipped * 64)
 
 
 FIXED: dict[str, Scaled] = {

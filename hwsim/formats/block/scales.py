@@ -11,6 +11,9 @@ e4m3       two levels (NVFP4): t = amax_tensor / (top · 448) in FP32, E4M3(amax
 ue5m3      UE5M3(amax / top): its range needs no second level
 int8       two levels (VS-Quant): the largest scale of a row in FP32, blocks as 8-bit shares of it
 =========  ==========================================================================================
+
+Powers of two lie in 2^-127 … 2^127, and blocks of zeros have the smallest one: E8M0 has no zero.
+The other kinds saturate at their largest value and may be 0, and then the whole block is.
 """
 
 from __future__ import annotations
@@ -21,64 +24,95 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.formats.base import ElementFormat
+from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import SCALES, minifloat
 
 Amax = NDArray[np.float64]
 
-FP16, FP32, E4M3, UE5M3 = minifloat(5, 10, "fp16"), minifloat(8, 23, "fp32"), minifloat(4, 3), SCALES["ue5m3"]
+FP16, FP32, E4M3 = minifloat(5, 10, "fp16"), minifloat(8, 23, "fp32"), minifloat(4, 3)
+UE8M0, UE5M3, UINT8 = SCALES["ue8m0"], SCALES["ue5m3"], Integer("uint8", 8, signed=False)
 
 
 class Scale(NamedTuple):
-    """A kind of scale: bits per block, significand bits, and its value for blocks along the last axis.
+    """A kind of scale: its code, its significand, and its value for blocks along the last axis.
 
     ``significand_bits`` is 1 for powers of two. ``on_sums`` says that hardware applies it to the sum
-    of a group; otherwise it is narrow enough to act on every product. ``of(amax, top)`` takes amax of
-    shape (…, blocks, 1) and the largest element value and returns the decoded scales.
+    of a group; otherwise it is narrow enough to act on every product. ``code`` is the format of what
+    a block stores; ``share(amax, top, level)`` is the value of that, for amax (float64) and elements
+    whose largest value is ``top``; ``level`` is the scale above it of kinds with two levels, which
+    ``upper(amax, top)`` finds from amax of shape (…, blocks, 1), and 1 for the others.
     """
 
     name: str
-    bits: int
+    code: ElementFormat
     significand_bits: int
     on_sums: bool
     words: str
-    of: Callable[[Amax, float], Amax]
+    share: Callable[[Amax, float, Amax], Amax]
+    upper: Callable[[Amax, float], Amax] | None = None
+
+    @property
+    def bits(self) -> int:
+        """Bits that a block stores."""
+        return self.code.bits
+
+    def of(self, amax: Amax, top: float) -> Amax:
+        """Return the decoded scales of blocks of largest magnitudes ``amax``, shape (…, blocks, 1)."""
+        if self.upper is None or not amax.size:
+            return self.share(amax, top, np.ones(1))
+        level = self.upper(amax, top)
+        return np.asarray(self.share(amax, top, level) * level)
 
 
-def _plain(fmt: object) -> Callable[[Amax, float], Amax]:
-    return lambda amax, top: np.asarray(fmt.quantize(amax / top))  # type: ignore[attr-defined]
+def _plain(fmt: ElementFormat) -> Callable[[Amax, float, Amax], Amax]:
+    return lambda amax, top, _: np.asarray(fmt.quantize(amax / top))
 
 
-def _floor_power(amax: Amax, top: float) -> Amax:
-    exponent = np.frexp(np.where(amax > 0, amax, 1.0))[1] - int(np.frexp(top)[1])
-    return np.where(amax > 0, np.ldexp(1.0, np.clip(exponent, -127, 127)), 0.0)
+_FRACTION, _BIAS = 52, 1023
 
 
-def _ceil_power(amax: Amax, top: float) -> Amax:
-    fraction, exponent = np.frexp(np.where(amax > 0, amax / top, 1.0))
-    power = np.where(fraction == 0.5, exponent - 1, exponent)
-    return np.where(amax > 0, np.ldexp(1.0, np.clip(power, -127, 127)), 0.0)
+def _power(exponent: NDArray[np.int64]) -> Amax:
+    """Return 2^exponent, the exponent clamped to E8M0's."""
+    return ((np.clip(exponent, -127, 127) + _BIAS) << _FRACTION).view(np.float64)
 
 
-def _two_level_e4m3(amax: Amax, top: float) -> Amax:
-    tensor = float(np.float32(np.max(amax) / (top * E4M3.max_value))) if amax.size else 0.0
-    return np.asarray(E4M3.quantize(amax / (top * tensor)) * tensor) if tensor else np.zeros_like(amax)
+def _floor_power(amax: Amax, top: float, _: Amax) -> Amax:
+    # The exponent field is floor(log2); float64 that are subnormal are far below the clamp.
+    field = np.ascontiguousarray(amax).view(np.int64) >> _FRACTION
+    return _power(field - (_BIAS + int(np.frexp(top)[1]) - 1))
 
 
-def _two_level_int8(amax: Amax, top: float) -> Amax:
-    row = np.asarray(FP32.quantize(np.max(amax, axis=-2, keepdims=True) / top / 255))
-    safe = np.where(row > 0, row, 1.0)
-    return np.asarray(np.clip(np.rint(amax / top / safe), 0, 255) * row)
+def _ceil_power(amax: Amax, top: float, _: Amax) -> Amax:
+    carried = np.asarray(amax / top).view(np.int64) + ((1 << _FRACTION) - 1)  # one more unless a power of two
+    return _power((carried >> _FRACTION) - _BIAS)
+
+
+def _tensor_level(amax: Amax, top: float) -> Amax:
+    return np.asarray(FP32.quantize(np.max(amax, keepdims=True) / (top * E4M3.max_value)))
+
+
+def _e4m3_share(amax: Amax, top: float, level: Amax) -> Amax:
+    return np.asarray(E4M3.quantize(amax / np.where(level > 0, top * level, np.inf)))
+
+
+def _row_level(amax: Amax, top: float) -> Amax:
+    return np.asarray(FP32.quantize(np.max(amax, axis=-2, keepdims=True) / top / 255))
+
+
+def _int8_share(amax: Amax, top: float, level: Amax) -> Amax:
+    return np.asarray(UINT8.quantize(amax / top / np.where(level > 0, level, 1.0)))
 
 
 KINDS: dict[str, Scale] = {
     scale.name: scale
     for scale in (
-        Scale("fp16", 16, 11, True, "FP16, largest magnitude of the block", _plain(FP16)),
-        Scale("fp32", 32, 24, True, "FP32, largest magnitude of the block", _plain(FP32)),
-        Scale("e8m0", 8, 1, False, "E8M0, power of two, rounded down (OCP MX)", _floor_power),
-        Scale("e8m0ceil", 8, 1, False, "E8M0, power of two, rounded up", _ceil_power),
-        Scale("e4m3", 8, 4, False, "E4M3 per block and FP32 per tensor", _two_level_e4m3),
-        Scale("ue5m3", 8, 4, False, "UE5M3 per block", _plain(UE5M3)),
-        Scale("int8", 8, 8, True, "8-bit share of the row's FP32 scale (VS-Quant)", _two_level_int8),
+        Scale("fp16", FP16, 11, True, "FP16, largest magnitude of the block", _plain(FP16)),
+        Scale("fp32", FP32, 24, True, "FP32, largest magnitude of the block", _plain(FP32)),
+        Scale("e8m0", UE8M0, 1, False, "E8M0, power of two, rounded down (OCP MX)", _floor_power),
+        Scale("e8m0ceil", UE8M0, 1, False, "E8M0, power of two, rounded up", _ceil_power),
+        Scale("e4m3", E4M3, 4, False, "E4M3 per block and FP32 per tensor", _e4m3_share, _tensor_level),
+        Scale("ue5m3", UE5M3, 4, False, "UE5M3 per block", _plain(UE5M3)),
+        Scale("int8", UINT8, 8, True, "8-bit share of the row's FP32 scale (VS-Quant)", _int8_share, _row_level),
     )
 }

@@ -31,8 +31,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, Format, along_axis, refuse_nan
+from hwsim.formats.base import ElementFormat, Format, along_axis, as_floats, refuse_nan
 from hwsim.formats.block import scaled
+from hwsim.formats.block.encoded import Encoded, Part, moved_back, moved_last
 from hwsim.formats.block.scaled import Scaled
 from hwsim.formats.block.scales import FP16
 from hwsim.formats.registry import BLOCKS, Family
@@ -180,6 +181,53 @@ class Split(Format):
             return done
 
         return along_axis(x, axis, quantize_last)
+
+    def encode(self, x: NDArray[Any], axis: int = -1) -> SplitEncoded:
+        """Return ``x`` as it is stored, rounded to nearest even and saturating.
+
+        Raises
+        ------
+        ValueError
+            If a value is NaN.
+        """
+        given = as_floats(x)
+        moved = moved_last(given, axis)
+        apart = self._positions(moved)
+        outliers = Part.of(FP16.encode(moved[..., apart]), FP16.bits)
+        return SplitEncoded(self.name, self.base.encode(moved[..., ~apart]), outliers, apart, axis, given.shape)
+
+    def decode(self, encoded: SplitEncoded) -> NDArray[Any]:
+        """Return the tensor of ``encoded``: exactly what ``quantize`` gives, in the dtype it gives."""
+        rest = self.base.decode(encoded.rest)
+        moved = np.empty((*rest.shape[:-1], encoded.positions.size), dtype=rest.dtype)
+        moved[..., ~encoded.positions] = rest
+        moved[..., encoded.positions] = FP16.decode(encoded.outliers.codes)
+        return moved_back(moved, encoded.axis, encoded.shape)
+
+    def values(self) -> NDArray[np.float64]:
+        """Return the finite values of the base element under a scale of 1, ascending."""
+        return self.base.values()
+
+
+@dataclass(frozen=True, eq=False)
+class SplitEncoded:
+    """A tensor whose outlier features are kept apart.
+
+    ``rest`` and ``outliers`` have the blocked axis last; ``positions`` says which of its features are
+    outliers; ``axis`` and ``shape`` are those of the tensor.
+    """
+
+    format: str
+    rest: Encoded
+    outliers: Part
+    positions: NDArray[np.bool_]
+    axis: int
+    shape: tuple[int, ...]
+
+    @property
+    def storage_bits(self) -> int:
+        """Bits of both parts, without the list of positions."""
+        return self.rest.storage_bits + self.outliers.storage_bits
 
 
 _PATTERN = re.compile(r"(?P<base>.+)_out(?P<per_mille>\d+)$")

@@ -35,6 +35,8 @@ MAX_BITS = 16
 
 #: From so many float32 on, a table of 65,536 ranges is worth its making.
 _MANY = 1 << 16
+#: Elements that are looked up at once, so that keys and results stay in the cache beside the tables.
+_PIECE = 1 << 15
 
 
 class Tabulated(ElementFormat):
@@ -93,26 +95,43 @@ class Tabulated(ElementFormat):
     def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
         if not x.size:
             return x.copy()
-        quick = x.dtype == np.float32 and x.size >= _MANY and self._buckets is not None
         flat = np.ascontiguousarray(x).reshape(-1)
-        return map_rows(self._by_bucket if quick else self._by_search, flat).reshape(x.shape)
+        if x.dtype == np.float32 and x.size >= _MANY and self._buckets is not None:
+            return self._by_bucket(flat).reshape(x.shape)
+        return map_rows(self._by_search, flat).reshape(x.shape)
 
     def _by_search(self, x: NDArray[Any]) -> NDArray[Any]:
         found = self._grid[self._indices(x)]
         return found if self.nan_code is None else np.where(np.isnan(x), np.nan, found)
 
     def _by_bucket(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        if np.isnan(np.max(x)):
-            return self._by_search(x)
+        """Look up the bound in the bucket of each of ``x`` (1-d), and the value on its side of the bound."""
         buckets = self._buckets
         assert buckets is not None
-        bound, low, high = buckets
-        key = (x.view(np.uint32) >> 16).astype(np.intp)
-        return np.where(x > bound.take(key), high.take(key), low.take(key))
+        bounds, values = buckets
+        out = np.empty_like(x)
+        keys, sides = np.empty((2, min(_PIECE, x.size)), dtype=np.uint32)
+        places, above = keys.astype(np.intp), np.empty(keys.size, dtype=np.bool_)
+        for start in range(0, x.size, _PIECE):
+            part, found = x[start : start + _PIECE], out[start : start + _PIECE]
+            if np.isnan(np.max(part)):
+                found[:] = self._by_search(part)
+                continue
+            key, side, place, over = (room[: part.size] for room in (keys, sides, places, above))
+            np.right_shift(part.view(np.uint32), np.uint32(16), out=key)
+            np.copyto(place, key)
+            np.take(bounds, place, out=found, mode="clip")  # other modes work on a copy
+            np.greater(part, found, out=over)
+            np.copyto(side, over)
+            key <<= np.uint32(1)
+            key += side
+            np.copyto(place, key)
+            np.take(values, place, out=found, mode="clip")
+        return out
 
     @cached_property
-    def _buckets(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]] | None:
-        """The bound among the float32 of each upper half of bits, and the values below and above it.
+    def _buckets(self) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """The bound among the float32 of each upper half of bits; the values below and above it in turns.
 
         None if some of these 65,536 ranges hold two bounds.
         """
@@ -127,7 +146,7 @@ class Tabulated(ElementFormat):
         bound = exact.astype(np.float32)
         bound = np.where(bound > exact, np.nextafter(bound, np.float32(-np.inf)), bound)
         grid = self._grid.astype(np.float32)
-        return bound, grid[first], grid[last]
+        return bound, np.stack([grid[first], grid[last]], axis=1).reshape(-1)
 
     def _directed(
         self, x: NDArray[Any], rounding: Rounding, overflow: Overflow, rng: np.random.Generator | None

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, refuse_nan
+from hwsim.formats.base import ElementFormat, refuse_nan, round_in_chunks
 from hwsim.formats.registry import ELEMENTS, Family
 from hwsim.formats.rounding import Overflow, Rounding, round_whole
 
@@ -68,7 +68,23 @@ class Fixed(ElementFormat):
         return round_whole(np.clip(x, low, high) * x.dtype.type(1 / self.step), rounding, rng)
 
     def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
-        return self._directed(x, "nearest_even", "saturate", None)
+        if self.bits > _FLOAT32_BITS:
+            return self._directed(x, "nearest_even", "saturate", None)
+        return round_in_chunks(x, self.round_chunk)
+
+    def round_chunk(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
+        """Round half to even and clip to the range; see :meth:`ElementFormat.round_chunk`."""
+        if self.bits > _FLOAT32_BITS:
+            super().round_chunk(x, out, spare)
+            return
+        kind = x.dtype.type
+        np.clip(x, kind(self.min_value), kind(self.max_value), out=out)
+        if np.isnan(out.max(initial=0)):
+            raise ValueError(f"{self.name} has no code for NaN")
+        out *= kind(1 / self.step)
+        np.rint(out, out=out)
+        out *= kind(self.step)
+        out += kind(0)  # there is no -0
 
     def _directed(
         self, x: NDArray[Any], rounding: Rounding, overflow: Overflow, rng: np.random.Generator | None

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, refuse_nan
+from hwsim.formats.base import ElementFormat, refuse_nan, round_in_chunks
 from hwsim.formats.registry import ELEMENTS, Family
 
 
@@ -65,13 +65,19 @@ class Integer(ElementFormat):
     def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
         if self.bits > 24:  # float32 does not hold all of them
             return super()._nearest(x)
+        return round_in_chunks(x, self.round_chunk)
+
+    def round_chunk(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
+        """Round half to even within the symmetric range; see :meth:`ElementFormat.round_chunk`."""
+        if self.bits > 24:
+            super().round_chunk(x, out, spare)
+            return
         top = x.dtype.type(self._top)
-        done = np.array(np.clip(x, -top if self.signed else 0, top))
-        if np.isnan(done.max(initial=0)):
+        np.clip(x, -top if self.signed else x.dtype.type(0), top, out=out)
+        if np.isnan(out.max(initial=0)):
             raise ValueError(f"{self.name} has no code for NaN")
-        np.rint(done, out=done)
-        done += 0.0  # there is no -0
-        return done
+        np.rint(out, out=out)
+        out += x.dtype.type(0)  # there is no -0
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Round half to even and clip to the symmetric range."""

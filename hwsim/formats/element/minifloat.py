@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat
+from hwsim.formats.base import ElementFormat, round_in_chunks
 from hwsim.formats.registry import ELEMENTS, Family
 
 Special = Literal["ieee", "nan_only", "finite", "fnuz"]
@@ -29,8 +29,6 @@ _MACHINE: dict[Any, tuple[Any, int, int]] = {
     np.dtype(np.float32): (np.uint32, 23, -126),
     np.dtype(np.float64): (np.uint64, 52, -1022),
 }
-#: Elements that are worked on at once, so that they stay in the cache.
-_CHUNK = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -151,17 +149,22 @@ class Minifloat(ElementFormat):
 
     def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
         """Round to nearest even in the dtype of ``x``, a chunk at a time."""
-        if not self.subnormals:
-            return self._nearest_power(x)
-        out = np.empty(x.shape, dtype=x.dtype)
-        flat, result = np.ascontiguousarray(x).reshape(-1), out.reshape(-1)
+        return round_in_chunks(x, self.round_chunk)
+
+    def round_chunk(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
+        """Round to nearest even; see :meth:`ElementFormat.round_chunk`."""
         _, mantissa, least = _MACHINE[x.dtype]
-        shift, top = mantissa - self.mantissa_bits, int(np.frexp(self.max_value)[1])
-        anchored = shift > 0 and top + shift < -least and self.min_exponent + shift >= least
-        step = self._anchored if anchored and self.signed and self.subnormals else self._rounded
-        for start in range(0, flat.size, _CHUNK):
-            result[start : start + _CHUNK] = step(flat[start : start + _CHUNK])
-        return out
+        if not self.subnormals:
+            out[...] = self._nearest_power(x)
+        elif self.min_exponent == least and self.signed and self.mantissa_bits < mantissa:
+            if self._within(x):
+                self._cut(x, out, spare)
+            else:
+                out[...] = self._rounded(x)
+        elif self.min_exponent - self.mantissa_bits >= least:
+            self._stepped(x, out, spare)
+        else:
+            out[...] = self._rounded(x)
 
     def _nearest_power(self, x: NDArray[Any]) -> NDArray[Any]:
         """Round to a power of two, a tie to the larger one, as ml_dtypes does for E8M0."""
@@ -173,25 +176,43 @@ class Minifloat(ElementFormat):
         bounded = np.where(np.signbit(x), lowest, np.clip(powers, lowest, highest))
         return np.asarray(np.where(np.isnan(size), np.nan, bounded).astype(x.dtype))
 
-    def _anchored(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Round by adding and taking away a power of two whose last place is the step at ``x``.
+    def _stepped(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
+        """Round to whole multiples of the step at each of ``x``, which is a power of two.
 
         The step is that of the exponent of ``x``, or of the smallest normal number if that is more.
+        ``rint`` keeps the sign of zero. Dividing by and multiplying with a power of two is exact.
         """
         word, mantissa, least = _MACHINE[x.dtype]
-        bias = 1 - least
-        size = np.minimum(np.abs(x), x.dtype.type(2 * self.max_value))
-        anchor = size.view(word) & word(((1 << (8 * x.itemsize - 1)) - 1) ^ ((1 << mantissa) - 1))
-        np.maximum(anchor, word((self.min_exponent + bias) << mantissa), out=anchor)
-        anchor += word((mantissa - self.mantissa_bits) << mantissa)
-        size += anchor.view(x.dtype)
-        size -= anchor.view(x.dtype)
-        np.minimum(size, x.dtype.type(self.max_value), out=size)
-        self._check_nan(bool(np.isnan(size.max())))
-        np.copysign(size, x, out=size)
-        if self.special == "fnuz":
-            size += 0.0  # -0 is NaN there
-        return np.asarray(size)
+        infinity, top = np.array(np.inf, x.dtype).view(word)[()], x.dtype.type(self.max_value)
+        np.clip(x, -top if self.signed else x.dtype.type(0), top, out=out)
+        self._check_nan(bool(np.isnan(out.max(initial=0))))
+        step = spare.view(word)
+        np.bitwise_and(out.view(word), infinity, out=step)  # the exponent alone: a power of two
+        np.clip(step, word((self.min_exponent + 1 - least) << mantissa), infinity, out=step)
+        step -= word(self.mantissa_bits << mantissa)
+        out /= spare
+        np.rint(out, out=out)
+        out *= spare
+        if not self.signed or self.special == "fnuz":
+            out += x.dtype.type(0)  # no -0
+
+    def _within(self, x: NDArray[Any]) -> bool:
+        """Return whether no ``x`` is beyond the largest value, infinite or NaN."""
+        word, _, _ = _MACHINE[x.dtype]
+        bits, limit = x.view(word), int(np.array(self.max_value, x.dtype).view(word))
+        # As integers, positive numbers are in order; as unsigned ones, the most negative number is the largest.
+        signed = bits.view(f"i{x.itemsize}")
+        return int(signed.max(initial=0)) <= limit and int(bits.max(initial=0)) <= limit | 1 << (8 * x.itemsize - 1)
+
+    def _cut(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
+        """Round by adding to the bits and masking, where exponents and subnormals are the machine's own."""
+        word, mantissa, _ = _MACHINE[x.dtype]
+        shift, bits, parity = mantissa - self.mantissa_bits, x.view(word), spare.view(word)
+        np.right_shift(bits, word(shift), out=parity)
+        parity &= word(1)
+        parity += word((1 << (shift - 1)) - 1)
+        parity += bits
+        np.bitwise_and(parity, ~word((1 << shift) - 1), out=out.view(word))
 
     def _rounded(self, x: NDArray[Any]) -> NDArray[Any]:
         word, mantissa, _ = _MACHINE[x.dtype]

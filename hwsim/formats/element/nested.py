@@ -94,8 +94,9 @@ class Nested(Integer):
         cut = round_whole(self._stored(x, rounding, rng) / x.dtype.type(self.factor), rounding, rng)
         return np.asarray(np.clip(cut, -half, half - 1))
 
-    def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
-        return self._directed(x, "nearest_even", "saturate", None)
+    def round_chunk(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
+        """Round twice; see :meth:`ElementFormat.round_chunk`."""
+        out[...] = self._directed(x, "nearest_even", "saturate", None)
 
     def _directed(
         self, x: NDArray[Any], rounding: Rounding, overflow: Overflow, rng: np.random.Generator | None
