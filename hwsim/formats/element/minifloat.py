@@ -156,6 +156,8 @@ class Minifloat(ElementFormat):
         _, mantissa, least = _MACHINE[x.dtype]
         if not self.subnormals:
             out[...] = self._nearest_power(x)
+        elif self.mantissa_bits == 0:
+            out[...] = self._nearest_even_power(x)
         elif self.min_exponent == least and self.signed and self.mantissa_bits < mantissa:
             if self._within(x):
                 self._cut(x, out, spare)
@@ -175,6 +177,22 @@ class Minifloat(ElementFormat):
         powers = np.ldexp(1.0, exponent - (fraction < 0.75))
         bounded = np.where(np.signbit(x), lowest, np.clip(powers, lowest, highest))
         return np.asarray(np.where(np.isnan(size), np.nan, bounded).astype(x.dtype))
+
+    def _nearest_even_power(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Round to zero or a power of two, a tie to the even code: without mantissa the exponent's parity."""
+        size = np.minimum(np.abs(x.astype(np.float64)), self.max_value)
+        self._check_nan(bool(np.isnan(size).any()))
+        fraction, exponent = np.frexp(size)
+        lower = exponent - self.min_exponent  # code of the power of two below
+        up = (fraction > 0.75) | ((fraction == 0.75) & (lower % 2 == 1))
+        powers = np.ldexp(1.0, exponent - 1 + up)
+        smallest = 2.0**self.min_exponent
+        rounded = np.where(size >= smallest, powers, np.where(size > smallest / 2, smallest, 0.0))
+        rounded = np.where(np.isnan(size), np.nan, np.minimum(rounded, self.max_value)).astype(x.dtype)
+        if not self.signed:
+            return np.where(np.signbit(x), x.dtype.type(0), rounded)
+        signed: NDArray[Any] = np.copysign(rounded, x)
+        return signed + x.dtype.type(0) if self.special == "fnuz" else signed
 
     def _stepped(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
         """Round to whole multiples of the step at each of ``x``, which is a power of two.
