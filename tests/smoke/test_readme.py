@@ -18,6 +18,9 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 
 
+FORMATS = [text for kind, text in BLOCKS if kind == "yaml" and text.startswith("# formats/")]
+
+
 def commands():
     lines = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
     return [line for line in lines if line.startswith("hwsim ")]
@@ -35,6 +38,9 @@ def workplace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     for name in ("arch_configs", "sweeps"):
         (folder / name).symlink_to(ROOT / name, target_is_directory=True)
+    (folder / "formats").mkdir()
+    for text in FORMATS:
+        (folder / text.split(":")[0].removeprefix("# ")).write_text(text)
     return folder
 
 
@@ -58,7 +64,7 @@ def test_python_examples(code, shown, workplace):
 
 
 def test_yaml_example_is_a_valid_architecture(tmp_path, capsys):
-    (tmp_path / "mine.yaml").write_text(next(text for kind, text in BLOCKS if kind == "yaml"))
+    (tmp_path / "mine.yaml").write_text(next(text for kind, text in BLOCKS if kind == "yaml" and text not in FORMATS))
     assert run_command(["validate", str(tmp_path / "mine.yaml")]) == 0
     assert run_command(["run", str(tmp_path / "mine.yaml"), "opt-125m", "--phase", "decode", "--context", "64"]) == 0
 
