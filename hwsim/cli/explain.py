@@ -7,19 +7,22 @@ import json
 import click
 
 from hwsim.cli.common import parse_settings, set_option, show
+from hwsim.spec.errors import UsageError
 
-KINDS = ("arch", "format", "memory", "pe", "technology")
+KINDS = ("arch", "calibration", "format", "memory", "pe", "technology")
+#: Kinds of which there is one.
+SINGLE = ("calibration",)
 
 
 @click.command("explain", short_help="Cost breakdown with the source of every figure.")
 @click.argument("kind", type=click.Choice(KINDS))
-@click.argument("name")
+@click.argument("name", required=False, default="")
 @click.option("--technology", default="28nm", show_default=True, help="For pe: one of hwsim list technology.")
 @click.option("--clock", default="1 GHz", show_default=True, help="For pe: sets the number of pipeline stages.")
 @set_option
 @click.option("--format", "table_format", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def command(kind: str, name: str, technology: str, clock: str, settings: tuple[str, ...], table_format: str) -> None:
-    """Explain NAME, a thing of KIND.
+    """Explain NAME, a thing of KIND; calibration has no name.
 
     pe: a family or a format (explain pe lmul --set format=bf16; explain pe bitmod4_g128);
     memory: a DRAM preset, sram or register_file (--set size=64KiB --set width=128 …); arch: a file
@@ -29,6 +32,8 @@ def command(kind: str, name: str, technology: str, clock: str, settings: tuple[s
     from hwsim.spec.scalars import resolve_scalar
     from hwsim.spec.units import FREQUENCY
 
+    if not name and kind not in SINGLE:
+        raise UsageError(f"explain {kind}: a name is missing; see hwsim list {kind}")
     values = {path: resolve_scalar(text) for path, text in parse_settings(settings).items()}
     question = Question(values, technology, float(FREQUENCY.parse(clock)))
     sections = EXPLAINERS.get(kind)(name, question)

@@ -1,1 +1,14 @@
-"""TODO owner writes one line here."""
+"""What a thing costs per operation: parts, processing elements, memories, technologies, and the machine of them.
+
+=================  ============================================================================
+room               what it is for
+=================  ============================================================================
+``circuits``       parts of arithmetic datapaths, counted in cells from their widths
+``synthesis``      synthesised units as the yardstick, and the model fitted on them
+``technology``     cell classes to µm², fJ and ps; nodes, supplies, factors on energy
+``memory``         SRAM, register files, DRAM
+``pe``             processing elements; one file per family
+``references``     published figures beside ours
+``accelerator``    array, buffers, DRAM and vector unit of one design, priced
+=================  ============================================================================
+"""

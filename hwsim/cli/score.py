@@ -1,0 +1,53 @@
+"""``hwsim score``: our model against a table of reference rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hwsim.cli.common import format_option, show
+from hwsim.spec.errors import ComparisonError
+
+#: Rows with the largest errors that are shown.
+WORST = 10
+
+
+@click.command("score", short_help="Compare the model with a table of reference rows.")
+@click.argument("kind")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="All rows with their errors, CSV."
+)
+@format_option
+def command(kind: str, file: Path, output: Path | None, table_format: str) -> None:
+    """Compare the model of KIND with the rows of FILE; exit code 4 when a bar is missed.
+
+    Kinds: synthesis (units of known size in a cell library).
+    """
+    import pandas as pd
+
+    from hwsim.explore.score import SCORERS
+    from hwsim.report.tables import write_frame
+
+    found = SCORERS.get(kind)(file)
+    bars = pd.DataFrame(
+        [
+            {"bar": b.name, "value": b.value, "limit": ("≥ " if b.at_least else "≤ ") + f"{b.limit:g}",
+             "reached": "yes" if b.reached else "no"}
+            for b in found.bars
+        ]
+    )  # fmt: skip
+    if table_format == "table":
+        worst = found.frame.reindex(found.frame["error"].abs().sort_values(ascending=False).index).head(WORST)
+        show(worst.reset_index(drop=True), "table", title=f"largest errors of {len(found.frame)} figures")
+    show(bars, table_format, title=f"{kind}: {file}")
+    for note in found.notes:
+        click.echo(note, err=True)
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_frame(found.frame, "csv", output)
+        click.echo(f"wrote {output}", err=True)
+    missed = [b.name for b in found.bars if not b.reached]
+    if missed:
+        raise ComparisonError(f"{kind}: bars missed: {', '.join(missed)}")

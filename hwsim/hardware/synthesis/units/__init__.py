@@ -1,0 +1,1 @@
+"""Classes of synthesised units; one file per family. Widths of paths are in full-adder delays (see ``unit``)."""
