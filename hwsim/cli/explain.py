@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hwsim.cli.common import parse_settings, set_option, show
 from hwsim.spec.errors import UsageError
+
+if TYPE_CHECKING:
+    from hwsim.report.explain import Section
 
 KINDS = ("arch", "calibration", "format", "memory", "pe", "technology")
 #: Kinds of which there is one.
@@ -16,13 +21,24 @@ SINGLE = ("calibration",)
 
 @click.command("explain", short_help="Cost breakdown with the source of every figure.")
 @click.argument("kind", type=click.Choice(KINDS))
-@click.argument("name", required=False, default="")
-@click.option("--technology", default="28nm", show_default=True, help="For pe: one of hwsim list technology.")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--technology", "--tech", default="28nm", show_default=True, help="For pe: one of hwsim list technology.")
 @click.option("--clock", default="1 GHz", show_default=True, help="For pe: sets the number of pipeline stages.")
+@click.option("--iso-area", default=None, help="For several PEs: area that each fills, e.g. 2mm2.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Also write pictures there.")
 @set_option
 @click.option("--format", "table_format", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def command(kind: str, name: str, technology: str, clock: str, settings: tuple[str, ...], table_format: str) -> None:
-    """Explain NAME, a thing of KIND; calibration has no name.
+def command(
+    kind: str,
+    names: tuple[str, ...],
+    technology: str,
+    clock: str,
+    iso_area: str | None,
+    output: Path | None,
+    settings: tuple[str, ...],
+    table_format: str,
+) -> None:
+    """Explain NAME, a thing of KIND; calibration has no name, and several PEs are compared.
 
     pe: a family or a format (explain pe lmul --set format=bf16; explain pe bitmod4_g128);
     memory: a DRAM preset, sram or register_file (--set size=64KiB --set width=128 …); arch: a file
@@ -30,13 +46,19 @@ def command(kind: str, name: str, technology: str, clock: str, settings: tuple[s
     """
     from hwsim.report.explain import EXPLAINERS, Question
     from hwsim.spec.scalars import resolve_scalar
-    from hwsim.spec.units import FREQUENCY
+    from hwsim.spec.units import AREA, FREQUENCY
 
+    if len(names) > 1 and kind != "pe":
+        raise UsageError(f"explain {kind}: one name at a time, found {len(names)}; several PEs can be compared")
+    name = names[0] if names else ""
     if not name and kind not in SINGLE:
         raise UsageError(f"explain {kind}: a name is missing; see hwsim list {kind}")
     values = {path: resolve_scalar(text) for path, text in parse_settings(settings).items()}
-    question = Question(values, technology, float(FREQUENCY.parse(clock)))
+    area = None if iso_area is None else float(AREA.parse(iso_area))
+    question = Question(values, technology, float(FREQUENCY.parse(clock)), area, names[1:])
     sections = EXPLAINERS.get(kind)(name, question)
+    if output is not None:
+        _draw(sections, output / f"{kind}_{Path(name).stem}")
     if table_format == "json":
         found = [
             {"title": s.title, "rows": json.loads(s.frame.to_json(orient="records")), "notes": list(s.notes)}
@@ -50,3 +72,16 @@ def command(kind: str, name: str, technology: str, clock: str, settings: tuple[s
             click.echo(f"  {note}")
         if section.notes:
             click.echo()
+
+
+def _draw(sections: list[Section], stem: Path) -> None:
+    """Write the pictures of sections that have one; the second and later ones are numbered."""
+    from hwsim.report.plot.style import save_figure
+
+    drawn = [section.draw for section in sections if section.draw is not None]
+    if not drawn:
+        raise UsageError(f"explain {stem.name}: there is no picture of this")
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    for number, draw in enumerate(drawn, 1):
+        png, svg = save_figure(draw(), stem.with_name(stem.name + (f"_{number}" if number > 1 else "")))
+        click.echo(f"wrote {png}, {svg}", err=True)

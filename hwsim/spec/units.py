@@ -200,9 +200,16 @@ ENERGY_PER_BIT = Dimension(
 )
 VOLTAGE = Dimension("a voltage", "V", _si("V", "- m"), "0.9 V")
 POWER = Dimension("a power", "W", _si("W", "- m u n k"), "5 mW")
+AREA = Dimension(
+    "an area",
+    "mm2",
+    {"mm2": Fraction(1), "um2": Fraction(1, 10**6)},
+    "2 mm2",
+    also={"mm²": Fraction(1), "µm²": Fraction(1, 10**6)},
+)
 NODE = Dimension("a technology node", "nm", _si("m", "n u", base_exponent=-9), "28nm")
 
-DIMENSIONS = (SIZE, FREQUENCY, BANDWIDTH, ENERGY_PER_BIT, VOLTAGE, POWER, NODE)
+DIMENSIONS = (SIZE, FREQUENCY, BANDWIDTH, ENERGY_PER_BIT, VOLTAGE, POWER, AREA, NODE)
 
 #: Field types of specs. All are finite and above zero.
 SizeBytes = Annotated[int, SIZE]

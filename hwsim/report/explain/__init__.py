@@ -14,26 +14,30 @@ from hwsim.spec.registry import Registry
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from hwsim.hardware.technology import Technology
 
 
 @dataclass(frozen=True)
 class Section:
-    """A table with a title and remarks below it."""
+    """A table with a title and remarks below it; ``draw`` makes a picture of it, where there is one."""
 
     title: str
     frame: pd.DataFrame
     notes: Sequence[str] = ()
+    draw: Callable[[], Figure] | None = None
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a name alone leaves open: further fields, the technology, and the clock in Hz."""
+    """What a name alone leaves open: further fields, technology, clock in Hz, an area to fill, and further names."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     technology: str = "28nm"
     clock_hz: float = 1e9
+    iso_area_mm2: float | None = None
+    others: Sequence[str] = ()
 
 
 Explainer = Callable[[str, Question], list[Section]]

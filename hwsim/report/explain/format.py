@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,12 +19,17 @@ from hwsim.formats.names import format_or_file
 from hwsim.formats.own import files
 from hwsim.report.explain import EXPLAINERS, Question, Section, table
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 #: Codes are listed, in rows of eight, and values drawn up to this width.
 LISTED_BITS = 8
 COLUMN_BITS = 3
 #: Mantissas up to this width have their multipliers' errors enumerated: all pairs of them in some 0.1 s.
 LISTED_MANTISSA = 10
 LINE_WIDTH = 72
+#: Pictures show the values of formats up to this width.
+DRAWN_BITS = 12
 #: What stands for 0, 1, 2-3, 4-7, ... values in one character of the line.
 MARKS = " .:+*#@"
 
@@ -33,7 +39,8 @@ def explain_format(name: str, question: Question) -> list[Section]:
     """Return fields, range, storage and error of the format called ``name``."""
     fmt = format_or_file(name)
     rows = [{"property": key, "value": value} for key, value in _properties(fmt).items()]
-    sections = [Section(f"format {fmt.name}", table(rows))]
+    drawn = fmt.element.bits <= DRAWN_BITS
+    sections = [Section(f"format {fmt.name}", table(rows), draw=partial(_draw, fmt) if drawn else None)]
     if fmt.element.bits <= LISTED_BITS:
         picture = _plane(fmt.element) if fmt.element.complex_valued else _value_line(fmt.element)
         sections += [picture, _codes(fmt.element)]
@@ -41,6 +48,12 @@ def explain_format(name: str, question: Question) -> list[Section]:
     if isinstance(fmt.element, Minifloat) and 1 <= fmt.element.mantissa_bits <= LISTED_MANTISSA:
         sections.append(_multipliers(fmt.element.mantissa_bits))
     return sections
+
+
+def _draw(fmt: Format) -> Figure:
+    from hwsim.report.plot.value_grid import value_grid_figure
+
+    return value_grid_figure(fmt.element.name, fmt.element.values())
 
 
 def _properties(fmt: Format) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from hwsim.formats import Minifloat
 from hwsim.hardware.circuits import GROUPS
@@ -11,15 +11,23 @@ from hwsim.hardware.pe import PE, PES, make_pe, pairing
 from hwsim.hardware.pe.pipeline import DEQUANTIZER_FAMILY, dequantizer_price, pipelined_price
 from hwsim.hardware.technology import PartsPrice, Technology, load_technology
 from hwsim.report.explain import EXPLAINERS, Question, Section, constants_section, table
+from hwsim.report.explain.pe_compare import compare_pes, groups_of
 from hwsim.spec.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Formats that a family is shown with when none is named, the first that it takes.
 USUAL = ("fp16", "int8")
+WHOLE = "the multiplier alone is not the PE: compare whole rows"
 
 
 @EXPLAINERS.register("pe")
 def explain_pe(name: str, question: Question) -> list[Section]:
     """Return the parts of a PE, named by its family or by the format that it is built for."""
+    if question.others:
+        names = (name, *question.others)
+        return compare_pes([(one, make_pe(_options(one, question.settings))) for one in names], question)
     options = _options(name, question.settings)
     pe, technology = make_pe(options), load_technology(question.technology)
     price, stages = pipelined_price(pe, technology, question.clock_hz)
@@ -27,7 +35,9 @@ def explain_pe(name: str, question: Question) -> list[Section]:
     where = f"{technology.name}, {question.clock_hz / 1e9:g} GHz"
     sections = [
         Section(f"{shown} in {where}: parts", _parts(price), _notes(pe, price, stages)),
-        Section("by group", _groups(price), ["the multiplier alone is not the PE: compare whole rows"]),
+        Section(
+            "by group", _groups(price), ["the multiplier alone is not the PE: compare whole rows"], _draw(shown, price)
+        ),
     ]
     if pe.scaling(pe.w_format, pe.a_format) == "sum":
         scaler = dequantizer_price(pe, pe.w_format, pe.a_format, technology, question.clock_hz)
@@ -84,15 +94,26 @@ def _circuit(circuit: Any) -> str:
 
 
 def _groups(price: PartsPrice) -> Any:
-    rows = []
-    for group in GROUPS:
-        mine = [row for row in price.rows if row.part.group == group]
-        if mine:
-            area, energy = sum(r.area_um2 for r in mine), sum(r.energy_fj + r.clock_fj for r in mine)
-            share = energy / (price.energy_fj + price.clock_fj)
-            rows.append({"group": group, "area_um2": area, "area_share": area / price.area_um2,
-                         "energy_fj": energy, "energy_share": share})  # fmt: skip
-    return table(rows)
+    areas, energies = groups_of(price, "area_um2"), groups_of(price, "energy_fj")
+    total = price.energy_fj + price.clock_fj
+    return table([
+        {"group": group, "area_um2": areas[group], "area_share": areas[group] / price.area_um2,
+         "energy_fj": energies[group], "energy_share": energies[group] / total}
+        for group in areas
+    ])  # fmt: skip
+
+
+def _draw(name: str, price: PartsPrice) -> Callable[[], Figure]:
+    def draw() -> Figure:
+        from hwsim.report.plot.part_bars import part_bars_figure
+
+        panels = {
+            "area (µm²)": {name: groups_of(price, "area_um2")},
+            "energy per cycle (fJ)": {name: groups_of(price, "energy_fj")},
+        }
+        return part_bars_figure("What a PE is made of", panels)
+
+    return draw
 
 
 def _notes(pe: PE, price: PartsPrice, stages: int) -> list[str]:

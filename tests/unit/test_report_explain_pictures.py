@@ -1,0 +1,70 @@
+"""Pictures and comparisons of ``hwsim explain``: grids of values, parts of PEs, equal areas."""
+
+from __future__ import annotations
+
+import pytest
+
+from hwsim.cli.main import run_command
+from hwsim.formats import parse_format
+from hwsim.hardware.pe import make_pe, pairing
+from hwsim.hardware.pe.pipeline import pipelined_price
+from hwsim.hardware.technology import load_technology
+from hwsim.report.explain import EXPLAINERS, Question
+from hwsim.report.explain.pe_compare import groups_of
+from hwsim.report.plot.style import svg_bytes
+from hwsim.report.plot.value_grid import value_grid_figure
+
+
+@pytest.mark.parametrize("name", ["fp8_e4m3", "ternary", "ue5m3", "posit8_es1", "complex2", "fp4_e2m1"])
+def test_grids_are_drawn_the_same_every_time(name):
+    values = parse_format(name).values()
+    first, again = (svg_bytes(value_grid_figure(name, values)) for _ in range(2))
+    assert first == again
+    assert len(first) > 2000
+
+
+def test_explain_writes_pictures(tmp_path, capsys):
+    for words in (("format", "fp8_e4m3"), ("pe", "int8"), ("pe", "int8", "fp16")):
+        assert run_command(["explain", *words, "-o", str(tmp_path / "out")]) == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "format_fp8_e4m3.png", "format_fp8_e4m3.svg", "pe_int8.png", "pe_int8.svg"
+    ]  # fmt: skip
+    assert run_command(["explain", "technology", "28nm", "-o", str(tmp_path / "out")]) == 2
+    assert "there is no picture" in capsys.readouterr().err
+
+
+def frames(names, **asked):
+    sections = EXPLAINERS.get("pe")(names[0], Question(others=names[1:], **asked))
+    return [section.frame.set_index("pe") for section in sections]
+
+
+def test_an_equal_area_is_filled_and_throughputs_are_equal():
+    single, equal = frames(["fp16", "int8", "bitmod4_g128"], iso_area_mm2=2.0)
+    for name in ("fp16", "int8", "bitmod4_g128"):
+        count, area = equal.loc[name, "PEs"], single.loc[name, "area_um2"]
+        assert count * area <= 2e6 < (count + 1) * area
+        assert equal.loc[name, "GMAC/s"] == pytest.approx(count * single.loc[name, "MAC/cycle"])  # at 1 GHz
+        assert equal.loc[name, "area_mm2 for 1 TMAC/s"] == pytest.approx(single.loc[name, "um2 per MAC/cycle"] * 1e-3)
+        dynamic = equal.loc[name, "dynamic_mw"] + equal.loc[name, "leakage_mw"]
+        assert equal.loc[name, "mw for 1 TMAC/s"] == pytest.approx(dynamic * 1e3 / equal.loc[name, "GMAC/s"])
+
+
+def test_a_cheap_multiplier_is_no_cheap_pe():
+    single, _ = frames(["lmul_bf16", "bf16"])
+    multiplier = single.loc["lmul_bf16", "multiplier_um2"] / single.loc["bf16", "multiplier_um2"]
+    whole = single.loc["lmul_bf16", "area_um2"] / single.loc["bf16", "area_um2"]
+    assert multiplier < 0.45 < 0.7 < whole
+
+
+def test_groups_sum_to_the_price():
+    price, _ = pipelined_price(make_pe(pairing("nvfp4").pe_spec), load_technology("28nm"), 1e9)
+    assert sum(groups_of(price, "area_um2").values()) == pytest.approx(price.area_um2)
+    assert sum(groups_of(price, "energy_fj").values()) == pytest.approx(price.energy_fj + price.clock_fj)
+
+
+def test_only_pes_are_compared_and_areas_have_a_unit(capsys):
+    assert run_command(["explain", "format", "int8", "fp16"]) == 2
+    assert "one name at a time" in capsys.readouterr().err
+    assert run_command(["explain", "pe", "int8", "fp16", "--iso-area", "2 kg"]) == 2
+    assert "valid: mm2, um2" in capsys.readouterr().err
+    assert run_command(["explain", "pe", "int8", "fp16", "--iso-area", "2mm2", "--tech", "7nm"]) == 0
