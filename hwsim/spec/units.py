@@ -209,7 +209,7 @@ AREA = Dimension(
 )
 NODE = Dimension("a technology node", "nm", _si("m", "n u", base_exponent=-9), "28nm")
 
-DIMENSIONS = (SIZE, FREQUENCY, BANDWIDTH, ENERGY_PER_BIT, VOLTAGE, POWER, AREA, NODE)
+DIMENSIONS = (SIZE, FREQUENCY, BANDWIDTH, ENERGY_PER_BIT, VOLTAGE, POWER, NODE)
 
 #: Field types of specs. All are finite and above zero.
 SizeBytes = Annotated[int, SIZE]
