@@ -8,6 +8,7 @@ room               what it is for
 ``technology``     cell classes to µm², fJ and ps; nodes, supplies, factors on energy
 ``memory``         SRAM, register files, DRAM
 ``pe``             processing elements; one file per family
+``cpu``            table look-up on a processor, counted in operations
 ``references``     published figures beside ours
 ``accelerator``    array, buffers, DRAM and vector unit of one design, priced
 =================  ============================================================================

@@ -15,7 +15,9 @@ PACKAGE = Path(hwsim.__file__).parent
 WINGS = ["spec", "formats", "hardware", "workload", "simulate", "explore", "report", "cli"]
 
 #: Rooms of ``hardware`` and their floor; rooms of one floor do not know each other.
-HARDWARE = {"circuits": 0, "synthesis": 1, "technology": 2, "memory": 3, "pe": 3, "references": 4, "accelerator": 4}
+HARDWARE = {
+    "circuits": 0, "synthesis": 1, "technology": 2, "memory": 3, "pe": 3, "cpu": 3, "references": 4, "accelerator": 4,
+}  # fmt: skip
 
 FILES = sorted(p for wing in WINGS for p in (PACKAGE / wing).rglob("*.py"))
 
