@@ -27,7 +27,11 @@ reimplementation whose parts it does not list: full tables and their generator a
 
 Symmetric tables need the sum of activations for what reading weights as odd numbers leaves over:
 an adder and a register, 1/N of each, as the sum is an entry of the table. It is added when a sum
-leaves the PE, through the accumulator's own adder (one cycle per output, not counted).
+leaves the PE, through the accumulator's own adder (one cycle per output, not counted). Zero points of
+asymmetric groups are the dequantizer's; its constant takes up what is left over.
+
+Shares assume an array of whole tiles: give ``tile_m`` and ``tile_n`` where it is smaller. Wires and
+the fan-out of a shared table are not priced.
 
 Entries of integers are exact, or rounded to the width of ``table`` (static power-of-two scale;
 saturating). Entries of floats are rounded to ``table`` by each adder of a tree; with ``int8`` they
