@@ -45,7 +45,7 @@ def command(
     or an example (--set array.rows=64); format and technology: a name.
     """
     from hwsim.report.explain import EXPLAINERS, Question
-    from hwsim.spec.scalars import resolve_scalar
+    from hwsim.spec.paths import read_value
     from hwsim.spec.units import AREA, FREQUENCY
 
     if len(names) > 1 and kind != "pe":
@@ -53,7 +53,7 @@ def command(
     name = names[0] if names else ""
     if not name and kind not in SINGLE:
         raise UsageError(f"explain {kind}: a name is missing; see hwsim list {kind}")
-    values = {path: resolve_scalar(text) for path, text in parse_settings(settings).items()}
+    values = {path: read_value(text) for path, text in parse_settings(settings).items()}
     area = None if iso_area is None else float(AREA.parse(iso_area))
     question = Question(values, technology, float(FREQUENCY.parse(clock)), area, names[1:])
     sections = EXPLAINERS.get(kind)(name, question)

@@ -21,6 +21,7 @@ _TITLES = {
     "tops_per_mm2": "Density (TOPS/mm²)",
     "sqnr_db": "SQNR (dB)",
     "accuracy_source": "SQNR from",
+    "pe_basis": "PE cost",
     "design_id": "Design",
 }
 

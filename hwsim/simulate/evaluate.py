@@ -33,7 +33,7 @@ LAYER_COLUMNS = (
 
 DESIGN_COLUMNS = (
     "area_mm2", "peak_tops", "latency_ms", "energy_mj", "edp_mj_ms", "avg_power_w", "tops_per_watt",
-    "tops_per_mm2", "utilization", "sqnr_db", "accuracy_source", "status", "reason",
+    "tops_per_mm2", "utilization", "sqnr_db", "accuracy_source", "pe_basis", "status", "reason",
 )  # fmt: skip
 
 
@@ -223,6 +223,7 @@ def _design_row(simulated: Simulated, trace: Trace, rows: tuple[dict[str, Any], 
         "utilization": sum(row["utilization"] * row["cycles"] for row in rows) / busy if busy else 0.0,
         "sqnr_db": design_sqnr_db(pe, w, a),
         "accuracy_source": DESIGN_SOURCE,
+        "pe_basis": simulated.accelerator.pe_price.basis,
         "status": "ok",
         "reason": "",
     }

@@ -56,6 +56,7 @@ def _design(random: np.random.Generator, workload: str, energy: float, latency: 
         "energy_mj": energy,
         "sqnr_db": float(random.integers(15, 70)),
         "accuracy_source": "distribution",
+        "pe_basis": "modelled",
         "status": "ok",
         "reason": "",
     }

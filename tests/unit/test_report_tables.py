@@ -87,6 +87,7 @@ def test_cell_text(value, text):
         ("tops_per_watt", "Efficiency (TOPS/W)"),
         ("sqnr_db", "SQNR (dB)"),
         ("accuracy_source", "SQNR from"),
+        ("pe_basis", "PE cost"),
         ("array.rows", "array.rows"),
         ("ms", "Ms"),
         ("workload", "Workload"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar, Literal
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hwsim.formats import Format
 from hwsim.hardware.circuits import Part
+from hwsim.hardware.pe.stated import Stated
 
 #: Where block scales act: nowhere, on every product inside the PE, or on the sum of a group.
 Scaling = Literal["none", "product", "sum"]
@@ -37,6 +38,8 @@ class PE(ABC):
     w_format: Format
     a_format: Format
     lanes: int
+    #: Figures of the whole PE that a source states, in the place of modelled ones.
+    stated: Stated | None = field(default=None, kw_only=True)
 
     family: ClassVar[str]
     glitch_family: ClassVar[str]

@@ -20,12 +20,15 @@ SCALED_SUM_BITS = 32
 def pipelined_price(pe: PE, technology: Technology, clock_hz: float) -> tuple[PartsPrice, int]:
     """Return the cost of ``pe`` with its stage registers at ``clock_hz``, and the number of stages.
 
+    Figures that a source states of the PE are taken in the place of modelled ones.
+
     Raises
     ------
     UsageError
-        If one register alone is slower than the clock.
+        If one register alone is slower than the clock, or stated figures are of another technology.
     """
-    return pipelined(pe.parts(), pe.glitch_family, pe.psum_bits, technology, clock_hz)
+    price, stages = pipelined(pe.parts(), pe.glitch_family, pe.psum_bits, technology, clock_hz)
+    return (pe.stated.applied(price, technology.name) if pe.stated else price), stages
 
 
 def dequantizer_price(pe: PE, w: Format, a: Format, technology: Technology, clock_hz: float) -> PartsPrice:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hwsim.formats import Format, Minifloat, parse_format
 from hwsim.hardware.pe.base import PE
+from hwsim.hardware.pe.stated import read_stated
 from hwsim.spec.errors import UsageError, did_you_mean
 from hwsim.spec.registry import Registry
 
@@ -14,7 +16,7 @@ PES: Registry[Callable[[Mapping[str, Any]], PE]] = Registry("pe", "hwsim.hardwar
 
 
 def make_pe(options: Mapping[str, Any]) -> PE:
-    """Return the PE that ``options`` describe: ``family`` and what that family takes.
+    """Return the PE that ``options`` describe: ``family``, what that family takes, and ``figures`` of a source.
 
     Raises
     ------
@@ -26,7 +28,8 @@ def make_pe(options: Mapping[str, Any]) -> PE:
     family = str(options["family"])
     if family not in PES:
         raise UsageError(f"pe.family: unknown {family!r}; {did_you_mean(family, PES.names())}")
-    return PES.get(family)(options)
+    built = PES.get(family)({key: value for key, value in options.items() if key != "figures"})
+    return replace(built, stated=read_stated(options["figures"])) if "figures" in options else built
 
 
 def take_formats(
@@ -41,7 +44,7 @@ def take_formats(
     UsageError
         If an option is unknown, a format is missing, or ``lanes`` is no count.
     """
-    known = ("family", "format", "w_format", "a_format", *allowed)
+    known = ("family", "figures", "format", "w_format", "a_format", *allowed)
     for key in options:
         if key not in known:
             raise UsageError(f"pe.{key}: {family} has no such option; {did_you_mean(key, known)}")

@@ -123,6 +123,7 @@ def _notes(pe: PE, price: PartsPrice, stages: int) -> list[str]:
         f"{pe.lanes} lane(s), {cycles} cycle(s) per step: {per_mac:.4g} fJ per multiply-accumulate; {stages} stage(s)",
         f"energy = settled-value energy × glitch factor {price.glitch_factor:.3g} × data factor "
         f"{price.regime_factor:.3g} (Gaussian data), registers without glitches; basis: {price.basis}",
+        *([f"stated: {pe.stated.source}; parts keep their modelled shares"] if pe.stated else []),
     ]
 
 
