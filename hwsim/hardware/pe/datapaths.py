@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from hwsim.formats import BitMod, Format, Minifloat, Scaled
 from hwsim.hardware.circuits import (
     Adder,
@@ -24,6 +26,7 @@ from hwsim.hardware.technology import factor
 SUM_EXPONENT, SUM_SIGNIFICAND = 8, 24
 
 
+@lru_cache(maxsize=1024)
 def float_accumulate(accumulator: Minifloat, product_bits: int, count: int = 1) -> tuple[Part, ...]:
     """Return the parts that add a product of ``product_bits`` to a floating-point accumulator.
 

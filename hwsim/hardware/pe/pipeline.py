@@ -58,7 +58,7 @@ def pipelined(
     usable_ps = 1e12 / clock_hz - technology.price(Register(1)).delay_ps
     if usable_ps <= 0:
         raise UsageError(f"clock: {clock_hz / 1e9:g} GHz is faster than one register of {technology.name}")
-    delay_ps = technology.price_parts(parts, glitch_family).delay_ps
+    delay_ps = technology.delay_ps(parts)
     stages = max(1, math.ceil(delay_ps / usable_ps))
     if stages > 1:
         cut = Part("pipeline stage", "register", Register(cut_bits), count=stages - 1, on_path=False)

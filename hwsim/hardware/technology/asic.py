@@ -151,6 +151,10 @@ class Technology:
             delay_ps=circuit.levels() * float(self._value("delay_ps_per_level")) * self._delay_factor,
         )
 
+    def delay_ps(self, parts: Sequence[Part]) -> float:
+        """Return the delay of the critical path through ``parts``, as :meth:`price_parts` has it."""
+        return sum(self.price(part.circuit).delay_ps * part.in_series for part in parts if part.on_path)
+
     def price_parts(
         self, parts: Sequence[Part], glitch_family: str, regime: Regime = "gaussian", stages: int = 1
     ) -> PartsPrice:
