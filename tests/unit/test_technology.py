@@ -28,7 +28,7 @@ def test_every_constant_has_a_source(name):
 
 
 def test_the_names_are_what_they_say():
-    assert technology_names() == ["28nm", "45nm", "7nm"]
+    assert technology_names() == ["28nm", "45nm", "7nm", "gt2n", "sg13g2", "sky130"]
     with pytest.raises(UsageError, match="28nm"):
         load_technology("28 nm")
 
