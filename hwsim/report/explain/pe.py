@@ -11,6 +11,7 @@ from hwsim.hardware.pe import PE, PES, make_pe, pairing
 from hwsim.hardware.pe.pipeline import DEQUANTIZER_FAMILY, dequantizer_price, pipelined_price
 from hwsim.hardware.technology import PartsPrice, Technology, load_technology
 from hwsim.report.explain import EXPLAINERS, Question, Section, constants_section, table
+from hwsim.report.explain.gate_model import gate_section
 from hwsim.report.explain.pe_compare import compare_pes, groups_of
 from hwsim.spec.errors import UsageError, did_you_mean
 
@@ -46,6 +47,7 @@ def explain_pe(name: str, question: Question) -> list[Section]:
         )
         sections.append(Section("dequantizer of group sums", _parts(scaler), [note]))
     sections += _against_exact(pe, technology, question.clock_hz)
+    sections += gate_section(pe, technology)
     sections.append(constants_section(technology, "constants behind these figures"))
     return sections
 
