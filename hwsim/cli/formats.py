@@ -52,6 +52,51 @@ def compare(names: tuple[str, ...], distributions: tuple[str, ...], output: Path
     click.echo(f"wrote {output / 'formats.csv'}, {png}, {svg}", err=True)
 
 
+@command.command("accuracy", short_help="Published perplexities and scores.")
+@click.argument("model", required=False)
+@click.option("--w-format", metavar="FORMAT", help="Only weights of FORMAT, or of a source's label ('INT4 g128').")
+@click.option("--a-format", metavar="FORMAT", help="Only activations of FORMAT.")
+@click.option("--metric", help="Only this metric, e.g. ppl.")
+@format_option
+def accuracy(
+    model: str | None, w_format: str | None, a_format: str | None, metric: str | None, table_format: str
+) -> None:
+    """Print published accuracy of MODEL (default: of all models), each figure with its source.
+
+    Rows compare only within one group, model, dataset and metric. sqnr_db is ours: of a GEMM's
+    result on Gaussian operands in the same formats, where the source's label fixes both.
+    """
+    show(published_frame(model, w_format, a_format, metric), table_format, columns=SHOWN)
+
+
+#: Columns of the terminal table; CSV and JSON have all.
+SHOWN = ["model", "dataset", "metric", "value", "label", "w_format", "a_format", "method", "sqnr_db", "group", "source"]
+
+
+def published_frame(model: str | None, w_format: str | None, a_format: str | None, metric: str | None) -> pd.DataFrame:
+    """Return the published rows that match, as a table, with our Gaussian SQNR beside them.
+
+    Raises
+    ------
+    UsageError
+        If a name is unknown.
+    """
+    from dataclasses import asdict, fields
+
+    import pandas as pd
+
+    from hwsim.formats import parse_format
+    from hwsim.formats.published import PublishedAccuracy, published
+    from hwsim.formats.quality import accuracy
+
+    rows = []
+    for row in published(model, w_format, a_format, metric):
+        known = bool(row.w_format and row.a_format)
+        ours = accuracy(parse_format(row.w_format), parse_format(row.a_format)).value if known else None
+        rows.append({**asdict(row), "sqnr_db": ours})
+    return pd.DataFrame(rows, columns=[*(field.name for field in fields(PublishedAccuracy)), "sqnr_db"])
+
+
 def losses(names: tuple[str, ...], distributions: tuple[str, ...]) -> pd.DataFrame:
     """Return bits and losses of every format on every distribution, as a design table.
 

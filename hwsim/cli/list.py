@@ -55,6 +55,12 @@ def _memory() -> list[str]:
     return dram_names()
 
 
+def _multiplier() -> list[str]:
+    from hwsim.formats.approximate import MULTIPLIERS
+
+    return MULTIPLIERS.names()
+
+
 def _engine() -> list[str]:
     from hwsim.simulate.engine import ENGINES
 
@@ -68,6 +74,7 @@ KINDS: dict[str, Callable[[], list[str]]] = {
     "format": _format,
     "memory": _memory,
     "model": _model,
+    "multiplier": _multiplier,
     "pe": _pe,
     "sweep": _sweep,
     "technology": _technology,

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+#: Figures of the design table that stand beside a format's energy.
+FIGURES = ("energy_mj", "latency_ms", "area_mm2", "sqnr_db", "accuracy_source")
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One result per format, in the order asked for."""
@@ -42,14 +46,14 @@ class Comparison:
 
     @cached_property
     def totals(self) -> pd.DataFrame:
-        """One row per format: PE, energy parts, total energy, latency, area, SQNR."""
+        """One row per format: PE, energy parts, total energy, latency, area, SQNR and its source."""
         import pandas as pd
 
         rows = []
         for name, result in self.results.items():
             parts = {part: sum(row[part] for row in result.layer_rows) for part in ENERGY_PARTS}
             total = sum(row["energy_pj"] for row in result.layer_rows)
-            figures = {k: result.design_row[k] for k in ("energy_mj", "latency_ms", "area_mm2", "sqnr_db")}
+            figures = {name: result.design_row[name] for name in FIGURES}
             rows.append({"format": name, "pe": self.pes[name], **figures, "energy_pj": total, **parts})
         return pd.DataFrame(rows)
 

@@ -15,6 +15,12 @@ room                what it is for
 ``terms``           bit-serial terms of weights
 ``distributions``   named distributions of tensors
 ``accuracy``        SQNR and other measures of what a format loses
+``approximate``     multipliers that only come close: L-Mul, Mitchell; their errors
+``gemm``            what formats, accumulators and multipliers do to a GEMM's result
+``multiplier``      one file per family of such multipliers
+``published``       published perplexities and scores of quantized models, with their sources
+``quality``         the best answer on accuracy there is: published, measured, or of a distribution
+``sums``            additions as accumulators make them: one rounding, or wrapping
 ``digits``          non-zero digits of every code: Booth, NAF, EN-T, sign-magnitude, two's complement
 ``statistics``      bit statistics of tensors: codes, zeros, digits, essential bits, outliers
 ``tally``           counting over chunks, for ``statistics``

@@ -38,12 +38,22 @@ def absmax_quantize(fmt: Format, x: NDArray[Any]) -> NDArray[Any]:
     """
     if isinstance(fmt, QuarterTurns):
         return fmt.scaled_quantize(x)
-    if not isinstance(fmt, ElementFormat) or fmt.tapered:
+    scale = absmax_scale(fmt, x)
+    if scale is None:
         return fmt.quantize(x)
-    amax = np.max(np.abs(x), axis=-1, keepdims=True)
-    scale = np.where(amax > 0, amax, 1.0) / fmt.scaling_value
     done: NDArray[Any] = fmt.quantize(x / scale) * scale
     return done
+
+
+def absmax_scale(fmt: Format, x: NDArray[Any]) -> NDArray[Any] | None:
+    """Return what rows are divided by so that the largest magnitude is the largest value, shape (…, 1).
+
+    None for formats that have scales of their own or take ``x`` as it is.
+    """
+    if not isinstance(fmt, ElementFormat) or fmt.tapered:
+        return None
+    amax = np.max(np.abs(x), axis=-1, keepdims=True)
+    return np.asarray(np.where(amax > 0, amax, 1.0) / fmt.scaling_value)
 
 
 def loss(x: NDArray[Any], quantized: NDArray[Any]) -> Loss:

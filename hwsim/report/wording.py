@@ -20,6 +20,7 @@ _TITLES = {
     "tops_per_watt": "Efficiency (TOPS/W)",
     "tops_per_mm2": "Density (TOPS/mm²)",
     "sqnr_db": "SQNR (dB)",
+    "accuracy_source": "SQNR from",
     "design_id": "Design",
 }
 

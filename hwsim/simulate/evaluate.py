@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hwsim.formats import Format, parse_format
-from hwsim.simulate.accuracy import design_sqnr_db
+from hwsim.simulate.accuracy import DESIGN_SOURCE, design_sqnr_db
 from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.cost import ENERGY_PARTS, Counts, gemm_counts, gemm_energy, moved_bytes, settle
 from hwsim.simulate.engine import ENGINES, Context
@@ -33,7 +33,7 @@ LAYER_COLUMNS = (
 
 DESIGN_COLUMNS = (
     "area_mm2", "peak_tops", "latency_ms", "energy_mj", "edp_mj_ms", "avg_power_w", "tops_per_watt",
-    "tops_per_mm2", "utilization", "sqnr_db", "status", "reason",
+    "tops_per_mm2", "utilization", "sqnr_db", "accuracy_source", "status", "reason",
 )  # fmt: skip
 
 
@@ -59,8 +59,8 @@ class Result:
         return pd.DataFrame(list(self.layer_rows), columns=list(LAYER_COLUMNS))
 
     def _repr_html_(self) -> str:
-        shown = {k: v for k, v in self.design_row.items() if k not in ("status", "reason")}
-        cells = "".join(f"<td>{k}</td><td>{v:.4g}</td>" for k, v in shown.items() if v is not None)
+        shown = {k: v for k, v in self.design_row.items() if v is not None and not isinstance(v, str)}
+        cells = "".join(f"<td>{k}</td><td>{v:.4g}</td>" for k, v in shown.items())
         return f"<b>{self.trace_name} on {self.design_id}</b><table><tr>{cells}</tr></table>"
 
 
@@ -222,6 +222,7 @@ def _design_row(simulated: Simulated, trace: Trace, rows: tuple[dict[str, Any], 
         "tops_per_mm2": tops / acc.area_mm2,
         "utilization": sum(row["utilization"] * row["cycles"] for row in rows) / busy if busy else 0.0,
         "sqnr_db": design_sqnr_db(pe, w, a),
+        "accuracy_source": DESIGN_SOURCE,
         "status": "ok",
         "reason": "",
     }

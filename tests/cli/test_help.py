@@ -112,6 +112,7 @@ def test_list_prints_one_name_a_line(kind: str, capsys: pytest.CaptureFixture[st
 def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     """Each list holds the very names that the part of hwsim which takes them knows."""
     from hwsim.formats import parse_format
+    from hwsim.formats.approximate import MULTIPLIERS
     from hwsim.hardware.memory import load_dram
     from hwsim.hardware.pe import PES
     from hwsim.hardware.technology import load_technology
@@ -127,6 +128,7 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
         "format": parse_format,
         "memory": lambda name: load_dram(name, bandwidth_gb_s=1.0, energy_pj_per_bit=1.0),
         "model": find_model,
+        "multiplier": MULTIPLIERS.get,
         "pe": PES.get,
         "technology": load_technology,
     }

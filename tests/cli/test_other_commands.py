@@ -194,3 +194,31 @@ def test_formats_that_cannot_be_compared(arguments, words, tmp_path, capsys):
     assert run_command(["formats", "compare", *arguments, "-o", str(tmp_path / "x")]) == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
+
+
+def test_published_accuracy_with_its_sources(capsys):
+    assert run_command(["formats", "accuracy", "Llama-3.1-8B-Instruct", "--w-format", "nvfp4", "--format", "csv"]) == 0
+    frame = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert frame[["dataset", "metric", "value", "w_format", "a_format"]].values.tolist() == [
+        ["WikiText2", "ppl", 7.56, "nvfp4", "fp16"],
+        ["C4", "ppl", 10.93, "nvfp4", "fp16"],
+    ]
+    assert frame["source"].str.contains("RaZeR").all()
+    assert frame["sqnr_db"].tolist() == pytest.approx([20.4, 20.4], abs=0.3)  # the format's own, from 64 × 64 results
+    assert run_command(["formats", "accuracy", "--w-format", "int4 g128"]) == 0
+    table = capsys.readouterr().out
+    assert "GPTVQ" in table
+    assert "OmniQuant" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["llama-2-7"], "did you mean 'llama-2-7b'"),
+        (["--w-format", "mxfp44"], "did you mean 'mxfp4'"),
+        (["--metric", "pl"], "did you mean 'ppl'"),
+    ],
+)
+def test_accuracy_that_nobody_published(arguments, words, capsys):
+    assert run_command(["formats", "accuracy", *arguments]) == 2
+    assert words in capsys.readouterr().err

@@ -98,7 +98,9 @@ def test_files_and_summary(files, tmp_path, capsys):
     frame = pd.read_csv(out / "designs.csv")
     assert len(frame) == 12
     assert list(frame.columns[:5]) == ["design_id", "workload", "array.rows", "array.cols", "pe"]
+    assert list(frame.columns[-4:]) == ["sqnr_db", "accuracy_source", "status", "reason"]
     assert set(frame["status"]) == {"ok"}
+    assert set(frame["accuracy_source"]) == {"distribution"}
     shown = capsys.readouterr()
     assert "12 of 12 points: 12 ok" in shown.out
     assert "Pareto front" in shown.out

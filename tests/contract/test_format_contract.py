@@ -12,7 +12,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hwsim.formats import ElementFormat, format_names, parse_format
+from hwsim.formats import ElementFormat, Minifloat, format_names, parse_format
+from hwsim.formats.accuracy import absmax_quantize
 from hwsim.formats.block.split import Split
 from hwsim.formats.element.codebook import Codebook, Tabulated
 from hwsim.formats.element.fixed import Fixed
@@ -20,6 +21,7 @@ from hwsim.formats.element.khot import KHot
 from hwsim.formats.element.logarithmic import PowerSum
 from hwsim.formats.element.nested import Nested
 from hwsim.formats.element.posit import Posit
+from hwsim.formats.gemm import UNSCALED_ABOVE, gemm, quantized
 
 NAMES = format_names()
 ELEMENTS = [name for name in NAMES if isinstance(parse_format(name), ElementFormat)]
@@ -239,3 +241,14 @@ def test_nan_is_kept_or_refused_but_never_a_number(name):
         assert "NaN" in str(error)
     else:
         assert np.isnan(fmt.element.decode(codes)[3])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gemms_take_it_on_both_sides_and_use_its_own_quantization(name):
+    fmt = parse_format(name)
+    a, w = tensor(4, 140, 0), tensor(3, 140, 1).T
+    left, right = (quantized(fmt, x) for x in (a, w.T))
+    wide = isinstance(fmt, Minifloat) and fmt.bits > UNSCALED_ABOVE
+    assert np.array_equal(left.values, fmt.quantize(a) if wide else absmax_quantize(fmt, a))
+    assert np.array_equal(gemm(a, w, fmt, fmt), left.values @ right.values.T)
+    assert np.isfinite(gemm(a, w, fmt, fmt, parse_format("fp32"), chunk=16)).all()

@@ -55,6 +55,7 @@ def _design(random: np.random.Generator, workload: str, energy: float, latency: 
         "latency_ms": latency,
         "energy_mj": energy,
         "sqnr_db": float(random.integers(15, 70)),
+        "accuracy_source": "distribution",
         "status": "ok",
         "reason": "",
     }

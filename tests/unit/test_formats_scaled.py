@@ -1,11 +1,8 @@
-"""Scaled formats: geometry and scales, the OCP rule from its text, and measured SQNR of others."""
+"""Scaled formats: geometry and scales, the OCP rule from its text. Their SQNR: tests/golden/test_sqnr_rows.py."""
 
 from __future__ import annotations
 
-import csv
 import math
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,54 +11,9 @@ from hypothesis import strategies as st
 
 from hwsim import formats
 from hwsim.formats import parse_format
-from hwsim.formats.accuracy import loss, sqnr_db
+from hwsim.formats.accuracy import loss
 from hwsim.formats.distributions import DISTRIBUTIONS, sample
 from hwsim.spec.errors import UsageError
-
-ROWS = list(csv.DictReader((Path(__file__).parents[1] / "data" / "sqnr_by_format.csv").open()))
-COLUMNS = {"gaussian": "gaussian", "laplace": "laplace", "student_t5": "student_t5", "uniform": "uniform"}
-EXACT = {"FP4 E2M1 g32 E4M3+fp32": "fp4_e2m1_g32_e4m3", "INT4 g16 E4M3+fp32 (NVINT4)": "int4_g16_e4m3"}
-PATTERNS = [
-    (r"(E\d+M\d+)(FN)? g128 fp16 scale", lambda m: m[1].lower() + "_g128"),
-    (r"INT(\d) sym g(\d+) fp16 scale", lambda m: f"int{m[1]}_g{m[2]}"),
-    (r"MSFP(\d+)", lambda m: f"msfp{m[1]}"),
-    (r"FP4 E2M1 g(\d+) UE5M3", lambda m: f"fp4_e2m1_g{m[1]}_ue5m3"),
-    (r"FP4 E2M1 g(\d+) fp32", lambda m: f"fp4_e2m1_g{m[1]}_fp32"),
-    (r"FP4 E2M1 g(\d+) E8M0 ceil", lambda m: f"fp4_e2m1_g{m[1]}_e8m0ceil"),
-    (r"MXFP(\d) (E\dM\d) \((ceil)?", lambda m: f"fp{m[1]}_{m[2].lower()}_g32_e8m0{m[3] or ''}"),
-    (r"NVFP4", lambda m: "nvfp4"),
-    (r"MXINT8", lambda m: "mxint8"),
-    (r"BitMoD(\d)", lambda m: f"bitmod{m[1]}_g128"),
-]
-
-
-def our_name(text):
-    if text in EXACT:
-        return EXACT[text]
-    return next((name(m) for pattern, name in PATTERNS if (m := re.match(pattern, text))), None)
-
-
-NAMED = [(our_name(row["format"]), row) for row in ROWS if our_name(row["format"])]
-
-
-def test_most_rows_have_a_format_of_ours():
-    assert len(NAMED) >= 50
-
-
-@pytest.mark.parametrize(("name", "row"), NAMED, ids=[row["format"] for _, row in NAMED])
-@pytest.mark.parametrize("distribution", COLUMNS)
-def test_sqnr_is_the_measured_one(name, row, distribution):
-    # Other samples of the same size: within 0.1 dB.
-    found = sqnr_db(parse_format(name), distribution)
-    assert found == pytest.approx(float(row[f"sqnr_db_{COLUMNS[distribution]}"]), abs=0.1)
-
-
-def test_outlier_channels_are_the_measured_ones():
-    for name in ("int4_g128", "int8_g32", "nvfp4", "bitmod4_g128"):
-        row = next(r for n, r in NAMED if n == name)
-        assert sqnr_db(parse_format(name), "gaussian_outlier_channels") == pytest.approx(
-            float(row["sqnr_db_gauss_outlier_ch30"]), abs=0.1
-        )
 
 
 @given(st.sampled_from(["mxfp4", "mxfp6_e2m3", "mxfp6_e3m2", "mxfp8_e4m3", "mxfp8_e5m2"]), st.integers(0, 2**32 - 1))
@@ -192,21 +144,3 @@ def test_impossible_names(name):
 def test_canonical_names(name, canonical):
     assert parse_format(name).name == canonical
     assert parse_format(canonical) == parse_format(name)
-
-
-@pytest.mark.parametrize(("name", "text"), [("posit8_es0", "POSIT8_es0 unscaled (sigma=1)"), ("posit8_es2", "POSIT8_es2 unscaled (sigma=1)"),
-                                            ("lns8_f3", "LNS8_f3 unscaled (sigma=1)")])  # fmt: skip
-def test_formats_with_their_precision_around_one_are_not_scaled_to_their_maximum(name, text):
-    row = next(r for r in ROWS if r["format"] == text)
-    # An octave of the logarithmic grid is offset otherwise there: half a dB at most.
-    tolerance = 0.5 if name.startswith("lns") else 0.1
-    assert sqnr_db(parse_format(name)) == pytest.approx(float(row["sqnr_db_gaussian"]), abs=tolerance)
-
-
-@pytest.mark.parametrize(("name", "text"), [("nf4_g64", "NF4 g64 fp16"), ("flint4_g128", "FLINT4 g128 fp16 scale"),
-                                            ("bipolar4_g128", "BIPOLAR4 g128 fp16 scale")])  # fmt: skip
-@pytest.mark.parametrize("distribution", COLUMNS)
-def test_codebooks_under_group_scales(name, text, distribution):
-    row = next(r for r in ROWS if r["format"] == text)
-    expected = float(row[f"sqnr_db_{COLUMNS[distribution]}"])
-    assert sqnr_db(parse_format(name), distribution) == pytest.approx(expected, abs=0.1)

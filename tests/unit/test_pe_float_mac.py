@@ -10,24 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.formats import parse_format
+from hwsim.formats.sums import add_round_odd
 from hwsim.hardware.pe import make_pe, price_pe
-from hwsim.hardware.pe.arithmetic import add_round_odd
 from hwsim.hardware.technology import load_technology
 from hwsim.spec.errors import UsageError
-
-
-def round_fraction(exact: Fraction, fmt) -> float:
-    """Round an exact value to nearest even in ``fmt``, from the definition."""
-    if exact == 0:
-        return 0.0
-    size = abs(exact)
-    exponent = size.numerator.bit_length() - size.denominator.bit_length()
-    exponent += size >= Fraction(2) ** (exponent + 1)
-    exponent -= size < Fraction(2) ** exponent
-    unit = Fraction(2) ** (max(exponent, fmt.min_exponent) - fmt.mantissa_bits)
-    rounded = round(size / unit) * unit  # Python rounds halves to even
-    value = min(float(rounded), fmt.max_value)
-    return value if exact > 0 else -value
+from tests.support.exact import round_fraction
 
 
 @given(

@@ -1,10 +1,6 @@
-"""L-Mul: published and measured errors of both semantics, the integer addition, its area."""
+"""L-Mul: dot products, area beside synthesis, labels; its products are those of tests/unit/test_formats_approximate.py."""
 
 from __future__ import annotations
-
-import csv
-from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,71 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.formats import parse_format
+from hwsim.formats.approximate import multiply
 from hwsim.hardware.pe import make_pe, pairing, price_pe
-from hwsim.hardware.pe.families.lmul import lmul, offset_bits
 from hwsim.hardware.technology import load_technology
 from hwsim.spec.errors import UsageError
-
-ERRORS = list(csv.DictReader((Path(__file__).parents[1] / "data" / "lmul_error.csv").open()))
-
-
-def mantissa_pairs(m):
-    """All pairs of normal significands in [1, 2) of a format with 5 exponent bits, and their codes."""
-    fmt = parse_format(f"fp{6 + m}_e5m{m}")
-    x, y = np.meshgrid(np.arange(2**m), np.arange(2**m), indexing="ij")
-    one = fmt.bias << m
-    return fmt, (one + x.ravel()).astype(np.uint32), (one + y.ravel()).astype(np.uint32)
-
-
-@pytest.mark.parametrize("row", ERRORS, ids=[f"m{r['m']}" for r in ERRORS])
-@pytest.mark.parametrize("semantics", ["formula", "bitfield"])
-def test_error_over_all_mantissas_is_the_measured_one(row, semantics):
-    fmt, w, a = mantissa_pairs(int(row["m"]))
-    assert offset_bits(fmt.mantissa_bits) == int(row["l"])
-    exact = fmt.decode(w) * fmt.decode(a)
-    relative = lmul(fmt, w, a, semantics) / exact - 1
-    kind = {"formula": "real", "bitfield": "bit"}[semantics]
-    found = relative.mean(), np.abs(relative).mean(), np.abs(relative).max()
-    measured = [float(row[f"{figure}_{kind}"]) for figure in ("meanrel", "mre", "max")]
-    assert found == pytest.approx(measured, abs=6e-7)  # the file has six decimals
-
-
-@pytest.mark.parametrize(("name", "published"), [("fp8_e5m2", 0.111), ("fp8_e4m3", 0.068), ("fp8_e3m4", 0.069),
-                                                 ("fp8_e2m5", 0.072)])  # fmt: skip
-def test_formula_reproduces_the_published_errors_and_bitfield_does_not(name, published):
-    # arXiv 2412.18948, Table IV: three digits of the form R; 0.002 covers their rounding.
-    fmt, w, a = mantissa_pairs(parse_format(name).mantissa_bits)
-    exact = fmt.decode(w) * fmt.decode(a)
-    mean = {s: np.abs(lmul(fmt, w, a, s) / exact - 1).mean() for s in ("formula", "bitfield")}
-    assert mean["formula"] == pytest.approx(published, abs=0.002)
-    assert abs(mean["bitfield"] - published) > 0.01
-
-
-@given(st.sampled_from(["fp8_e4m3", "fp8_e5m2", "bf16", "fp16", "fp6_e3m2", "fp8_e3m4"]), st.data())
-def test_bitfield_is_one_integer_addition(name, data):
-    fmt = parse_format(name)
-    e, m = fmt.exponent_bits, fmt.mantissa_bits
-    finite = st.integers(2**m, fmt.max_code)  # normal magnitudes
-    x, y = data.draw(finite), data.draw(finite)
-    signs = data.draw(st.integers(0, 3))
-    constant = (fmt.bias << m) - (1 << (m - offset_bits(m)))
-    fields = x + y - constant  # exponent and mantissa fields as one number; the exponent may leave its range
-    expected = Fraction(fields % 2**m + 2**m, 2**m) * Fraction(2) ** ((fields >> m) - fmt.bias)
-    sign = 1 << (e + m)
-    w = np.array([x + sign * (signs & 1)], dtype=np.uint32)
-    a = np.array([y + sign * (signs >> 1)], dtype=np.uint32)
-    found = Fraction(float(lmul(fmt, w, a, "bitfield")[0]))
-    assert found == (-expected if signs in (1, 2) else expected)
-
-
-def test_zeros_subnormals_and_specials():
-    fmt = parse_format("fp16")
-    zero, small, one, inf = (np.array([c], dtype=np.uint32) for c in (0, 5, 0x3C00, 0x7C00))
-    for semantics in ("formula", "bitfield"):
-        assert lmul(fmt, zero, one, semantics)[0] == 0
-        assert lmul(fmt, small, one, semantics)[0] == 0
-        assert lmul(fmt, inf, one, semantics)[0] == np.inf
-        assert np.isnan(lmul(fmt, inf, zero, semantics)[0])
 
 
 @given(st.sampled_from(["formula", "bitfield"]), st.integers(1, 4), st.integers(0, 2**32 - 1))
@@ -85,7 +20,7 @@ def test_dot_adds_products_with_one_rounding_each(semantics, lanes, seed):
     finite = np.flatnonzero(np.isfinite(pe.w_format.code_values()))
     w, a = np.random.default_rng(seed).choice(finite, (2, 10)).astype(np.uint32)
     expected = np.float32(0)
-    for product in lmul(pe.w_format, w, a, semantics):
+    for product in multiply(f"lmul_{semantics}", pe.w_format, w, a):
         expected = np.float32(np.float64(expected) + product)  # both have few bits: the sum is exact
     assert pe.dot(w, a, pe.w_format, pe.a_format) == float(expected)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hwsim.formats import parse_format
+from hwsim.formats.approximate import MULTIPLIERS, multiplier_error
 from hwsim.report.explain import EXPLAINERS, Question
 
 
@@ -42,3 +43,16 @@ def test_values_of_fp4_stand_where_they_belong():
 def test_wide_formats_are_not_listed():
     assert "codes" not in sections("fp16")
     assert "line" not in sections("fp16")
+
+
+@pytest.mark.parametrize(("name", "bits"), [("fp8_e4m3", 3), ("mxfp8_e5m2", 2), ("bf16", 7), ("fp16", 10)])
+def test_multipliers_of_its_mantissa_width(name, bits):
+    frame = sections(name)["relative error"].frame.set_index("multiplier")
+    assert list(frame.index) == MULTIPLIERS.names()
+    for multiplier in frame.index:
+        assert frame.loc[multiplier, "mean |error|"] == multiplier_error(multiplier, bits).mean_abs
+
+
+@pytest.mark.parametrize("name", ["int8", "fp4_e3m0", "fp32", "bitmod4_g128"])
+def test_formats_without_fields_to_add_have_no_multipliers(name):
+    assert "relative error" not in sections(name)

@@ -86,6 +86,7 @@ def test_cell_text(value, text):
         ("sram_read_bytes", "SRAM read (bytes)"),
         ("tops_per_watt", "Efficiency (TOPS/W)"),
         ("sqnr_db", "SQNR (dB)"),
+        ("accuracy_source", "SQNR from"),
         ("array.rows", "array.rows"),
         ("ms", "Ms"),
         ("workload", "Workload"),

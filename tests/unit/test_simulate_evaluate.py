@@ -278,6 +278,8 @@ def test_what_is_too_small_says_what_would_do_and_that_does():
         run(4096)
     needed = int(re.search(r"valid: at least (\d+) B", str(caught.value))[1])
     assert run(needed).design_row["status"] == "ok"
+    assert run(needed).design_row["accuracy_source"] == "distribution"
+    assert "accuracy_source" not in run(needed)._repr_html_()  # numbers only
     with pytest.raises(InfeasibleError):
         run(needed - 64)
 

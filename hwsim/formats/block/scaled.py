@@ -147,9 +147,25 @@ class Scaled(Format):
         """Return the decoded scales of blocks whose largest magnitudes are ``amax``, shape (…, blocks, 1)."""
         return self.scale.of(amax, self.code.scaling_value)
 
-    def _symmetric(self, blocks: NDArray[Any], cast: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+    def factors(self, x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what the last axis of ``x`` is stored as: elements (less their zero point) and scales.
+
+        Both float64 and of the shape of ``x``; their product is :meth:`quantize` of ``x`` in float64.
+        """
+        given = np.asarray(x, dtype=np.float64)
+        blocks, restore = self._blocks(given)
+        one = (self._asymmetric_scale if self.asymmetric else self._symmetric_scale)(blocks)
+        scale = restore(np.broadcast_to(one, blocks.shape))
+        ratio = self.quantize(given) / np.where(scale > 0, scale, 1.0)
+        # The ratio is an element but for the last place that product and quotient round.
+        return np.rint(ratio) if self.asymmetric else self.code.quantize(ratio), scale
+
+    def _symmetric_scale(self, blocks: NDArray[Any]) -> NDArray[Any]:
         amax = np.maximum(blocks.max(axis=-1, keepdims=True), -blocks.min(axis=-1, keepdims=True))
-        scale = self.scales(amax.astype(np.float64)).astype(blocks.dtype)
+        return self.scales(amax.astype(np.float64)).astype(blocks.dtype)
+
+    def _symmetric(self, blocks: NDArray[Any], cast: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+        scale = self._symmetric_scale(blocks)
 
         def rescaled(part: NDArray[Any], by: NDArray[Any]) -> NDArray[Any]:
             done = cast(part / np.where(by > 0, by, by.dtype.type(1)))
@@ -159,12 +175,15 @@ class Scaled(Format):
         shape = (-1, blocks.shape[-1])
         return map_rows(rescaled, blocks.reshape(shape), scale.reshape(-1, 1)).reshape(blocks.shape)
 
-    def _asymmetric(self, blocks: NDArray[Any], rounding: Rounding, seed: int | None) -> NDArray[Any]:
-        refuse_nan(self.name, blocks)
+    def _asymmetric_scale(self, blocks: NDArray[Any]) -> NDArray[Any]:
         low = np.minimum(blocks.min(axis=-1, keepdims=True), 0.0)
         high = np.maximum(blocks.max(axis=-1, keepdims=True), 0.0)
-        top = 2**self.bits - 1
-        scale = FP16.quantize((high - low).astype(np.float64) / top).astype(blocks.dtype)
+        return FP16.quantize((high - low).astype(np.float64) / (2**self.bits - 1)).astype(blocks.dtype)
+
+    def _asymmetric(self, blocks: NDArray[Any], rounding: Rounding, seed: int | None) -> NDArray[Any]:
+        refuse_nan(self.name, blocks)
+        top, scale = 2**self.bits - 1, self._asymmetric_scale(blocks)
+        low = np.minimum(blocks.min(axis=-1, keepdims=True), 0.0)
         safe = np.where(scale > 0, scale, blocks.dtype.type(1))
         zero = np.clip(np.rint(-low / safe), 0, 2**ZERO_POINT_BITS - 1)
         rng = None if seed is None else np.random.default_rng(seed)

@@ -37,6 +37,11 @@ class Integer(ElementFormat):
         return float(self._top)
 
     @property
+    def last_place(self) -> float:
+        """What a code's last bit is worth: 1, and 1/64 for MXINT8."""
+        return float(self.decode(np.array([1], dtype=np.uint32))[0])
+
+    @property
     def _top(self) -> int:
         """The largest whole number, before any implied factor."""
         return int(2 ** (self.bits - 1)) - 1 if self.signed else int(2**self.bits) - 1

@@ -8,6 +8,7 @@ import numpy as np
 
 from hwsim.formats import BitMod, ElementFormat, Format, Integer, Minifloat, Scaled, bit_serial_terms
 from hwsim.formats.accuracy import absmax_quantize, loss
+from hwsim.formats.approximate import MULTIPLIERS, multiplier_error
 from hwsim.formats.block.olive import RATIOS, Olive
 from hwsim.formats.block.split import Split
 from hwsim.formats.distributions import DISTRIBUTIONS, sample
@@ -20,6 +21,8 @@ from hwsim.report.explain import EXPLAINERS, Question, Section, table
 #: Codes are listed, in rows of eight, and values drawn up to this width.
 LISTED_BITS = 8
 COLUMN_BITS = 3
+#: Mantissas up to this width have their multipliers' errors enumerated: all pairs of them in some 0.1 s.
+LISTED_MANTISSA = 10
 LINE_WIDTH = 72
 #: What stands for 0, 1, 2-3, 4-7, ... values in one character of the line.
 MARKS = " .:+*#@"
@@ -35,6 +38,8 @@ def explain_format(name: str, question: Question) -> list[Section]:
         picture = _plane(fmt.element) if fmt.element.complex_valued else _value_line(fmt.element)
         sections += [picture, _codes(fmt.element)]
     sections.append(_losses(fmt))
+    if isinstance(fmt.element, Minifloat) and 1 <= fmt.element.mantissa_bits <= LISTED_MANTISSA:
+        sections.append(_multipliers(fmt.element.mantissa_bits))
     return sections
 
 
@@ -102,6 +107,17 @@ def _losses(fmt: Format) -> Section:
     if fmt.element.complex_valued:
         how = "pairs of numbers are complex ones, with the scales of iFairy: means of |Re| and |Im| of the tensor"
     return Section("error on named distributions", table(rows), [how])
+
+
+def _multipliers(mantissa_bits: int) -> Section:
+    """Return how far off approximate multipliers are, beside the exact product rounded to the same width."""
+    rows = []
+    for name in MULTIPLIERS.names():
+        found = multiplier_error(name, mantissa_bits)
+        figures = {"mean |error|": found.mean_abs, "mean error": found.mean, "largest |error|": found.max_abs}
+        rows.append({"multiplier": name, **figures, "RMS error": found.rms})
+    title = f"relative error of multipliers of {mantissa_bits} mantissa bits"
+    return Section(title, table(rows), ["over all pairs of mantissas; rounded: the exact product to nearest even"])
 
 
 def _element(fmt: Format) -> dict[str, Any]:

@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer, Minifloat, Scaled
+from hwsim.formats.sums import add_rounded
 from hwsim.hardware.circuits import Adder, Multiplier, Part, Register, XorRow
-from hwsim.hardware.pe.arithmetic import add_rounded
 from hwsim.hardware.pe.base import PE, Reason, Scaling
 from hwsim.hardware.pe.datapaths import dequantizer, float_accumulate, scale_significand, subnormal_decode
 from hwsim.hardware.pe.pairing import PAIRINGS

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer
+from hwsim.formats.sums import wrapped
 from hwsim.hardware.circuits import Adder, AdderTree, Multiplier, Mux, Part, Register
 from hwsim.hardware.pe.base import PE, Reason, Scaling
 from hwsim.hardware.pe.datapaths import dequantizer
@@ -108,9 +109,7 @@ class IntMac(PE):
         assert ai is not None
         assert scales is None
         total = acc + (wi.integers(w_codes) * ai.integers(a_codes)).sum(axis=-1)
-        half = 1 << (self.accumulator_bits - 1)
-        wrapped: NDArray[Any] = ((total + half) & ((half << 1) - 1)) - half if self.accumulator_bits < 63 else total
-        return wrapped
+        return wrapped(total, self.accumulator_bits)
 
 
 @PES.register("int_mac")

@@ -1,17 +1,14 @@
 """L-Mul: a multiplication by addition, with a floating-point accumulator (arXiv 2410.00907).
 
-For operands (1 + x) 2^i and (1 + y) 2^j with m mantissa bits, an offset of 2^-l stands for x·y:
-l = m up to 3, l = 3 for m = 4, l = 4 above. Two semantics are known, and neither has the other's
-error or cost:
+Two semantics are known, and neither has the other's error or cost:
 
-* ``bitfield``: exponent and mantissa fields are added as one integer with a constant. A carry of
-  the fractions runs into the exponent and what is left of them is not halved.
-* ``formula``: the value of ``(1 + x + y + 2^-l) 2^(i+j)`` as written, which can reach 3.x: a
-  narrow adder for the fractions, a multiplexer that renormalises, and the exponent adder.
+* ``bitfield``: exponent and mantissa fields are added as one integer with a constant.
+* ``formula``: the value as the paper writes it, which can reach 3.x: a narrow adder for the
+  fractions, a multiplexer that renormalises, and the exponent adder.
 
-Signs by XOR. Subnormal operands count as zero, as in the synthesised units. The product is exact
-as defined and is added to the accumulator with one rounding to nearest even. Cost and behaviour
-belong to one object, so a design never gets one semantics' cost with the other's accuracy.
+The products themselves are those of :mod:`hwsim.formats.multiplier.lmul`. Each is exact as defined
+and is added to the accumulator with one rounding to nearest even. Cost and behaviour belong to one
+object, so a design never gets one semantics' cost with the other's accuracy.
 """
 
 from __future__ import annotations
@@ -24,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Minifloat
+from hwsim.formats.approximate import MULTIPLIERS
+from hwsim.formats.sums import add_rounded
 from hwsim.hardware.circuits import Adder, Incrementer, Mux, OrTree, Part, Register, XorRow
-from hwsim.hardware.pe.arithmetic import add_rounded
 from hwsim.hardware.pe.base import PE, Reason
 from hwsim.hardware.pe.datapaths import float_accumulate
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format
@@ -34,35 +32,6 @@ from hwsim.spec.errors import UsageError
 
 Semantics = Literal["bitfield", "formula"]
 SEMANTICS: tuple[str, ...] = ("bitfield", "formula")
-
-
-def offset_bits(mantissa_bits: int) -> int:
-    """Return l(m), the exponent of the offset 2^-l (arXiv 2410.00907, equation 1)."""
-    if mantissa_bits <= 3:
-        return mantissa_bits
-    return 3 if mantissa_bits == 4 else 4
-
-
-def lmul(fmt: Minifloat, w_codes: NDArray[Any], a_codes: NDArray[Any], semantics: Semantics) -> NDArray[np.float64]:
-    """Return the L-Mul products of two arrays of codes of ``fmt``, exactly as ``semantics`` defines them.
-
-    Subnormal operands are zero. Where an operand is infinite or NaN the product is the usual one.
-    """
-    (ws, we, wm), (as_, ae, am) = fmt.fields(w_codes), fmt.fields(a_codes)
-    m, l_bits = fmt.mantissa_bits, offset_bits(fmt.mantissa_bits)
-    fraction = (wm + am) * 2.0**-m + 2.0**-l_bits
-    power = we + ae - 2 * fmt.bias
-    if semantics == "bitfield":
-        carry = np.floor(fraction)
-        fraction, power = fraction - carry, power + carry.astype(np.int64)
-    value = np.where((we > 0) & (ae > 0), np.ldexp(1.0 + fraction, power), 0.0)
-    value = np.where((ws ^ as_) == 1, -value, value)
-    w_value, a_value = fmt.decode(w_codes), fmt.decode(a_codes)
-    special = ~(np.isfinite(w_value) & np.isfinite(a_value))
-    if special.any():
-        with np.errstate(invalid="ignore"):
-            value = np.where(special, w_value * a_value, value)
-    return value
 
 
 @dataclass(frozen=True)
@@ -134,7 +103,8 @@ class LMul(PE):
     ) -> NDArray[Any]:
         """Add the L-Mul products lane by lane, one rounding each."""
         assert scales is None
-        products = lmul(cast(Minifloat, w.element), w_codes, a_codes, self.semantics)
+        multiply = MULTIPLIERS.get(f"lmul_{self.semantics}")
+        products = multiply(cast(Minifloat, w.element), w_codes, a_codes)
         for lane in range(products.shape[-1]):
             acc = add_rounded(self.accumulator, acc, products[..., lane])
         return acc

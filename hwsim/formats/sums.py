@@ -1,4 +1,4 @@
-"""Arithmetic that several PEs share, bit-exact in float64."""
+"""Sums as accumulators make them: one rounding per addition, or the wrapping of two's complement."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import ElementFormat
+from hwsim.formats.base import ElementFormat
 
 
 def add_round_odd(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -30,3 +30,13 @@ def add_round_odd(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.
 def add_rounded(accumulator: ElementFormat, acc: NDArray[Any], term: NDArray[Any]) -> NDArray[np.float64]:
     """Return ``acc + term`` with one rounding to ``accumulator``; ``term`` is exact."""
     return accumulator.quantize(add_round_odd(np.asarray(acc, dtype=np.float64), np.asarray(term, dtype=np.float64)))
+
+
+def wrapped(total: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
+    """Return whole numbers as a two's-complement accumulator of ``bits`` bits holds them.
+
+    Widths of 63 bits and more hold everything that int64 does.
+    """
+    half = 1 << (bits - 1)
+    held: NDArray[np.int64] = ((total + half) & ((half << 1) - 1)) - half if bits < 63 else total
+    return held

@@ -1,0 +1,1 @@
+"""Multipliers of minifloats; one file is one family (see :mod:`hwsim.formats.approximate`)."""

@@ -1,0 +1,114 @@
+"""SQNR of formats on named distributions against measured rows, all 104 of them but those of formats we have not.
+
+The rows come from other samples of the same 524,288 values (``tests/data/sqnr_by_format.csv``).
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwsim.formats import parse_format
+from hwsim.formats.accuracy import loss, sqnr_db
+from hwsim.formats.distributions import DISTRIBUTIONS, sample
+
+ROWS = list(csv.DictReader((Path(__file__).parents[1] / "data" / "sqnr_by_format.csv").open()))
+COLUMNS = {name: f"sqnr_db_{name}" for name in DISTRIBUTIONS if name != "lognormal"}
+COLUMNS["gaussian_outlier_channels"] = "sqnr_db_gauss_outlier_ch30"
+
+#: dB between two samples. The noise power of Student's t hardly settles: its fourth moment is large
+#: with 5 degrees and infinite with 3. With outlier channels one value in 128 decides.
+TOLERANCE = {"gaussian": 0.1, "laplace": 0.1, "uniform": 0.1, "student_t5": 0.15, "student_t3": 0.15,
+             "gaussian_outlier_channels": 0.2}  # fmt: skip
+#: Posits clamp at their largest value, so that the few largest values of a heavy tail decide.
+LIGHT_TAILS = ("gaussian", "laplace", "uniform")
+
+EXACT = {"FP4 E2M1 g32 E4M3+fp32": "fp4_e2m1_g32_e4m3", "INT4 g16 E4M3+fp32 (NVINT4)": "int4_g16_e4m3",
+         "MXINT4 style (1.2 fixed pt)": "int4_g32_e8m0"}  # fmt: skip
+BLOCKS = [
+    (r"(E\d+M\d+)(FN)? g128 fp16 scale", lambda m: m[1].lower() + "_g128"),
+    (r"INT(\d) sym g(\d+) fp16 scale", lambda m: f"int{m[1]}_g{m[2]}"),
+    (r"INT(\d) asym g128", lambda m: f"int{m[1]}_asym_g128"),
+    (r"MSFP(\d+)", lambda m: f"msfp{m[1]}"),
+    (r"FP4 E2M1 g(\d+) UE5M3", lambda m: f"fp4_e2m1_g{m[1]}_ue5m3"),
+    (r"FP4 E2M1 g(\d+) fp32", lambda m: f"fp4_e2m1_g{m[1]}_fp32"),
+    (r"FP4 E2M1 g(\d+) E8M0 ceil", lambda m: f"fp4_e2m1_g{m[1]}_e8m0ceil"),
+    (r"MXFP(\d) (E\dM\d) \((ceil)?", lambda m: f"fp{m[1]}_{m[2].lower()}_g32_e8m0{m[3] or ''}"),
+    (r"NVFP4", lambda m: "nvfp4"),
+    (r"MXINT8", lambda m: "mxint8"),
+    (r"BitMoD(\d)", lambda m: f"bitmod{m[1]}_g128"),
+    (r"(NF4|FLINT4|POT4|LNS4_f1|BIPOLAR\d) g(\d+)", lambda m: f"{m[1].lower()}_g{m[2]}"),
+]
+TENSORS = [(r"(INT\d|E\d+M\d+)(FN)? per-tensor", lambda m: m[1].lower())]
+TAPERED = [(r"(POSIT8_es\d|LNS8_f3) unscaled", lambda m: m[1].lower())]
+
+
+def named(patterns):
+    """Return ``(our name, row)`` of every row that one of the patterns names."""
+    found = []
+    for row in ROWS:
+        matches = (make(m) for pattern, make in patterns if (m := re.match(pattern, row["format"])))
+        name = EXACT.get(row["format"]) if patterns is BLOCKS else None
+        if name := name or next(matches, None):
+            found.append((name, row))
+    return found
+
+
+def parametrized(patterns):
+    rows = named(patterns)
+    return pytest.mark.parametrize(("name", "row"), rows, ids=[row["format"] for _, row in rows])
+
+
+def check(found, row):
+    expected = {name: float(row[COLUMNS[name]]) for name in found}
+    off = {name: found[name] - expected[name] for name in found if abs(found[name] - expected[name]) > TOLERANCE[name]}
+    assert not off
+
+
+def test_only_formats_that_we_have_not_are_left_out():
+    ours = {row["format"] for patterns in (BLOCKS, TENSORS, TAPERED) for _, row in named(patterns)}
+    left = [row["format"] for row in ROWS if row["format"] not in ours]
+    # Half of BitMoD, a power-law grid, and ternary and binary with fitted instead of absmax scales.
+    assert len(left) == 9
+    assert all(re.match(r"FP[34]_E[AR]|NUPES|Ternary|Binary", text) for text in left)
+
+
+@parametrized(BLOCKS)
+def test_groups_and_blocks(name, row):
+    check({distribution: sqnr_db(parse_format(name), distribution) for distribution in COLUMNS}, row)
+
+
+@cache
+def reference_peak(distribution):
+    """Return the largest magnitude of the sample behind the rows, at our sample's power.
+
+    INT8's noise is step²/12 and its step peak/127, so the row of INT8 per tensor tells it.
+    """
+    row = next(row for row in ROWS if row["format"] == "INT8 per-tensor absmax")
+    power = float(np.mean(sample(distribution) ** 2))
+    return 127 * (12 * power * 10 ** (-float(row[COLUMNS[distribution]]) / 10)) ** 0.5
+
+
+@parametrized(TENSORS)
+def test_one_scale_for_all(name, row):
+    # The largest of 524,288 values sets the scale and differs by some dB between samples; under the
+    # scale of theirs the rest must agree.
+    fmt, found = parse_format(name), {}
+    for distribution in COLUMNS:
+        x, scale = sample(distribution), reference_peak(distribution) / fmt.max_value
+        found[distribution] = loss(x, fmt.quantize(x / scale) * scale).sqnr_db
+    check(found, row)
+
+
+@parametrized(TAPERED)
+def test_formats_that_are_most_precise_around_one(name, row):
+    fmt, found = parse_format(name), {}
+    for distribution in LIGHT_TAILS if name.startswith("posit") else COLUMNS:
+        x = sample(distribution) / sample(distribution).std()  # the rows' samples have a variance of one
+        found[distribution] = loss(x, fmt.quantize(x)).sqnr_db
+    check(found, row)
