@@ -23,6 +23,7 @@ LABELS = [
     "int4_g128", "int4_asym_g128", "mxfp4", "mxfp6_e3m2", "mxfp8_e4m3", "mxint8", "nvfp4", "lmul_e4m3", "lmul_bf16",
     "lmul_bf16_formula", "bitmod3_g128", "bitmod4_g128", "w4a16_g128", "w4a8", "w8a8", "nf4_g64", "posit8_es1",
     "ternary", "ternary_a16", "ternary_g128", "binary", "binary_a8", "binary_a16",
+    "bipolar2", "bipolar4", "bitplane_w6a6", "bitplane_w6a8", "bitplane_w4a8_g128",
 ]  # fmt: skip
 
 
