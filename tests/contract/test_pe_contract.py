@@ -24,6 +24,7 @@ LABELS = [
     "lmul_bf16_formula", "bitmod3_g128", "bitmod4_g128", "w4a16_g128", "w4a8", "w8a8", "nf4_g64", "posit8_es1",
     "ternary", "ternary_a16", "ternary_g128", "binary", "binary_a8", "binary_a16",
     "bipolar2", "bipolar4", "bitplane_w6a6", "bitplane_w6a8", "bitplane_w4a8_g128",
+    "mixpe_w4a8", "mixpe_w4a16", "mixpe_w4a8_g128", "mixpe_w4a16_g128",
 ]  # fmt: skip
 
 
