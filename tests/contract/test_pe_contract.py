@@ -25,6 +25,7 @@ LABELS = [
     "ternary", "ternary_a16", "ternary_g128", "binary", "binary_a8", "binary_a16",
     "bipolar2", "bipolar4", "bitplane_w6a6", "bitplane_w6a8", "bitplane_w4a8_g128",
     "mixpe_w4a8", "mixpe_w4a16", "mixpe_w4a8_g128", "mixpe_w4a16_g128",
+    "complex2", "complex2_a16",
 ]  # fmt: skip
 
 
@@ -128,7 +129,7 @@ def test_zero_weights_and_cleared_accumulators_are_zero(pe):
     for shape in ((), (5,), (2, 3)):
         cleared = pe.finish(pe.initial(shape))
         assert cleared.shape == shape
-        assert cleared.dtype.kind in "if"
+        assert cleared.dtype.kind in "ifc"
         assert not cleared.any()
 
 
