@@ -25,7 +25,7 @@ LABELS = [
     "ternary", "ternary_a16", "ternary_g128", "binary", "binary_a8", "binary_a16",
     "bipolar2", "bipolar4", "bitplane_w6a6", "bitplane_w6a8", "bitplane_w4a8_g128",
     "mixpe_w4a8", "mixpe_w4a16", "mixpe_w4a8_g128", "mixpe_w4a16_g128",
-    "complex2", "complex2_a16",
+    "complex2", "complex2_a16", "olive4_g128", "olive4_tensor", "olive8_tensor", "flint4", "flint5", "flint4_g128",
 ]  # fmt: skip
 
 

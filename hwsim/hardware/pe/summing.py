@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hwsim.formats import Format, Integer, Minifloat, Scaled
 from hwsim.formats.digits import whole_numbers
 from hwsim.formats.sums import add_rounded, wrapped
-from hwsim.hardware.circuits import Adder, AdderTree, OrTree, Part, Register
+from hwsim.hardware.circuits import Adder, AdderTree, Multiplier, OrTree, Part, Register, Shifter
 from hwsim.hardware.pe.base import PE, Reason, Scaling
 from hwsim.hardware.pe.datapaths import dequantizer, float_accumulate
 from hwsim.hardware.pe.registry import take_format
@@ -123,6 +123,21 @@ class SummingPE(PE):
     def finish(self, acc: NDArray[Any]) -> NDArray[Any]:
         """Return the values of the accumulators, float64."""
         return np.asarray(acc, dtype=np.float64) * self.unit
+
+
+def shifted_product(bases: tuple[int, int], shifts: tuple[int, int], lanes: int) -> tuple[Part, ...]:
+    """Return ``lanes`` products of numbers base · 2^shift: signed bases multiply, shifts add, one shifter.
+
+    ``bases`` are the widths of both with sign, ``shifts`` the largest shifts of both.
+    """
+    product, most = sum(bases), sum(shifts)
+    found = [Part("base multiplier", "multiplier", Multiplier(max(bases), min(bases)), lanes)]
+    if all(shifts):
+        width = max(shifts).bit_length()
+        found.append(Part("shift adder", "exponent", Adder(width), lanes, on_path=False))
+    if most:
+        found.append(Part("product shift", "alignment", Shifter(product + most, most + 1), lanes))
+    return tuple(found)
 
 
 def hidden_bit(fmt: Minifloat, lanes: int) -> Part:
