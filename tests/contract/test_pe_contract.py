@@ -26,6 +26,7 @@ LABELS = [
     "bipolar2", "bipolar4", "bitplane_w6a6", "bitplane_w6a8", "bitplane_w4a8_g128",
     "mixpe_w4a8", "mixpe_w4a16", "mixpe_w4a8_g128", "mixpe_w4a16_g128",
     "complex2", "complex2_a16", "olive4_g128", "olive4_tensor", "olive8_tensor", "flint4", "flint5", "flint4_g128",
+    "pot4", "pot4x2", "fix8_q7_k1", "fix8_q4_k2",
 ]  # fmt: skip
 
 
