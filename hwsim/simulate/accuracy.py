@@ -56,9 +56,8 @@ def arithmetic_sqnr_db(pe: PE, w: Format, a: Format) -> float:
         assert isinstance(w.element, Integer)
         assert isinstance(a.element, Integer)
         found = found * (w.element.last_place * a.element.last_place)
-    found = np.asarray(found, dtype=np.float64)
-    error = float(np.mean((found - exact) ** 2))
-    signal = float(np.mean(exact**2))
+    error = float(np.mean(np.abs(found - exact) ** 2))  # complex PEs have complex errors
+    signal = float(np.mean(np.abs(exact) ** 2))
     return math.inf if error == 0 else 10 * math.log10(signal / error)
 
 

@@ -31,7 +31,7 @@ def offset_bits(mantissa_bits: int) -> int:
     return 3 if mantissa_bits == 4 else 4
 
 
-def _carried(fraction: NDArray[np.float64]) -> NDArray[np.float64]:
+def carried(fraction: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the significand whose fields are those of 1 + ``fraction``: a carry doubles, the rest is kept."""
     carry = np.floor(fraction)
     return np.ldexp(1.0 + (fraction - carry), carry.astype(np.int64))
@@ -48,10 +48,10 @@ def lmul_formula(fmt: Minifloat, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np
 def lmul_bitfield(fmt: Minifloat, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
     """Return the sum of both fields and of the offset, as one integer."""
     offset = 2.0 ** -offset_bits(fmt.mantissa_bits)
-    return by_significands(fmt, x, y, lambda fraction: _carried(fraction + offset))
+    return by_significands(fmt, x, y, lambda fraction: carried(fraction + offset))
 
 
 @MULTIPLIERS.register("mitchell")
 def mitchell(fmt: Minifloat, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
     """Return the sum of both fields, as one integer."""
-    return by_significands(fmt, x, y, _carried)
+    return by_significands(fmt, x, y, carried)

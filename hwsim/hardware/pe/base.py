@@ -64,6 +64,15 @@ class PE(ABC):
     def cycles_per_step(self, w: Format, a: Format) -> int:
         """Return the cycles that one step on ``lanes`` elements takes."""
 
+    def expected_cycles_per_step(
+        self, w: Format, a: Format, digits: NDArray[Any] | None = None, lockstep: int = 1
+    ) -> float:
+        """Return the expected cycles of a step on a distribution of ``digits``, ``lockstep`` PEs in step.
+
+        Those of :meth:`cycles_per_step` where cycles do not depend on data.
+        """
+        return float(self.cycles_per_step(w, a))
+
     @abstractmethod
     def initial(self, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return cleared accumulators."""

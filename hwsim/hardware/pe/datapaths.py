@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from hwsim.formats import BitMod, Format, Minifloat, Scaled
+from hwsim.formats.block.olive import Olive
+from hwsim.formats.block.scales import FP16
 from hwsim.hardware.circuits import (
     Adder,
     Circuit,
@@ -102,6 +104,8 @@ def scale_significand(fmt: Format) -> int:
         return 0
     if isinstance(fmt, BitMod):
         return 8
+    if isinstance(fmt, Olive):
+        return FP16.sig_bits
     if not isinstance(fmt, Scaled):
         raise TypeError(f"{fmt.name} has blocks but no scale that is known")
     return fmt.scale.significand_bits

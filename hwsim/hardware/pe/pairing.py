@@ -20,6 +20,9 @@ from hwsim.spec.registry import Registry
 
 PAIRINGS: Registry[Callable[[str], dict[str, Any] | None]] = Registry("pairing", "hwsim.hardware.pe.families")
 
+#: Families that take what no other family is built for: asked last.
+FALLBACKS = ("codebook_mac",)
+
 
 @dataclass(frozen=True)
 class Pairing:
@@ -57,7 +60,7 @@ def pairing(label: str) -> Pairing:
     UsageError
         If no family claims the label, or the PE cannot be built.
     """
-    for _, claim in PAIRINGS.items():
+    for _, claim in sorted(PAIRINGS.items(), key=lambda member: member[0] in FALLBACKS):
         options = claim(label)
         if options is not None:
             pe = make_pe(options)
