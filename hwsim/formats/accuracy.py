@@ -50,7 +50,7 @@ def absmax_scale(fmt: Format, x: NDArray[Any]) -> NDArray[Any] | None:
 
     None for formats that have scales of their own (blocks, complex ones) or take ``x`` as it is.
     """
-    if not isinstance(fmt, ElementFormat) or fmt.tapered or isinstance(fmt, QuarterTurns):
+    if not isinstance(fmt, ElementFormat) or fmt.tapered or fmt.complex_valued:
         return None
     amax = np.max(np.abs(x), axis=-1, keepdims=True)
     return np.asarray(np.where(amax > 0, amax, 1.0) / fmt.scaling_value)

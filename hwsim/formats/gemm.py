@@ -15,7 +15,7 @@ hardware runs them, over elements, with the scales outside:
 
 Plain elements have one scale per row of A and per column of W, as :func:`~hwsim.formats.accuracy.absmax_quantize`
 sets them; floats of more than 8 bits have none, as in hardware: scaled to the largest value of bf16,
-products would overflow FP32. Formats whose elements cannot be told from their scales (BitMoD) are
+products would overflow FP32. Formats whose elements cannot be told from their scales (BitMoD, complex) are
 summed dequantized. Elements of asymmetric formats count from their zero point.
 """
 
@@ -33,7 +33,6 @@ from hwsim.formats.approximate import check_operand, multiply
 from hwsim.formats.base import ElementFormat, Format
 from hwsim.formats.block.scaled import Scaled
 from hwsim.formats.distributions import sample
-from hwsim.formats.element.complex import QuarterTurns
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import Minifloat, minifloat
 from hwsim.formats.sums import add_rounded, wrapped
@@ -91,11 +90,11 @@ def quantized(fmt: Format, x: NDArray[Any]) -> Operand:
     if isinstance(fmt, Scaled):
         elements, scales = fmt.factors(given)
         return Operand(fmt, elements, scales if fmt.block_size else scales[:, :1], fmt.block_size)
+    if fmt.element.complex_valued:  # pairs along a row, with the scales of the tensor
+        return Operand(fmt, absmax_quantize(fmt, given), np.ones((len(given), 1)), None)
     wide = isinstance(fmt, Minifloat) and fmt.bits > UNSCALED_ABOVE
     found = None if wide else absmax_scale(fmt, given)
     scales = np.ones((len(given), 1)) if found is None else found
-    if isinstance(fmt, QuarterTurns):
-        return Operand(fmt, absmax_quantize(fmt, given), scales, None)
     return Operand(fmt, np.asarray(fmt.quantize(given / scales)), scales, None)
 
 

@@ -30,7 +30,7 @@ LABELS = [
     "mixpe_w4a8", "mixpe_w4a16", "mixpe_w4a8_g128", "mixpe_w4a16_g128",
     "complex2", "complex2_a16", "olive4_g128", "olive4_tensor", "olive8_tensor", "flint4", "flint5", "flint4_g128",
     "pot4", "pot4x2", "fix8_q7_k1", "fix8_q4_k2", "fpma_bf16", "fpma_fp8_e4m3", "mitchell_bf16",
-    "figna_w4", "figna_w4_g128", "figna_w8_bf16",
+    "figna_w4", "figna_w4_g128", "figna_w8_bf16", "olaccel_w8a16", "olaccel_w8a8",
 ]  # fmt: skip
 
 

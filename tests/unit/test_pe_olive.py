@@ -50,7 +50,9 @@ def test_a_tensor_with_outliers_is_computed_exactly():
     encoded = fmt.encode(x)
     base, shift = decode(fmt, encoded.codes.codes[0])
     assert shift.any()  # there are outliers
-    assert np.array_equal(base << shift, np.rint(fmt.quantize(x)[0] / parse_format("fp16").decode(encoded.scales.codes)[0]))
+    assert np.array_equal(
+        base << shift, np.rint(fmt.quantize(x)[0] / parse_format("fp16").decode(encoded.scales.codes)[0])
+    )
     ones = np.ones(128, dtype=np.uint32)
     assert pe.dot(encoded.codes.codes[0], ones, pe.w_format, pe.a_format) == (base << shift).sum()
 
