@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 from hwsim.formats.base import CHUNK, ElementFormat, Format, along_axis, as_floats, split_blocks
 from hwsim.formats.block.bitmod_groups import BASIC, FP16, SPECIAL, BitModElement, best, element, nearest_levels, scales
 from hwsim.formats.block.encoded import Encoded, Part, decode_blocks, moved_back, moved_last
-from hwsim.formats.block.parts import contiguous_rows, row_spans, scalable_magnitudes
+from hwsim.formats.block.parts import contiguous_rows, row_spans, scalable_magnitudes, spread
 from hwsim.formats.registry import BLOCKS, Family
 from hwsim.formats.rounding import Overflow, Rounding, check_modes
 from hwsim.spec.errors import UsageError
 
 METADATA_BITS, SELECTOR_BITS = 10, 2
+#: Elements that are worked on at once: groups of one special value are a quarter of them.
+_PART = 4 * CHUNK
 
 __all__ = ["BASIC", "SPECIAL", "BitMod", "BitModElement", "names", "parse"]
 
@@ -87,7 +89,7 @@ class BitMod(Format):
         rows = contiguous_rows(blocks)
         codes, room = np.empty(rows.shape, dtype=np.uint32), self._room(rows)
         scale, selector = np.empty(len(rows)), np.empty(len(rows), dtype=np.uint8)
-        for span in row_spans(rows):
+        for span in row_spans(rows, _PART):
             for chosen, of, choice in self._chosen(rows[span], room):
                 scale[span][chosen], selector[span][chosen] = of, choice
                 codes[span][chosen] = element(self.bits, choice).encode(rows[span][chosen] / _column(of, rows))
@@ -119,15 +121,18 @@ class BitMod(Format):
 
     @staticmethod
     def _room(rows: NDArray[Any]) -> NDArray[Any]:
-        return np.empty((3, min(rows.size, max(CHUNK, rows.shape[1]))), dtype=rows.dtype)
+        return np.empty((3, min(rows.size, max(_PART, rows.shape[1]))), dtype=rows.dtype)
 
     def _quantize_last(self, x: NDArray[Any]) -> NDArray[Any]:
         blocks, restore = self._blocks(x)
         rows = contiguous_rows(blocks)
         out, room = np.empty_like(rows), self._room(rows)
-        for span in row_spans(rows):
+        for span in row_spans(rows, _PART):
             for chosen, scale, choice in self._chosen(rows[span], room):
-                out[span][chosen] = self._rounded(rows[span][chosen], scale, choice)
+                part = room[0, : chosen.size * rows.shape[1]].reshape(chosen.size, -1)
+                np.take(rows[span], chosen, axis=0, out=part, mode="clip")  # other modes work on a copy
+                self._round(part, scale, choice, room[1])
+                out[span][chosen] = part
         return restore(out.reshape(blocks.shape))
 
     def _chosen(
@@ -142,13 +147,11 @@ class BitMod(Format):
             if chosen.size:
                 yield chosen, scale[choice, chosen], choice
 
-    def _rounded(self, groups: NDArray[Any], scale: NDArray[np.float64], choice: int) -> NDArray[Any]:
-        """Return ``groups`` (a copy, which is worked on) at the nearest levels."""
-        by = _column(scale, groups)
-        groups /= by
+    def _round(self, groups: NDArray[Any], scale: NDArray[np.float64], choice: int, room: NDArray[Any]) -> None:
+        """Put the nearest levels in the place of ``groups``; ``room`` is 1-d."""
+        groups /= spread(scale, groups, room)
         nearest_levels(groups, self.bits, choice, groups)
-        groups *= by / 2
-        return groups
+        groups *= spread(scale / 2, groups, room)
 
 
 def _column(scale: NDArray[np.float64], like: NDArray[Any]) -> NDArray[Any]:

@@ -175,8 +175,9 @@ def nearest_levels(scaled: NDArray[Any], bits: int, choice: int, out: NDArray[An
     lowest, steps = _ladder(bits, choice)
     total = np.full(scaled.shape, 2 * lowest, dtype=np.int8)
     above = np.empty(scaled.shape, dtype=np.bool_)
+    one = above.view(np.int8)
     for middle, rise in steps:
         np.greater(scaled, scaled.dtype.type(middle), out=above)
         for _ in range(rise):  # adding bytes costs next to nothing
-            total += above.view(np.int8)
+            total += one
     np.copyto(out, total)

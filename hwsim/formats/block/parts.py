@@ -18,9 +18,9 @@ from hwsim.formats.base import CHUNK
 _HALVED = 64
 
 
-def row_spans(rows: NDArray[Any]) -> Iterator[slice]:
-    """Return slices of rows of about ``CHUNK`` elements each, at least one row."""
-    count = max(1, CHUNK // max(1, rows.shape[1]))
+def row_spans(rows: NDArray[Any], elements: int = CHUNK) -> Iterator[slice]:
+    """Return slices of rows of about so many ``elements`` each, at least one row."""
+    count = max(1, elements // max(1, rows.shape[1]))
     return (slice(start, start + count) for start in range(0, len(rows), count))
 
 
@@ -45,7 +45,7 @@ def spread(values: NDArray[Any], like: NDArray[Any], room: NDArray[Any]) -> NDAr
     A copy and work on whole arrays is quicker than work that numpy repeats along short rows.
     """
     wide = room[: like.size].reshape(like.shape)
-    np.copyto(wide, values.reshape(-1, 1))
+    np.copyto(wide, values.reshape(-1, 1), casting="same_kind")
     return wide
 
 
