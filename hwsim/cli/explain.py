@@ -8,13 +8,15 @@ import click
 
 from hwsim.cli.common import parse_settings, set_option, show
 
-KINDS = ("arch", "format", "memory", "pe", "technology")
+KINDS = ("arch", "format", "function", "memory", "pe", "technology")
 
 
 @click.command("explain", short_help="Cost breakdown with the source of every figure.")
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("name")
-@click.option("--technology", default="28nm", show_default=True, help="For pe: one of hwsim list technology.")
+@click.option(
+    "--technology", default="28nm", show_default=True, help="For function and pe: one of hwsim list technology."
+)
 @click.option("--clock", default="1 GHz", show_default=True, help="For pe: sets the number of pipeline stages.")
 @set_option
 @click.option("--format", "table_format", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -23,7 +25,8 @@ def command(kind: str, name: str, technology: str, clock: str, settings: tuple[s
 
     pe: a family or a format (explain pe lmul --set format=bf16; explain pe bitmod4_g128);
     memory: a DRAM preset, sram or register_file (--set size=64KiB --set width=128 …); arch: a file
-    or an example (--set array.rows=64); format and technology: a name.
+    or an example (--set array.rows=64); format and technology: a name; function: one of hwsim list
+    function (--set method=piecewise --set segments=16).
     """
     from hwsim.report.explain import EXPLAINERS, Question
     from hwsim.spec.scalars import resolve_scalar

@@ -15,7 +15,9 @@ PACKAGE = Path(hwsim.__file__).parent
 WINGS = ["spec", "formats", "hardware", "workload", "simulate", "explore", "report", "cli"]
 
 #: Rooms of ``hardware`` and their floor; rooms of one floor do not know each other.
-HARDWARE = {"circuits": 0, "technology": 1, "memory": 2, "pe": 2, "references": 3, "accelerator": 3}
+HARDWARE = {
+    "circuits": 0, "technology": 1, "memory": 2, "pe": 2, "functions": 2, "units": 2, "references": 3, "accelerator": 3,
+}  # fmt: skip
 
 FILES = sorted(p for wing in WINGS for p in (PACKAGE / wing).rglob("*.py"))
 
