@@ -8,14 +8,14 @@ import click
 
 from hwsim.cli.common import parse_settings, set_option, show
 
-KINDS = ("arch", "format", "function", "memory", "pe", "technology")
+KINDS = ("arch", "format", "function", "memory", "pe", "technology", "unit")
 
 
 @click.command("explain", short_help="Cost breakdown with the source of every figure.")
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("name")
 @click.option(
-    "--technology", default="28nm", show_default=True, help="For function and pe: one of hwsim list technology."
+    "--technology", default="28nm", show_default=True, help="For function, pe, unit: one of hwsim list technology."
 )
 @click.option("--clock", default="1 GHz", show_default=True, help="For pe: sets the number of pipeline stages.")
 @set_option

@@ -169,3 +169,18 @@ def test_every_method_is_tested():
     for call in (lambda: integer_operations("x"), lambda: softmax_traffic("one_pass")):
         with pytest.raises(UsageError):
             call()
+
+
+def test_explain_shows_methods_and_units():
+    from hwsim.report.explain import Question
+    from hwsim.report.explain.function import explain_function
+    from hwsim.report.explain.unit import explain_unit
+
+    assert list(explain_function("exp", Question())[0].frame["method"]) == METHODS.names()
+    assert "shift" not in list(explain_function("rsqrt", Question())[0].frame["method"])
+    assert len(explain_function("exp", Question({"method": "table"}))) == 2
+    frame = explain_unit("hadamard", Question({"group": 8}))[0].frame
+    assert frame["area_um2"].iloc[-1] == pytest.approx(frame["area_um2"].iloc[:-1].sum())
+    for explain in (explain_function, explain_unit):
+        with pytest.raises(UsageError, match="unknown"):
+            explain("nothing", Question())
