@@ -14,7 +14,7 @@ from hwsim.spec.errors import UsageError
 if TYPE_CHECKING:
     from hwsim.report.explain import Section
 
-KINDS = ("arch", "calibration", "format", "memory", "pe", "technology")
+KINDS = ("arch", "calibration", "format", "function", "memory", "pe", "technology", "unit")
 #: Kinds of which there is one.
 SINGLE = ("calibration",)
 
@@ -22,7 +22,13 @@ SINGLE = ("calibration",)
 @click.command("explain", short_help="Cost breakdown with the source of every figure.")
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--technology", "--tech", default="28nm", show_default=True, help="For pe: one of hwsim list technology.")
+@click.option(
+    "--technology",
+    "--tech",
+    default="28nm",
+    show_default=True,
+    help="For function, pe, unit: one of hwsim list technology.",
+)
 @click.option("--clock", default="1 GHz", show_default=True, help="For pe: sets the number of pipeline stages.")
 @click.option("--iso-area", default=None, help="For several PEs: area that each fills, e.g. 2mm2.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Also write pictures there.")
@@ -42,7 +48,8 @@ def command(
 
     pe: a family or a format (explain pe lmul --set format=bf16; explain pe bitmod4_g128);
     memory: a DRAM preset, sram or register_file (--set size=64KiB --set width=128 …); arch: a file
-    or an example (--set array.rows=64); format and technology: a name.
+    or an example (--set array.rows=64); format and technology: a name; function: one of hwsim list
+    function (--set method=piecewise --set segments=16).
     """
     from hwsim.report.explain import EXPLAINERS, Question
     from hwsim.spec.paths import read_value

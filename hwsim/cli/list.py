@@ -61,6 +61,24 @@ def _multiplier() -> list[str]:
     return MULTIPLIERS.names()
 
 
+def _function() -> list[str]:
+    from hwsim.hardware.functions import FUNCTIONS
+
+    return sorted(FUNCTIONS)
+
+
+def _function_method() -> list[str]:
+    from hwsim.hardware.functions import METHODS
+
+    return METHODS.names()
+
+
+def _unit() -> list[str]:
+    from hwsim.hardware.units import UNITS
+
+    return UNITS.names()
+
+
 def _engine() -> list[str]:
     from hwsim.simulate.engine import ENGINES
 
@@ -72,12 +90,15 @@ KINDS: dict[str, Callable[[], list[str]]] = {
     "dataflow": _dataflow,
     "engine": _engine,
     "format": _format,
+    "function": _function,
+    "function-method": _function_method,
     "memory": _memory,
     "model": _model,
     "multiplier": _multiplier,
     "pe": _pe,
     "sweep": _sweep,
     "technology": _technology,
+    "unit": _unit,
 }
 
 

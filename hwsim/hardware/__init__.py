@@ -9,6 +9,8 @@ room               what it is for
 ``memory``         SRAM, register files, DRAM
 ``pe``             processing elements; one file per family
 ``cpu``            table look-up on a processor, counted in operations
+``functions``      exp, GELU and others by table, piece, polynomial or shifts; one file per method
+``units``          stochastic rounding, Hadamard, requantization, modular multiplication
 ``references``     published figures beside ours
 ``accelerator``    array, buffers, DRAM and vector unit of one design, priced
 =================  ============================================================================

@@ -113,9 +113,11 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
     """Each list holds the very names that the part of hwsim which takes them knows."""
     from hwsim.formats import parse_format
     from hwsim.formats.approximate import MULTIPLIERS
+    from hwsim.hardware.functions import FUNCTIONS, METHODS
     from hwsim.hardware.memory import load_dram
     from hwsim.hardware.pe import PES
     from hwsim.hardware.technology import load_technology
+    from hwsim.hardware.units import UNITS
     from hwsim.simulate.dataflow import get_dataflow
     from hwsim.simulate.engine import ENGINES
     from hwsim.workload import find_model
@@ -126,11 +128,14 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
         "dataflow": get_dataflow,
         "engine": ENGINES.get,
         "format": parse_format,
+        "function": FUNCTIONS.get,
+        "function-method": METHODS.get,
         "memory": lambda name: load_dram(name, bandwidth_gb_s=1.0, energy_pj_per_bit=1.0),
         "model": find_model,
         "multiplier": MULTIPLIERS.get,
         "pe": PES.get,
         "technology": load_technology,
+        "unit": UNITS.get,
     }
     assert takers.keys() == KINDS.keys()
     for kind, take in takers.items():

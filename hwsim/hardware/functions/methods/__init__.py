@@ -1,0 +1,1 @@
+"""Methods of special-function units, one file each."""
