@@ -12,6 +12,7 @@ room               what it is for
 ``functions``      exp, GELU and others by table, piece, polynomial or shifts; one file per method
 ``units``          stochastic rounding, Hadamard, requantization, modular multiplication
 ``references``     published figures beside ours
+``claims``         what published savings rest on
 ``accelerator``    array, buffers, DRAM and vector unit of one design, priced
 =================  ============================================================================
 """
