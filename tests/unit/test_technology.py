@@ -28,7 +28,7 @@ def test_every_constant_has_a_source(name):
 
 
 def test_the_names_are_what_they_say():
-    assert technology_names() == ["28nm", "45nm", "7nm", "gt2n", "sg13g2", "sky130"]
+    assert technology_names() == ["12nm", "16nm", "28nm", "45nm", "7nm", "gt2n", "sg13g2", "sky130"]
     with pytest.raises(UsageError, match="28nm"):
         load_technology("28 nm")
 
@@ -153,3 +153,11 @@ def test_a_lane_is_the_sum_of_its_units():
 def test_integer_and_float_operations_have_positive_energy(name, op):
     for technology in technology_names():
         assert load_technology(technology).op_energy_pj(op, parse_format(name)) > 0
+
+
+def test_nodes_between_two_others_lie_between_them():
+    technologies = [load_technology(name) for name in ("7nm", "12nm", "16nm", "28nm")]
+    for figure in ("area_um2", "energy_fj", "delay_ps", "leakage_nw"):
+        values = [getattr(t.price(Multiplier(8, 8)), figure) for t in technologies]
+        assert values == sorted(values)
+    assert all(c.estimated for c in technologies[1].constants())
