@@ -12,6 +12,7 @@ from hwsim.hardware.accelerator import SUM_REGISTER
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.memory import build_buffer, build_sram
 from hwsim.hardware.pe import price_pe
+from hwsim.hardware.technology import factor
 from hwsim.spec.errors import InfeasibleError, MissingFigureError, SpecError
 from tests.support.small import BASE, array, small
 
@@ -84,14 +85,20 @@ def test_stages_are_cuts_at_the_width_of_the_sum(label, clock):
     acc = small(label, clock=clock).accelerator
     whole = price_pe(acc.pe, acc.technology)
     usable_ps = 1e12 / clock - acc.technology.price(Register(1)).delay_ps
-    stages = max(1, math.ceil(whole.delay_ps / usable_ps))
+    fastest = factor("speed", "delay")  # gates sized for speed may save a stage
+    stages = max(1, math.ceil(whole.delay_ps * fastest / usable_ps))
     assert acc.pipeline_stages == stages
+    hurry = max(0.0, 1 - stages * usable_ps / whole.delay_ps) / (1 - fastest)
+    assert 0 <= hurry <= 1
     cuts = [row.part for row in acc.pe_price.rows if row.part.role == "pipeline stage"]
     assert [(part.circuit, part.count) for part in cuts] == (
         [(Register(acc.pe.psum_bits), stages - 1)] if stages > 1 else []
     )
     added = (stages - 1) * acc.technology.price(Register(acc.pe.psum_bits)).area_um2
-    assert acc.pe_price.area_um2 == pytest.approx(whole.area_um2 + added)
+    logic = sum(row.area_um2 for row in whole.rows if row.part.group != "register")
+    larger = logic * hurry * (factor("speed", "area") - 1)
+    assert acc.pe_price.area_um2 == pytest.approx(whole.area_um2 + added + larger)
+    assert acc.pe_price.delay_ps <= stages * usable_ps * (1 + 1e-9) or stages > 1
     # Every stage's register stops the glitches of the one before.
     assert acc.pe_price.glitch_factor == pytest.approx(1 + (whole.glitch_factor - 1) / stages)
 
@@ -137,3 +144,41 @@ def test_what_cannot_be_built(fields, words):
 def test_an_energy_can_be_given():
     acc = small(dram={"preset": "lpddr5", "energy": 4.0}).accelerator
     assert acc.dram.read_pj_per_bit == 4.0
+
+
+def test_area_and_energy_grow_towards_the_clock_that_a_stage_can_just_keep():
+    from hwsim.hardware.circuits import Adder, Part
+    from hwsim.hardware.pe.pipeline import pipelined
+    from hwsim.hardware.technology import load_technology
+
+    technology = load_technology("7nm")
+    parts = [Part("adder", "accumulator", Adder(32))]
+    delay, setup = technology.delay_ps(parts), technology.price(Register(1)).delay_ps
+
+    def at(share):
+        return pipelined(parts, "integer_mac", 32, technology, 1e12 / (delay * share + setup))
+
+    relaxed, (tight, stages), (cut, more) = at(1.2)[0], at(0.94), at(0.93)
+    assert (stages, more) == (1, 2)
+    assert relaxed.area_um2 == pytest.approx(technology.price(Adder(32)).area_um2)
+    middle = at(0.97)[0]
+    assert relaxed.area_um2 < middle.area_um2 < tight.area_um2 < cut.area_um2
+    assert relaxed.energy_fj < middle.energy_fj < tight.energy_fj
+    assert tight.area_um2 / relaxed.area_um2 == pytest.approx(factor("speed", "area"), abs=0.003)
+    assert tight.delay_ps == pytest.approx(0.94 * delay)  # just what the clock leaves
+
+
+def test_speed_factors_are_those_of_the_calibration():
+    from math import exp
+
+    from hwsim.hardware.synthesis import load_calibration
+
+    laws = load_calibration().laws
+
+    def ratio(figure):
+        effects = laws[figure].effects
+        return exp(effects["library", "asap7 speed"] - effects["library", "asap7 area"])
+
+    assert factor("speed", "delay") == pytest.approx(ratio("crit_ps"), abs=0.001)
+    assert factor("speed", "area") == pytest.approx(ratio("area_um2"), abs=0.001)
+    assert factor("speed", "energy") == pytest.approx(ratio("area_um2") * ratio("E_rand_noglitch_fJ"), abs=0.001)
