@@ -12,8 +12,9 @@
   BitMoD, arXiv 2411.11745 III-C). ``intB_asym`` has one scale per tensor, free of charge.
 * ``mxfp4``, ``mxfp6_e2m3``, ``mxfp6_e3m2``, ``mxfp8_e4m3``, ``mxfp8_e5m2``, ``mxint8``: blocks of 32
   with an E8M0 scale (OCP MX v1.0). ``nvfp4``: FP4 E2M1 in blocks of 16 with E4M3 scales.
-* ``msfp12`` and the like: block floating point, a sign and 3 bits (11: 2, …, 16: 7) under an exponent
-  that 16 elements share. ``dfx16``: dynamic fixed point, INT16 under one exponent per tensor.
+* ``bfpB_gG``: block floating point, B bits with the sign under an exponent that G elements share: another
+  name of ``intB_gG_e8m0``. ``msfp12`` and the like: the same in blocks of 16, a sign and 3 bits (11: 2,
+  …, 16: 7). ``dfx16``: dynamic fixed point, INT16 under one exponent per tensor.
 """
 
 from __future__ import annotations
@@ -339,6 +340,7 @@ FIXED: dict[str, Scaled] = {
     "dfx16": Scaled("dfx16", Integer("int16", 16), None, "e8m0", geometry="tensor"),
 }
 
+_BFP = re.compile(r"^bfp(\d+)_g(\d+)$")
 _SCALE = "|".join(sorted(KINDS, key=len, reverse=True))
 _ANY = re.compile(rf"(?P<element>.+?)_(?P<where>g\d+|t\d+x\d+|channel|tensor)(?:_(?P<scale>{_SCALE}))?$")
 _ASYMMETRIC = re.compile(r"int(\d+)_asym(?:_g(\d+))?$")
@@ -354,6 +356,7 @@ def parse(name: str) -> Scaled | None:
     """
     if name in FIXED:
         return FIXED[name]
+    name = _BFP.sub(r"int\1_g\2_e8m0", name)
     if match := _ASYMMETRIC.match(name):
         bits, group = int(match[1]), match[2]
         _check(name, 2 <= bits <= 16 and (group is None or 1 <= int(group) <= 65536), "2 to 16 bits")

@@ -1,7 +1,7 @@
 """Two's-complement and unsigned integers, 1 to 32 bits.
 
 ``intB`` is symmetric by default: quantization scales the largest magnitude to 2^(B-1)-1 and
-never produces the code of -2^(B-1), which decodes nevertheless.
+never produces the code of -2^(B-1), which decodes nevertheless. ``int1`` alone has -1 and 0.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Integer(ElementFormat):
     @property
     def max_value(self) -> float:
         """Largest magnitude that quantization uses."""
-        return float(self._top)
+        return float(max(self._top, -self._bottom))
 
     @property
     def last_place(self) -> float:
@@ -45,6 +45,13 @@ class Integer(ElementFormat):
     def _top(self) -> int:
         """The largest whole number, before any implied factor."""
         return int(2 ** (self.bits - 1)) - 1 if self.signed else int(2**self.bits) - 1
+
+    @property
+    def _bottom(self) -> int:
+        """The lowest whole number that quantization uses; the one signed bit of ``int1`` has -1 and 0."""
+        if not self.signed:
+            return 0
+        return -self._top if self.bits > 1 else -1
 
     def integers(self, codes: NDArray[Any]) -> NDArray[np.int64]:
         """Return the whole numbers that ``codes`` stand for."""
@@ -59,7 +66,7 @@ class Integer(ElementFormat):
     def _grid(self) -> NDArray[np.float64]:
         if self.bits > 16:
             raise ValueError(f"{self.name} has too many codes to list")
-        codes = np.arange(-self._top if self.signed else 0, self._top + 1) & (2**self.bits - 1)
+        codes = np.arange(self._bottom, self._top + 1) & (2**self.bits - 1)
         return self.decode(codes)
 
     def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
@@ -72,8 +79,7 @@ class Integer(ElementFormat):
         if self.bits > 24:
             super().round_chunk(x, out, spare)
             return
-        top = x.dtype.type(self._top)
-        np.clip(x, -top if self.signed else x.dtype.type(0), top, out=out)
+        np.clip(x, x.dtype.type(self._bottom), x.dtype.type(self._top), out=out)
         if np.isnan(out.max(initial=0)):
             raise ValueError(f"{self.name} has no code for NaN")
         np.rint(out, out=out)
@@ -83,7 +89,7 @@ class Integer(ElementFormat):
         """Round half to even and clip to the symmetric range."""
         x = np.asarray(values, dtype=np.float64)
         refuse_nan(self.name, x)
-        whole = np.rint(np.clip(x, -self._top if self.signed else 0, self._top)).astype(np.int64)
+        whole = np.rint(np.clip(x, self._bottom, self._top)).astype(np.int64)
         codes: NDArray[np.uint32] = (whole & (2**self.bits - 1)).astype(np.uint32)
         return codes
 
@@ -103,8 +109,8 @@ def parse(name: str) -> Integer | None:
     if match is None:
         return None
     bits, signed = int(match.group(2)), not match.group(1)
-    if not (2 if signed else 1) <= bits <= 32:
-        raise ValueError(f"{name}: valid: 2 to 32 bits (unsigned from 1)")
+    if not 1 <= bits <= 32:
+        raise ValueError(f"{name}: valid: 1 to 32 bits")
     return Integer(name, bits, signed)
 
 

@@ -327,6 +327,10 @@ SCALES = {
     "ue4m3": Minifloat("ue4m3", 4, 3, "nan_only", signed=False),
     "ue5m3": Minifloat("ue5m3", 5, 3, "nan_only", signed=False),
 }
+#: Names of ml_dtypes and numpy.
+ALIASES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float8_e8m0fnu": "ue8m0",
+           "float8_e4m3": "e4m3ieee", "float8_e3m4": "e3m4ieee"}  # fmt: skip
+_FOREIGN = re.compile(r"^float\d+_(e\d+m\d+)")
 _PATTERN = re.compile(r"(?:fp(\d+)_)?e(\d+)m(\d+)(?:b(\d+))?(fnuz|fn|ieee)?$")
 _SUFFIXES: dict[str, Special] = {"fnuz": "fnuz", "ieee": "ieee"}
 
@@ -334,13 +338,15 @@ _SUFFIXES: dict[str, Special] = {"fnuz": "fnuz", "ieee": "ieee"}
 def parse(name: str) -> Minifloat | None:
     """Return the minifloat called ``name``, or None when the name is of another family.
 
-    The width may be left out: ``e4m3fn`` is ``fp8_e4m3``.
+    The width may be left out: ``e4m3fn`` is ``fp8_e4m3``. So are the names of ml_dtypes read, as
+    ``float8_e4m3fn``; its ``float8_e4m3`` is the one with infinities.
 
     Raises
     ------
     ValueError
         If the widths do not add up or are out of range.
     """
+    name = ALIASES.get(name, _FOREIGN.sub(r"\1", name))
     if name in NAMED:
         return minifloat(*NAMED[name], name)
     if name in SCALES:
