@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.rounding import Overflow, Rounding, check_modes, round_to_grid
+from hwsim.formats.rounding import End, Neighbours, Overflow, Rounding, between, check_modes, draws, overflowed
 
 #: Elements that are worked on at once. Smaller pieces cost more in calls, larger ones more in memory
 #: (one core of an AMD EPYC, 1 MB of second-level cache: fp8_e4m3 450, 600, 730, 785, 785 million
@@ -111,6 +111,8 @@ class ElementFormat(Format):
     block_size: int | None = None
     tapered: ClassVar[bool] = False
     complex_valued: ClassVar[bool] = False
+    #: The code that NaN is given; None where NaN is refused.
+    nan_code: int | None = None
 
     @property
     def element(self) -> ElementFormat:
@@ -172,10 +174,16 @@ class ElementFormat(Format):
     ) -> NDArray[Any]:
         """Return the plain cast of ``x``; see :meth:`Format.quantize`."""
         check_modes(rounding, overflow)
-        given = as_floats(x)
+        given = self._worked_on(x)
         if rounding == "nearest_even" and overflow == "saturate":
             return self._nearest(given)
-        return self._directed(given, rounding, overflow, None if seed is None else np.random.default_rng(seed))
+        rng = draws(rounding, seed)
+        flat = np.ascontiguousarray(given).reshape(-1)
+        return map_rows(lambda part: self._directed(part, rounding, overflow, rng), flat).reshape(given.shape)
+
+    def _worked_on(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Return ``x`` in the dtype of the result; see :func:`as_floats`."""
+        return as_floats(x)
 
     def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
         return self.decode(self.encode(x)).astype(x.dtype, copy=False)
@@ -202,43 +210,53 @@ class ElementFormat(Format):
     def _directed(
         self, x: NDArray[Any], rounding: Rounding, overflow: Overflow, rng: np.random.Generator | None
     ) -> NDArray[Any]:
-        """Round in any mode on the grid of all values."""
+        """Round in any mode; ``rng`` is that of :func:`hwsim.formats.rounding.draws`."""
         missing = np.isnan(x)
-        if missing.any() and not np.isnan(self.code_values()).any():
-            raise ValueError(f"{self.name} has no code for NaN")
-        grid = self._grid
+        known = x
+        if missing.any():
+            if self.nan_code is None:
+                raise ValueError(f"{self.name} has no code for NaN")
+            known = np.where(missing, x.dtype.type(0), x)
         if rounding == "nearest_even":
-            rounded = np.asarray(self._nearest(np.where(missing, 0.0, x)), dtype=np.float64)
+            rounded = np.asarray(self._nearest(known), dtype=np.float64)
         else:
-            rounded = grid[round_to_grid(np.where(missing, 0.0, x), grid, rounding, rng)]
+            rounded = between(known, self._neighbours(known), rounding, rng)
+            rounded = np.copysign(rounded, known) if self._has_negative_zero else rounded + 0.0
         if overflow == "infinity":
-            rounded = np.where(self._overflows(x, rounding), np.copysign(self._overflow_value, x), rounded)
+            rounded = overflowed(known, rounded, self._ends, rounding)
         return np.where(missing, np.nan, rounded).astype(x.dtype, copy=False)
 
-    def _overflows(self, x: NDArray[Any], rounding: Rounding) -> NDArray[np.bool_]:
-        """Return where ``x`` lies beyond what rounds to the largest finite value."""
-        top, low = self._grid[-1], self._grid[0]
-        if rounding in ("nearest_even", "nearest_away"):
-            beyond, tie_stays = self._half_step_beyond
-            if tie_stays and rounding == "nearest_even":
-                return np.asarray((x > top + beyond) | (x < low - beyond))
-            return np.asarray((x >= top + beyond) | (x <= low - beyond))
-        towards = {"toward_zero": (False, False), "up": (True, False), "down": (False, True)}
-        above, below = towards.get(rounding, (True, True))
-        return np.asarray(np.isinf(x) | ((x > top) & above) | ((x < low) & below))
-
     @property
-    def _half_step_beyond(self) -> tuple[float, bool]:
-        """How far beyond the largest value the nearest one is another, if the grid went on; whether ties stay."""
-        return float(self._grid[-1] - self._grid[-2]) / 2, False
+    def _has_negative_zero(self) -> bool:
+        """Whether results of zero keep the sign of what they come from."""
+        return False
+
+    def _neighbours(self, x: NDArray[Any]) -> Neighbours:
+        """Return the values around ``x``, as its dtype has them; ``x`` has no NaN."""
+        grid = self._grid.astype(x.dtype).astype(np.float64)
+        inside = np.clip(x.astype(np.float64), grid[0], grid[-1])
+        above = np.searchsorted(grid, inside)
+        below = above - (grid[above] > inside)
+        return Neighbours(grid[below], grid[above], self._halfways[np.minimum(below, grid.size - 2)])
 
     @cached_property
-    def _overflow_value(self) -> float:
-        """Infinity where there is one, else NaN where there is one, else the largest value."""
-        listed = self.code_values()
-        if np.isinf(listed).any():
-            return float("inf")
-        return float("nan") if np.isnan(listed).any() else self.max_value
+    def _halfways(self) -> NDArray[np.float64]:
+        """The numbers halfway between the values of the grid."""
+        return np.asarray((self._grid[1:] + self._grid[:-1]) / 2)
+
+    @cached_property
+    def _ends(self) -> tuple[End, End]:
+        """The lowest and the largest value."""
+        grid, listed = self._grid, self.code_values()
+
+        def end(value: float, step: float, infinity: float) -> End:
+            nothing = value if self.nan_code is None else float("nan")
+            return End(value, value + step / 2, False, infinity if np.any(listed == infinity) else nothing)
+
+        return (
+            end(float(grid[0]), float(grid[0] - grid[1]), -np.inf),
+            end(float(grid[-1]), float(grid[-1] - grid[-2]), np.inf),
+        )
 
 
 def as_floats(x: NDArray[Any]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Rounding: to whole numbers, and to neighbours on a grid, in every direction.
+"""Rounding: to whole numbers, and to the neighbours of a format, in every direction; and overflow.
 
 ``stochastic`` rounds up with the probability of the distance to the lower neighbour, so that the
 expected value is the number itself; a seed makes it reproducible.
@@ -6,7 +6,7 @@ expected value is the number itself; a seed makes it reproducible.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,34 @@ def check_modes(rounding: str, overflow: str) -> None:
         raise UsageError(f"unknown overflow {overflow!r}; {did_you_mean(overflow, OVERFLOWS)}")
 
 
+def check_nearest(name: str, rounding: str, overflow: str, what: str = "level") -> None:
+    """Refuse every mode but the usual one, for the format ``name`` that takes the nearest ``what`` by definition.
+
+    Raises
+    ------
+    UsageError
+        If the mode is unknown or another.
+    """
+    check_modes(rounding, overflow)
+    if rounding != "nearest_even" or overflow != "saturate":
+        raise UsageError(f"{name} takes the nearest {what} only, not {rounding}, {overflow}")
+
+
+def draws(rounding: str, seed: int | None) -> np.random.Generator | None:
+    """Return the generator of ``stochastic`` rounding, None for the modes that draw nothing.
+
+    Raises
+    ------
+    UsageError
+        If there is no seed.
+    """
+    if rounding != "stochastic":
+        return None
+    if seed is None:
+        raise UsageError("stochastic rounding needs a seed")
+    return np.random.default_rng(seed)
+
+
 def round_whole(
     x: NDArray[Any], rounding: Rounding = "nearest_even", rng: np.random.Generator | None = None
 ) -> NDArray[Any]:
@@ -50,39 +78,91 @@ def round_whole(
     if rounding == "nearest_away":
         # Below one half towards the lower one; a tie goes away from zero.
         return np.asarray(low + ((rest > 0.5) | ((rest == 0.5) & (x > 0))))
-    return np.asarray(low + (_generator(rng).random(np.shape(x)) < rest))
+    return np.asarray(low + (_drawn(rng, x) < rest))
 
 
-def round_to_grid(
-    x: NDArray[Any], grid: NDArray[np.float64], rounding: Rounding, rng: np.random.Generator | None = None
-) -> NDArray[np.intp]:
-    """Return the index into the ascending ``grid`` that each of ``x`` rounds to, saturating at its ends.
+class Neighbours(NamedTuple):
+    """The values of a format around some numbers, float64 arrays of their shape.
 
-    ``nearest_even`` breaks ties towards the even index, ``nearest_away`` away from zero.
+    Attributes
+    ----------
+    low, high
+        The largest value that is not above and the smallest that is not below the number; both the
+        last value for what lies beyond it.
+    halfway
+        The number between them from which on the upper one is taken by ``nearest_away``.
     """
-    clipped = np.clip(x, grid[0], grid[-1])
-    high = np.clip(np.searchsorted(grid, clipped, side="left"), 0, len(grid) - 1)
-    exact = grid[high] == clipped
-    low = np.where(exact, high, np.maximum(high - 1, 0))
-    width = np.where(exact, 1.0, grid[high] - grid[low])
-    share = (clipped - grid[low]) / width
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    halfway: NDArray[np.float64]
+
+
+class End(NamedTuple):
+    """The lowest or the largest value of a format and what happens beyond it.
+
+    Attributes
+    ----------
+    value
+        The last finite value.
+    halfway
+        The number halfway to the next value, if values went on.
+    tie_stays
+        Whether ``nearest_even`` takes ``halfway`` itself to ``value``.
+    beyond
+        What overflow becomes where it does not saturate: infinity, NaN, or ``value`` without either.
+    """
+
+    value: float
+    halfway: float
+    tie_stays: bool
+    beyond: float
+
+
+def saturating_ends(lowest: float, largest: float) -> tuple[End, End]:
+    """Return the ends of a format with neither infinity nor NaN, where every overflow saturates."""
+    return End(lowest, -np.inf, False, lowest), End(largest, np.inf, False, largest)
+
+
+def whole_neighbours(x: NDArray[Any], lowest: float, largest: float, step: float = 1.0) -> Neighbours:
+    """Return the multiples of ``step``, a power of two, around ``x`` from ``lowest`` to ``largest``."""
+    steps = np.clip(x.astype(np.float64), lowest, largest) / step
+    low, high = np.floor(steps), np.ceil(steps)
+    return Neighbours(low * step, high * step, (low + high) * (step / 2))
+
+
+def between(
+    x: NDArray[Any], around: Neighbours, rounding: Rounding, rng: np.random.Generator | None
+) -> NDArray[np.float64]:
+    """Return the one of its neighbours that each of ``x`` rounds to, in any mode but ``nearest_even``."""
+    low, high, halfway = around
     if rounding == "down":
-        upper = np.zeros(share.shape, dtype=bool)
-    elif rounding == "up":
-        upper = ~exact
-    elif rounding == "toward_zero":
-        upper = ~exact & (clipped < 0)
-    elif rounding == "stochastic":
-        upper = _generator(rng).random(np.shape(x)) < share
+        return low
+    if rounding == "up":
+        return high
+    if rounding == "toward_zero":  # without a zero, the smallest value of the same sign
+        upper = np.where(x > 0, low < 0, high <= 0)
+    elif rounding == "nearest_away":
+        upper = (x > halfway) | ((x == halfway) & (x > 0))
     else:
-        tie = share == 0.5
-        away = clipped > 0 if rounding == "nearest_away" else low % 2 == 1
-        upper = (share > 0.5) | (tie & away)
-    chosen: NDArray[np.intp] = np.where(upper, high, low)
-    return chosen
+        width = np.where(high > low, high - low, 1.0)
+        upper = _drawn(rng, x) < (x - low) / width
+    return np.where(upper, high, low)
 
 
-def _generator(rng: np.random.Generator | None) -> np.random.Generator:
-    if rng is None:
-        raise UsageError("stochastic rounding needs a seed")
-    return rng
+def overflowed(x: NDArray[Any], rounded: NDArray[Any], ends: tuple[End, End], rounding: Rounding) -> NDArray[Any]:
+    """Return ``rounded`` with what ``x`` has beyond the ``ends`` of a format as these say."""
+    low, high = ends
+    if rounding in ("nearest_even", "nearest_away"):
+        stays = rounding == "nearest_even"
+        above = x > high.halfway if stays and high.tie_stays else x >= high.halfway
+        below = x < low.halfway if stays and low.tie_stays else x <= low.halfway
+    else:
+        above = (x > high.value) if rounding in ("up", "stochastic") else x == np.inf
+        below = (x < low.value) if rounding in ("down", "stochastic") else x == -np.inf
+    return np.where(above, high.beyond, np.where(below, low.beyond, rounded))
+
+
+def _drawn(rng: np.random.Generator | None, x: NDArray[Any]) -> NDArray[np.float64]:
+    assert rng is not None, "stochastic rounding without draws()"
+    return rng.random(np.shape(x))

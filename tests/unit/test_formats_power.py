@@ -91,12 +91,14 @@ def test_other_roundings_take_a_neighbour(name, xs, seed):
         assert np.all((found == down) | (found == up))
 
 
-def test_stochastic_rounding_is_fair_in_the_power_domain():
+def test_stochastic_rounding_expects_the_number_itself():
     fmt = parse_format("power4_a50")
-    x = np.full(100_000, (2.3 / 7) ** 2)
-    found = fmt.quantize(x, rounding="stochastic", seed=3)
-    assert np.mean(found == fmt.decode(3)) == pytest.approx(0.3, abs=0.01)
-    assert np.mean(found == fmt.decode(2)) == pytest.approx(0.7, abs=0.01)
+    value, (low, high) = (2.3 / 7) ** 2, fmt.decode(np.array([2, 3]))
+    found = fmt.quantize(np.full(100_000, value), rounding="stochastic", seed=3)
+    share = (value - low) / (high - low)  # 0.258, not the 0.3 of the power domain
+    # five standard errors
+    assert np.mean(found == high) == pytest.approx(share, abs=5 * (share * (1 - share) / 100_000) ** 0.5)
+    assert np.mean(found == low) == 1 - np.mean(found == high)
 
 
 def test_less_than_one_serves_bell_shapes():

@@ -24,8 +24,7 @@ from hwsim.formats.block.bitmod_groups import BASIC, FP16, SPECIAL, BitModElemen
 from hwsim.formats.block.encoded import Encoded, Part, decode_blocks, moved_back, moved_last
 from hwsim.formats.block.parts import contiguous_rows, row_spans, scalable_magnitudes, spread
 from hwsim.formats.registry import BLOCKS, Family
-from hwsim.formats.rounding import Overflow, Rounding, check_modes
-from hwsim.spec.errors import UsageError
+from hwsim.formats.rounding import Overflow, Rounding, check_nearest
 
 METADATA_BITS, SELECTOR_BITS = 10, 2
 #: Elements that are worked on at once: groups of one special value are a quarter of them.
@@ -71,9 +70,7 @@ class BitMod(Format):
         ValueError
             If a value is NaN.
         """
-        check_modes(rounding, overflow)
-        if rounding != "nearest_even" or overflow != "saturate":
-            raise UsageError(f"{self.name} takes the nearest level only, not {rounding}, {overflow}")
+        check_nearest(self.name, rounding, overflow)
         return along_axis(x, axis, self._quantize_last)
 
     def encode(self, x: NDArray[Any], axis: int = -1) -> Encoded:

@@ -41,8 +41,7 @@ from hwsim.formats.block.encoded import Encoded, Part, moved_back, moved_last
 from hwsim.formats.block.scales import FP16
 from hwsim.formats.element.codebook import Tabulated
 from hwsim.formats.registry import BLOCKS, Family
-from hwsim.formats.rounding import Overflow, Rounding, check_modes
-from hwsim.spec.errors import UsageError
+from hwsim.formats.rounding import Overflow, Rounding, check_nearest
 
 #: Clip ratios that are tried, of alpha = |mean| + 3 σ.
 RATIOS = tuple(percent / 100 for percent in range(75, 150, 2))
@@ -160,9 +159,7 @@ class Olive(Format):
         ValueError
             If a value is NaN.
         """
-        check_modes(rounding, overflow)
-        if rounding != "nearest_even" or overflow != "saturate":
-            raise UsageError(f"{self.name} takes the nearest level only, not {rounding}, {overflow}")
+        check_nearest(self.name, rounding, overflow)
 
         return along_axis(x, axis, lambda moved: self._decode_last(*self._encode_last(moved)).astype(moved.dtype))
 

@@ -46,7 +46,7 @@ from hwsim.formats.block.scales import FP16, KINDS, Scale
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import minifloat
 from hwsim.formats.registry import BLOCKS, ELEMENTS, Family
-from hwsim.formats.rounding import Overflow, Rounding, check_modes, round_whole
+from hwsim.formats.rounding import Overflow, Rounding, check_modes, draws, round_whole
 
 ZERO_POINT_BITS = 8
 MX_BLOCK, NV_BLOCK = 32, 16
@@ -123,7 +123,7 @@ class Scaled(Format):
         but ``axis`` and ``axis``.
         """
         check_modes(rounding, overflow)
-        rng = None if seed is None else np.random.default_rng(seed)
+        rng = draws(rounding, seed)
         round_part = self._asymmetric(rounding, rng) if self.asymmetric else self._symmetric(rounding, overflow, rng)
 
         def quantize_last(moved: NDArray[Any]) -> NDArray[Any]:
@@ -216,7 +216,7 @@ class Scaled(Format):
 
     @property
     def _keeps_nan(self) -> bool:
-        return getattr(self.code, "nan_code", None) is not None
+        return self.code.nan_code is not None
 
     def _metadata(
         self, rows: NDArray[Any], shape: tuple[int, ...], room: NDArray[Any]

@@ -63,6 +63,11 @@ class SplitElement(ElementFormat):
         """Largest value of the base element."""
         return self.code.max_value
 
+    @property
+    def nan_code(self) -> int | None:  # type: ignore[override]
+        """The code of NaN of the base element."""
+        return self.code.nan_code
+
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the values of ``codes`` of the base element."""
         return self.code.decode(codes)

@@ -9,10 +9,10 @@ for NaN: a code that decodes to NaN is one that the format leaves unused.
 
 ``flint4`` is the integer-scaled set {0, ±1, ±2, ±3, ±4, ±6, ±8, ±16} of BitMoD's comparison; ANT's
 own is the same divided by 4. Codes of flint are sign and index of the magnitude; the first-one bit
-layout of the paper is not modelled. ``abfloat4`` holds
-OliVe's outliers alone, without zero, in the units of the authors' repository (48 … 384, beside
-integers in steps of 4). Notes of the paper (12 … 96) and BitMoD's paper ({24, …, 192}) have the same
-set in other units; pairs with outliers are in :mod:`hwsim.formats.block.olive`.
+layout of the paper is not modelled. ``abfloat4`` holds OliVe's outliers alone, without zero, in the
+units of the authors' repository (48 … 384, beside integers in steps of 4). Notes of the paper
+(12 … 96) and BitMoD's paper ({24, …, 192}) have the same set in other units; pairs with outliers are
+in :mod:`hwsim.formats.block.olive`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat, map_rows, refuse_nan
 from hwsim.formats.registry import ELEMENTS, Family
-from hwsim.formats.rounding import Overflow, Rounding
 from hwsim.spec.data import read_csv_rows
 
 MAX_BITS = 16
@@ -41,9 +40,6 @@ _PIECE = 1 << 15
 
 class Tabulated(ElementFormat):
     """A format of up to 16 bits that keeps the value of every code in a table."""
-
-    #: The code that NaN is given; None where NaN is refused.
-    nan_code: int | None = None
 
     @abstractmethod
     def _levels(self) -> NDArray[np.float64]:
@@ -63,7 +59,7 @@ class Tabulated(ElementFormat):
     @cached_property
     def _bounds(self) -> NDArray[np.float64]:
         """The largest number that still goes to each value of the grid but the last."""
-        return (self._grid[1:] + self._grid[:-1]) / 2
+        return self._halfways
 
     @property
     def max_value(self) -> float:
@@ -147,18 +143,6 @@ class Tabulated(ElementFormat):
         bound = np.where(bound > exact, np.nextafter(bound, np.float32(-np.inf)), bound)
         grid = self._grid.astype(np.float32)
         return bound, np.stack([grid[first], grid[last]], axis=1).reshape(-1)
-
-    def _directed(
-        self, x: NDArray[Any], rounding: Rounding, overflow: Overflow, rng: np.random.Generator | None
-    ) -> NDArray[Any]:
-        if self.nan_code is None:
-            refuse_nan(self.name, x)
-        return super()._directed(x, rounding, overflow, rng)
-
-    @cached_property
-    def _overflow_value(self) -> float:
-        # A code that is unused is no NaN to overflow to.
-        return self.max_value if self.nan_code is None else float("nan")
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,7 @@ from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat, as_floats, refuse_nan
 from hwsim.formats.registry import ELEMENTS, Family
-from hwsim.formats.rounding import Overflow, Rounding, check_modes
-from hwsim.spec.errors import UsageError
+from hwsim.formats.rounding import Overflow, Rounding, check_nearest
 
 NAME = "complex2"
 
@@ -87,9 +86,7 @@ class QuarterTurns(ElementFormat):
         ValueError
             If a value is NaN.
         """
-        check_modes(rounding, overflow)
-        if rounding != "nearest_even" or overflow != "saturate":
-            raise UsageError(f"{self.name} takes the nearest phase only, not {rounding}, {overflow}")
+        check_nearest(self.name, rounding, overflow, "phase")
         given = np.asarray(x)
         if given.dtype.kind == "c":
             return self.decode(self.encode(given)).astype(given.dtype)

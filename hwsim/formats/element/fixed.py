@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat, refuse_nan, round_in_chunks
 from hwsim.formats.registry import ELEMENTS, Family
-from hwsim.formats.rounding import Overflow, Rounding, round_whole
+from hwsim.formats.rounding import End, Neighbours, saturating_ends, whole_neighbours
 
 _FLOAT32_BITS = 24
 
@@ -59,17 +60,14 @@ class Fixed(ElementFormat):
         ValueError
             If a value is NaN.
         """
-        whole = self._steps(np.asarray(values, dtype=np.float64), "nearest_even", None).astype(np.int64)
-        return np.asarray(whole & (2**self.bits - 1)).astype(np.uint32)
-
-    def _steps(self, x: NDArray[Any], rounding: Rounding, rng: np.random.Generator | None) -> NDArray[Any]:
+        x = np.asarray(values, dtype=np.float64)
         refuse_nan(self.name, x)
-        low, high = x.dtype.type(self.min_value), x.dtype.type(self.max_value)
-        return round_whole(np.clip(x, low, high) * x.dtype.type(1 / self.step), rounding, rng)
+        whole = np.rint(np.clip(x, self.min_value, self.max_value) / self.step).astype(np.int64)
+        return np.asarray(whole & (2**self.bits - 1)).astype(np.uint32)
 
     def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
         if self.bits > _FLOAT32_BITS:
-            return self._directed(x, "nearest_even", "saturate", None)
+            return super()._nearest(x)
         return round_in_chunks(x, self.round_chunk)
 
     def round_chunk(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
@@ -86,13 +84,12 @@ class Fixed(ElementFormat):
         out *= kind(self.step)
         out += kind(0)  # there is no -0
 
-    def _directed(
-        self, x: NDArray[Any], rounding: Rounding, overflow: Overflow, rng: np.random.Generator | None
-    ) -> NDArray[Any]:
-        """Round the number of steps; without infinity or NaN, every overflow saturates."""
-        exact = x if self.bits <= _FLOAT32_BITS else x.astype(np.float64, copy=False)
-        values = self._steps(exact, rounding, rng) * exact.dtype.type(self.step) + exact.dtype.type(0)
-        return np.asarray(values).astype(x.dtype, copy=False)
+    def _neighbours(self, x: NDArray[Any]) -> Neighbours:
+        return whole_neighbours(x, self.min_value, self.max_value, self.step)
+
+    @cached_property
+    def _ends(self) -> tuple[End, End]:
+        return saturating_ends(self.min_value, self.max_value)
 
 
 _PATTERN = re.compile(r"(u?)fix(\d+)_q(\d+)$")

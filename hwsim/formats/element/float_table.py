@@ -30,8 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats.element.codebook import MAX_BITS, Tabulated
-from hwsim.formats.element.minifloat import half_step_beyond
+from hwsim.formats.element.minifloat import float_end, mirrored
 from hwsim.formats.registry import ELEMENTS, Family
+from hwsim.formats.rounding import End
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,8 @@ class FloatTable(Tabulated):
     @cached_property
     def _bounds(self) -> NDArray[np.float64]:
         magnitude = self._grid_codes & (2**self._magnitude_bits - 1)
-        middle = (self._grid[1:] + self._grid[:-1]) / 2
         # A bound is the largest number that still goes to the lower value.
-        return np.where(magnitude[:-1] % 2 == 0, middle, np.nextafter(middle, -np.inf))
+        return np.where(magnitude[:-1] % 2 == 0, self._halfways, np.nextafter(self._halfways, -np.inf))
 
     @property
     def _has_negative_zero(self) -> bool:
@@ -124,14 +124,13 @@ class FloatTable(Tabulated):
         found = super()._nearest(x)
         return np.copysign(found, x) if self._has_negative_zero else found
 
-    @property
-    def _half_step_beyond(self) -> tuple[float, bool]:
-        magnitude = int(self._grid_codes[-1])
-        return half_step_beyond(magnitude, self._grid[-1], self.mantissa_bits, int(self.subnormals) - self.bias)
-
     @cached_property
-    def _overflow_value(self) -> float:
-        return float("inf") if self.infinities else super()._overflow_value
+    def _ends(self) -> tuple[End, End]:
+        low, high = super()._ends
+        high = float_end(
+            int(self._grid_codes[-1]), high.value, self.mantissa_bits, int(self.subnormals) - self.bias, high.beyond
+        )
+        return (mirrored(high) if self.signed else low), high
 
 
 _P3109 = re.compile(r"p3109_k(\d+)p(\d+)([su])?([ef])?$")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat, refuse_nan, round_in_chunks
 from hwsim.formats.registry import ELEMENTS, Family
+from hwsim.formats.rounding import End, Neighbours, saturating_ends, whole_neighbours
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Integer(ElementFormat):
     @property
     def last_place(self) -> float:
         """What a code's last bit is worth: 1, and 1/64 for MXINT8."""
-        return float(self.decode(np.array([1], dtype=np.uint32))[0])
+        return abs(float(self.decode(np.array([1], dtype=np.uint32))[0]))  # the one bit of int1 is its sign
 
     @property
     def _top(self) -> int:
@@ -68,6 +69,14 @@ class Integer(ElementFormat):
             raise ValueError(f"{self.name} has too many codes to list")
         codes = np.arange(self._bottom, self._top + 1) & (2**self.bits - 1)
         return self.decode(codes)
+
+    def _neighbours(self, x: NDArray[Any]) -> Neighbours:
+        low, high = self._ends
+        return whole_neighbours(x, low.value, high.value, self.last_place)
+
+    @cached_property
+    def _ends(self) -> tuple[End, End]:
+        return saturating_ends(self._bottom * self.last_place, self._top * self.last_place)
 
     def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
         if self.bits > 24:  # float32 does not hold all of them

@@ -10,6 +10,7 @@ code NaN) and ``ue8m0`` (powers of two from 2^-127 on, no zero, NaN at 255).
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat, round_in_chunks
 from hwsim.formats.registry import ELEMENTS, Family
+from hwsim.formats.rounding import End, Neighbours
 
 Special = Literal["ieee", "nan_only", "finite", "fnuz"]
 
@@ -87,7 +89,7 @@ class Minifloat(ElementFormat):
         return self.exponent_bits + self.mantissa_bits
 
     @property
-    def nan_code(self) -> int | None:
+    def nan_code(self) -> int | None:  # type: ignore[override]
         """The code of NaN that encoding gives, None where there is none."""
         if self.special == "finite":
             return None
@@ -262,9 +264,8 @@ class Minifloat(ElementFormat):
 
     def _near_zero(self, kind: Any, size: NDArray[Any], rounded: NDArray[Any], word: Any) -> NDArray[Any]:
         """Replace what lies below the smallest normal number by multiples of the smallest step."""
+        self._check_reach(kind)
         smallest = kind(2.0**self.min_exponent)
-        if smallest == 0 or not np.isfinite(smallest):
-            raise ValueError(f"{self.name} reaches below what {np.dtype(kind)} can hold; give float64")
         below = size < np.array(smallest).view(word)
         if not below.any():
             return rounded
@@ -276,6 +277,11 @@ class Minifloat(ElementFormat):
         steps = (size.view(np.dtype(kind)) + anchor) - anchor
         return np.where(below, steps.view(word), rounded)
 
+    def _check_reach(self, kind: Any) -> None:
+        smallest = kind(2.0**self.min_exponent)
+        if smallest == 0 or not np.isfinite(smallest):
+            raise ValueError(f"{self.name} reaches below what {np.dtype(kind)} can hold; give float64")
+
     def _fine(
         self, kind: Any, size: NDArray[Any], rounded: NDArray[Any], below: NDArray[Any], word: Any
     ) -> NDArray[Any]:
@@ -286,8 +292,35 @@ class Minifloat(ElementFormat):
         return np.where(below, steps.view(word), rounded)
 
     @property
-    def _half_step_beyond(self) -> tuple[float, bool]:
-        return half_step_beyond(self.max_code, self.max_value, self.mantissa_bits, self.min_exponent)
+    def _has_negative_zero(self) -> bool:
+        return self.signed and self.subnormals and self.special != "fnuz"
+
+    def _neighbours(self, x: NDArray[Any]) -> Neighbours:
+        """Return the multiples of the step at each of ``x`` around it; as exact as float64 is."""
+        self._check_reach(x.dtype.type)
+        low, high = self._ends
+        inside = np.clip(x.astype(np.float64), low.value, high.value)
+        exponent = np.frexp(inside)[1] - 1
+        power = np.maximum(exponent, self.min_exponent) - self.mantissa_bits
+        steps = np.ldexp(inside, -power)
+        below, above = np.ldexp(np.floor(steps), power), np.ldexp(np.ceil(steps), power)
+        return Neighbours(below, above, (below + above) / 2)
+
+    @cached_property
+    def _ends(self) -> tuple[End, End]:
+        infinity = math.inf if self.special == "ieee" else self.max_value if self.nan_code is None else math.nan
+        high = float_end(self.max_code, self.max_value, self.mantissa_bits, self.min_exponent, infinity)
+        if self.signed:
+            return mirrored(high), high
+        return self._unsigned_end(), high
+
+    def _unsigned_end(self) -> End:
+        """Return what is below the smallest number of an unsigned format: nothing that it has a code for but NaN."""
+        if not self.subnormals:
+            smallest = 2.0**self.min_exponent
+            return End(smallest, 0.0, False, smallest if self.nan_code is None else math.nan)
+        half = 2.0 ** (self.min_exponent - self.mantissa_bits - 1)
+        return End(0.0, -half, True, 0.0 if self.nan_code is None else math.nan)
 
     def decode_scalar(self, code: int) -> Fraction | None:
         """Return the exact value of one code from the definition, None for NaN and infinities."""
@@ -302,13 +335,19 @@ class Minifloat(ElementFormat):
         return -value if sign else value
 
 
-def half_step_beyond(top: int, largest: float, mantissa_bits: int, min_exponent: int) -> tuple[float, bool]:
-    """Return half the step above the largest number of a float, and whether ties there stay (its code is even).
+def float_end(top: int, largest: float, mantissa_bits: int, min_exponent: int, beyond: float) -> End:
+    """Return the upper end of a float whose ``largest`` number has the magnitude code ``top``.
 
-    ``top`` is its magnitude code; the step is that of its exponent, also where a longer mantissa goes on.
+    The step beyond it is that of its exponent, also where a longer mantissa goes on; a tie stays where
+    the code is even.
     """
     exponent = max(int(np.frexp(largest)[1]) - 1, min_exponent)
-    return float(2.0 ** (exponent - mantissa_bits - 1)), top % 2 == 0
+    return End(largest, largest + 2.0 ** (exponent - mantissa_bits - 1), top % 2 == 0, beyond)
+
+
+def mirrored(end: End) -> End:
+    """Return the lower end of a format with a sign."""
+    return End(-end.value, -end.halfway, end.tie_stays, -end.beyond)
 
 
 def minifloat(exponent_bits: int, mantissa_bits: int, name: str = "") -> Minifloat:

@@ -68,19 +68,28 @@ class Posit(Tabulated):
         return np.concatenate([[0.0], positive, [np.nan], -positive[::-1]])
 
     @cached_property
+    def _positive_halfways(self) -> NDArray[np.float64]:
+        """The patterns halfway between two positive neighbours, which have one bit more: 1."""
+        return positive_values(self.bits + 1, self.es)[2:-1:2]
+
+    @cached_property
+    def _halfways(self) -> NDArray[np.float64]:
+        # What is not zero is nearer to the smallest posit.
+        above = self._positive_halfways
+        return np.concatenate([-above[::-1], [0.0, 0.0], above])
+
+    @cached_property
     def _bounds(self) -> NDArray[np.float64]:
-        # The pattern halfway between two neighbours has one bit more, which is 1.
-        halfway = positive_values(self.bits + 1, self.es)[2:-1:2]
+        halfway = self._positive_halfways
         odd = np.arange(1, len(halfway) + 1) % 2 == 1
         above = np.where(odd, np.nextafter(halfway, 0.0), halfway)
         below = np.where(odd, -halfway, np.nextafter(-halfway, -np.inf))
         smallest = np.nextafter(0.0, 1.0)
         return np.concatenate([below[::-1], [-smallest, 0.0], above])
 
-    def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
-        if (self.bits - 2) << self.es > _FLOAT32_EXPONENT - 1:
-            x = x.astype(np.float64, copy=False)
-        return super()._nearest(x)
+    def _worked_on(self, x: NDArray[Any]) -> NDArray[Any]:
+        beyond = (self.bits - 2) << self.es > _FLOAT32_EXPONENT - 1
+        return np.asarray(x, dtype=np.float64) if beyond else super()._worked_on(x)
 
     def decode_scalar(self, code: int) -> Fraction | None:
         """Return the exact value of one code bit by bit from the definition, None for NaR."""

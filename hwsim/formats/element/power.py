@@ -8,8 +8,8 @@ Below 1, a puts more levels near 0; a = 1 is the symmetric integer, with a large
 
 The rounding is to the nearest in the power domain, hence not always to the nearest value: the bound
 between q and q + 1 is ((q + 1/2) / top)^(1/a). What lies on the float64 bound goes towards zero, of
-either sign. ``stochastic`` and ``nearest_away`` are of the power domain too. The code of -2^(N-1) is
-unused, and there is none for NaN.
+either sign, with ``nearest_away`` from it. ``stochastic`` draws by the distance of values, so that the
+expectation is the number. The code of -2^(N-1) is unused, and there is none for NaN.
 """
 
 from __future__ import annotations
@@ -22,10 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import refuse_nan
 from hwsim.formats.element.codebook import MAX_BITS, Tabulated
 from hwsim.formats.registry import ELEMENTS, Family
-from hwsim.formats.rounding import Overflow, Rounding
 
 #: Percent: below it the smallest value of 16 bits leaves the range in which float32 is exact to 2^-24.
 MIN_PERCENT, MAX_PERCENT = 20, 200
@@ -62,31 +60,15 @@ class Power(Tabulated):
         return np.concatenate([[0.0], positive, [np.nan], -positive[::-1]])
 
     @cached_property
-    def _positive_bounds(self) -> NDArray[np.float64]:
-        return self._roots(np.arange(self.top) + 0.5)
+    def _halfways(self) -> NDArray[np.float64]:
+        positive = self._roots(np.arange(self.top) + 0.5)
+        return np.concatenate([-positive[::-1], positive])
 
     @cached_property
     def _bounds(self) -> NDArray[np.float64]:
         # A negative number on the bound belongs to the upper level, towards zero.
-        bounds = self._positive_bounds
-        return np.concatenate([np.nextafter(-bounds[::-1], -np.inf), bounds])
-
-    def _directed(
-        self, x: NDArray[Any], rounding: Rounding, overflow: Overflow, rng: np.random.Generator | None
-    ) -> NDArray[Any]:
-        if rounding not in ("nearest_away", "stochastic"):
-            return super()._directed(x, rounding, overflow, rng)
-        refuse_nan(self.name, x)
-        magnitude = np.minimum(np.abs(x.astype(np.float64)), 1.0)
-        positive = self._grid[self.top :]
-        if rounding == "nearest_away":
-            step = np.searchsorted(self._positive_bounds, magnitude, side="right")
-        else:
-            below = np.searchsorted(positive, magnitude, side="right") - 1
-            share = np.maximum(self.top * magnitude**self.exponent - below, 0.0)
-            draws = (rng or np.random.default_rng()).random(share.shape)
-            step = np.minimum(below + (draws < share), self.top)
-        return np.asarray(np.where(x < 0, -positive[step], positive[step]) + 0.0).astype(x.dtype)
+        halfways = self._halfways
+        return np.where(halfways < 0, np.nextafter(halfways, -np.inf), halfways)
 
 
 _PATTERN = re.compile(r"power(\d+)_a(\d+)$")
