@@ -107,7 +107,7 @@ def losses(names: tuple[str, ...], distributions: tuple[str, ...]) -> pd.DataFra
     """
     import pandas as pd
 
-    from hwsim.formats.accuracy import absmax_quantize, loss
+    from hwsim.formats.accuracy import fitted_quantize, loss
     from hwsim.formats.distributions import sample
     from hwsim.formats.names import format_or_file
 
@@ -118,7 +118,7 @@ def losses(names: tuple[str, ...], distributions: tuple[str, ...]) -> pd.DataFra
     for distribution in dict.fromkeys(distributions):
         x = sample(distribution)
         for fmt in formats:
-            found = loss(x, absmax_quantize(fmt, x))
+            found = loss(x, fitted_quantize(fmt, x))
             figures = {"sqnr_db": found.sqnr_db, "mse": found.mse, "cosine": found.cosine, "max_error": found.max_error}
             rows.append({"design_id": fmt.name, "workload": distribution, "bits_per_element": _bits(fmt, x), **figures})
     return pd.DataFrame(rows)

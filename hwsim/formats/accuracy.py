@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hwsim.formats.base import ElementFormat, Format
 from hwsim.formats.distributions import sample
 from hwsim.formats.element.complex import QuarterTurns
+from hwsim.formats.fit import fitted_magnitude
 
 #: Up to this width float32 is exact enough to tell what a format loses, and twice as quick.
 SINGLE_BITS = 16
@@ -29,31 +30,32 @@ class Loss(NamedTuple):
     max_error: float
 
 
-def absmax_quantize(fmt: Format, x: NDArray[Any]) -> NDArray[Any]:
-    """Return ``x`` quantized; plain elements are scaled so that a row's largest magnitude is the largest value.
+def fitted_quantize(fmt: Format, x: NDArray[Any]) -> NDArray[Any]:
+    """Return ``x`` quantized, rows of plain elements with the scale of :func:`fitted_scale`.
 
-    Nested integers are scaled to the largest value of the stored width; tapered formats (posits,
-    logarithmic numbers) take ``x`` as it is. Complex formats take pairs of real numbers along a row and
-    the scales of iFairy; see :mod:`hwsim.formats.element.complex`.
+    Complex formats take pairs of real numbers along a row and the scales of iFairy; see
+    :mod:`hwsim.formats.element.complex`.
     """
     if isinstance(fmt, QuarterTurns):
         return fmt.scaled_quantize(x)
-    scale = absmax_scale(fmt, x)
+    scale = fitted_scale(fmt, x)
     if scale is None:
         return fmt.quantize(x)
     done: NDArray[Any] = fmt.quantize(x / scale) * scale
     return done
 
 
-def absmax_scale(fmt: Format, x: NDArray[Any]) -> NDArray[Any] | None:
-    """Return what rows are divided by so that the largest magnitude is the largest value, shape (…, 1).
+def fitted_scale(fmt: Format, x: NDArray[Any]) -> NDArray[Any] | None:
+    """Return what rows are divided by so that the magnitude of ``fmt.fit`` is the value it fits, shape (…, 1).
 
-    None for formats that have scales of their own (blocks, complex ones) or take ``x`` as it is.
+    A row's largest magnitude becomes the largest value; nested integers fit the stored width, posits
+    and logarithmic numbers take the root mean square as 1, ternary and binary the mean magnitude.
+    None for formats that have scales of their own (blocks, complex ones).
     """
-    if not isinstance(fmt, ElementFormat) or fmt.tapered or fmt.complex_valued:
+    if not isinstance(fmt, ElementFormat) or fmt.complex_valued:
         return None
-    amax = np.max(np.abs(x), axis=-1, keepdims=True)
-    return np.asarray(np.where(amax > 0, amax, 1.0) / fmt.scaling_value)
+    magnitude = fitted_magnitude(x, fmt.fit)
+    return np.asarray(np.where(magnitude > 0, magnitude, 1.0) / fmt.fitted_value(fmt.fit)).astype(x.dtype)
 
 
 def loss(x: NDArray[Any], quantized: NDArray[Any]) -> Loss:
@@ -72,7 +74,7 @@ def loss(x: NDArray[Any], quantized: NDArray[Any]) -> Loss:
 
 @lru_cache(maxsize=4096)
 def sqnr_db(fmt: Format, distribution: str = "gaussian", rows: int | None = None) -> float:
-    """Return the SQNR in dB of a named distribution, absmax-scaled per row or block; the same every time.
+    """Return the SQNR in dB of a named distribution, scaled per row or block; the same every time.
 
     ``rows`` takes only the first rows of the sample, for a quicker answer.
 
@@ -84,4 +86,4 @@ def sqnr_db(fmt: Format, distribution: str = "gaussian", rows: int | None = None
     x = sample(distribution)[:rows]
     if fmt.element.bits <= SINGLE_BITS:
         x = x.astype(np.float32)
-    return loss(x, absmax_quantize(fmt, x)).sqnr_db
+    return loss(x, fitted_quantize(fmt, x)).sqnr_db

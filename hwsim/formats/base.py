@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.formats.fit import Fit
 from hwsim.formats.rounding import End, Neighbours, Overflow, Rounding, between, check_modes, draws, overflowed
 
 #: Elements that are worked on at once. Smaller pieces cost more in calls, larger ones more in memory
@@ -102,14 +103,15 @@ class Format(ABC):
 class ElementFormat(Format):
     """A format in which every element stands for itself.
 
-    ``tapered`` formats are most precise around 1 and lose towards their largest value: data is given
-    to them with a standard deviation of about 1 instead of scaled to the largest value.
-    ``complex_valued`` formats decode to complex128; they have neither digits nor bit statistics, and
-    offer ``scaled_quantize``, which takes real tensors as pairs.
+    ``fit`` is what the scale of a tensor fits to a value of the format: the largest magnitude, or, for formats
+    that are most precise around 1 or that have hardly any magnitudes, the root mean square or the mean
+    magnitude. ``block_fit`` is what scales of blocks fit. ``complex_valued`` formats decode to complex128;
+    they have neither digits nor bit statistics, and offer ``scaled_quantize``, which takes real tensors
+    as pairs.
     """
 
     block_size: int | None = None
-    tapered: ClassVar[bool] = False
+    fit: Fit = "absmax"
     complex_valued: ClassVar[bool] = False
     #: The code that NaN is given; None where NaN is refused.
     nan_code: int | None = None
@@ -133,6 +135,15 @@ class ElementFormat(Format):
     def scaling_value(self) -> float:
         """The magnitude that scales fit the largest element to; the largest value, unless a family says other."""
         return self.max_value
+
+    def fitted_value(self, fit: Fit) -> float:
+        """Return the value that scales of this ``fit`` take a tensor's magnitude to; 1 but for the largest one."""
+        return self.scaling_value if fit == "absmax" else 1.0
+
+    @property
+    def block_fit(self) -> Fit:
+        """What scales of blocks fit; ``fit`` unless a family says other."""
+        return self.fit
 
     @abstractmethod
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ hardware runs them, over elements, with the scales outside:
   accumulator's own format, or in FP32 behind an integer accumulator. One piece alone stays as it is.
 * ``accumulator=None`` sums in float64 and rounds nothing else: the error of the formats alone.
 
-Plain elements have one scale per row of A and per column of W, as :func:`~hwsim.formats.accuracy.absmax_quantize`
+Plain elements have one scale per row of A and per column of W, as :func:`~hwsim.formats.accuracy.fitted_quantize`
 sets them; floats of more than 8 bits have none, as in hardware: scaled to the largest value of bf16,
 products would overflow FP32. Formats whose elements cannot be told from their scales (BitMoD, complex) are
 summed dequantized. Elements of asymmetric formats count from their zero point.
@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.accuracy import Loss, absmax_quantize, absmax_scale, loss
+from hwsim.formats.accuracy import Loss, fitted_quantize, fitted_scale, loss
 from hwsim.formats.approximate import check_operand, multiply
 from hwsim.formats.base import ElementFormat, Format
 from hwsim.formats.block.scaled import Scaled
@@ -91,9 +91,9 @@ def quantized(fmt: Format, x: NDArray[Any]) -> Operand:
         elements, scales = fmt.factors(given)
         return Operand(fmt, elements, scales if fmt.block_size else scales[:, :1], fmt.block_size)
     if fmt.element.complex_valued:  # pairs along a row, with the scales of the tensor
-        return Operand(fmt, absmax_quantize(fmt, given), np.ones((len(given), 1)), None)
+        return Operand(fmt, fitted_quantize(fmt, given), np.ones((len(given), 1)), None)
     wide = isinstance(fmt, Minifloat) and fmt.bits > UNSCALED_ABOVE
-    found = None if wide else absmax_scale(fmt, given)
+    found = None if wide else fitted_scale(fmt, given)
     scales = np.ones((len(given), 1)) if found is None else found
     return Operand(fmt, np.asarray(fmt.quantize(given / scales)), scales, None)
 

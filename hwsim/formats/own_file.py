@@ -11,6 +11,9 @@
 
     # formats/steps4.yaml: 16 levels in the order of their codes; null is a code that is not used
     values: [0, 1, 2, 3, 4, 6, 8, 12, null, -1, -2, -3, -4, -6, -8, -12]
+
+Scales fit the largest magnitude to the largest value; ``fit: absmean`` or ``fit: rms`` makes 1 of the mean
+magnitude or of the root mean square.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from hwsim.formats.base import ElementFormat
 from hwsim.formats.element.codebook import MAX_BITS, Codebook
 from hwsim.formats.element.float_table import FloatTable
 from hwsim.formats.element.minifloat import Minifloat, Special
+from hwsim.formats.fit import Fit
 from hwsim.formats.names import is_built_in
 from hwsim.formats.own import NAME, taken
 from hwsim.spec.bind import Spec, bind
@@ -98,10 +102,18 @@ class FormatSpec(Spec):
         description="a codebook: the value of every code, in code order; null where a code is not used",
     )
 
+    fit: Fit = Field(
+        "absmax",
+        description="of a codebook, what scales fit: absmax takes the largest magnitude to the largest value, "
+        "absmean and rms take the mean magnitude or the root mean square to 1",
+    )
+
     @model_validator(mode="after")
     def _one_of(self) -> FormatSpec:
         if (self.fields is None) == (self.values is None):
             raise ValueError("needs either fields, of a float, or values, of a codebook")
+        if self.fields is not None and self.fit != "absmax":
+            raise ValueError("fit is for values; floats fit the largest magnitude")
         return self
 
     def build(self, name: str) -> ElementFormat:
@@ -117,7 +129,7 @@ class FormatSpec(Spec):
         values = self.values or ()
         bits = max(1, (len(values) - 1).bit_length())
         unused = (None,) * (2**bits - len(values))
-        return Codebook(name, bits, tuple(float("nan") if v is None else v for v in (*values, *unused)))
+        return Codebook(name, bits, tuple(float("nan") if v is None else v for v in (*values, *unused)), self.fit)
 
 
 def read_format(path: Path) -> ElementFormat:

@@ -1,7 +1,7 @@
 """Signal-to-quantization-noise of a design: formats and arithmetic together.
 
 Three independent noises are added: quantizing the weights, quantizing the activations
-(Gaussian data, absmax scaling; :mod:`hwsim.formats.accuracy`) and what the PE's own arithmetic
+(Gaussian data, scaled as :mod:`hwsim.formats.accuracy` says) and what the PE's own arithmetic
 loses on the quantized operands: accumulator rounding, alignment, L-Mul's approximate products.
 The last is measured by running dot products through the PE itself, so a cheap datapath can
 never be shown with another one's accuracy.
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hwsim.formats import ElementFormat, Format, Integer
 from hwsim.formats.accuracy import sqnr_db
+from hwsim.formats.fit import fitted_magnitude
 from hwsim.formats.quality import Source
 from hwsim.hardware.pe import PE
 
@@ -62,9 +63,9 @@ def arithmetic_sqnr_db(pe: PE, w: Format, a: Format) -> float:
 
 
 def _gaussian_codes(element: ElementFormat, rng: np.random.Generator) -> NDArray[np.uint32]:
-    """Return codes (DOTS, DOT_LENGTH) of Gaussian data scaled so that the largest value just fits."""
+    """Return codes (DOTS, DOT_LENGTH) of Gaussian data with one scale, by what the format's scales fit."""
     values = rng.standard_normal((DOTS, DOT_LENGTH))
-    largest = element.max_value
-    if element.bits > 8 and largest > 1e4:  # wide floats: leave headroom for the accumulation
-        largest = 4.0
-    return element.encode(values * (largest / np.max(np.abs(values))))
+    to = element.max_value if element.fit == "absmax" else element.fitted_value(element.fit)
+    if element.bits > 8 and to > 1e4:  # wide floats: leave headroom for the accumulation
+        to = 4.0
+    return element.encode(values * (to / fitted_magnitude(values.reshape(1, -1), element.fit)))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from hwsim.formats import parse_format
-from hwsim.formats.accuracy import loss, sqnr_db
+from hwsim.formats.accuracy import fitted_quantize, loss, sqnr_db
 from hwsim.formats.distributions import DISTRIBUTIONS, sample
 
 ROWS = list(csv.DictReader((Path(__file__).parents[1] / "data" / "sqnr_by_format.csv").open()))
@@ -45,7 +45,10 @@ BLOCKS = [
     (r"(NF4|FLINT4|POT4|LNS4_f1|BIPOLAR\d) g(\d+)", lambda m: f"{m[1].lower()}_g{m[2]}"),
 ]
 TENSORS = [(r"(INT\d|E\d+M\d+)(FN)? per-tensor", lambda m: m[1].lower())]
-TAPERED = [(r"(POSIT8_es\d|LNS8_f3) unscaled", lambda m: m[1].lower())]
+FITTED = [
+    (r"(POSIT8_es\d|LNS8_f3) unscaled", lambda m: m[1].lower()),
+    (r"(Ternary) b1.58|(Binary) sign", lambda m: (m[1] or m[2]).lower()),
+]
 
 
 def named(patterns):
@@ -71,11 +74,11 @@ def check(found, row):
 
 
 def test_only_formats_that_we_have_not_are_left_out():
-    ours = {row["format"] for patterns in (BLOCKS, TENSORS, TAPERED) for _, row in named(patterns)}
+    ours = {row["format"] for patterns in (BLOCKS, TENSORS, FITTED) for _, row in named(patterns)}
     left = [row["format"] for row in ROWS if row["format"] not in ours]
-    # Half of BitMoD, a power-law grid, and ternary and binary with fitted instead of absmax scales.
-    assert len(left) == 9
-    assert all(re.match(r"FP[34]_E[AR]|NUPES|Ternary|Binary", text) for text in left)
+    # Half of BitMoD, a power-law grid of the nearest value instead of the nearest power, ternary by another threshold.
+    assert len(left) == 7
+    assert all(re.match(r"FP[34]_E[AR]|NUPES|Ternary TWN", text) for text in left)
 
 
 @parametrized(BLOCKS)
@@ -105,10 +108,17 @@ def test_one_scale_for_all(name, row):
     check(found, row)
 
 
-@parametrized(TAPERED)
-def test_formats_that_are_most_precise_around_one(name, row):
-    fmt, found = parse_format(name), {}
-    for distribution in LIGHT_TAILS if name.startswith("posit") else COLUMNS:
-        x = sample(distribution) / sample(distribution).std()  # the rows' samples have a variance of one
-        found[distribution] = loss(x, fmt.quantize(x)).sqnr_db
-    check(found, row)
+@parametrized(FITTED)
+def test_formats_with_other_scales_than_the_largest_magnitude(name, row):
+    # A scale per row of 4096 values here, one for all there.
+    fmt = parse_format(name)
+    check({d: sqnr_db(fmt, d) for d in (LIGHT_TAILS if name.startswith("posit") else COLUMNS)}, row)
+
+
+@pytest.mark.parametrize("name", ["ternary", "binary", "posit8_es1", "lns8_f3"])
+def test_the_size_of_a_tensor_does_not_matter(name):
+    x = sample("laplace")[:8]
+    fmt = parse_format(name)
+    found = fitted_quantize(fmt, x)
+    for factor in (2.0**-12, 2.0**9):
+        assert np.array_equal(fitted_quantize(fmt, factor * x), factor * found)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hwsim.cli.formats import losses
 from hwsim.formats import bit_statistics, parse_format
-from hwsim.formats.accuracy import absmax_quantize, loss, sqnr_db
+from hwsim.formats.accuracy import fitted_quantize, loss, sqnr_db
 from hwsim.formats.digits import ENCODINGS, digit_table, whole_numbers
 from hwsim.formats.distributions import sample
 from hwsim.report.explain import Question
@@ -77,19 +77,19 @@ def test_scales_are_the_means_of_what_they_stand_for(zs):
     expected = (sum(re) / max(1, len(re)), sum(im) / max(1, len(im)))
     assert FMT.scales(z) == pytest.approx(expected)
     scaled = [(expected[c % 2]) * 1j**c for c in codes]
-    assert np.allclose(absmax_quantize(FMT, z), scaled, rtol=1e-12)
+    assert np.allclose(fitted_quantize(FMT, z), scaled, rtol=1e-12)
     # The mean is the least-squares scale of each part.
-    best = np.sum(np.abs(absmax_quantize(FMT, z) - z) ** 2)
+    best = np.sum(np.abs(fitted_quantize(FMT, z) - z) ** 2)
     for factor in (0.99, 1.01):
-        assert np.sum(np.abs(absmax_quantize(FMT, z) * factor - z) ** 2) >= best * (1 - 1e-9)
+        assert np.sum(np.abs(fitted_quantize(FMT, z) * factor - z) ** 2) >= best * (1 - 1e-9)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 9))
 def test_pairs_of_real_numbers_are_complex_ones(seed, columns):
     x = np.random.default_rng(seed).standard_normal((3, columns))
     padded = np.concatenate([x, np.zeros((3, columns % 2))], axis=1)
-    z = absmax_quantize(FMT, padded[:, ::2] + 1j * padded[:, 1::2])
-    found = absmax_quantize(FMT, x)
+    z = fitted_quantize(FMT, padded[:, ::2] + 1j * padded[:, 1::2])
+    found = fitted_quantize(FMT, x)
     assert found.shape == x.shape
     assert np.array_equal(found[:, ::2], z.real)
     assert np.array_equal(found[:, 1::2], z.imag[:, : columns // 2])
@@ -100,7 +100,7 @@ def test_loss_is_that_of_the_plane():
     expected = -10 * math.log10(1 - 2 / math.pi)
     assert sqnr_db(FMT, "gaussian") == pytest.approx(expected, abs=0.02)
     x = sample("laplace")
-    assert loss(x, absmax_quantize(FMT, x)).sqnr_db == pytest.approx(sqnr_db(FMT, "laplace"), abs=1e-3)
+    assert loss(x, fitted_quantize(FMT, x)).sqnr_db == pytest.approx(sqnr_db(FMT, "laplace"), abs=1e-3)
 
 
 def test_digits_and_statistics_are_refused():

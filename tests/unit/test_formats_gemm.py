@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.formats import parse_format
-from hwsim.formats.accuracy import absmax_quantize, loss, sqnr_db
+from hwsim.formats.accuracy import fitted_quantize, loss, sqnr_db
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.gemm import gemm, gemm_loss, named_gemm_loss, quantized
 from hwsim.hardware.pe import make_pe
@@ -96,7 +96,7 @@ def test_elements_times_scales_are_the_quantized_tensor(name):
     x = matrices(6, 200, 1)[0]
     x[0, :130] = 0  # a block of zeros
     found = quantized(fmt, x)
-    assert np.array_equal(found.values, absmax_quantize(fmt, x))
+    assert np.array_equal(found.values, fitted_quantize(fmt, x))
     if "asym" not in name and "bitmod" not in name:
         assert np.isin(found.elements, fmt.element.code_values()).all()
 

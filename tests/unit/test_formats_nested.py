@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.formats import parse_format
-from hwsim.formats.accuracy import absmax_quantize
+from hwsim.formats.accuracy import fitted_quantize
 from hwsim.formats.terms import term_table
 from hwsim.hardware.pe import make_pe
 from hwsim.simulate.accuracy import arithmetic_sqnr_db
@@ -78,7 +78,7 @@ def test_every_width_is_read_from_the_one_stored_tensor():
         fmt = parse_format(f"int{low}of8")
         step = 2 ** (8 - low)
         expected = np.clip(np.rint(stored / step), -(2 ** (low - 1)), 2 ** (low - 1) - 1) * step * scale
-        assert np.array_equal(absmax_quantize(fmt, x), expected)
+        assert np.array_equal(fitted_quantize(fmt, x), expected)
         grouped = parse_format(f"int{low}of8_g128")
         assert (grouped.name, grouped.bits_per_element) == (f"int{low}of8_g128", low + Fraction(16, 128))
         rows = parse_format(f"int{low}of8_channel_fp32").quantize(x)

@@ -14,6 +14,7 @@ from hwsim import formats
 from hwsim.explore.evaluation import PointEvaluator, open_sweep
 from hwsim.explore.identity import Identity
 from hwsim.explore.sweep import run_sweep
+from hwsim.formats.accuracy import fitted_quantize
 from hwsim.formats.element.codebook import Codebook
 from hwsim.formats.element.float_table import FloatTable
 from hwsim.formats.element.minifloat import Minifloat
@@ -65,6 +66,13 @@ def test_values_that_fill_no_power_of_two_leave_codes_unused(place):
     assert fmt.bits == 3
     assert np.isnan(fmt.code_values()[5:]).all()
     assert fmt.quantize(np.array([9.0, -0.4])).tolist() == [2, 0]
+
+
+def test_values_say_what_their_scales_fit(place):
+    write(place, "signs", "values: [-1, 1]\nfit: absmean\n")
+    x = np.array([[-3.0, 1.0, 1.0, 3.0]])
+    assert fitted_quantize(formats.get("signs"), x).tolist() == [[-2, 2, 2, 2]]
+    assert formats.get("signs_g4").quantize(x).tolist() == [[-2, 2, 2, 2]]
 
 
 def test_fields_make_a_minifloat_that_float_datapaths_know(place):
@@ -169,6 +177,8 @@ def test_without_subnormals_the_lowest_exponent_is_one_like_any_other(place):
         ("mine", "description: nothing\n", "needs either fields, of a float, or values, of a codebook"),
         ("mine", STEPS + WIDE, "needs either fields, of a float, or values, of a codebook"),
         ("mine", "values: [1]\n", "values"),
+        ("mine", "values: [1, 2]\nfit: absmaen\n", "did you mean 'absmean'?"),
+        ("mine", WIDE + "fit: rms\n", "fit is for values"),
         ("mine", "values: [1, 1]\n", "at least two different levels"),
         ("mine", "values: [1, .inf]\n", "values"),
         ("mine", "values: [1, two]\n", "mine.yaml:1:13"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.formats import parse_format
-from hwsim.formats.accuracy import absmax_quantize, loss, sqnr_db
+from hwsim.formats.accuracy import fitted_quantize, loss, sqnr_db
 from hwsim.spec.errors import UsageError
 
 names = st.tuples(st.integers(2, 9), st.integers(20, 200)).map(lambda ba: f"power{ba[0]}_a{ba[1]}")
@@ -105,7 +105,7 @@ def test_less_than_one_serves_bell_shapes():
     """PowerQuant's point: for bell-shaped data an exponent below 1 loses least."""
     assert sqnr_db(parse_format("power4_a70")) > sqnr_db(parse_format("int4"))
     x = np.random.default_rng(2).laplace(size=(16, 4096))
-    errors = {a: loss(x, absmax_quantize(parse_format(f"power4_a{a}"), x)).mse for a in (40, 60, 100, 150)}
+    errors = {a: loss(x, fitted_quantize(parse_format(f"power4_a{a}"), x)).mse for a in (40, 60, 100, 150)}
     assert min(errors, key=errors.get) in (40, 60)
 
 

@@ -6,7 +6,10 @@
   ``channel``: a whole row; ``tensor``: everything;
 * scale as in :mod:`hwsim.formats.block.scales`; FP16 unless stated.
 
-``int4_g128``, ``fp4_e2m1_g16_ue5m3``, ``nf4_g64``, ``int8_channel_fp32`` are examples. Shorter names:
+``int4_g128``, ``fp4_e2m1_g16_ue5m3``, ``nf4_g64``, ``int8_channel_fp32`` are examples. Scales fit the largest
+magnitude, but the mean one of ternary and binary elements and the root mean square of posits (see
+``fit`` of :class:`~hwsim.formats.base.ElementFormat`); what is scaled by these is not unchanged by a
+second quantization. Shorter names:
 
 * ``intB_asym_gG``: unsigned elements with an FP16 scale and an 8-bit zero point (the convention of
   BitMoD, arXiv 2411.11745 III-C). ``intB_asym`` has one scale per tensor, free of charge.
@@ -45,6 +48,7 @@ from hwsim.formats.block.parts import (
 from hwsim.formats.block.scales import FP16, KINDS, Scale
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import minifloat
+from hwsim.formats.fit import fitted_magnitude
 from hwsim.formats.registry import BLOCKS, ELEMENTS, Family
 from hwsim.formats.rounding import Overflow, Rounding, check_modes, draws, round_whole
 
@@ -130,7 +134,7 @@ class Scaled(Format):
             blocks, restore = self._blocks(moved)
             rows = contiguous_rows(blocks)
             out, room = np.empty_like(rows), room_for(rows)
-            for span, metadata in self._metadata(rows, blocks.shape, room):
+            for span, metadata in self._metadata(rows, blocks.shape, room, self._real(moved)):
                 for columns in column_spans(rows):
                     round_part(rows[span, columns], metadata, out[span, columns], room)
             return restore(out.reshape(blocks.shape))
@@ -146,10 +150,11 @@ class Scaled(Format):
             As ``quantize``.
         """
         given = as_floats(x)
-        blocks, restore = self._blocks(moved_last(given, axis)) if given.size else (given.reshape(0, 1), np.array)
+        moved = moved_last(given, axis) if given.size else given.reshape(0, 1)
+        blocks, restore = self._blocks(moved) if given.size else (moved, np.array)
         rows = contiguous_rows(blocks)
         codes, room, shared = np.empty(rows.shape, dtype=np.uint32), room_for(rows), []
-        for span, metadata in self._metadata(rows, blocks.shape, room):
+        for span, metadata in self._metadata(rows, blocks.shape, room, self._real(moved)):
             shared.append(metadata)
             for columns in column_spans(rows):
                 codes[span, columns] = self._codes(rows[span, columns], metadata, room)
@@ -218,23 +223,39 @@ class Scaled(Format):
     def _keeps_nan(self) -> bool:
         return self.code.nan_code is not None
 
+    def _real(self, given: NDArray[Any]) -> NDArray[Any] | None:
+        """Return how many elements of each block are not filled up, (blocks, 1); None where it does not matter."""
+        if self.code.block_fit == "absmax" or not given.size:
+            return None
+        return np.asarray(self._blocks(np.ones(given.shape, dtype=bool))[0].sum(axis=-1).reshape(-1, 1))
+
+    def _magnitudes(self, rows: NDArray[Any], room: NDArray[Any], real: NDArray[Any] | None) -> NDArray[np.float64]:
+        """Return the magnitude of each block that its scale fits."""
+        largest = scalable_magnitudes(self.name, rows, room, self._keeps_nan)
+        if real is None:
+            return largest.astype(np.float64)
+        return fitted_magnitude(rows, self.code.block_fit, real)[:, 0]
+
     def _metadata(
-        self, rows: NDArray[Any], shape: tuple[int, ...], room: NDArray[Any]
+        self, rows: NDArray[Any], shape: tuple[int, ...], room: NDArray[Any], real: NDArray[Any] | None
     ) -> Iterator[tuple[slice, Metadata]]:
-        """Return what the blocks of one part after another share; ``shape`` is that of all blocks."""
+        """Return what the blocks of one part after another share; ``shape`` is that of all, ``real`` of ``_real``."""
         if self.asymmetric:
             for span in row_spans(rows):
                 yield span, self._range(rows[span], room)
             return
         if not len(rows):
             return
-        find = partial(scalable_magnitudes, self.name, room=room, keeps_nan=self._keeps_nan)
-        top = self.code.scaling_value
+
+        def find(span: slice) -> NDArray[np.float64]:
+            return self._magnitudes(rows[span], room, None if real is None else real[span])
+
+        top = self.code.fitted_value(self.code.block_fit)
         if self.scale.upper is None:
             for span in row_spans(rows):
-                yield span, Metadata.of(self.scale.share(find(rows[span]).astype(np.float64), top, ONE), ONE, rows)
+                yield span, Metadata.of(self.scale.share(find(span), top, ONE), ONE, rows)
             return
-        amax = np.concatenate([find(rows[span]) for span in row_spans(rows)]).astype(np.float64)
+        amax = np.concatenate([find(span) for span in row_spans(rows)])
         level = self.scale.upper(amax.reshape(*shape[:-1], 1), top)
         levels = level.reshape(-1) if level.size == 1 else np.broadcast_to(level, (*shape[:-1], 1)).reshape(-1)
         for span in row_spans(rows):

@@ -21,12 +21,13 @@ import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat, map_rows, refuse_nan
+from hwsim.formats.fit import Fit
 from hwsim.formats.registry import ELEMENTS, Family
 from hwsim.spec.data import read_csv_rows
 
@@ -157,6 +158,8 @@ class Codebook(Tabulated):
         Width of a code, 1 to 16.
     levels
         The value of each of the ``2**bits`` codes, in code order; NaN where a code is unused.
+    fit
+        What scales fit: the largest magnitude to the largest level, or another magnitude to 1.
 
     Raises
     ------
@@ -167,6 +170,7 @@ class Codebook(Tabulated):
     name: str
     bits: int
     levels: tuple[float, ...]
+    fit: Fit = "absmax"
 
     def __post_init__(self) -> None:
         # One object stands for every NaN, since tuples of different NaN are not equal.
@@ -177,8 +181,8 @@ class Codebook(Tabulated):
         if any(math.isinf(level) for level in levels) or len({x for x in levels if not math.isnan(x)}) < 2:
             raise ValueError(f"{self.name}: valid: at least two different levels, all finite or NaN")
 
-    def __reduce__(self) -> tuple[type[Codebook], tuple[str, int, tuple[float, ...]]]:
-        return type(self), (self.name, self.bits, self.levels)
+    def __reduce__(self) -> tuple[type[Codebook], tuple[str, int, tuple[float, ...], Fit]]:
+        return type(self), (self.name, self.bits, self.levels, self.fit)
 
     def _levels(self) -> NDArray[np.float64]:
         return np.array(self.levels)
@@ -187,7 +191,12 @@ class Codebook(Tabulated):
 @cache
 def _members() -> dict[str, Codebook]:
     return {
-        row["name"]: Codebook(row["name"], int(row["bits"]), tuple(float(text) for text in row["values"].split()))
+        row["name"]: Codebook(
+            row["name"],
+            int(row["bits"]),
+            tuple(float(text) for text in row["values"].split()),
+            next(fit for fit in get_args(Fit) if fit == row["fit"]),
+        )
         for row in read_csv_rows("formats", "codebooks.csv")
     }
 

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats.element.codebook import MAX_BITS, Tabulated
+from hwsim.formats.fit import Fit
 from hwsim.formats.registry import ELEMENTS, Family
 
 
@@ -32,11 +32,16 @@ from hwsim.formats.registry import ELEMENTS, Family
 class Logarithmic(Tabulated):
     """Sign and logarithm to base 2 with ``fraction_bits``, in ``bits`` in all."""
 
-    tapered: ClassVar[bool] = True
+    fit = "rms"  # most precise around 1
 
     name: str
     bits: int
     fraction_bits: int
+
+    @property
+    def block_fit(self) -> Fit:
+        """The largest magnitude: a short block does not leave the range of the logarithm."""
+        return "absmax"
 
     @property
     def bias(self) -> int:

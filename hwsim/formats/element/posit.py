@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ def positive_values(bits: int, es: int) -> NDArray[np.float64]:
 class Posit(Tabulated):
     """Posit⟨``bits``, ``es``⟩."""
 
-    tapered: ClassVar[bool] = True
+    fit = "rms"  # most precise around 1
 
     name: str
     bits: int

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwsim.formats import BitMod, ElementFormat, Format, Integer, Minifloat, Scaled, bit_serial_terms
-from hwsim.formats.accuracy import absmax_quantize, loss
+from hwsim.formats.accuracy import fitted_quantize, loss
 from hwsim.formats.approximate import MULTIPLIERS, multiplier_error
 from hwsim.formats.block.olive import RATIOS, Olive
 from hwsim.formats.block.split import Split
 from hwsim.formats.distributions import DISTRIBUTIONS, sample
 from hwsim.formats.element.float_table import FloatTable
 from hwsim.formats.element.nested import Nested
+from hwsim.formats.fit import WORDS
 from hwsim.formats.names import format_or_file
 from hwsim.formats.own import files
 from hwsim.report.explain import EXPLAINERS, Question, Section, table
@@ -108,15 +109,17 @@ def _codes(element: ElementFormat) -> Section:
 
 
 def _losses(fmt: Format) -> Section:
-    """Return what the format loses on every named distribution, absmax-scaled per row or block."""
+    """Return what the format loses on every named distribution, scaled per row or block."""
     rows = []
     for name in DISTRIBUTIONS:
         x = sample(name)
-        found = loss(x, absmax_quantize(fmt, x))
+        found = loss(x, fitted_quantize(fmt, x))
         apart = {"outlier features": fmt.outlier_share(x)} if isinstance(fmt, Split) else {}
         rows.append({"distribution": name, "SQNR (dB)": found.sqnr_db, "relative MSE": found.mse / float((x**2).mean()),
                      "cosine": found.cosine, **apart})  # fmt: skip
-    how = "plain elements: a row's largest magnitude fits exactly"
+    how = "scales of blocks as the format defines them"
+    if isinstance(fmt, ElementFormat):
+        how = f"a scale per row, fitted to its {WORDS[fmt.fit]}"
     if fmt.element.complex_valued:
         how = "pairs of numbers are complex ones, with the scales of iFairy: means of |Re| and |Im| of the tensor"
     return Section("error on named distributions", table(rows), [how])
