@@ -34,20 +34,6 @@ def make_function(options: Mapping[str, Any]) -> FunctionUnit:
     return METHODS.get(method)(options)
 
 
-def take_count(options: Mapping[str, Any], key: str, default: int, valid: range) -> int:
-    """Return the whole number ``options[key]``, one of ``valid``.
-
-    Raises
-    ------
-    UsageError
-        If it is none of them.
-    """
-    found = options.get(key, default)
-    if not isinstance(found, int) or isinstance(found, bool) or found not in valid:
-        raise UsageError(f"{key}: {found!r}; valid: {valid.start} to {valid.stop - 1}")
-    return found
-
-
 def check_options(options: Mapping[str, Any], own: tuple[str, ...]) -> None:
     """Refuse options that neither every method nor this one knows.
 

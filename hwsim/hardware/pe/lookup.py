@@ -13,6 +13,7 @@ for. Two kinds:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -103,17 +104,10 @@ def generator_adders(group: int, symmetric: bool, mirrored: bool = True) -> dict
     if group == 1:
         return {}
     if not symmetric:
-        return {size: _choose(group, size) for size in range(2, group + 1)}
+        return {size: math.comb(group, size) for size in range(2, group + 1)}
     high, low = halves(group)
     found = dict(generator_adders(high, True, mirrored))
     for size, count in generator_adders(low, True, mirrored).items():
         found[size] = found.get(size, 0) + count * (1 if mirrored else 2)
     found[group] = found.get(group, 0) + (1 << (group - 1))
-    return found
-
-
-def _choose(n: int, k: int) -> int:
-    found = 1
-    for i in range(k):
-        found = found * (n - i) // (i + 1)
     return found

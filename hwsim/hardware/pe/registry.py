@@ -10,7 +10,11 @@ from hwsim.formats import Format, Minifloat, parse_format
 from hwsim.hardware.pe.base import PE
 from hwsim.hardware.pe.stated import read_stated
 from hwsim.spec.errors import UsageError, did_you_mean
+from hwsim.spec.options import take_count
 from hwsim.spec.registry import Registry
+
+#: How many elements along K a step may take.
+LANES = range(1, 1025)
 
 PES: Registry[Callable[[Mapping[str, Any]], PE]] = Registry("pe", "hwsim.hardware.pe.families")
 
@@ -51,9 +55,7 @@ def take_formats(
     keys = ["w_format" if "w_format" in options else "format", "a_format" if "a_format" in options else "format"]
     if any(key not in options for key in keys):
         raise UsageError(f"pe: {family} needs format, or both w_format and a_format")
-    lanes = options.get("lanes", 1)
-    if not isinstance(lanes, int) or isinstance(lanes, bool) or not 1 <= lanes <= 1024:
-        raise UsageError(f"pe.lanes: must be a whole number from 1 to 1024, not {lanes!r}")
+    take_count(options, "lanes", 1, LANES, "pe.")
     w, a = (take_format(options, key) for key in keys)
     return w, a, {key: options[key] for key in allowed if key in options}
 

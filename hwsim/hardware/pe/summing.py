@@ -59,7 +59,10 @@ class SummingPE(PE):
 
     @abstractmethod
     def products(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[Any]:
-        """Return the products of codes: int64 in units for integer sums, float64 for floats."""
+        """Return the products of codes: int64 in units for integer sums, float64 for floats.
+
+        A datapath that adds the lanes of a step before it rounds returns their one sum.
+        """
 
     def takes_activation(self, a: Format) -> Reason | None:
         """Return None for activations that fit into the built ones: narrower integers, or the same float."""
@@ -111,9 +114,11 @@ class SummingPE(PE):
         a: Format,
         scales: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
-        """Add the products: wrapping, or lane by lane with one rounding each."""
-        assert scales is None
+        """Add the products, times their scales for floats: wrapping, or lane by lane with one rounding each."""
         products = self.products(w_codes, a_codes, w, a)
+        if scales is not None:
+            assert not self.whole, "integers are scaled as sums"
+            products = products * scales
         if self.whole:
             return wrapped(acc + products.sum(axis=-1), self.accumulator.bits)
         for lane in range(products.shape[-1]):

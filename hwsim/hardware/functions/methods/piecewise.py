@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hwsim.hardware.functions.methods.table import take_segments
-from hwsim.hardware.functions.registry import FRACTIONS, METHODS, check_options, take_count
+from hwsim.hardware.functions.registry import FRACTIONS, METHODS, check_options
 from hwsim.hardware.functions.segmented import Segmented
+from hwsim.spec.options import take_count
 
 
 @dataclass(frozen=True)

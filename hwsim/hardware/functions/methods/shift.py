@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from hwsim.hardware.circuits import Adder, Multiplier, Mux, Part, Register, Shifter, Subtractor
 from hwsim.hardware.functions.base import FunctionUnit
 from hwsim.hardware.functions.integer import integer_operations
-from hwsim.hardware.functions.registry import METHODS, check_options, take_count
+from hwsim.hardware.functions.registry import METHODS, check_options
 from hwsim.spec.errors import UsageError
+from hwsim.spec.options import take_count
 
 Whole = NDArray[np.int64]
 

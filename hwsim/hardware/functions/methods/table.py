@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from hwsim.hardware.functions.registry import FRACTIONS, METHODS, check_options, take_count
+from hwsim.hardware.functions.registry import FRACTIONS, METHODS, check_options
 from hwsim.hardware.functions.segmented import Segmented
 from hwsim.spec.errors import UsageError
+from hwsim.spec.options import take_count
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from hwsim.hardware.pe.pairing import PAIRINGS, known_format
 from hwsim.hardware.pe.registry import PES, take_formats
 from hwsim.hardware.pe.summing import SummingPE, last_place, take_accumulator
 from hwsim.spec.errors import UsageError
+from hwsim.spec.options import take_count
 
 #: Sums of signed planes: names that read as bipolar-INT.
 BIPOLAR = {name: parse_format(name).element for name in ("binary", "bipolar2", "bipolar3", "bipolar4")}
@@ -125,9 +126,7 @@ def build(options: Mapping[str, Any]) -> BitPlane:
         raise UsageError(f"pe: bit_plane {w.name} × {a.name}: valid: two integers, or two of {', '.join(BIPOLAR)}")
     if max(w.bits, a.bits) > MAX_BITS or (isinstance(a, Scaled) and a.asymmetric):
         raise UsageError(f"pe: bit_plane {w.name} × {a.name}: valid: up to {MAX_BITS} bits, symmetric activations")
-    lanes, planes = int(rest.get("lanes", 32)), rest.get("planes", 1)
-    if not isinstance(planes, int) or isinstance(planes, bool) or not 1 <= planes <= w.bits * a.bits:
-        raise UsageError(f"pe.planes: must be a whole number, valid: 1 to {w.bits * a.bits}, not {planes!r}")
+    lanes, planes = int(rest.get("lanes", 32)), take_count(rest, "planes", 1, range(1, w.bits * a.bits + 1), "pe.")
     accumulator = take_accumulator(rest, "bit_plane", parse_format("int8"), w.bits + a.bits, lanes)
     return BitPlane(w, a, lanes, accumulator, planes)
 

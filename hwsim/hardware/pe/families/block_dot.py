@@ -52,10 +52,11 @@ from hwsim.hardware.circuits import (
     Subtractor,
     XorRow,
 )
-from hwsim.hardware.pe.base import PE, Reason, Scaling
+from hwsim.hardware.pe.base import Reason, Scaling
 from hwsim.hardware.pe.datapaths import float_accumulate, scale_significand
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format
 from hwsim.hardware.pe.registry import PES, take_choice, take_formats, take_minifloat
+from hwsim.hardware.pe.summing import SummingPE
 from hwsim.spec.errors import UsageError
 
 Alignment = Literal["fixed", "largest"]
@@ -89,7 +90,7 @@ def exponents(element: Format, codes: NDArray[Any]) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class BlockDot(PE):
+class BlockDot(SummingPE):
     """``lanes`` products in one tree, scaled once, into one floating-point accumulator."""
 
     accumulator: Minifloat
@@ -98,11 +99,6 @@ class BlockDot(PE):
 
     family: ClassVar[str] = "block_dot"
     glitch_family: ClassVar[str] = "float_mac"
-
-    @property
-    def psum_bits(self) -> int:
-        """The accumulator's width."""
-        return self.accumulator.bits
 
     @property
     def tree_bits(self) -> int:
@@ -133,10 +129,6 @@ class BlockDot(PE):
             return False
         narrow = significand_bits(one) <= significand_bits(other)
         return narrow and scale_significand(fmt) <= scale_significand(built)
-
-    def cycles_per_step(self, w: Format, a: Format) -> int:
-        """One cycle."""
-        return 1
 
     def scaling(self, w: Format, a: Format) -> Scaling:
         """Scales act inside the PE, on the tree's sum of each step."""
@@ -223,9 +215,14 @@ class BlockDot(PE):
             Part("exponent of sum", "normalisation", Subtractor(exponent), on_path=False),
         ]
 
-    def initial(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Return zeros, float64 (values of the accumulator format)."""
-        return np.zeros(shape, dtype=np.float64)
+    def products(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[np.float64]:
+        """Return the products as they enter the tree: cut below the window under the largest one."""
+        products = w.element.decode(w_codes) * a.element.decode(a_codes)
+        if self.alignment == "fixed":
+            return products
+        top = (exponents(w.element, w_codes) + exponents(a.element, a_codes)).max(axis=-1, keepdims=True)
+        unit = top + 3 - self.window  # the sign, then 2^(top + 1), the largest place of a product
+        return np.asarray(np.ldexp(np.trunc(np.ldexp(products, -unit)), unit))
 
     def accumulate(
         self,
@@ -243,12 +240,7 @@ class BlockDot(PE):
         ValueError
             If the lanes do not share one scale.
         """
-        products = w.element.decode(w_codes) * a.element.decode(a_codes)
-        if self.alignment == "largest":
-            top = (exponents(w.element, w_codes) + exponents(a.element, a_codes)).max(axis=-1, keepdims=True)
-            unit = top + 3 - self.window  # the sign, then 2^(top + 1), the largest place of a product
-            products = np.ldexp(np.trunc(np.ldexp(products, -unit)), unit)
-        total = products.sum(axis=-1)
+        total = self.products(w_codes, a_codes, w, a).sum(axis=-1)
         if scales is not None:
             shared = scales[..., :1]
             if not np.array_equal(scales, np.broadcast_to(shared, scales.shape)):

@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer, Minifloat, Scaled
-from hwsim.formats.sums import add_rounded
 from hwsim.hardware.circuits import (
     AdderTree,
     Comparator,
@@ -35,11 +34,13 @@ from hwsim.hardware.circuits import (
     Subtractor,
     XorRow,
 )
-from hwsim.hardware.pe.base import PE, Reason, Scaling
-from hwsim.hardware.pe.datapaths import dequantizer, float_accumulate
+from hwsim.hardware.pe.base import Reason
+from hwsim.hardware.pe.datapaths import float_accumulate
 from hwsim.hardware.pe.pairing import PAIRINGS
 from hwsim.hardware.pe.registry import PES, take_formats, take_minifloat
+from hwsim.hardware.pe.summing import SummingPE
 from hwsim.spec.errors import UsageError
+from hwsim.spec.options import take_count
 
 MAX_WEIGHT = 8
 #: Exponent below those of every format: blocks of zeros.
@@ -47,7 +48,7 @@ LOWEST = -1000
 
 
 @dataclass(frozen=True)
-class Figna(PE):
+class Figna(SummingPE):
     """``lanes`` integer products under one exponent."""
 
     accumulator: Minifloat
@@ -56,11 +57,6 @@ class Figna(PE):
 
     family: ClassVar[str] = "figna"
     glitch_family: ClassVar[str] = "dot"
-
-    @property
-    def psum_bits(self) -> int:
-        """The accumulator's width."""
-        return self.accumulator.bits
 
     @property
     def aligned_bits(self) -> int:
@@ -76,18 +72,6 @@ class Figna(PE):
         if a != self.a_format:
             return Reason(f"activations of {a.name} are not the {self.a_format.name} that it is built for")
         return None
-
-    def cycles_per_step(self, w: Format, a: Format) -> int:
-        """One cycle."""
-        return 1
-
-    def scaling(self, w: Format, a: Format) -> Scaling:
-        """Block scales act on the sums of a group."""
-        return "sum" if w.block_size or a.block_size else "none"
-
-    def dequant_parts(self, w: Format, a: Format) -> tuple[Part, ...]:
-        """A float sum times the scales, added in FP32."""
-        return dequantizer(w, a, None)
 
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return the share of the aligner, multipliers, tree, normalisation, accumulation, registers."""
@@ -126,10 +110,6 @@ class Figna(PE):
             ]
         return tuple(found)
 
-    def initial(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Return zeros, float64 (values of the accumulator format)."""
-        return np.zeros(shape, dtype=np.float64)
-
     def align(self, values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return integers of values along the last axis and the power of two that they count, per block."""
         act = cast(Minifloat, self.a_format)
@@ -137,22 +117,12 @@ class Figna(PE):
         unit = np.maximum(exponent.max(axis=-1), act.min_exponent) - act.mantissa_bits - self.extra_bits
         return np.rint(np.ldexp(values, -unit[..., None])).astype(np.int64), unit.astype(np.int64)
 
-    def accumulate(
-        self,
-        acc: NDArray[Any],
-        w_codes: NDArray[Any],
-        a_codes: NDArray[Any],
-        w: Format,
-        a: Format,
-        scales: NDArray[Any] | None = None,
-    ) -> NDArray[Any]:
-        """Add the integer dot product of the step's block, with one rounding."""
-        assert scales is None
+    def products(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[np.float64]:
+        """Return the integer dot product of the step's block, one value for all lanes."""
         assert isinstance(w.element, Integer)
         aligned, unit = self.align(a.element.decode(a_codes))
         total = (w.element.integers(w_codes) * aligned).sum(axis=-1)
-        value = np.ldexp(total * w.element.last_place, unit)
-        return add_rounded(self.accumulator, acc, value)
+        return np.asarray(np.ldexp(total * w.element.last_place, unit))[..., None]
 
 
 @PES.register("figna")
@@ -166,19 +136,12 @@ def build(options: Mapping[str, Any]) -> Figna:
     if not isinstance(a, Minifloat) or a.bits > 16:
         raise UsageError(f"pe.a_format: figna takes no {a.name}; valid: floats of up to 16 bits, such as fp16, bf16")
     lanes = int(rest.get("lanes", 16))
-    extra = _whole(rest, "extra_bits", a.sig_bits, 0, 24)
+    extra = take_count(rest, "extra_bits", a.sig_bits, range(25), "pe.")
     bits = a.sig_bits + extra + w.bits + (lanes - 1).bit_length()
     if bits > 53:
         raise UsageError(f"pe: figna sums of {bits} bits are not modelled; valid: up to 53, fewer lanes or extra bits")
     accumulator = take_minifloat(rest, "figna", "accumulator", "fp32")
-    return Figna(w, a, lanes, accumulator, extra, _whole(rest, "shared", 16, 1, 1024))
-
-
-def _whole(options: Mapping[str, Any], key: str, default: int, low: int, high: int) -> int:
-    found = options.get(key, default)
-    if not isinstance(found, int) or isinstance(found, bool) or not low <= found <= high:
-        raise UsageError(f"pe.{key}: must be a whole number, valid: {low} to {high}, not {found!r}")
-    return found
+    return Figna(w, a, lanes, accumulator, extra, take_count(rest, "shared", 16, range(1, 1025), "pe."))
 
 
 _LABEL = re.compile(r"figna_w(\d+)(_g\d+)?(_bf16)?$")

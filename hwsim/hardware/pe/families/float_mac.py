@@ -27,12 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer, Minifloat, Scaled
-from hwsim.formats.sums import add_rounded
 from hwsim.hardware.circuits import Adder, Multiplier, Part, Register, XorRow
-from hwsim.hardware.pe.base import PE, Reason, Scaling
+from hwsim.hardware.pe.base import Reason, Scaling
 from hwsim.hardware.pe.datapaths import dequantizer, float_accumulate, scale_significand, subnormal_decode
 from hwsim.hardware.pe.pairing import PAIRINGS
 from hwsim.hardware.pe.registry import PES, take_flag, take_formats, take_minifloat
+from hwsim.hardware.pe.summing import SummingPE
 from hwsim.spec.errors import UsageError
 
 
@@ -57,7 +57,7 @@ def product_scale(fmt: Format) -> int:
 
 
 @dataclass(frozen=True)
-class FloatMac(PE):
+class FloatMac(SummingPE):
     """A multiplier of two minifloats into a floating-point accumulator."""
 
     accumulator: Minifloat
@@ -65,11 +65,6 @@ class FloatMac(PE):
 
     family: ClassVar[str] = "float_mac"
     glitch_family: ClassVar[str] = "float_mac"
-
-    @property
-    def psum_bits(self) -> int:
-        """The accumulator's width."""
-        return self.accumulator.bits
 
     def supports(self, w: Format, a: Format) -> Reason | None:
         """Operands whose significand, exponent and scale fit into the built ones."""
@@ -94,10 +89,6 @@ class FloatMac(PE):
     def dequant_parts(self, w: Format, a: Format) -> tuple[Part, ...]:
         """FP32 sum times the FP16 scales, added in FP32."""
         return dequantizer(w if scales_sums(w) else w.element, a if scales_sums(a) else a.element, None)
-
-    def cycles_per_step(self, w: Format, a: Format) -> int:
-        """One cycle."""
-        return 1
 
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return the whole datapath (see the module)."""
@@ -151,26 +142,9 @@ class FloatMac(PE):
             values = fmt.element.flush_subnormals(values)
         return values
 
-    def initial(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Return zeros, float64 (values of the accumulator format)."""
-        return np.zeros(shape, dtype=np.float64)
-
-    def accumulate(
-        self,
-        acc: NDArray[Any],
-        w_codes: NDArray[Any],
-        a_codes: NDArray[Any],
-        w: Format,
-        a: Format,
-        scales: NDArray[Any] | None = None,
-    ) -> NDArray[Any]:
-        """Add the exact products lane by lane, one rounding each."""
-        products = self._operand(w, w_codes) * self._operand(a, a_codes)
-        if scales is not None:
-            products = products * scales
-        for lane in range(products.shape[-1]):
-            acc = add_rounded(self.accumulator, acc, products[..., lane])
-        return acc
+    def products(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[np.float64]:
+        """Return the exact products."""
+        return self._operand(w, w_codes) * self._operand(a, a_codes)
 
 
 @PES.register("float_mac")

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 
 from hwsim.formats import Format, Minifloat
 from hwsim.formats.approximate import MULTIPLIERS
-from hwsim.formats.sums import add_rounded
 from hwsim.hardware.circuits import Adder, Incrementer, Mux, OrTree, Part, Register, XorRow
-from hwsim.hardware.pe.base import PE, Reason
+from hwsim.hardware.pe.base import Reason
 from hwsim.hardware.pe.datapaths import float_accumulate
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format
 from hwsim.hardware.pe.registry import PES, take_choice, take_formats, take_minifloat
+from hwsim.hardware.pe.summing import SummingPE
 from hwsim.spec.errors import UsageError
 
 Semantics = Literal["bitfield", "formula"]
@@ -35,7 +35,7 @@ SEMANTICS: tuple[str, ...] = ("bitfield", "formula")
 
 
 @dataclass(frozen=True)
-class LMul(PE):
+class LMul(SummingPE):
     """An adder in the place of a multiplier, and a floating-point accumulator."""
 
     accumulator: Minifloat
@@ -44,21 +44,12 @@ class LMul(PE):
     family: ClassVar[str] = "lmul"
     glitch_family: ClassVar[str] = "lmul_mac"
 
-    @property
-    def psum_bits(self) -> int:
-        """The accumulator's width."""
-        return self.accumulator.bits
-
     def supports(self, w: Format, a: Format) -> Reason | None:
         """The one format that it is built for, on both sides."""
         for role, fmt in (("weights", w), ("activations", a)):
             if fmt != self.w_format:
                 return Reason(f"{role} of {fmt.name}: L-Mul adds fields of one format, here {self.w_format.name}")
         return None
-
-    def cycles_per_step(self, w: Format, a: Format) -> int:
-        """One cycle."""
-        return 1
 
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return adders in the place of the multiplier, then the accumulator and the registers."""
@@ -88,26 +79,9 @@ class LMul(PE):
             Part("bias adder", "exponent", Adder(e + 1), count=n, on_path=False),
         )
 
-    def initial(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Return zeros, float64 (values of the accumulator format)."""
-        return np.zeros(shape, dtype=np.float64)
-
-    def accumulate(
-        self,
-        acc: NDArray[Any],
-        w_codes: NDArray[Any],
-        a_codes: NDArray[Any],
-        w: Format,
-        a: Format,
-        scales: NDArray[Any] | None = None,
-    ) -> NDArray[Any]:
-        """Add the L-Mul products lane by lane, one rounding each."""
-        assert scales is None
-        multiply = MULTIPLIERS.get(f"lmul_{self.semantics}")
-        products = multiply(cast(Minifloat, w.element), w_codes, a_codes)
-        for lane in range(products.shape[-1]):
-            acc = add_rounded(self.accumulator, acc, products[..., lane])
-        return acc
+    def products(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[np.float64]:
+        """Return the L-Mul products."""
+        return MULTIPLIERS.get(f"lmul_{self.semantics}")(cast(Minifloat, w.element), w_codes, a_codes)
 
 
 @PES.register("lmul")

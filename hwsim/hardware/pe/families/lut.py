@@ -55,11 +55,14 @@ from hwsim.hardware.circuits import Mux, Part, Register, XorRow
 from hwsim.hardware.pe.base import PE, Reason, Scaling
 from hwsim.hardware.pe.lookup import entries, generator_adders, group_sizes, weight_planes
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format, known_pair
-from hwsim.hardware.pe.registry import PES, take_choice, take_format, take_formats, take_minifloat
+from hwsim.hardware.pe.registry import LANES, PES, take_choice, take_format, take_formats, take_minifloat
 from hwsim.spec.errors import UsageError
+from hwsim.spec.options import take_count
 
 VARIANTS = ("lut_tensor_core", "conventional", "unpu", "figlut", "add")
 SYMMETRIC = ("lut_tensor_core", "figlut")
+#: PEs along M and N that may share tables.
+TILED = range(1, 1025)
 #: Rows and columns of a tile.
 TILES = {"lut_tensor_core": (2, 64), "figlut": (1, 32), "unpu": (2, 64), "conventional": (1, 4), "add": (1, 4)}
 #: Activations per table; larger tables than 2^8 are taken for a mistake.
@@ -252,20 +255,6 @@ class Lut(PE):
         return self._add(total, acc["rest"])
 
 
-def take_count(options: Mapping[str, Any], key: str, default: int, top: int) -> int:
-    """Return ``options[key]``, a whole number from 1 to ``top``.
-
-    Raises
-    ------
-    UsageError
-        If it is something else.
-    """
-    found = options.get(key, default)
-    if not isinstance(found, int) or isinstance(found, bool) or not 1 <= found <= top:
-        raise UsageError(f"pe.{key}: lut takes no {found!r}; valid: whole numbers from 1 to {top}")
-    return found
-
-
 @PES.register("lut")
 def build(options: Mapping[str, Any]) -> Lut:
     """Build from ``{w_format, a_format, variant: lut_tensor_core, k: 4, lanes: k, tile_m, tile_n, …}``.
@@ -279,12 +268,12 @@ def build(options: Mapping[str, Any]) -> Lut:
 
     w, a, rest = take_formats(options, "lut", OPTIONS)
     variant = take_choice(rest, "lut", "variant", VARIANTS)
-    k = take_count(rest, "k", DEFAULT_K, MAX_K)
+    k = take_count(rest, "k", DEFAULT_K, range(1, MAX_K + 1), "pe.")
     tile_m, tile_n = TILES[variant]
     common = (
-        w, a, take_count(rest, "lanes", k, 1024), variant, k,
-        take_count(rest, "tile_m", tile_m, 1024), take_count(rest, "tile_n", tile_n, 1024),
-        take_count(rest, "weight_bits", min(w.bits, MAX_WEIGHT_BITS), MAX_WEIGHT_BITS),
+        w, a, take_count(rest, "lanes", k, LANES, "pe."), variant, k,
+        take_count(rest, "tile_m", tile_m, TILED, "pe."), take_count(rest, "tile_n", tile_n, TILED, "pe."),
+        take_count(rest, "weight_bits", min(w.bits, MAX_WEIGHT_BITS), range(1, MAX_WEIGHT_BITS + 1), "pe."),
         _in_array(rest, variant), _inverter(rest, variant),
     )  # fmt: skip
     if isinstance(a.element, Integer):

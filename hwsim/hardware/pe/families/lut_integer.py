@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer
+from hwsim.formats.sums import wrapped
 from hwsim.hardware.circuits import (
     Adder,
     AdderTree,
@@ -111,9 +112,7 @@ class IntLut(Lut):
         return np.clip(np.rint(np.ldexp(total.astype(np.float64), -self.dropped)), -top, top).astype(np.int64)
 
     def _add(self, total: NDArray[Any], term: NDArray[Any]) -> NDArray[Any]:
-        half = 1 << (self.accumulator_bits - 1)
-        wrapped: NDArray[Any] = ((total + term + half) & ((half << 1) - 1)) - half
-        return wrapped
+        return wrapped(total + term, self.accumulator_bits)
 
     def finish(self, acc: NDArray[Any]) -> NDArray[Any]:
         """Return the values of the sums; whole numbers unless tables dropped bits."""

@@ -38,6 +38,7 @@ from hwsim.hardware.pe.pairing import PAIRINGS
 from hwsim.hardware.pe.registry import PES, take_formats
 from hwsim.hardware.pe.summing import SummingPE, last_place, take_accumulator
 from hwsim.spec.errors import UsageError
+from hwsim.spec.options import take_count
 
 #: Share of an operand's values that are outliers, where no distribution is given (the abstract's example).
 OUTLIER_SHARE = 0.03
@@ -152,13 +153,8 @@ def build(options: Mapping[str, Any]) -> OLAccel:
         if not good or (isinstance(fmt, Scaled) and fmt.asymmetric):
             raise UsageError(f"pe: olaccel takes no {fmt.name}; valid: symmetric integers of up to 16 bits")
     lanes = int(rest.get("lanes", 16))
-    normal, wide = rest.get("normal_bits", 4), rest.get("outlier_macs", 1)
-    for key, found, low, high in (
-        ("normal_bits", normal, 2, max(w.bits, a.bits) - 1),
-        ("outlier_macs", wide, 1, lanes),
-    ):
-        if not isinstance(found, int) or isinstance(found, bool) or not low <= found <= high:
-            raise UsageError(f"pe.{key}: must be a whole number, valid: {low} to {high}, not {found!r}")
+    normal = take_count(rest, "normal_bits", 4, range(2, max(w.bits, a.bits)), "pe.")
+    wide = take_count(rest, "outlier_macs", 1, range(1, lanes + 1), "pe.")
     accumulator = take_accumulator(rest, "olaccel", a, w.bits + a.bits, lanes)
     return OLAccel(w, a, lanes, accumulator, normal, wide)
 
