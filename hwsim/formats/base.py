@@ -17,7 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import Any, ClassVar
 
 import numpy as np
@@ -307,17 +307,33 @@ def split_blocks(x: NDArray[Any], size: int) -> NDArray[Any]:
     """Cut the last axis of ``x`` into blocks of ``size``, the last one filled up with zeros."""
     short = -x.shape[-1] % size
     padded = np.pad(x, [*[(0, 0)] * (x.ndim - 1), (0, short)]) if short else x
-    return padded.reshape(*x.shape[:-1], -1, size)
+    return padded.reshape(*x.shape[:-1], padded.shape[-1] // size, size)
 
 
-def map_rows(function: Callable[..., NDArray[Any]], *arrays: NDArray[Any], elements: int = 1 << 16) -> NDArray[Any]:
+def encoded_in_pieces(encode: Callable[[Any, NDArray[Any]], NDArray[np.uint32]]) -> Callable[..., NDArray[np.uint32]]:
+    """Let an ``encode`` of a format work on as much as stays in the cache; its codes are of the shape of its values."""
+
+    @wraps(encode)
+    def in_pieces(fmt: Any, values: NDArray[Any]) -> NDArray[np.uint32]:
+        given = np.asarray(values)
+        if given.size <= CHUNK:
+            return encode(fmt, given)
+        flat = np.ascontiguousarray(given).reshape(-1)
+        return map_rows(lambda part: encode(fmt, part), flat, dtype=np.uint32).reshape(given.shape)
+
+    return in_pieces
+
+
+def map_rows(
+    function: Callable[..., NDArray[Any]], *arrays: NDArray[Any], elements: int = 1 << 16, dtype: Any = None
+) -> NDArray[Any]:
     """Return ``function`` of equally many rows of each array at a time, so that work stays in the cache.
 
     ``elements`` of the first array are handed over at once, but at least one row. The results have
-    the shape and dtype of the first array.
+    the shape of the first array, and its dtype unless another is given.
     """
     first = arrays[0]
-    out = np.empty_like(first)
+    out = np.empty_like(first, dtype=dtype)
     rows = max(1, elements // max(1, first[:1].size))
     for start in range(0, len(first), rows):
         span = slice(start, start + rows)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsim.formats import BitMod, Minifloat, Scaled, format_names, parse_format
+from hwsim.formats import BitMod, ElementFormat, Minifloat, Scaled, format_names, parse_format
 from hwsim.formats.base import CHUNK
 from hwsim.formats.block import bitmod_groups
 
@@ -97,18 +97,26 @@ def test_the_largest_and_the_smallest_floats_give_finite_numbers(name, kind):
         assert not np.isnan(found).any()
 
 
-@pytest.mark.parametrize("name", ["fp8_e4m3", "bf16", "int8", "mxfp4", "nvfp4", "bitmod4_g128", "int4_asym_g128",
-                                  "int4_t16x16", "int8_channel", "int8_tensor"])  # fmt: skip
+@pytest.mark.parametrize("name", ["fp8_e4m3", "bf16", "int8", "fp32", "fix8_q4", "posit8_es1", "lns8_f3", "power4_a50",
+                                  "nf4", "pot4x2", "fix8_q4_k2", "int4of8", "complex2", "mxfp4", "nvfp4",
+                                  "int4_g16_int8", "bitmod4_g128", "int4_asym_g128", "int4_t16x16", "int8_channel",
+                                  "int8_tensor", "ternary_channel", "olive4_g128", "olive4_tensor", "llm_int8",
+                                  "int4_g128_out10"])  # fmt: skip
 @pytest.mark.parametrize("axis", [-1, 0])
 def test_memory(name, axis):
     fmt, x = parse_format(name), np.zeros((2048, 2050), dtype=np.float32)
     x[:] = np.linspace(-1, 1, 2050)
     fmt.quantize(x[:8])  # tables are made once
-    tracemalloc.start()
-    fmt.quantize(x, axis=axis)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak <= 4 * x.nbytes
+    for work in (lambda: fmt.quantize(x, axis=axis), lambda: encoded(fmt, x, axis)):
+        tracemalloc.start()
+        work()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak <= 4 * x.nbytes
+
+
+def encoded(fmt, x, axis):
+    return fmt.encode(x) if isinstance(fmt, ElementFormat) else fmt.encode(x, axis)
 
 
 def rounded(fmt, x):

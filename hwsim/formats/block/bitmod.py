@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from hwsim.formats.base import CHUNK, ElementFormat, Format, along_axis, as_floats, split_blocks
 from hwsim.formats.block.bitmod_groups import BASIC, FP16, SPECIAL, BitModElement, best, element, nearest_levels, scales
-from hwsim.formats.block.encoded import Encoded, Part, decode_blocks, moved_back, moved_last
+from hwsim.formats.block.encoded import Encoded, Part, decode_blocks, moved_back, moved_last, narrowest
 from hwsim.formats.block.parts import contiguous_rows, row_spans, scalable_magnitudes, spread
 from hwsim.formats.registry import BLOCKS, Family
 from hwsim.formats.rounding import Overflow, Rounding, check_nearest
@@ -84,7 +84,7 @@ class BitMod(Format):
         given = as_floats(x)
         blocks, restore = self._blocks(moved_last(given, axis)) if given.size else (given.reshape(0, 1), np.array)
         rows = contiguous_rows(blocks)
-        codes, room = np.empty(rows.shape, dtype=np.uint32), self._room(rows)
+        codes, room = np.empty(rows.shape, dtype=narrowest(self.bits)), self._room(rows)
         scale, selector = np.empty(len(rows)), np.empty(len(rows), dtype=np.uint8)
         for span in row_spans(rows, _PART):
             for chosen, of, choice in self._chosen(rows[span], room):

@@ -30,8 +30,7 @@ class Part:
     @classmethod
     def of(cls, codes: NDArray[Any], bits: int, counted: bool = True) -> Part:
         """Return a part whose ``codes`` are in the narrowest dtype that holds ``bits``."""
-        dtype = np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32
-        return cls(codes.astype(dtype, copy=False), bits, counted)
+        return cls(codes.astype(narrowest(bits), copy=False), bits, counted)
 
     @property
     def storage_bits(self) -> int:
@@ -87,6 +86,11 @@ class Encoded:
     def storage_bits(self) -> int:
         """Bits of the parts that count: those that ``Format.storage_bits`` states."""
         return sum(part.storage_bits for part in self.parts() if part.counted)
+
+
+def narrowest(bits: int) -> type[np.uint8] | type[np.uint16] | type[np.uint32]:
+    """Return the narrowest dtype that holds codes of ``bits``."""
+    return np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32
 
 
 def moved_last(x: NDArray[Any], axis: int) -> NDArray[Any]:

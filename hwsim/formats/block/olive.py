@@ -27,7 +27,7 @@ What is quantized again is searched anew, hence may change; a victim breaks the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -36,7 +36,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import Format, along_axis, as_floats, map_rows, refuse_nan, split_blocks
+from hwsim.formats.base import Format, along_axis, as_floats, refuse_nan, split_blocks
 from hwsim.formats.block.encoded import Encoded, Part, moved_back, moved_last
 from hwsim.formats.block.scales import FP16
 from hwsim.formats.element.codebook import Tabulated
@@ -104,17 +104,33 @@ class OliveElement(Tabulated):
         return np.asarray(np.where(codes > self.top, -magnitude, magnitude))
 
 
-class _Blocks(NamedTuple):
-    """Blocks as rows of an even length, float64, and which pairs of them are whole; ``restore`` leads back."""
+class _Cut(NamedTuple):
+    """Blocks as rows of an even width, as given, how many elements of each are real; ``restore`` leads back.
 
-    values: NDArray[np.float64]
-    real: NDArray[np.bool_]
+    The one block of a tensor is that of all rows, which are cut alone so that no pair spans two of them.
+    """
+
+    rows: NDArray[Any]
+    lengths: NDArray[np.int64]
     restore: Callable[[NDArray[Any]], NDArray[Any]]
 
-    @property
-    def paired(self) -> NDArray[np.bool_]:
-        """Whether both elements of each pair are there, (blocks, pairs)."""
-        return np.asarray(self.real[:, ::2] & self.real[:, 1::2])
+    def spans(self) -> Iterator[slice]:
+        """Return slices of rows that are worked on at once, at least one row."""
+        count = max(1, _CHUNK // max(1, self.rows.shape[1]))
+        return (slice(start, start + count) for start in range(0, len(self.rows), count))
+
+    def columns(self) -> Iterator[slice]:
+        """Return slices of columns, whole pairs."""
+        return (slice(start, start + _CHUNK) for start in range(0, self.rows.shape[1], _CHUNK))
+
+    def real(self, span: slice, columns: slice) -> NDArray[np.bool_]:
+        """Return which elements of a piece are there."""
+        place = np.arange(self.rows.shape[1])[columns]
+        return np.asarray(place < self.lengths[span, None])
+
+    def paired(self, span: slice, columns: slice) -> NDArray[np.bool_]:
+        """Return whether both elements of each pair of a piece are there, (rows, pairs)."""
+        return self.real(span, columns)[:, 1::2]
 
 
 @dataclass(frozen=True)
@@ -161,7 +177,14 @@ class Olive(Format):
         """
         check_nearest(self.name, rounding, overflow)
 
-        return along_axis(x, axis, lambda moved: self._decode_last(*self._encode_last(moved)).astype(moved.dtype))
+        def quantize_last(moved: NDArray[Any]) -> NDArray[Any]:
+            cut = self._cut(moved)
+            out = np.empty_like(cut.rows)
+            for span, columns, codes, scale in self._pieces(moved, cut):
+                out[span, columns] = self._values(codes, scale)
+            return cut.restore(out)
+
+        return along_axis(x, axis, quantize_last)
 
     def encode(self, x: NDArray[Any], axis: int = -1) -> Encoded:
         """Return the codes and scales of ``x``; :meth:`decode` gives what :meth:`quantize` does.
@@ -172,15 +195,18 @@ class Olive(Format):
             If a value is NaN.
         """
         given = as_floats(x)
+        moved = moved_last(given, axis) if given.size else given.reshape(0, 1)
+        cut = self._cut(moved)
+        codes = np.empty(cut.rows.shape, dtype=np.uint8)
+        scales = np.zeros((1 if self.geometry == "tensor" and given.size else len(cut.rows), 1))
+        for span, columns, found, scale in self._pieces(moved, cut):
+            codes[span, columns] = found
+            scales[span if len(scales) > 1 else slice(None)] = scale
+        stored = moved_back(cut.restore(codes), axis, given.shape) if given.size else given.astype(np.uint8)
         counted = self.geometry != "tensor"
-        if not given.size:
-            codes, scales = given.astype(np.uint8), np.zeros(0)
-        else:
-            moved, scales = self._encode_last(moved_last(given, axis))
-            codes = moved_back(moved, axis, given.shape)
         return Encoded(
             self.name,
-            Part.of(codes, self.bits),
+            Part.of(stored, self.bits),
             Part.of(FP16.encode(scales.reshape(-1)), SCALE_BITS, counted),
             axis,
             given.dtype,
@@ -191,79 +217,103 @@ class Olive(Format):
         codes = encoded.codes.codes
         if not codes.size:
             return np.zeros(codes.shape, dtype=encoded.dtype)
-        values = self._decode_last(moved_last(codes, encoded.axis), FP16.decode(encoded.scales.codes))
-        return moved_back(values, encoded.axis, codes.shape).astype(encoded.dtype)
+        cut = self._cut(moved_last(codes, encoded.axis))
+        scales = FP16.decode(encoded.scales.codes)[:, None]
+        out = np.empty(cut.rows.shape, dtype=encoded.dtype)
+        for span in cut.spans():
+            for columns in cut.columns():
+                by = scales[span] if len(scales) > 1 else scales
+                out[span, columns] = self._values(cut.rows[span, columns], by)
+        return moved_back(cut.restore(out), encoded.axis, codes.shape)
 
     def values(self) -> NDArray[np.float64]:
         """Return the integers and the outliers under a scale of 1, ascending."""
         element = self.element
         return np.unique(np.concatenate([element.values(), element.outliers, -element.outliers]))
 
-    def _encode_last(self, x: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    def _pieces(
+        self, x: NDArray[Any], cut: _Cut
+    ) -> Iterator[tuple[slice, slice, NDArray[np.int64], NDArray[np.float64]]]:
+        """Return codes and scales (rows or 1, 1) of one piece of the rows after another, with its place."""
         refuse_nan(self.name, x)
-        element, blocks = self.element, self._blocks(x)
-        # Nothing beyond is reached with an FP16 scale; squares of what is not finite would be none either.
-        limit = FP16.max_value * element.outliers[-1]
-        values = np.clip(blocks.values, -limit, limit)
-        scales = self._search(values, blocks)
-        scaled = values / np.where(scales > 0, scales, 1.0)
-        size = np.abs(scaled)
-        outlier, victim = _roles(element, size, blocks.paired)
-        whole = np.copysign(element.whole(size), scaled).astype(np.int64) & (2**self.bits - 1)
-        abfloat = np.where(scaled < 0, element.identifier, 0) + 1 + element.place(size)
-        codes = np.where(victim, element.identifier, np.where(outlier, abfloat, whole))
-        lead = () if self.geometry == "tensor" else x.shape[:-1]
-        return blocks.restore(codes.astype(np.uint8)), scales.reshape(*lead, -1)
+        element, everything = self.element, list(cut.spans())
+        shared = self._search(cut, everything) if self.geometry == "tensor" and everything else None
+        for span in everything:
+            scale = self._search(cut, [span]) if shared is None else shared
+            for columns in cut.columns():
+                values = self._finite(cut.rows[span, columns]) / np.where(scale > 0, scale, 1.0)
+                size = np.abs(values)
+                outlier, victim = _roles(element, size, cut.paired(span, columns))
+                whole = np.copysign(element.whole(size), values).astype(np.int64) & (2**self.bits - 1)
+                abfloat = np.where(values < 0, element.identifier, 0) + 1 + element.place(size)
+                yield span, columns, np.where(victim, element.identifier, np.where(outlier, abfloat, whole)), scale
 
-    def _decode_last(self, codes: NDArray[Any], scales: NDArray[np.float64]) -> NDArray[np.float64]:
-        element, blocks = self.element, self._blocks(codes)
-        given = blocks.values.astype(np.int64)
+    def _finite(self, part: NDArray[Any]) -> NDArray[np.float64]:
+        """Return a piece in float64, cut at what is reached with an FP16 scale: squares must be finite."""
+        limit = FP16.max_value * self.element.outliers[-1]
+        return np.clip(part.astype(np.float64), -limit, limit)
+
+    def _values(self, codes: NDArray[Any], scale: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the values of a piece of codes, whole pairs."""
+        element, given = self.element, codes.astype(np.int64)
         marked = given == element.identifier
         partner_marked = marked.reshape(len(marked), -1, 2)[..., ::-1].reshape(marked.shape)
         whole = np.where(given > element.top, given - 2**self.bits, given)
         values = np.where(partner_marked, element.outlier_values(given), np.where(marked, 0, whole))
-        return np.asarray(blocks.restore(values * scales.reshape(-1, 1)))
+        return np.asarray(values * scale)
 
-    def _search(self, values: NDArray[np.float64], blocks: _Blocks) -> NDArray[np.float64]:
-        """Return the scale of each block, (blocks, 1): of all ratios the first of the least squared error."""
-        count = np.maximum(blocks.real.sum(axis=-1, keepdims=True), 1)
-        mean = values.sum(axis=-1, keepdims=True) / count
-        squares = np.sum(np.where(blocks.real, values - mean, 0.0) ** 2, axis=-1, keepdims=True)
-        alpha = np.abs(mean) + SIGMAS * np.sqrt(squares / np.maximum(count - 1, 1))
-        rows = max(1, _CHUNK // values.shape[-1])
-        return map_rows(self._best, alpha, np.abs(values), blocks.paired, elements=rows)
+    def _search(self, cut: _Cut, spans: list[slice]) -> NDArray[np.float64]:
+        """Return the scale of each row of a span, or of all spans together: the first ratio of the least squared error.
 
-    def _best(
-        self, alpha: NDArray[np.float64], size: NDArray[np.float64], paired: NDArray[np.bool_]
+        Shape (rows, 1), or (1, 1) for a tensor.
+        """
+
+        def total(of: Callable[[slice, slice], NDArray[Any]]) -> Any:
+            found = (of(span, columns) for span in spans for columns in cut.columns())
+            if self.geometry == "tensor":
+                return sum(part.sum(axis=-2, keepdims=True) for part in found)
+            return sum(found)
+
+        def squares(span: slice, columns: slice) -> NDArray[Any]:
+            apart = self._finite(cut.rows[span, columns]) - mean
+            return np.asarray(np.sum(np.where(cut.real(span, columns), apart, 0.0) ** 2, axis=-1, keepdims=True))
+
+        def errors(span: slice, columns: slice) -> NDArray[Any]:
+            size, paired = np.abs(self._finite(cut.rows[span, columns])), cut.paired(span, columns)
+            return np.stack([self._error(size, scale, paired) for scale in scales])
+
+        count = np.maximum(total(lambda span, columns: cut.real(span, columns).sum(axis=-1, keepdims=True)), 1)
+        mean = total(lambda *at: self._finite(cut.rows[at]).sum(axis=-1, keepdims=True)) / count
+        alpha = np.abs(mean) + SIGMAS * np.sqrt(total(squares) / np.maximum(count - 1, 1))
+        scales = np.stack([FP16.quantize(alpha * ratio / self.element.top) for ratio in RATIOS])
+        best = np.argmin(total(errors), axis=0)
+        return np.asarray(np.take_along_axis(scales, best[None], axis=0)[0])
+
+    def _error(
+        self, size: NDArray[np.float64], scale: NDArray[np.float64], paired: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
+        """Return the squared error of magnitudes under a scale, summed along each row."""
         element = self.element
-        best, least = np.zeros_like(alpha), np.full(alpha.shape, np.inf)
-        for ratio in RATIOS:
-            scale = FP16.quantize(alpha * ratio / element.top)
-            scaled = size / np.where(scale > 0, scale, 1.0)
-            outlier, victim = _roles(element, scaled, paired)
-            tried = element.whole(scaled)
-            tried[outlier] = element.outliers[element.place(scaled[outlier])]
-            tried[victim] = 0.0
-            error = np.sum((tried * scale - size) ** 2, axis=-1, keepdims=True)
-            best = np.where(error < least, scale, best)
-            least = np.minimum(error, least)
-        return best
+        scaled = size / np.where(scale > 0, scale, 1.0)
+        outlier, victim = _roles(element, scaled, paired)
+        tried = element.whole(scaled)
+        tried[outlier] = element.outliers[element.place(scaled[outlier])]
+        tried[victim] = 0.0
+        return np.asarray(np.sum((tried * scale - size) ** 2, axis=-1, keepdims=True))
 
-    def _blocks(self, x: NDArray[Any]) -> _Blocks:
+    def _cut(self, x: NDArray[Any]) -> _Cut:
         length = x.shape[-1]
         size = length if self.geometry == "tensor" else self.block_size or length
-        width = size + size % 2
-        shape = (1, -1) if self.geometry == "tensor" else (-1, width)
-
-        def cut(array: NDArray[Any]) -> NDArray[Any]:
-            inner = split_blocks(array, size)
-            return np.pad(inner, [*[(0, 0)] * (inner.ndim - 1), (0, size % 2)]).reshape(shape)
+        blocks = split_blocks(x, size)
+        if size % 2:
+            blocks = np.pad(blocks, [*[(0, 0)] * (blocks.ndim - 1), (0, 1)])
+        lengths = np.clip(length - size * np.arange(blocks.shape[-2]), 0, size)
 
         def restore(done: NDArray[Any]) -> NDArray[Any]:
-            return done.reshape(-1, width)[:, :size].reshape(*x.shape[:-1], -1)[..., :length]
+            return done[:, :size].reshape(*x.shape[:-1], blocks.shape[-2] * size)[..., :length]
 
-        return _Blocks(cut(x.astype(np.float64)), cut(np.ones(x.shape, dtype=bool)), restore)
+        rows = blocks.reshape(-1, size + size % 2)
+        return _Cut(rows, np.tile(lengths, len(rows) // max(1, len(lengths))), restore)
 
 
 def _roles(

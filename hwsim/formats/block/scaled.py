@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat, Format, along_axis, as_floats
-from hwsim.formats.block.encoded import Encoded, Part, decode_blocks, joined, moved_back, moved_last
+from hwsim.formats.block.encoded import Encoded, Part, decode_blocks, joined, moved_back, moved_last, narrowest
 from hwsim.formats.block.geometry import Geometry, cut_blocks
 from hwsim.formats.block.metadata import ONE, Metadata, level_part
 from hwsim.formats.block.parts import (
@@ -153,7 +153,7 @@ class Scaled(Format):
         moved = moved_last(given, axis) if given.size else given.reshape(0, 1)
         blocks, restore = self._blocks(moved) if given.size else (moved, np.array)
         rows = contiguous_rows(blocks)
-        codes, room, shared = np.empty(rows.shape, dtype=np.uint32), room_for(rows), []
+        codes, room, shared = np.empty(rows.shape, dtype=narrowest(self.bits)), room_for(rows), []
         for span, metadata in self._metadata(rows, blocks.shape, room, self._real(moved)):
             shared.append(metadata)
             for columns in column_spans(rows):

@@ -159,8 +159,9 @@ class Split(Format):
         return (1 - share) * float(self.base.bits_per_element) + share * FP16.bits
 
     def _positions(self, x: NDArray[Any]) -> NDArray[np.bool_]:
-        refuse_nan(self.name, x)
-        largest = np.abs(x).max(axis=tuple(range(x.ndim - 1)), initial=0.0)
+        rows = tuple(range(x.ndim - 1))
+        largest = np.maximum(x.max(axis=rows, initial=0.0), -x.min(axis=rows, initial=0.0))
+        refuse_nan(self.name, largest)
         if self.threshold is not None:
             return np.asarray(largest >= self.threshold)
         found = np.zeros(largest.shape, dtype=bool)
@@ -180,10 +181,10 @@ class Split(Format):
 
         def quantize_last(moved: NDArray[Any]) -> NDArray[Any]:
             apart = self._positions(moved)
-            done = np.empty_like(moved)
-            done[..., apart] = FP16.quantize(moved[..., apart], -1, rounding, overflow, seed)
-            done[..., ~apart] = self.base.quantize(moved[..., ~apart], -1, rounding, overflow, seed)
-            return done
+            # compress, as a mask leaves the copy in an order that would be copied again
+            rest = self.base.quantize(np.compress(~apart, moved, axis=-1), -1, rounding, overflow, seed)
+            outliers = FP16.quantize(np.compress(apart, moved, axis=-1), -1, rounding, overflow, seed)
+            return _merged(rest, outliers, apart)
 
         return along_axis(x, axis, quantize_last)
 
@@ -198,16 +199,15 @@ class Split(Format):
         given = as_floats(x)
         moved = moved_last(given, axis)
         apart = self._positions(moved)
-        outliers = Part.of(FP16.encode(moved[..., apart]), FP16.bits)
-        return SplitEncoded(self.name, self.base.encode(moved[..., ~apart]), outliers, apart, axis, given.shape)
+        outliers = Part.of(FP16.encode(np.compress(apart, moved, axis=-1)), FP16.bits)
+        rest = self.base.encode(np.compress(~apart, moved, axis=-1))
+        return SplitEncoded(self.name, rest, outliers, apart, axis, given.shape)
 
     def decode(self, encoded: SplitEncoded) -> NDArray[Any]:
         """Return the tensor of ``encoded``: exactly what ``quantize`` gives, in the dtype it gives."""
         rest = self.base.decode(encoded.rest)
-        moved = np.empty((*rest.shape[:-1], encoded.positions.size), dtype=rest.dtype)
-        moved[..., ~encoded.positions] = rest
-        moved[..., encoded.positions] = FP16.decode(encoded.outliers.codes)
-        return moved_back(moved, encoded.axis, encoded.shape)
+        outliers = FP16.decode(encoded.outliers.codes).astype(rest.dtype)
+        return moved_back(_merged(rest, outliers, encoded.positions), encoded.axis, encoded.shape)
 
     def values(self) -> NDArray[np.float64]:
         """Return the finite values of the base element under a scale of 1, ascending."""
@@ -233,6 +233,14 @@ class SplitEncoded:
     def storage_bits(self) -> int:
         """Bits of both parts, without the list of positions."""
         return self.rest.storage_bits + self.outliers.storage_bits
+
+
+def _merged(rest: NDArray[Any], outliers: NDArray[Any], apart: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return both parts (…, features) with their features in place."""
+    whole = np.empty((*rest.shape[:-1], apart.size), dtype=rest.dtype)
+    whole[..., np.flatnonzero(~apart)] = rest
+    whole[..., np.flatnonzero(apart)] = outliers
+    return whole
 
 
 _PATTERN = re.compile(r"(?P<base>.+)_out(?P<per_mille>\d+)$")

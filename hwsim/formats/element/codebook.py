@@ -26,7 +26,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, map_rows, refuse_nan
+from hwsim.formats.base import ElementFormat, encoded_in_pieces, map_rows, refuse_nan
 from hwsim.formats.fit import Fit
 from hwsim.formats.registry import ELEMENTS, Family
 from hwsim.spec.data import read_csv_rows
@@ -71,6 +71,7 @@ class Tabulated(ElementFormat):
         """Return the values of ``codes``; NaN for codes that are unused."""
         return np.asarray(self._table[np.asarray(codes, dtype=np.int64)])
 
+    @encoded_in_pieces
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Return the codes of the nearest values, saturating; ties as the module says.
 

@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, as_floats, refuse_nan
+from hwsim.formats.base import ElementFormat, as_floats, encoded_in_pieces, map_rows, refuse_nan
 from hwsim.formats.registry import ELEMENTS, Family
 from hwsim.formats.rounding import Overflow, Rounding, check_nearest
 
@@ -54,6 +54,7 @@ class QuarterTurns(ElementFormat):
         """Return the values of ``codes``, complex128."""
         return np.asarray(self._turns[np.asarray(codes, dtype=np.int64)])
 
+    @encoded_in_pieces
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Return the codes nearest in phase of complex or real ``values``; ties as the module says.
 
@@ -88,10 +89,15 @@ class QuarterTurns(ElementFormat):
         """
         check_nearest(self.name, rounding, overflow, "phase")
         given = np.asarray(x)
-        if given.dtype.kind == "c":
-            return self.decode(self.encode(given)).astype(given.dtype)
-        given = as_floats(given)
-        return self.decode(self.encode(given)).real.astype(given.dtype)
+        if given.dtype.kind != "c":
+            given = as_floats(given)
+        whole = given.dtype.kind == "c"
+
+        def nearest(part: NDArray[Any]) -> NDArray[Any]:
+            turns = self.decode(self.encode(part))
+            return turns if whole else turns.real
+
+        return map_rows(nearest, np.ascontiguousarray(given).reshape(-1)).reshape(given.shape)
 
     def scales(self, x: NDArray[Any]) -> tuple[float, float]:
         """Return the scales of real and imaginary parts of a complex tensor; 0 where no number becomes such.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, refuse_nan, round_in_chunks
+from hwsim.formats.base import ElementFormat, encoded_in_pieces, refuse_nan, round_in_chunks
 from hwsim.formats.registry import ELEMENTS, Family
 from hwsim.formats.rounding import End, Neighbours, saturating_ends, whole_neighbours
 
@@ -52,6 +52,7 @@ class Fixed(ElementFormat):
         negative = self.signed & (whole >= 2 ** (self.bits - 1))
         return np.asarray((whole - np.where(negative, 2**self.bits, 0)) * self.step)
 
+    @encoded_in_pieces
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Round half to even and clip to the range.
 

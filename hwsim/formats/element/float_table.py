@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.formats.base import encoded_in_pieces
 from hwsim.formats.element.codebook import MAX_BITS, Tabulated
 from hwsim.formats.element.minifloat import float_end, mirrored
 from hwsim.formats.registry import ELEMENTS, Family
@@ -112,6 +113,7 @@ class FloatTable(Tabulated):
     def _has_negative_zero(self) -> bool:
         return self.signed and self.zero and not self.nan_at_negative_zero
 
+    @encoded_in_pieces
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Return the nearest codes, saturating; -0 and what rounds to it from below has its sign."""
         codes = super().encode(values)

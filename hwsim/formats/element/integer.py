@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, refuse_nan, round_in_chunks
+from hwsim.formats.base import ElementFormat, encoded_in_pieces, refuse_nan, round_in_chunks
 from hwsim.formats.registry import ELEMENTS, Family
 from hwsim.formats.rounding import End, Neighbours, saturating_ends, whole_neighbours
 
@@ -94,6 +94,7 @@ class Integer(ElementFormat):
         np.rint(out, out=out)
         out += x.dtype.type(0)  # there is no -0
 
+    @encoded_in_pieces
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Round half to even and clip to the symmetric range."""
         x = np.asarray(values, dtype=np.float64)

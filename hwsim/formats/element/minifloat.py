@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat, round_in_chunks
+from hwsim.formats.base import ElementFormat, encoded_in_pieces, round_in_chunks
 from hwsim.formats.registry import ELEMENTS, Family
 from hwsim.formats.rounding import End, Neighbours
 
@@ -124,6 +124,7 @@ class Minifloat(ElementFormat):
         flushed: NDArray[np.float64] = np.where(np.abs(values) < 2.0**self.min_exponent, 0.0, values)
         return flushed
 
+    @encoded_in_pieces
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Round to nearest even and saturate at the largest finite number.
 

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import refuse_nan
+from hwsim.formats.base import encoded_in_pieces, refuse_nan
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.registry import ELEMENTS, Family
 from hwsim.formats.rounding import Overflow, Rounding, round_whole
@@ -69,6 +69,7 @@ class Nested(Integer):
         """Return the values of ``codes``: their integers times the factor."""
         return super().decode(codes) * self.factor
 
+    @encoded_in_pieces
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Round twice and clip to two's complement, ties to even.
 
