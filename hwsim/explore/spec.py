@@ -15,6 +15,7 @@ from hwsim.explore.space import Point, Space, parents_first
 from hwsim.explore.sweep_file import SweepSpec
 from hwsim.explore.values import base_number, canonical, repeated
 from hwsim.explore.variables import dotted_leaves
+from hwsim.formats.own import look_beside
 from hwsim.spec.bind import bind
 from hwsim.spec.document import Document, load_document, resolve_base
 from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean
@@ -81,6 +82,7 @@ def load_sweep(path: str | Path, check_arch: Callable[[Document], object] | None
         With every problem found, each at its line and column.
     """
     path = Path(path)
+    look_beside(path)
     # "base" names the architecture here, not a sweep to inherit from.
     return make_sweep(load_document(path, inherit=False), path.parent, check_arch)
 
@@ -98,6 +100,7 @@ def make_sweep(document: Document, folder: Path, check_arch: Callable[[Document]
             f"{str(arch_path)!r} is a directory" if arch_path.is_dir() else f"no such file {str(arch_path)!r}; {near}"
         )
         raise SpecError([document.problem(("base",), text)])
+    look_beside(arch_path)
     _raise(_axis_problems(spec, document))
     sweep = Sweep(spec, folder, arch_path, load_document(arch_path), document)
     _raise([*_name_problems(sweep, document), *_workload_problems(sweep, document)])

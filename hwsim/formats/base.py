@@ -59,10 +59,19 @@ class Format(ABC):
     def bits_per_element(self) -> Fraction:
         """Storage per element with all metadata of full blocks shared out."""
 
+    @property
+    def stable(self) -> bool:
+        """Whether quantizing twice is known to change nothing, where the scales of blocks are normal numbers.
+
+        In float64; in float32, which may round the product of an element and its scale, codes stay and
+        values may move by two units in the last place.
+        """
+        return True
+
     def storage_bits(self, rows: int, k: int) -> int:
         """Return the bits of a ``rows`` × ``k`` tensor with blocks along k, ragged ones included."""
         if self.block_size is None:
-            return rows * k * self.bits
+            return rows * k * int(self.bits_per_element)
         metadata = (self.bits_per_element - self.bits) * self.block_size
         return rows * (k * self.bits + -(-k // self.block_size) * int(metadata))
 

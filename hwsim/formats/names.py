@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from hwsim.formats.base import Format
-from hwsim.formats.own import SUFFIXES, load_format, refuse_taken
-from hwsim.formats.registry import BLOCKS, ELEMENTS, Family
+from hwsim.formats.own import SUFFIXES, Origin, load_format, origin, refuse_taken
+from hwsim.formats.registry import BLOCKS, ELEMENTS, REGISTERED, Family
 from hwsim.spec.errors import UsageError, did_you_mean
 
 
@@ -28,10 +28,8 @@ def is_built_in(name: str) -> bool:
 
 def format_names() -> list[str]:
     """Return the common names and the registered ones; families read many more."""
-    return sorted({*_REGISTERED, *(name for family in families() for name in family.names())})
+    return sorted({*REGISTERED, *(name for family in families() for name in family.names())})
 
-
-_REGISTERED: dict[str, Format] = {}
 
 #: The family of format files.
 OWN = "own"
@@ -40,15 +38,17 @@ OWN = "own"
 def register(fmt: Format) -> Format:
     """Make ``fmt`` known under its name, in this process, and return it.
 
+    Of an element format all scaled formats are known with it: ``mine_g128``, ``mine_channel_fp32`` ….
+
     Raises
     ------
     UsageError
         If another format has that name.
     """
-    if _REGISTERED.get(fmt.name, fmt) != fmt or any(_claims(family, fmt.name) for family in families()):
+    if REGISTERED.get(fmt.name, fmt) != fmt or any(_claims(family, fmt.name) for family in families()):
         raise UsageError(f"format {fmt.name!r} exists already; choose another name")
-    _REGISTERED[fmt.name] = fmt
-    parse_format.cache_clear()
+    REGISTERED[fmt.name] = fmt
+    _parsed.cache_clear()
     return fmt
 
 
@@ -59,9 +59,8 @@ def _claims(family: Family, name: str) -> bool:
         return True
 
 
-@lru_cache(maxsize=1024)
 def parse_format(name: str) -> Format:
-    """Return the format called ``name``; the same object every time.
+    """Return the format called ``name``; the same object every time, unless its file has changed.
 
     Raises
     ------
@@ -70,8 +69,18 @@ def parse_format(name: str) -> Format:
     SpecError
         If a format file (:mod:`hwsim.formats.own`) is wrong, or has the name of a built-in format.
     """
-    if name in _REGISTERED:
-        return _REGISTERED[name]
+    found, file = _parsed(name)
+    if file is not None and file != origin(name):
+        _parsed.cache_clear()
+        found, _ = _parsed(name)
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _parsed(name: str) -> tuple[Format, Origin | None]:
+    """Return the format called ``name``, and the file that it or its elements come from."""
+    if name in REGISTERED:
+        return REGISTERED[name], None
     for key, family in _families():
         try:
             found = family.parse(name)
@@ -82,7 +91,7 @@ def parse_format(name: str) -> Format:
         if found is not None:
             if key != OWN:
                 refuse_taken(name)
-            return found
+            return found, origin(name)
     raise UsageError(f"unknown format {name!r}; {did_you_mean(name, format_names())}")
 
 

@@ -22,3 +22,6 @@ class Family(NamedTuple):
 
 ELEMENTS: Registry[Family] = Registry("element format", "hwsim.formats.element")
 BLOCKS: Registry[Family] = Registry("block format", "hwsim.formats.block")
+
+#: Formats that were made known in this process, by name; :func:`hwsim.formats.register` fills it.
+REGISTERED: dict[str, Format] = {}

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwsim.formats.base import ElementFormat, Format
+from hwsim.formats.block.scaled import Scaled
 from hwsim.formats.digits import check_width, digit_table
 from hwsim.formats.tally import CHUNK, Outliers, Part, Reader, checked_codes, chunks, share, tally, views
 from hwsim.spec.errors import UsageError
@@ -168,7 +169,8 @@ def bit_statistics(
     ----------
     tensor
         Codes, where the dtype is an unsigned integer; values, which are encoded, where it is another.
-        Codes are those of the elements of a block format; values need a format without blocks.
+        Of a block format the codes are those of its elements. Values are encoded with blocks along the
+        last axis, all at once; formats whose codes mean other values in other blocks take codes alone.
     fmt
         The format, of up to 16 bits.
     axis
@@ -190,6 +192,8 @@ def bit_statistics(
     """
     given = np.asarray(tensor)
     coded = _check(given, fmt, chunk)
+    if not coded and isinstance(fmt, Scaled):
+        given, coded = fmt.encode(given).codes.codes, True
     reader = Reader(fmt.element, coded, chunk, _outliers(outlier_sigma, outlier_above))
     parts, shape = views(given, axis)
     found = [part for view in parts for part in reader.parts(view)]
@@ -204,8 +208,8 @@ def _check(given: NDArray[Any], fmt: Format, chunk: int) -> bool:
         raise UsageError(f"a tensor of dtype {given.dtype} has no bit statistics; valid: codes or real numbers")
     if given.size == 0:
         raise UsageError(f"a tensor of shape {given.shape} has no elements to make statistics of")
-    if not coded and not isinstance(fmt, ElementFormat):
-        raise UsageError(f"{fmt.name} scales blocks: pass the codes of its elements as unsigned integers")
+    if not coded and not isinstance(fmt, ElementFormat | Scaled):
+        raise UsageError(f"{fmt.name} has no one code per element: pass codes as unsigned integers")
     if chunk < 1:
         raise UsageError(f"chunk is {chunk}; valid: whole numbers from 1")
     return coded

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from hwsim.formats import Format, parse_format
+from hwsim.formats.own import look_beside
 from hwsim.hardware.accelerator import (
     BUFFERS,
     Accelerator,
@@ -89,6 +90,7 @@ def load_arch(path: str | Path, overrides: Mapping[str, Any] | None = None) -> A
     SpecError
         With every problem of the file, each at its line and column.
     """
+    look_beside(path)
     document = load_document(path)
     return bind(document.with_overrides(overrides) if overrides else document, ArchSpec)
 
@@ -102,6 +104,7 @@ def open_arch(path: str | Path, overrides: Mapping[str, Any] | None = None) -> S
         With every problem of the file, each at its line and column; also when the machine cannot
         be built.
     """
+    look_beside(path)
     document = load_document(path)
     if overrides:
         document = document.with_overrides(overrides)

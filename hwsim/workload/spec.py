@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
+from hwsim.formats.own import look_beside
 from hwsim.spec.bind import Spec, as_value_error, bind
 from hwsim.spec.document import Document, load_document, plain
 from hwsim.spec.errors import Problem, SpecError, UsageError
@@ -126,6 +127,7 @@ def load_workload(
     given = {key: value for key, value in options.items() if value is not None}
     if not isinstance(workload, (WorkloadSpec, Mapping)) and Path(workload).suffix.lower() in YAML_SUFFIXES:
         folder = folder or Path(workload).parent
+        look_beside(workload)
         document = load_document(workload)
     else:
         document = _without_file(workload)

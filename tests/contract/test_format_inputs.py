@@ -197,6 +197,10 @@ def test_the_quick_search_of_bitmod_finds_what_the_definition_finds(bits, size):
     room = np.empty((3, groups.size), np.float32)
     found = bitmod_groups.best(groups, amax, scale, bits, room)
     assert np.array_equal(found, bitmod_groups.best_exactly(groups, scale, bits))
+    for choices in ((0, 1), (2, 3)):
+        among = np.isin(np.arange(4), choices)[:, None].repeat(len(groups), axis=1)
+        some = bitmod_groups.best(groups, amax, scale, bits, room, choices)
+        assert np.array_equal(some, bitmod_groups.best_exactly(groups, scale, bits, among))
     exact = groups.astype(np.float64)
     errors = []
     for choice in range(4):  # and that is what the element format says

@@ -167,33 +167,67 @@ BASIC = {3: [0, 1, 2, 4], 4: E2M1}
 SPECIAL = {3: [3, -3, 6, -6], 4: [5, -5, 8, -8]}
 
 
-def bitmod_group(group, bits):
+def bitmod_levels(bits, special):
+    return sorted({Fraction(s * v) for v in BASIC[bits] for s in (1, -1)} | {Fraction(special)})
+
+
+def nearest_levels(group, bits, special, scale):
+    """The first of equally near levels is the lower one."""
+    levels = bitmod_levels(bits, special)
+    return [min(levels, key=lambda level: abs(level - v / scale)) * scale for v in group]
+
+
+def bitmod_group(group, bits, among):
     """Algorithm 1: the special value of least squared error; scale in FP16, clamped to 1e-5 … 1e4 before."""
     best, least = None, None
-    for special in SPECIAL[bits]:
-        levels = sorted({Fraction(s * v) for v in BASIC[bits] for s in (1, -1)} | {Fraction(special)})
-        top = max(abs(v) for v in levels)
+    for special in among:
+        top = max(abs(v) for v in bitmod_levels(bits, special))
         amax = max(abs(v) for v in group)
         scale = Fraction(float(np.float16(min(max(float(amax) / float(top), 1e-5), 1e4))))
-        # the first of equally near levels is the lower one
-        tried = [min(levels, key=lambda level: abs(level - v / scale)) * scale for v in group]
+        tried = nearest_levels(group, bits, special, scale)
         error = sum((t - v) ** 2 for t, v in zip(tried, group, strict=True))
         if least is None or error < least:
-            best, least = tried, error
+            best, least = (special, scale, tried), error
     return best
 
 
-@pytest.mark.parametrize("bits", [3, 4])
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
-@settings(max_examples=40)
-@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 5, 16, 40]), st.sampled_from([1.0, 1e-6, 1e-9, 30.0, 1e6, 0.0]))
-def test_bitmod_is_that_of_its_definition(bits, kind, seed, length, size):
+def bitmod_data(seed, length, size):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(length) * size
     if rng.random() < 0.5:  # whole and half steps of a power of two: midpoints, and special values exactly
         x = rng.integers(-32, 33, length) / 4 * np.exp2(rng.integers(-4, 5))
-    x = x.astype(kind)
-    expected = in_blocks(x, 16, lambda group: bitmod_group(group, bits))
+    return x
+
+
+bitmod_cases = given(
+    st.integers(0, 2**32 - 1), st.sampled_from([1, 5, 16, 40]), st.sampled_from([1.0, 1e-6, 1e-9, 30.0, 1e6, 0.0])
+)
+
+
+@pytest.mark.parametrize("bits", [3, 4])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize(("name", "choices"), [("", slice(4)), ("_er", slice(2)), ("_ea", slice(2, 4))])
+@settings(max_examples=25)
+@bitmod_cases
+def test_bitmod_is_that_of_its_definition(bits, kind, name, choices, seed, length, size):
+    x = bitmod_data(seed, length, size).astype(kind)
+    expected = in_blocks(x, 16, lambda group: bitmod_group(group, bits, SPECIAL[bits][choices])[2])
+    found = parse_format(f"bitmod{bits}{name}_g16_fp16").quantize(x)
+    assert np.array_equal(found, [float(v) for v in expected])
+
+
+@pytest.mark.parametrize("bits", [3, 4])
+@settings(max_examples=40)
+@bitmod_cases
+def test_bitmod_stores_eight_bits_of_a_scale_under_that_of_its_row(bits, seed, length, size):
+    x = bitmod_data(seed, length, size)
+    groups = [[Fraction(v) for v in x[i : i + 16].tolist()] for i in range(0, length, 16)]
+    chosen = [bitmod_group(group, bits, SPECIAL[bits])[:2] for group in groups]
+    level = Fraction(float(np.float32(float(max(scale for _, scale in chosen)) / 255)))
+    expected = []
+    for group, (special, scale) in zip(groups, chosen, strict=True):
+        share = min(round(scale / level), 255)
+        expected += nearest_levels(group, bits, special, share * level) if share else [0] * len(group)
     found = parse_format(f"bitmod{bits}_g16").quantize(x)
     assert np.array_equal(found, [float(v) for v in expected])
 
@@ -203,5 +237,5 @@ def test_levels_of_bitmod_are_the_published_ones(bits):
     for special in SPECIAL[bits]:
         levels = np.array(sorted({s * v for v in BASIC[bits] for s in (1, -1)} | {special}), dtype=np.float32)
         if abs(special) < max(BASIC[bits]):  # else the largest level must be there for the scale to be 1
-            assert np.array_equal(parse_format(f"bitmod{bits}_g{len(levels)}").quantize(levels), levels)
-        assert np.array_equal(parse_format(f"bitmod{bits}_g{len(levels)}").quantize(levels * 4), levels * 4)
+            assert np.array_equal(parse_format(f"bitmod{bits}_g{len(levels)}_fp16").quantize(levels), levels)
+        assert np.array_equal(parse_format(f"bitmod{bits}_g{len(levels)}_fp16").quantize(levels * 4), levels * 4)

@@ -30,6 +30,19 @@ def test_names_of_numpy(name):
     assert get(name) == get(name.replace("loat", "p"))
 
 
+def test_widths_that_are_stored_wider():
+    tf32, scale = get("tf32"), get("ue4m3")
+    assert (tf32.bits, tf32.bits_per_element, tf32.storage_bits(2, 3)) == (19, 32, 6 * 32)
+    assert (scale.bits, scale.bits_per_element) == (7, 8)
+    assert get("tf32_g32").storage_bits(1, 32) == 32 * 32 + 16
+
+
+def test_e8m0_is_the_scale_of_mx_and_e3m4_has_infinities():
+    assert get("e8m0") == get("ue8m0")
+    assert get("e3m4").max_value == 15.5
+    assert get("e3m4ieee") == get("fp8_e3m4")
+
+
 def test_block_floating_point_by_its_own_name():
     assert get("bfp5_g16") == get("int5_g16_e8m0")
 

@@ -19,7 +19,7 @@ from hwsim.formats.element.codebook import Codebook
 from hwsim.formats.element.float_table import FloatTable
 from hwsim.formats.element.minifloat import Minifloat
 from hwsim.formats.names import format_or_file, parse_format
-from hwsim.formats.own import VARIABLE, files
+from hwsim.formats.own import VARIABLE, files, look_beside
 from hwsim.spec.errors import SpecError, UsageError
 
 STEPS = "values: [0, 1, 2, 3, 4, 6, 8, 12, null, -1, -2, -3, -4, -6, -8, -12]\n"
@@ -32,9 +32,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(VARIABLE, raising=False)
     (tmp_path / "formats").mkdir()
-    parse_format.cache_clear()
-    yield tmp_path
-    parse_format.cache_clear()
+    return tmp_path
 
 
 def write(place, name, text):
@@ -206,9 +204,34 @@ def test_the_variable_names_other_directories_and_one_name_stands_once(place, mo
     assert files() == {"mine": files()["mine"]}
     assert formats.get("mine").bits == 4
     monkeypatch.setenv(VARIABLE, "a:b")
-    parse_format.cache_clear()
     with pytest.raises(UsageError, match="defined twice"):
         parse_format("mine")
+
+
+def test_a_changed_or_removed_file_is_noticed(place):
+    write(place, "mine", STEPS)
+    assert (formats.get("mine").max_value, formats.get("mine_g32").code.max_value) == (12, 12)
+    assert formats.get("mine") is formats.get("mine")
+    write(place, "mine", STEPS.replace("12", "16"))
+    assert (formats.get("mine").max_value, formats.get("mine_g32").code.max_value) == (16, 16)
+    (place / "formats" / "mine.yaml").unlink()
+    for name in ("mine", "mine_g32"):
+        with pytest.raises(UsageError, match=f"unknown format '{name}'"):
+            formats.get(name)
+
+
+def test_formats_are_found_beside_the_file_that_is_opened(place, monkeypatch):
+    beside = place / "study" / "formats"
+    beside.mkdir(parents=True)
+    (beside / "mine.yaml").write_text(STEPS)
+    (place / "formats" / "other.yaml").write_text(STEPS)
+    monkeypatch.setenv(VARIABLE, "")  # so that what is set here is undone
+    look_beside("study/sweep.yaml")
+    look_beside(place / "study" / "arch.yaml")
+    look_beside("sweep.yaml")
+    assert formats.get("mine_g64").code.max_value == formats.get("other").max_value == 12
+    monkeypatch.chdir("study")
+    assert formats.get("mine").max_value == 12
 
 
 def test_a_path_stands_for_a_name_on_the_command_line(place):
@@ -261,7 +284,6 @@ def test_a_changed_format_is_evaluated_anew_and_no_other(sweep):
 
     before = keys()
     write(sweep, "steps4", STEPS.replace("12", "14"))
-    parse_format.cache_clear()
     after = keys()
     assert before[0] == after[0]
     assert before[1] != after[1]

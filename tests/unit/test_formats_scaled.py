@@ -127,6 +127,7 @@ def test_own_formats_can_be_registered():
     assert formats.get("my_fp6") is own
     assert "my_fp6" in formats.format_names()
     assert formats.register(own) is own
+    assert formats.get("my_fp6_g32_e8m0").code is own
     with pytest.raises(UsageError, match="exists already"):
         formats.register(formats.Minifloat("my_fp6", 3, 2, "finite"))
     with pytest.raises(UsageError, match="exists already"):

@@ -262,6 +262,24 @@ def _codes(fmt, shape, seed=0):
     return codes
 
 
+@pytest.mark.parametrize("name", ["int4_g32", "mxfp4", "nvfp4", "int4_asym_g16", "int8_channel", "int4_t4x4"])
+def test_values_of_a_block_format_give_the_same_as_their_codes(name):
+    fmt, x = parse_format(name), np.random.default_rng(2).standard_normal((8, 70)).astype(np.float32)
+    for axis in (None, "row", 16):
+        found, codes = bit_statistics(x, fmt, axis), bit_statistics(fmt.encode(x).codes.codes, fmt, axis)
+        assert np.array_equal(found.histogram, codes.histogram)
+        assert np.array_equal(found.zero_share, codes.zero_share)
+        assert {k: v.tolist() for k, v in found.digit_means.items()} == {
+            k: v.tolist() for k, v in codes.digit_means.items()
+        }
+
+
+def test_all_int8_values_have_booth_mean_3_and_ent_mean_2_918():
+    found = bit_statistics(np.arange(-128.0, 128.0), parse_format("int8_full")).digit_means
+    assert found["booth"] == 3
+    assert found["ent"] == 747 / 256
+
+
 @pytest.mark.parametrize("chunk", [1 << 18, 64])
 @pytest.mark.parametrize("name", ["int4", "int8", "fp8_e4m3", "fp8_e5m2", "fp4_e2m1", "uint6"])
 def test_parts_equal_the_count_of_every_element(name, chunk):
@@ -406,7 +424,7 @@ def test_the_result_is_frozen():
     [
         ([], "int8", {}, "no elements"),
         ([1.0], "fp32", {}, "32-bit codes"),
-        ([1.0], "int8_g128", {}, "pass the codes"),
+        ([1.0], "bitmod4_g128", {}, "pass codes"),
         ([1.0], "int8", {"axis": "row"}, "needs a matrix"),
         ([[1.0]], "int8", {"axis": "rwo"}, "row"),
         ([[1.0]], "int8", {"axis": 0}, "group size"),

@@ -1,11 +1,13 @@
 """BitMoD's weight formats (arXiv 2411.11745, Table IV, III-C): FP3/FP4 with a special value per group.
 
 The redundant code of -0 stands for one of four special values, chosen per group by the least
-squared error: ±3, ±6 for three bits, ±5, ±8 for four. A group of 128 carries an 8-bit scale and a
-2-bit selector. Terms of the bit-serial PE are in :mod:`hwsim.formats.terms`.
+squared error: ±3, ±6 for three bits, ±5, ±8 for four. ``bitmod4_er_g128`` has the first two of them alone
+("extra resolution"), ``bitmod4_ea_g128`` the others ("extra asymmetry"). Terms of the bit-serial PE are in
+:mod:`hwsim.formats.terms`.
 
-The scale is an FP16, as in the authors' code; the 8 bits that the paper stores of it are a share of a
-second scale per channel, which is not modelled. Storage counts 8 bits, encoded scales hold 16.
+The special value is chosen under FP16 scales, as in the authors' code. Of the scale a group then stores
+8 bits, an integer share of a scale per row in FP32 (III-C, as VS-Quant); ``bitmod4_g128_fp16`` keeps the
+FP16 itself, as that code does. What 8 bits round is not unchanged by a second quantization.
 """
 
 from __future__ import annotations
@@ -20,13 +22,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats.base import CHUNK, ElementFormat, Format, along_axis, as_floats, split_blocks
-from hwsim.formats.block.bitmod_groups import BASIC, FP16, SPECIAL, BitModElement, best, element, nearest_levels, scales
+from hwsim.formats.block.bitmod_groups import (
+    BASIC,
+    CHOICES,
+    FP16,
+    SPECIAL,
+    BitModElement,
+    best,
+    element,
+    nearest_levels,
+    scales,
+)
 from hwsim.formats.block.encoded import Encoded, Part, decode_blocks, moved_back, moved_last, narrowest
+from hwsim.formats.block.metadata import ONE, Metadata, level_part
 from hwsim.formats.block.parts import contiguous_rows, row_spans, scalable_magnitudes, spread
+from hwsim.formats.block.scales import UINT8, int8_share, row_level
 from hwsim.formats.registry import BLOCKS, Family
 from hwsim.formats.rounding import Overflow, Rounding, check_nearest
 
-METADATA_BITS, SELECTOR_BITS = 10, 2
 #: Elements that are worked on at once: groups of one special value are a quarter of them.
 _PART = 4 * CHUNK
 
@@ -35,21 +48,38 @@ __all__ = ["BASIC", "SPECIAL", "BitMod", "BitModElement", "names", "parse"]
 
 @dataclass(frozen=True)
 class BitMod(Format):
-    """Groups of FP3 or FP4 codes with the best special value and an absmax scale."""
+    """Groups of FP3 or FP4 codes with the best special value of a ``kind`` and an absmax scale."""
 
     name: str
     bits: int
     block_size: int | None
+    kind: str = ""
+    scale_format: ElementFormat = UINT8
 
     @property
     def element(self) -> ElementFormat:
         """Codes with the first special value: the datapath is the same for all four."""
-        return BitModElement(f"bitmod{self.bits}", self.bits, SPECIAL[self.bits][0])
+        return BitModElement(f"bitmod{self.bits}", self.bits, SPECIAL[self.bits][self.choices[0]])
+
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """Numbers of the special values that a group may have."""
+        return CHOICES[self.kind]
+
+    @property
+    def selector_bits(self) -> int:
+        """Bits that say which special value a group has."""
+        return (len(self.choices) - 1).bit_length()
 
     @property
     def bits_per_element(self) -> Fraction:
-        """Code plus 8-bit scale and 2-bit selector per group."""
-        return Fraction(self.bits) + Fraction(METADATA_BITS, self.block_size or 1)
+        """Code plus scale and selector per group."""
+        return Fraction(self.bits) + Fraction(self.scale_format.bits + self.selector_bits, self.block_size or 1)
+
+    @property
+    def stable(self) -> bool:
+        """With scales in FP16: shares of another row scale are rounded anew."""
+        return self.scale_format is FP16
 
     def quantize(
         self,
@@ -84,27 +114,31 @@ class BitMod(Format):
         given = as_floats(x)
         blocks, restore = self._blocks(moved_last(given, axis)) if given.size else (given.reshape(0, 1), np.array)
         rows = contiguous_rows(blocks)
-        codes, room = np.empty(rows.shape, dtype=narrowest(self.bits)), self._room(rows)
-        scale, selector = np.empty(len(rows)), np.empty(len(rows), dtype=np.uint8)
-        for span in row_spans(rows, _PART):
-            for chosen, of, choice in self._chosen(rows[span], room):
-                scale[span][chosen], selector[span][chosen] = of, choice
-                codes[span][chosen] = element(self.bits, choice).encode(rows[span][chosen] / _column(of, rows))
+        codes = np.empty(rows.shape, dtype=narrowest(self.bits))
+        choice, by = self._searched(rows, blocks.shape, self._room(rows))
+        for span, chosen, number in self._alike(rows, choice):
+            codes[span][chosen] = element(self.bits, number).encode(rows[span][chosen] / by.divisor[span][chosen, None])
+        level = None if by.level is ONE else level_part([by], blocks.shape[-2])
         return Encoded(
             self.name,
             Part.of(moved_back(restore(codes.reshape(blocks.shape)), axis, given.shape), self.bits),
-            Part(FP16.encode(scale).astype(np.uint16), METADATA_BITS - SELECTOR_BITS),
+            Part.of(self.scale_format.encode(by.share), self.scale_format.bits),
             axis,
             given.dtype,
-            selectors=Part(selector, SELECTOR_BITS),
+            level,
+            selectors=Part.of(choice - self.choices[0], self.selector_bits),
         )
 
     def decode(self, encoded: Encoded) -> NDArray[Any]:
         """Return the tensor of ``encoded``: exactly what ``quantize`` gives, in the dtype it gives."""
         assert encoded.selectors is not None
-        levels = np.stack([element(self.bits, choice).levels for choice in range(len(SPECIAL[self.bits]))])
-        selector, scale = encoded.selectors.codes[:, None], FP16.decode(encoded.scales.codes)[:, None]
-        return decode_blocks(encoded, self._blocks, lambda codes: levels[selector, codes] * scale)
+        levels = np.stack([element(self.bits, choice).levels for choice in self.choices])
+        selector, scale = encoded.selectors.codes[:, None], self.scale_format.decode(encoded.scales.codes)
+        if encoded.level is not None:
+            upper = encoded.level.codes.view(np.float32).astype(np.float64)
+            scale = scale * np.repeat(upper, scale.size // max(1, upper.size))
+        by = scale.astype(encoded.dtype)[:, None]
+        return decode_blocks(encoded, self._blocks, lambda codes: levels.astype(encoded.dtype)[selector, codes] * by)
 
     def values(self) -> NDArray[np.float64]:
         """Return the values of :attr:`element` under a scale of 1, ascending."""
@@ -124,38 +158,41 @@ class BitMod(Format):
         blocks, restore = self._blocks(x)
         rows = contiguous_rows(blocks)
         out, room = np.empty_like(rows), self._room(rows)
-        for span in row_spans(rows, _PART):
-            for chosen, scale, choice in self._chosen(rows[span], room):
-                part = room[0, : chosen.size * rows.shape[1]].reshape(chosen.size, -1)
-                np.take(rows[span], chosen, axis=0, out=part, mode="clip")  # other modes work on a copy
-                self._round(part, scale, choice, room[1])
-                out[span][chosen] = part
+        choice, by = self._searched(rows, blocks.shape, room)
+        for span, chosen, number in self._alike(rows, choice):
+            part = room[0, : chosen.size * rows.shape[1]].reshape(chosen.size, -1)
+            np.take(rows[span], chosen, axis=0, out=part, mode="clip")  # other modes work on a copy
+            part /= spread(by.divisor[span][chosen], part, room[1])
+            nearest_levels(part, self.bits, number, part)  # twice the level
+            part *= spread(by.scale[span][chosen] / 2, part, room[1])
+            out[span][chosen] = part
         return restore(out.reshape(blocks.shape))
 
-    def _chosen(
-        self, groups: NDArray[Any], room: NDArray[Any]
-    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64], int]]:
-        """Return for each special value which ``groups`` (rows) take it, and their scales."""
-        amax = scalable_magnitudes(self.name, groups, room, keeps_nan=False)
-        scale = scales(amax, self.bits)
-        found = best(groups, amax, scale, self.bits, room)
-        for choice in range(len(SPECIAL[self.bits])):
-            chosen = np.flatnonzero(found == choice)
-            if chosen.size:
-                yield chosen, scale[choice, chosen], choice
+    def _searched(
+        self, rows: NDArray[Any], shape: tuple[int, ...], room: NDArray[Any]
+    ) -> tuple[NDArray[np.intp], Metadata]:
+        """Return the special value of each group and what groups store; ``shape`` is that of all blocks."""
+        choice, scale = np.empty(len(rows), dtype=np.intp), np.empty(len(rows))
+        for span in row_spans(rows, _PART):
+            groups = rows[span]
+            amax = scalable_magnitudes(self.name, groups, room, keeps_nan=False)
+            tried = scales(amax, self.bits)
+            choice[span] = best(groups, amax, tried, self.bits, room, self.choices)
+            scale[span] = np.take_along_axis(tried, choice[None, span], axis=0)[0]
+        if self.scale_format is FP16 or not len(rows):
+            return choice, Metadata.of(scale, ONE, rows)
+        level = np.broadcast_to(row_level(scale.reshape(*shape[:-1], 1), 1.0), (*shape[:-1], 1)).reshape(-1)
+        return choice, Metadata.of(int8_share(scale, 1.0, level), level, rows)
 
-    def _round(self, groups: NDArray[Any], scale: NDArray[np.float64], choice: int, room: NDArray[Any]) -> None:
-        """Put the nearest levels in the place of ``groups``; ``room`` is 1-d."""
-        groups /= spread(scale, groups, room)
-        nearest_levels(groups, self.bits, choice, groups)
-        groups *= spread(scale / 2, groups, room)
+    @staticmethod
+    def _alike(rows: NDArray[Any], choice: NDArray[np.intp]) -> Iterator[tuple[slice, NDArray[np.intp], int]]:
+        """Return, part by part, which groups (rows) have the same special value, and its number."""
+        for span in row_spans(rows, _PART):
+            for number in np.unique(choice[span]).tolist():
+                yield span, np.flatnonzero(choice[span] == number), number
 
 
-def _column(scale: NDArray[np.float64], like: NDArray[Any]) -> NDArray[Any]:
-    return scale.astype(like.dtype)[:, None]
-
-
-_PATTERN = re.compile(r"bitmod([34])_g(\d+)$")
+_PATTERN = re.compile(r"bitmod([34])(?:_(er|ea))?_g(\d+)(_fp16)?$")
 
 
 def parse(name: str) -> BitMod | None:
@@ -163,14 +200,15 @@ def parse(name: str) -> BitMod | None:
     match = _PATTERN.match(name)
     if match is None:
         return None
-    if int(match.group(2)) < 1:
+    bits, kind, size, fp16 = int(match[1]), match[2] or "", int(match[3]), bool(match[4])
+    if size < 1:
         raise ValueError(f"{name}: valid: groups of at least 1")
-    return BitMod(name, int(match.group(1)), int(match.group(2)))
+    return BitMod(name, bits, size, kind, FP16 if fp16 else UINT8)
 
 
 def names() -> list[str]:
     """Return the usual names of the family."""
-    return ["bitmod3_g128", "bitmod4_g128"]
+    return ["bitmod3_g128", "bitmod4_g128", "bitmod4_g128_fp16", "bitmod4_er_g128", "bitmod4_ea_g128"]
 
 
 BLOCKS.register("bitmod")(Family(parse, names))

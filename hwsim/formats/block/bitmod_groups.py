@@ -27,6 +27,8 @@ from hwsim.formats.element.minifloat import Minifloat, minifloat
 
 BASIC = {3: (0.0, 1.0, 2.0, 4.0), 4: (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)}
 SPECIAL = {3: (3.0, -3.0, 6.0, -6.0), 4: (5.0, -5.0, 8.0, -8.0)}
+#: Numbers of the special values that a group may choose: of all, of extra resolution, of extra asymmetry.
+CHOICES = {"": (0, 1, 2, 3), "er": (0, 1), "ea": (2, 3)}
 FP16 = minifloat(5, 10, "fp16")
 
 #: Minifloats whose values are the basic levels.
@@ -114,23 +116,35 @@ def best_exactly(
 
 
 def best(
-    groups: NDArray[Any], amax: NDArray[Any], scale: NDArray[np.float64], bits: int, room: NDArray[Any]
+    groups: NDArray[Any],
+    amax: NDArray[Any],
+    scale: NDArray[np.float64],
+    bits: int,
+    room: NDArray[Any],
+    choices: tuple[int, ...] = CHOICES[""],
 ) -> NDArray[np.intp]:
-    """Return what :func:`best_exactly` does, quicker for float32; ``room`` has shape (3, elements)."""
+    """Return what :func:`best_exactly` does among ``choices``, quicker for float32.
+
+    ``choices`` are one or both pairs of special values; ``room`` has shape (3, elements).
+    """
+    tried = np.zeros((4, len(groups)), dtype=np.bool_)
+    tried[list(choices)] = True
     if groups.dtype != np.float32 or groups.shape[1] > _MOST:
-        return best_exactly(groups, scale, bits)
-    beyond = (amax > _REACH * scale[0]) | (amax > _REACH * scale[2])  # clamped scales: sums may overflow
-    error = np.concatenate([_pair_errors(groups, scale, bits, first, room) for first in (0, 2)])
+        return best_exactly(groups, scale, bits, tried)
+    # Scales were clamped: sums may overflow.
+    beyond = (amax > _REACH * scale[choices[0]]) | (amax > _REACH * scale[choices[-1]])
+    error = np.concatenate([_pair_errors(groups, scale, bits, first, room) for first in choices[::2]])
     error = np.where(beyond, 0.0, error)
     margin = _margin(error, groups.shape[1])
-    square = scale * scale
+    square = scale[list(choices)] ** 2
     error, margin = error * square, margin * square
     found = np.argmin(error, axis=0)
     columns = np.arange(len(groups))
     limit = error[found, columns] + margin[found, columns]
-    rivals = (error - margin <= limit) | beyond  # each is its own
-    unsure = np.flatnonzero(np.count_nonzero(rivals, axis=0) > 1)
-    found[unsure] = best_exactly(groups[unsure], scale[:, unsure], bits, rivals[:, unsure])
+    tried[list(choices)] = (error - margin <= limit) | beyond  # each is its own rival
+    found += choices[0]
+    unsure = np.flatnonzero(np.count_nonzero(tried, axis=0) > 1)
+    found[unsure] = best_exactly(groups[unsure], scale[:, unsure], bits, tried[:, unsure])
     return np.asarray(found)
 
 

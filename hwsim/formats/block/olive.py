@@ -152,6 +152,11 @@ class Olive(Format):
         """Code and scale per group; the scale of a row or tensor does not count."""
         return Fraction(self.bits) + (Fraction(SCALE_BITS, self.block_size) if self.block_size else 0)
 
+    @property
+    def stable(self) -> bool:
+        """No: the scale is searched anew, from a smaller σ."""
+        return False
+
     def storage_bits(self, rows: int, k: int) -> int:
         """Return the bits of a ``rows`` × ``k`` tensor with scales of ragged groups and rows, not of tensors."""
         if self.geometry == "channel":

@@ -1,30 +1,13 @@
 """Scaled formats: elements that share a scale per group, tile, channel or tensor.
 
-``ELEMENT_GEOMETRY[_SCALE]`` names any of them:
-
-* geometry ``g128``: 128 elements along the reduction; ``t16x16``: a tile of 16 rows by 16 elements;
-  ``channel``: a whole row; ``tensor``: everything;
-* scale as in :mod:`hwsim.formats.block.scales`; FP16 unless stated.
-
-``int4_g128``, ``fp4_e2m1_g16_ue5m3``, ``nf4_g64``, ``int8_channel_fp32`` are examples. Scales fit the largest
-magnitude, but the mean one of ternary and binary elements and the root mean square of posits (see
-``fit`` of :class:`~hwsim.formats.base.ElementFormat`); what is scaled by these is not unchanged by a
-second quantization. Shorter names:
-
-* ``intB_asym_gG``: unsigned elements with an FP16 scale and an 8-bit zero point (the convention of
-  BitMoD, arXiv 2411.11745 III-C). ``intB_asym`` has one scale per tensor, free of charge.
-* ``mxfp4``, ``mxfp6_e2m3``, ``mxfp6_e3m2``, ``mxfp8_e4m3``, ``mxfp8_e5m2``, ``mxint8``: blocks of 32
-  with an E8M0 scale (OCP MX v1.0). ``nvfp4``: FP4 E2M1 in blocks of 16 with E4M3 scales.
-* ``bfpB_gG``: block floating point, B bits with the sign under an exponent that G elements share: another
-  name of ``intB_gG_e8m0``. ``msfp12`` and the like: the same in blocks of 16, a sign and 3 bits (11: 2,
-  …, 16: 7). ``dfx16``: dynamic fixed point, INT16 under one exponent per tensor.
+A block is a group along the reduction, a tile, a row or the tensor; its scale is of a kind of
+:mod:`hwsim.formats.block.scales`. Names are in :mod:`hwsim.formats.block.scaled_names`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -47,13 +30,11 @@ from hwsim.formats.block.parts import (
 )
 from hwsim.formats.block.scales import FP16, KINDS, Scale
 from hwsim.formats.element.integer import Integer
-from hwsim.formats.element.minifloat import minifloat
+from hwsim.formats.element.minifloat import Minifloat
 from hwsim.formats.fit import fitted_magnitude
-from hwsim.formats.registry import BLOCKS, ELEMENTS, Family
 from hwsim.formats.rounding import Overflow, Rounding, check_modes, draws, round_whole
 
 ZERO_POINT_BITS = 8
-MX_BLOCK, NV_BLOCK = 32, 16
 
 
 #: Puts the quantized blocks of a part into an array, given what they share and room to work in.
@@ -100,8 +81,28 @@ class Scaled(Format):
     def bits_per_element(self) -> Fraction:
         """Code width plus the block's metadata shared out; that of rows and tensors does not count."""
         if not self.block_size:
-            return Fraction(self.bits)
-        return Fraction(self.bits) + Fraction(self.metadata_bits, self.block_size * self.tile_rows)
+            return self.code.bits_per_element
+        return self.code.bits_per_element + Fraction(self.metadata_bits, self.block_size * self.tile_rows)
+
+    @property
+    def stable(self) -> bool:
+        """Whether quantizing twice changes nothing; see :meth:`Format.stable`.
+
+        The largest element must keep its code, or the scale would be another one: it lies within the rounding
+        of the scale of the largest value, which must be nearer than the next one. Ranges with zero points,
+        shares of a row's scale and means change with what is rounded.
+        """
+        code, grid = self.code, self.code.values()
+        top, magnitudes = code.scaling_value, np.unique(np.abs(grid))
+        if self.asymmetric or self.scale.name == "int8" or code.block_fit != "absmax":
+            return False
+        if self.scale_name == "e8m0ceil":
+            return isinstance(code, Minifloat | Integer) and bool(-grid[0] == grid[-1] == top)
+        if self.scale_name == "e8m0":
+            power = 2.0 ** (np.frexp(top)[1] - 1)
+            return bool(np.isin([-power, power], grid).all() and magnitudes[-1] < 2 * power)
+        kept = top / (1 + 2.0**-self.scale.significand_bits)
+        return bool(-grid[0] == grid[-1] == top and kept >= (magnitudes[-1] + magnitudes[-2]) / 2)
 
     def storage_bits(self, rows: int, k: int) -> int:
         """Return the bits of a ``rows`` × ``k`` tensor with the scales of ragged blocks and of rows.
@@ -111,7 +112,7 @@ class Scaled(Format):
         blocks = {"tensor": 0, "channel": rows}.get(self.geometry)
         if blocks is None:
             blocks = -(-rows // self.tile_rows) * -(-k // (self.block_size or k))
-        return rows * k * self.bits + blocks * self.metadata_bits
+        return rows * k * int(self.code.bits_per_element) + blocks * self.metadata_bits
 
     def quantize(
         self,
@@ -160,10 +161,11 @@ class Scaled(Format):
                 codes[span, columns] = self._codes(rows[span, columns], metadata, room)
         counted = self.geometry != "tensor"
         zeros = joined(m.zero for m in shared if m.zero is not None)
+        stored = moved_back(restore(codes.reshape(blocks.shape)), axis, given.shape)
         level = None if self.scale.upper is None else level_part(shared, blocks.shape[-2])
         return Encoded(
             self.name,
-            Part.of(moved_back(restore(codes.reshape(blocks.shape)), axis, given.shape), self.bits),
+            Part.of(stored, int(self.code.bits_per_element)),
             Part.of(self.scale.code.encode(joined(m.share for m in shared)), self.scale.bits, counted),
             axis,
             given.dtype,
@@ -312,113 +314,3 @@ class Scaled(Format):
         kind = out.dtype.type
         np.clip(out, kind(0), kind(2**self.bits - 1), out=out)
         return zero
-
-
-@dataclass(frozen=True)
-class _MxInt8(Integer):
-    """INT8 with an implied factor 2^-6 (OCP MX v1.0)."""
-
-    @property
-    def max_value(self) -> float:
-        """127 / 64."""
-        return 127 / 64
-
-    def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
-        """Return code · 2^-6."""
-        return super().decode(codes) / 64
-
-    def round_chunk(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
-        """Round to multiples of 2^-6; see :meth:`ElementFormat.round_chunk`."""
-        np.clip(x, -self.max_value, self.max_value, out=out)  # clipped first: ·64 could overflow
-        out *= 64
-        super().round_chunk(out, out, spare)
-        out /= 64
-
-    def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
-        """Round values · 2^6, clip to ±127."""
-        clipped = np.clip(np.asarray(values, dtype=np.float64), -self.max_value, self.max_value)
-        return super().encode(clipped * 64)
-
-
-FIXED: dict[str, Scaled] = {
-    **{
-        name: Scaled(name, code, MX_BLOCK, "e8m0")
-        for name, code in (
-            ("mxfp4", minifloat(2, 1)),
-            ("mxfp6_e2m3", minifloat(2, 3)),
-            ("mxfp6_e3m2", minifloat(3, 2)),
-            ("mxfp8_e4m3", minifloat(4, 3)),
-            ("mxfp8_e5m2", minifloat(5, 2)),
-            ("mxint8", _MxInt8("int8", 8)),
-        )
-    },
-    "nvfp4": Scaled("nvfp4", minifloat(2, 1), NV_BLOCK, "e4m3"),
-    # Sign and magnitude under a shared exponent: 11 to 16 bits are those of sign, magnitude and exponent.
-    **{
-        f"msfp{8 + bits}": Scaled(f"msfp{8 + bits}", Integer(f"int{bits}", bits), NV_BLOCK, "e8m0")
-        for bits in (3, 4, 5, 6, 8)
-    },
-    "dfx16": Scaled("dfx16", Integer("int16", 16), None, "e8m0", geometry="tensor"),
-}
-
-_BFP = re.compile(r"^bfp(\d+)_g(\d+)$")
-_SCALE = "|".join(sorted(KINDS, key=len, reverse=True))
-_ANY = re.compile(rf"(?P<element>.+?)_(?P<where>g\d+|t\d+x\d+|channel|tensor)(?:_(?P<scale>{_SCALE}))?$")
-_ASYMMETRIC = re.compile(r"int(\d+)_asym(?:_g(\d+))?$")
-
-
-def parse(name: str) -> Scaled | None:
-    """Return the scaled format called ``name``, or None when the name is of another family.
-
-    Raises
-    ------
-    ValueError
-        If a width or block size is out of range.
-    """
-    if name in FIXED:
-        return FIXED[name]
-    name = _BFP.sub(r"int\1_g\2_e8m0", name)
-    if match := _ASYMMETRIC.match(name):
-        bits, group = int(match[1]), match[2]
-        _check(name, 2 <= bits <= 16 and (group is None or 1 <= int(group) <= 65536), "2 to 16 bits")
-        code = Integer(f"uint{bits}", bits, signed=False)
-        geometry: Geometry = "group" if group else "tensor"
-        return Scaled(name, code, int(group) if group else None, "fp16", asymmetric=True, geometry=geometry)
-    match = _ANY.match(name)
-    code_of = None if match is None else _element(match["element"])
-    if match is None or code_of is None:
-        return None
-    return _scaled(name, code_of, match["where"], match["scale"] or "fp16")
-
-
-def _scaled(name: str, code: ElementFormat, where: str, scale: str) -> Scaled:
-    bits = getattr(code, "bits", 0)
-    _check(name, not isinstance(code, Integer) or 2 <= bits <= 16, "2 to 16 bits")
-    short = f"{code.name}_{where}" + ("" if scale == "fp16" else f"_{scale}")
-    if where in ("channel", "tensor"):
-        return Scaled(short, code, None, scale, geometry="channel" if where == "channel" else "tensor")
-    sizes = [int(part) for part in where[1:].split("x")]
-    _check(name, all(1 <= size <= 65536 for size in sizes), "2 to 16 bits")
-    group = Scaled(short, code, sizes[-1], scale)
-    return group if len(sizes) == 1 else replace(group, geometry="tile", tile_rows=sizes[0])
-
-
-def _element(name: str) -> ElementFormat | None:
-    for _, family in ELEMENTS.items():
-        found = family.parse(name)
-        if isinstance(found, ElementFormat):
-            return found
-    return None
-
-
-def _check(name: str, holds: bool, widths: str) -> None:
-    if not holds:
-        raise ValueError(f"{name}: valid: {widths}, groups of 1 to 65536")
-
-
-def names() -> list[str]:
-    """Return the usual names of the family."""
-    return [*FIXED, *(f"int{b}{kind}_g128" for b in (3, 4, 8) for kind in ("", "_asym")), "fp4_e2m1_g16_ue5m3"]
-
-
-BLOCKS.register("scaled")(Family(parse, names))

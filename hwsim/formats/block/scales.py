@@ -96,11 +96,13 @@ def _e4m3_share(amax: Amax, top: float, level: Amax) -> Amax:
     return np.asarray(E4M3.quantize(amax / np.where(level > 0, top * level, np.inf)))
 
 
-def _row_level(amax: Amax, top: float) -> Amax:
+def row_level(amax: Amax, top: float) -> Amax:
+    """Return the FP32 scale of rows whose blocks have the largest magnitudes ``amax`` (…, blocks, 1), (…, 1, 1)."""
     return np.asarray(FP32.quantize(np.max(amax, axis=-2, keepdims=True) / top / 255))
 
 
-def _int8_share(amax: Amax, top: float, level: Amax) -> Amax:
+def int8_share(amax: Amax, top: float, level: Amax) -> Amax:
+    """Return the 8-bit shares of rows' scales ``level`` that blocks have."""
     return np.asarray(UINT8.quantize(amax / top / np.where(level > 0, level, 1.0)))
 
 
@@ -113,6 +115,6 @@ KINDS: dict[str, Scale] = {
         Scale("e8m0ceil", UE8M0, 1, False, "E8M0, power of two, rounded up", _ceil_power),
         Scale("e4m3", E4M3, 4, False, "E4M3 per block and FP32 per tensor", _e4m3_share, _tensor_level),
         Scale("ue5m3", UE5M3, 4, False, "UE5M3 per block", _plain(UE5M3)),
-        Scale("int8", UINT8, 8, True, "8-bit share of the row's FP32 scale (VS-Quant)", _int8_share, _row_level),
+        Scale("int8", UINT8, 8, True, "8-bit share of the row's FP32 scale (VS-Quant)", int8_share, row_level),
     )
 }

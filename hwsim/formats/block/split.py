@@ -13,7 +13,7 @@ decomposition of LLM.int8(), arXiv 2208.07339).
   reach 6.0 in some row, and nearly all of the tensor is FP16: ``measured_bits`` says what it costs.
 * ``BASE_outP``: the P per mille of features with the largest magnitudes, rounded to a whole number
   of features (half up, hence none in short rows); of equal ones the first. BASE is any scaled
-  format; see :mod:`hwsim.formats.block.scaled`.
+  format; see :mod:`hwsim.formats.block.scaled_names`.
 
 The list of positions is one per tensor, not per row: it is not counted in the storage. In ``_outP``
 the rounding may change which features are largest, so that a second quantization may differ; and
@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat, Format, along_axis, as_floats, refuse_nan
-from hwsim.formats.block import scaled
+from hwsim.formats.block import scaled_names
 from hwsim.formats.block.encoded import Encoded, Part, moved_back, moved_last
 from hwsim.formats.block.scaled import Scaled
 from hwsim.formats.block.scales import FP16
@@ -115,6 +115,11 @@ class Split(Format):
     def bits_per_element(self) -> Fraction:
         """The mean of base format and FP16, weighted by the share of outliers."""
         return (1 - self.share) * self.base.bits_per_element + self.share * FP16.bits
+
+    @property
+    def stable(self) -> bool:
+        """With a fixed threshold only: which features are largest may change by their rounding."""
+        return self.threshold is not None and self.base.stable
 
     def outliers(self, k: int) -> int:
         """Return how many of ``k`` features storage counts as outliers: the share, rounded half up."""
@@ -255,11 +260,11 @@ def parse(name: str) -> Split | None:
         If the share or a size of the base format is out of range.
     """
     if name == "llm_int8":
-        base = scaled.parse("int8_channel_fp32")
+        base = scaled_names.parse("int8_channel_fp32")
         assert base is not None
         return Split(name, base, NOMINAL_SHARE, THRESHOLD)
     match = _PATTERN.match(name)
-    base = None if match is None else scaled.parse(match["base"])
+    base = None if match is None else scaled_names.parse(match["base"])
     if match is None or base is None:
         return None
     per_mille = int(match["per_mille"])

@@ -1,7 +1,10 @@
 """Two's-complement and unsigned integers, 1 to 32 bits.
 
-``intB`` is symmetric by default: quantization scales the largest magnitude to 2^(B-1)-1 and
-never produces the code of -2^(B-1), which decodes nevertheless. ``int1`` alone has -1 and 0.
+``intB`` is symmetric: quantization scales the largest magnitude to 2^(B-1)-1 and never produces the
+code of -2^(B-1), which decodes nevertheless. ``intB_full`` uses all codes; scales take the largest
+magnitude to (2^B - 1)/2, so that codes serve both signs alike, as GPTQ's symmetric grid of 2^B steps does
+(IST-DASLab/gptq, quant.py: scale = 2 amax / maxq, zero = (maxq + 1) / 2), and the largest positive one clamps:
+what is scaled so is not unchanged by a second quantization. ``int1`` has -1 and 0.
 """
 
 from __future__ import annotations
@@ -21,11 +24,12 @@ from hwsim.formats.rounding import End, Neighbours, saturating_ends, whole_neigh
 
 @dataclass(frozen=True)
 class Integer(ElementFormat):
-    """An integer of ``bits`` bits."""
+    """An integer of ``bits`` bits; ``full`` says that a signed one uses its lowest code too."""
 
     name: str
     bits: int
     signed: bool = True
+    full: bool = False
 
     @property
     def exponent_bits(self) -> int:
@@ -36,6 +40,11 @@ class Integer(ElementFormat):
     def max_value(self) -> float:
         """Largest magnitude that quantization uses."""
         return float(max(self._top, -self._bottom))
+
+    @property
+    def scaling_value(self) -> float:
+        """The magnitude that scales fit the largest element to."""
+        return (2**self.bits - 1) / 2 if self.full else self.max_value
 
     @property
     def last_place(self) -> float:
@@ -52,7 +61,7 @@ class Integer(ElementFormat):
         """The lowest whole number that quantization uses; the one signed bit of ``int1`` has -1 and 0."""
         if not self.signed:
             return 0
-        return -self._top if self.bits > 1 else -1
+        return -self._top - int(self.full or self.bits == 1)
 
     def integers(self, codes: NDArray[Any]) -> NDArray[np.int64]:
         """Return the whole numbers that ``codes`` stand for."""
@@ -84,7 +93,7 @@ class Integer(ElementFormat):
         return round_in_chunks(x, self.round_chunk)
 
     def round_chunk(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
-        """Round half to even within the symmetric range; see :meth:`ElementFormat.round_chunk`."""
+        """Round half to even within the range that is used; see :meth:`ElementFormat.round_chunk`."""
         if self.bits > 24:
             super().round_chunk(x, out, spare)
             return
@@ -96,7 +105,7 @@ class Integer(ElementFormat):
 
     @encoded_in_pieces
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
-        """Round half to even and clip to the symmetric range."""
+        """Round half to even and clip to the range that is used."""
         x = np.asarray(values, dtype=np.float64)
         refuse_nan(self.name, x)
         whole = np.rint(np.clip(x, self._bottom, self._top)).astype(np.int64)
@@ -104,7 +113,7 @@ class Integer(ElementFormat):
         return codes
 
 
-_PATTERN = re.compile(r"(u?)int(\d+)$")
+_PATTERN = re.compile(r"(u?)int(\d+)(_full)?$")
 
 
 def parse(name: str) -> Integer | None:
@@ -118,15 +127,17 @@ def parse(name: str) -> Integer | None:
     match = _PATTERN.match(name)
     if match is None:
         return None
-    bits, signed = int(match.group(2)), not match.group(1)
+    bits, signed, full = int(match[2]), not match[1], bool(match[3])
     if not 1 <= bits <= 32:
         raise ValueError(f"{name}: valid: 1 to 32 bits")
-    return Integer(name, bits, signed)
+    if full and (not signed or bits == 1):
+        raise ValueError(f"{name}: all codes are used anyway; valid: {name.removesuffix('_full')}")
+    return Integer(name, bits, signed, full)
 
 
 def names() -> list[str]:
     """Return the usual names of the family."""
-    return [f"int{bits}" for bits in range(2, 17)]
+    return [*(f"int{bits}" for bits in range(2, 17)), "int4_full", "int8_full"]
 
 
 ELEMENTS.register("integer")(Family(parse, names))

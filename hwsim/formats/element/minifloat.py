@@ -1,17 +1,14 @@
 """Binary floating point of any width: fp32, bf16, fp16, FP8, FP6, FP4 and every ``fpB_eXmY``.
 
-Widths above 8 bits follow IEEE 754: the top exponent holds infinities and NaN. ``fp8_e5m2`` does
-so too, ``fp8_e4m3`` has no infinity and one NaN per sign (OCP OFP8), and every other format of up
-to 8 bits has finite codes only, as OCP MX defines FP6 and FP4. A suffix chooses otherwise:
-``fp8_e3m4ieee``; ``fp8_e4m3fnuz`` (finite, one NaN in the place of -0, bias one higher);
-``fp8_e4m3b11fnuz`` (another bias). All have subnormals. Scales are unsigned: ``ue4m3``, ``ue5m3`` (top
-code NaN) and ``ue8m0`` (powers of two from 2^-127 on, no zero, NaN at 255).
+Widths above 8 bits follow IEEE 754: the top exponent holds infinities and NaN. ``fp8_e5m2`` and
+``fp8_e3m4`` do so too, ``fp8_e4m3`` has no infinity and one NaN per sign (OCP OFP8), and every other
+format of up to 8 bits has finite codes only, as OCP MX defines FP6 and FP4. What else names can say is in
+:mod:`hwsim.formats.element.float_names`.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -21,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat, encoded_in_pieces, round_in_chunks
-from hwsim.formats.registry import ELEMENTS, Family
 from hwsim.formats.rounding import End, Neighbours
 
 Special = Literal["ieee", "nan_only", "finite", "fnuz"]
@@ -39,6 +35,7 @@ class Minifloat(ElementFormat):
 
     ``exponent_bias`` replaces the usual 2^(exponent_bits-1) - 1. Without ``subnormals`` exponent
     field 0 is a normal exponent like the others, and there is no zero: powers of two (``ue8m0``).
+    ``stored_bits`` is what a code takes in memory where that is more than its own width.
     """
 
     name: str
@@ -48,6 +45,12 @@ class Minifloat(ElementFormat):
     exponent_bias: int | None = None
     signed: bool = True
     subnormals: bool = True
+    stored_bits: int | None = None
+
+    @property
+    def bits_per_element(self) -> Fraction:
+        """What a code takes in memory."""
+        return Fraction(self.stored_bits or self.bits)
 
     @property
     def bits(self) -> int:  # type: ignore[override]
@@ -160,7 +163,7 @@ class Minifloat(ElementFormat):
         if not self.subnormals:
             out[...] = self._nearest_power(x)
         elif self.mantissa_bits == 0:
-            out[...] = self._nearest_even_power(x)
+            self._even_power(x, out, spare)
         elif self.min_exponent == least and self.signed and self.mantissa_bits < mantissa:
             if self._within(x):
                 self._cut(x, out, spare)
@@ -181,21 +184,36 @@ class Minifloat(ElementFormat):
         bounded = np.where(np.signbit(x), lowest, np.clip(powers, lowest, highest))
         return np.asarray(np.where(np.isnan(size), np.nan, bounded).astype(x.dtype))
 
-    def _nearest_even_power(self, x: NDArray[Any]) -> NDArray[Any]:
+    def _even_power(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
         """Round to zero or a power of two, a tie to the even code: without mantissa the exponent's parity."""
-        size = np.minimum(np.abs(x.astype(np.float64)), self.max_value)
-        self._check_nan(bool(np.isnan(size).any()))
-        fraction, exponent = np.frexp(size)
-        lower = exponent - self.min_exponent  # code of the power of two below
-        up = (fraction > 0.75) | ((fraction == 0.75) & (lower % 2 == 1))
-        powers = np.ldexp(1.0, exponent - 1 + up)
-        smallest = 2.0**self.min_exponent
-        rounded = np.where(size >= smallest, powers, np.where(size > smallest / 2, smallest, 0.0))
-        rounded = np.where(np.isnan(size), np.nan, np.minimum(rounded, self.max_value)).astype(x.dtype)
-        if not self.signed:
-            return np.where(np.signbit(x), x.dtype.type(0), rounded)
-        signed: NDArray[Any] = np.copysign(rounded, x)
-        return signed + x.dtype.type(0) if self.special == "fnuz" else signed
+        word, mantissa, least = _MACHINE[x.dtype]
+        if self.min_exponent < least:
+            wide = x.astype(np.float64)
+            self._even_power(wide, wide, np.empty_like(wide))
+            out[...] = wide
+            return
+        top, smallest = x.dtype.type(self.max_value), x.dtype.type(2.0**self.min_exponent)
+        sign = word(1 << (8 * x.itemsize - 1))
+        np.clip(x, -top if self.signed else x.dtype.type(0), top, out=out)
+        missing = np.isnan(out) if np.isnan(out.max(initial=0)) else None
+        self._check_nan(missing is not None)
+        bits, size = out.view(word), spare.view(word)
+        np.bitwise_and(bits, ~sign, out=size)
+        nonzero = size > (smallest / 2).view(word)
+        np.maximum(size, smallest.view(word), out=size)
+        carry = np.right_shift(size, word(mantissa))
+        carry += word((self.min_exponent - least) % 2)  # odd where the code of the power of two below is odd
+        carry &= word(1)
+        carry += word((1 << (mantissa - 1)) - 1)
+        size += carry
+        size &= ~word((1 << mantissa) - 1)
+        size *= nonzero
+        bits &= sign
+        bits |= size
+        if not self.signed or self.special == "fnuz":
+            out += x.dtype.type(0)  # no -0
+        if missing is not None:
+            out[missing] = np.nan
 
     def _stepped(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
         """Round to whole multiples of the step at each of ``x``, which is a power of two.
@@ -351,73 +369,20 @@ def mirrored(end: End) -> End:
     return End(-end.value, -end.halfway, end.tie_stays, -end.beyond)
 
 
+#: Formats of up to 8 bits that have more than finite codes: the FP8 of OCP, and the one with infinities of ml_dtypes.
+_FP8: dict[tuple[int, int], Special] = {(5, 2): "ieee", (4, 3): "nan_only", (3, 4): "ieee"}
+
+
 def minifloat(exponent_bits: int, mantissa_bits: int, name: str = "") -> Minifloat:
     """Return the format of these widths with the specials described in the module."""
     bits = 1 + exponent_bits + mantissa_bits
-    special: Special = "ieee" if bits > 8 or (exponent_bits, mantissa_bits) == (5, 2) else "finite"
-    if (exponent_bits, mantissa_bits) == (4, 3):
-        special = "nan_only"
+    special = _FP8.get((exponent_bits, mantissa_bits), "ieee" if bits > 8 else "finite")
     return Minifloat(name or f"fp{bits}_e{exponent_bits}m{mantissa_bits}", exponent_bits, mantissa_bits, special)
 
 
-NAMED = {"fp32": (8, 23), "tf32": (8, 10), "bf16": (8, 7), "fp16": (5, 10)}
-#: Unsigned formats of scales.
+#: Unsigned formats of scales. NVFP4 keeps ``ue4m3`` as an E4M3 whose sign is 0.
 SCALES = {
     "ue8m0": Minifloat("ue8m0", 8, 0, "nan_only", signed=False, subnormals=False, exponent_bias=127),
-    "ue4m3": Minifloat("ue4m3", 4, 3, "nan_only", signed=False),
+    "ue4m3": Minifloat("ue4m3", 4, 3, "nan_only", signed=False, stored_bits=8),
     "ue5m3": Minifloat("ue5m3", 5, 3, "nan_only", signed=False),
 }
-#: Names of ml_dtypes and numpy.
-ALIASES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float8_e8m0fnu": "ue8m0",
-           "float8_e4m3": "e4m3ieee", "float8_e3m4": "e3m4ieee"}  # fmt: skip
-_FOREIGN = re.compile(r"^float\d+_(e\d+m\d+)")
-_PATTERN = re.compile(r"(?:fp(\d+)_)?e(\d+)m(\d+)(?:b(\d+))?(fnuz|fn|ieee)?$")
-_SUFFIXES: dict[str, Special] = {"fnuz": "fnuz", "ieee": "ieee"}
-
-
-def parse(name: str) -> Minifloat | None:
-    """Return the minifloat called ``name``, or None when the name is of another family.
-
-    The width may be left out: ``e4m3fn`` is ``fp8_e4m3``. So are the names of ml_dtypes read, as
-    ``float8_e4m3fn``; its ``float8_e4m3`` is the one with infinities.
-
-    Raises
-    ------
-    ValueError
-        If the widths do not add up or are out of range.
-    """
-    name = ALIASES.get(name, _FOREIGN.sub(r"\1", name))
-    if name in NAMED:
-        return minifloat(*NAMED[name], name)
-    if name in SCALES:
-        return SCALES[name]
-    match = _PATTERN.match(name)
-    if match is None:
-        return None
-    exponent_bits, mantissa_bits = int(match[2]), int(match[3])
-    if match[1] is not None and int(match[1]) != 1 + exponent_bits + mantissa_bits:
-        raise ValueError(f"{name}: 1 + {exponent_bits} + {mantissa_bits} bits are not {match[1]}")
-    if not 1 <= exponent_bits <= 8 or not 0 <= mantissa_bits <= 23:
-        raise ValueError(f"{name}: valid: 1 to 8 exponent bits and 0 to 23 mantissa bits")
-    usual = minifloat(exponent_bits, mantissa_bits)
-    if match[5] == "fn":
-        if usual.special == "ieee":
-            raise ValueError(f"{name}: fn is e4m3, or a format of up to 8 bits without infinities")
-        return usual
-    special = _SUFFIXES.get(match[5] or "", usual.special)
-    bias = None if match[4] is None else int(match[4])
-    if (special, bias) == (usual.special, None):
-        return usual
-    if bias is not None and not -64 <= bias <= 191:
-        raise ValueError(f"{name}: valid: biases of up to 191")
-    full = usual.name + ("" if bias is None else f"b{bias}") + (match[5] or "")
-    return Minifloat(full, exponent_bits, mantissa_bits, special, bias)
-
-
-def names() -> list[str]:
-    """Return the usual names of the family; any ``fpB_eXmY`` is read."""
-    fp8 = ["fp8_e4m3", "fp8_e5m2", "fp8_e3m4", "fp8_e4m3fnuz", "fp8_e5m2fnuz", "fp8_e4m3b11fnuz", "fp8_e4m3ieee"]
-    return [*NAMED, *SCALES, *fp8, "fp8_e3m4ieee", "fp6_e2m3", "fp6_e3m2", "fp4_e2m1", "fp4_e1m2", "fp4_e3m0"]
-
-
-ELEMENTS.register("minifloat")(Family(parse, names))

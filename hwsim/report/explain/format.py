@@ -195,7 +195,8 @@ def _scaling(fmt: Format) -> dict[str, Any]:
         found["scale"] = fmt.scale.words
         found["one scale per"] = {"tile": f"{fmt.tile_rows} × {fmt.block_size}"}.get(fmt.geometry, fmt.geometry)
     if isinstance(fmt, BitMod):
-        found["scale"] = "8 bits, and a 2-bit choice of the special value, per group"
+        kept = "FP16" if fmt.scale_format.bits == 16 else "8-bit share of the row's FP32 scale"
+        found["scale"] = f"{kept}, and a {fmt.selector_bits}-bit choice of the special value, per group"
     if isinstance(fmt, Olive):
         found["scale"] = f"FP16 per {fmt.geometry}, least squared error of {len(RATIOS)} clip ratios of 3 sigma"
         low, high = fmt.element.outliers[[0, -1]]

@@ -10,9 +10,10 @@ The accumulator is a two's complement number with an exponent, 28 bits for FP16 
 synthesised units. It keeps the coarser grid of itself and of what is added (rounding to nearest
 even), and a coarser one after an overflow. It is normalised when it leaves the PE.
 
-A group's sum is multiplied by its 8-bit scale, one bit per cycle, and the result is normalised and
-added to the output's FP32 sum by a unit that the PEs of a column share. The term encoder is shared
-by the PEs that a weight is broadcast to. Both are priced per PE as 1/8: tiles are 8 × 8 (Table X).
+A group's sum is multiplied by its 8-bit scale, one bit per cycle (the 11 of an FP16 scale take 11),
+and the result is normalised and added to the output's FP32 sum by a unit that the PEs of a column
+share. The term encoder is shared by the PEs that a weight is broadcast to. Both are priced per PE as
+1/8: tiles are 8 × 8 (Table X).
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from hwsim.hardware.circuits import (
     XorRow,
 )
 from hwsim.hardware.pe.base import PE, Reason, Scaling
-from hwsim.hardware.pe.datapaths import float_accumulate
+from hwsim.hardware.pe.datapaths import float_accumulate, scale_significand
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format
 from hwsim.hardware.pe.registry import PES, take_formats
 from hwsim.hardware.technology import factor
@@ -49,8 +50,6 @@ from hwsim.spec.errors import UsageError
 
 #: Bits that the aligner keeps below the significand (IV-B).
 EXTRA_BITS = 3
-#: Bits of a group's scale; the dequantizer takes one per cycle (IV-B).
-SCALE_BITS = 8
 #: PEs that share a term encoder and an output adder: tiles are 8 × 8 (V-A).
 SHARED_BY = 8
 #: Exponent bits of a term (IV-A).
@@ -103,8 +102,8 @@ class BitModPE(PE):
         return "sum" if w.block_size else "none"
 
     def dequant_cycles(self, w: Format, a: Format) -> int:
-        """One cycle per bit of the scale."""
-        return SCALE_BITS
+        """One cycle per significant bit of the scale: 8 of an integer share, 11 of an FP16."""
+        return max(1, scale_significand(w))
 
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return encoder, exponent path, products, aligners, tree, accumulator and registers."""
@@ -160,16 +159,19 @@ class BitModPE(PE):
 
     def dequant_parts(self, w: Format, a: Format) -> tuple[Part, ...]:
         """Return the serial scale multiplier and this PE's share of normaliser and output adder."""
-        bits = self.accumulator_bits
-        shared = (
+        bits, serial = self.accumulator_bits, self.dequant_cycles(w, a)
+        shared: tuple[Part, ...] = (
             Part("leading zeros", "normalisation", LeadingZeroCounter(bits)),
             Part("normalise", "normalisation", Shifter(bits, bits)),
             *float_accumulate(FP32, FP32.sig_bits),
             Part("output", "register", Register(FP32.bits)),
         )
+        code = w.scale_format if isinstance(w, BitMod) else getattr(getattr(w, "scale", None), "code", None)
+        if isinstance(code, Minifloat):
+            shared = (*shared, Part("scale exponent", "normalisation", Adder(FP32.exponent_bits + 1)))
         return (
-            Part("serial scale adder", "dequantization", Adder(bits), activity=SCALE_BITS),
-            Part("scale and product", "dequantization", Register(bits + 2 * SCALE_BITS), activity=SCALE_BITS),
+            Part("serial scale adder", "dequantization", Adder(bits), activity=serial),
+            Part("scale and product", "dequantization", Register(bits + 2 * serial), activity=serial),
             *(replace(p, group="dequantization", count=p.count / SHARED_BY, on_path=False) for p in shared),
         )
 
