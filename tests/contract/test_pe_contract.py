@@ -32,9 +32,10 @@ LABELS = [
     "pot4", "pot4x2", "fix8_q7_k1", "fix8_q4_k2", "fpma_bf16", "fpma_fp8_e4m3", "mitchell_bf16",
     "figna_w4", "figna_w4_g128", "figna_w8_bf16", "olaccel_w8a16", "olaccel_w8a8",
     "tpe_mac", "tpe_opt1", "tpe_opt2", "tpe_opt3", "tpe_opt4c", "tpe_opt4e", "tpe_opt4c_w4a8",
+    "stripes_w8a8", "stripes_w4a8_g128", "loom_w8a8", "loom_w4a6",
 ]  # fmt: skip
 #: Families whose sums are those of whole numbers.
-EXACT_INTEGERS = ("int_mac", "bit_weight")
+EXACT_INTEGERS = ("int_mac", "bit_weight", "stripes")
 
 
 @pytest.fixture(params=LABELS)
