@@ -33,9 +33,10 @@ LABELS = [
     "figna_w4", "figna_w4_g128", "figna_w8_bf16", "olaccel_w8a16", "olaccel_w8a8",
     "tpe_mac", "tpe_opt1", "tpe_opt2", "tpe_opt3", "tpe_opt4c", "tpe_opt4e", "tpe_opt4c_w4a8",
     "stripes_w8a8", "stripes_w4a8_g128", "loom_w8a8", "loom_w4a6",
+    "laconic_w8a8", "laconic_naf_w8a8", "laconic_oneffset_w4a8",
 ]  # fmt: skip
 #: Families whose sums are those of whole numbers.
-EXACT_INTEGERS = ("int_mac", "bit_weight", "stripes")
+EXACT_INTEGERS = ("int_mac", "bit_weight", "stripes", "laconic")
 
 
 @pytest.fixture(params=LABELS)
