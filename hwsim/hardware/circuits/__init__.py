@@ -17,7 +17,15 @@ room             what it is for
 
 from __future__ import annotations
 
-from hwsim.hardware.circuits.adders import Adder, AdderTree, CarrySelectAdder, Incrementer, PrefixAdder, Subtractor
+from hwsim.hardware.circuits.adders import (
+    Adder,
+    AdderTree,
+    CarrySelectAdder,
+    Incrementer,
+    PrefixAdder,
+    StaggeredTree,
+    Subtractor,
+)
 from hwsim.hardware.circuits.base import CELLS, Circuit
 from hwsim.hardware.circuits.compressors import CompressorTree, Popcount
 from hwsim.hardware.circuits.logic import AndRow, Comparator, Equality, LeadingZeroCounter, OrTree, XorRow
@@ -30,5 +38,5 @@ __all__ = [
     "CELLS", "GROUPS", "Adder", "AdderTree", "AndRow", "BoothEncoder", "BoothMultiplier", "BoothSelector",
     "CarrySelectAdder", "Circuit", "Comparator", "CompressorTree", "EntEncoder", "Equality", "FunnelShifter",
     "Incrementer", "LeadingZeroCounter", "Lfsr", "Multiplier", "Mux", "OneHotMux", "OrTree", "Part", "Popcount",
-    "PrefixAdder", "Register", "RegisterTable", "Rom", "Shifter", "Subtractor", "XorRow",
+    "PrefixAdder", "Register", "RegisterTable", "Rom", "Shifter", "StaggeredTree", "Subtractor", "XorRow",
 ]  # fmt: skip
