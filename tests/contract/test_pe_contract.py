@@ -34,10 +34,10 @@ LABELS = [
     "tpe_mac", "tpe_opt1", "tpe_opt2", "tpe_opt3", "tpe_opt4c", "tpe_opt4e", "tpe_opt4c_w4a8",
     "stripes_w8a8", "stripes_w4a8_g128", "loom_w8a8", "loom_w4a6",
     "laconic_w8a8", "laconic_naf_w8a8", "laconic_oneffset_w4a8",
-    "bitlet_w8a8", "bitlet_w4a8_g128",
+    "bitlet_w8a8", "bitlet_w4a8_g128", "bitfusion_w8a8", "bitfusion_w2a8", "bitfusion_w16a8",
 ]  # fmt: skip
 #: Families whose sums are those of whole numbers.
-EXACT_INTEGERS = ("int_mac", "bit_weight", "stripes", "laconic", "bitlet")
+EXACT_INTEGERS = ("int_mac", "bit_weight", "stripes", "laconic", "bitlet", "bitfusion")
 
 
 @pytest.fixture(params=LABELS)
