@@ -27,7 +27,8 @@ def bitfusion(**options):
     ("int8", "int8", 1), ("int3", "int8", 2), ("int6", "int5", 1), ("ternary", "int8", None),
 ])  # fmt: skip
 def test_products_per_cycle_of_16_bricks(w, a, products):
-    # arXiv 1712.01507, Figure 1: 16 fused units of 2 × 2 bits, four of 2 × 8 or 4 × 4, one of 8 × 8
+    # The authors' artifact page (act-lab.org/artifacts/bitfusion): 16 bricks are 16 engines of two bits, four of
+    # 2 × 8, 4 × 4 or 8 × 2, one of 8 × 8
     pe, w, a = bitfusion(), parse_format(w), parse_format(a)
     if products is None:
         assert pe.supports(w, a) is not None
@@ -71,17 +72,16 @@ def test_bricks_are_three_bit_signed_multipliers():
     assert made.sum() == 128 * 128 - 127 * 128 - 1
 
 
-#: Area in µm² of columns of 8 and of 16 PEs, for widest and narrowest operands: systolic_array_synth.csv of the authors'
-#: simulator (github.com/hsharma35/bitfusion, results/), 500 MHz.
+#: Area in µm² of arrays with N = 8 and 16, M = 1, by widest and narrowest operands: systolic_array_synth.csv of the
+#: authors' simulator (github.com/hsharma35/bitfusion, results/), 500 MHz.
 SYNTHESISED = {(8, 2): (11970.68, 23785.42), (8, 8): (3625.90, 7095.34),
                (4, 2): (2558.68, 5106.60), (4, 4): (1373.80, 2735.26)}  # fmt: skip
 
 
 @pytest.mark.parametrize(("bits", "published"), [(8, 3.41), (4, 1.87)])
 def test_what_flexibility_costs(bits, published):
-    # One more PE that composes its operands from 2 bits over one of fixed width: within 10 %. Those PEs' accumulators are
-    # not known; INT32 is assumed. Over all of an array of one PE the ratios are 2.52 and 1.53: its accumulators
-    # and buffers are shared by a column here and in no PE.
+    # One more PE that composes its operands from 2 bits over one more of fixed width: within 10 %. Their accumulators are
+    # not known; INT32 is assumed. Whole arrays of one PE have 2.52 and 1.53: they hold more than a PE does.
     more = [(large - small) / 8 for small, large in (SYNTHESISED[bits, 2], SYNTHESISED[bits, bits])]
     assert more[0] / more[1] == pytest.approx(published, abs=0.005)
     t45, formats = load_technology("45nm"), {"format": f"int{bits}"}

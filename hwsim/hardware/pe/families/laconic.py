@@ -10,8 +10,8 @@ PEs in lockstep, wait for the product with the most pairs of terms.
 oneffset; what is expected follows from the distributions of terms of both operands, taken to be independent of
 lane to lane and, in lockstep, of PE to PE.
 
-The encoders stand at the edge of the grid; priced is the share of a PE, 1/8 (estimated: the paper's
-smallest configuration feeds 8 rows of 16 weights through 128 wires).
+The encoders stand at the edge of the grid; priced is the share of a PE, 1/8 (estimated: the 128 weight wires of
+the smallest configuration in the paper's abstract, read as 8 rows of 16 lanes).
 """
 
 from __future__ import annotations
