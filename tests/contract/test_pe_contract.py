@@ -31,7 +31,13 @@ LABELS = [
     "complex2", "complex2_a16", "olive4_g128", "olive4_tensor", "olive8_tensor", "flint4", "flint5", "flint4_g128",
     "pot4", "pot4x2", "fix8_q7_k1", "fix8_q4_k2", "fpma_bf16", "fpma_fp8_e4m3", "mitchell_bf16",
     "figna_w4", "figna_w4_g128", "figna_w8_bf16", "olaccel_w8a16", "olaccel_w8a8",
+    "tpe_mac", "tpe_opt1", "tpe_opt2", "tpe_opt3", "tpe_opt4c", "tpe_opt4e", "tpe_opt4c_w4a8",
+    "stripes_w8a8", "stripes_w4a8_g128", "loom_w8a8", "loom_w4a6",
+    "laconic_w8a8", "laconic_naf_w8a8", "laconic_oneffset_w4a8",
+    "bitlet_w8a8", "bitlet_w4a8_g128", "bitfusion_w8a8", "bitfusion_w2a8", "bitfusion_w16a8",
 ]  # fmt: skip
+#: Families whose sums are those of whole numbers.
+EXACT_INTEGERS = ("int_mac", "bit_weight", "stripes", "laconic", "bitlet", "bitfusion")
 
 
 @pytest.fixture(params=LABELS)
@@ -213,7 +219,7 @@ def test_a_dot_is_close_to_the_exact_one(pe):
     w, a = codes(pe.w_format, 64), codes(pe.a_format, 64, 1)
     exact = pe.w_format.element.decode(w) * pe.a_format.element.decode(a)
     size = np.abs(exact).sum()
-    if pe.family == "int_mac":
+    if pe.family in EXACT_INTEGERS:
         wi, ai = pe.w_format.element.integers(w), pe.a_format.element.integers(a)
         assert pe.dot(w, a, pe.w_format, pe.a_format) == wi @ ai
     elif pe.family in ("lmul", "approx_mac"):  # their own error: up to 1/4 of every product (m >= 2)

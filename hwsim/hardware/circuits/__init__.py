@@ -17,18 +17,26 @@ room             what it is for
 
 from __future__ import annotations
 
-from hwsim.hardware.circuits.adders import Adder, AdderTree, CarrySelectAdder, Incrementer, PrefixAdder, Subtractor
+from hwsim.hardware.circuits.adders import (
+    Adder,
+    AdderTree,
+    CarrySelectAdder,
+    Incrementer,
+    PrefixAdder,
+    StaggeredTree,
+    Subtractor,
+)
 from hwsim.hardware.circuits.base import CELLS, Circuit
 from hwsim.hardware.circuits.compressors import CompressorTree, Popcount
 from hwsim.hardware.circuits.logic import AndRow, Comparator, Equality, LeadingZeroCounter, OrTree, XorRow
-from hwsim.hardware.circuits.multipliers import BoothEncoder, BoothMultiplier, BoothSelector, Multiplier
+from hwsim.hardware.circuits.multipliers import BoothEncoder, BoothMultiplier, BoothSelector, EntEncoder, Multiplier
 from hwsim.hardware.circuits.part import GROUPS, Part
 from hwsim.hardware.circuits.selection import FunnelShifter, Mux, OneHotMux, Rom, Shifter
 from hwsim.hardware.circuits.storage import Lfsr, Register, RegisterTable
 
 __all__ = [
     "CELLS", "GROUPS", "Adder", "AdderTree", "AndRow", "BoothEncoder", "BoothMultiplier", "BoothSelector",
-    "CarrySelectAdder", "Circuit", "Comparator", "CompressorTree", "Equality", "FunnelShifter", "Incrementer",
-    "LeadingZeroCounter", "Lfsr", "Multiplier", "Mux", "OneHotMux", "OrTree", "Part", "Popcount", "PrefixAdder",
-    "Register", "RegisterTable", "Rom", "Shifter", "Subtractor", "XorRow",
+    "CarrySelectAdder", "Circuit", "Comparator", "CompressorTree", "EntEncoder", "Equality", "FunnelShifter",
+    "Incrementer", "LeadingZeroCounter", "Lfsr", "Multiplier", "Mux", "OneHotMux", "OrTree", "Part", "Popcount",
+    "PrefixAdder", "Register", "RegisterTable", "Rom", "Shifter", "StaggeredTree", "Subtractor", "XorRow",
 ]  # fmt: skip

@@ -75,6 +75,27 @@ class AdderTree(Circuit):
 
 
 @dataclass(frozen=True)
+class StaggeredTree(Circuit):
+    """Sum of ``inputs`` numbers of ``bits`` bits, each worth twice the one before it."""
+
+    inputs: int
+    bits: int
+
+    def cells(self) -> Mapping[str, float]:
+        """A carry-propagate adder per pair, as wide as the upper number: the lowest bits of the other pass by."""
+        cells, count, width, joined = 0, self.inputs, self.bits, 1
+        while count > 1:
+            cells += (count // 2) * width
+            count, joined = count - count // 2, 2 * joined
+            width = self.bits + joined
+        return {"cpa": cells}
+
+    def levels(self) -> float:
+        """The first carry chain, and the places by which numbers grow."""
+        return self.bits + self.inputs if self.inputs > 1 else 0
+
+
+@dataclass(frozen=True)
 class PrefixAdder(Circuit):
     """Adds two ``bits``-bit numbers with a parallel-prefix carry tree (Sklansky 1960): fast, larger."""
 

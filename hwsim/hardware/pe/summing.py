@@ -185,6 +185,8 @@ def take_accumulator(
     if whole and isinstance(found, Integer) and found.signed and needed <= found.bits <= MAX_ACCUMULATOR:
         return found
     valid = f"an integer of {needed} to {MAX_ACCUMULATOR} bits" if whole else "a float such as fp32, bf16"
+    if whole and needed > MAX_ACCUMULATOR:
+        valid = "fewer bits or lanes"
     raise UsageError(f"pe.accumulator: {family} {a.name} cannot be summed in {found.name}; valid: {valid}")
 
 

@@ -129,7 +129,16 @@ def _notes(pe: PE, price: PartsPrice, stages: int) -> list[str]:
         f"energy = settled-value energy × glitch factor {price.glitch_factor:.3g} × data factor "
         f"{price.regime_factor:.3g} (Gaussian data), registers without glitches; basis: {price.basis}",
         *([f"stated: {pe.stated.source}; parts keep their modelled shares"] if pe.stated else []),
+        *_expected(pe, cycles),
     ]
+
+
+def _expected(pe: PE, cycles: int) -> list[str]:
+    """Return what cycles are expected on the family's default data where it is not always the worst case."""
+    alone, eight = (pe.expected_cycles_per_step(pe.w_format, pe.a_format, lockstep=n) for n in (1, 8))
+    if alone == cycles:
+        return []
+    return [f"cycles depend on data: at worst {cycles}, expected {alone:.3g}, of 8 PEs in lockstep {eight:.3g}"]
 
 
 def _against_exact(pe: PE, technology: Technology, clock_hz: float) -> list[Section]:

@@ -1,0 +1,127 @@
+"""Cycles of hardware that skips zero digits: distributions per group of operands, sums, slowest lanes.
+
+A digit pattern says which digits of an operand are not zero, one bit per digit. Operands are taken to
+be independent; digits of one operand are not (their joint distribution is that of the codes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from math import comb, erf, sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hwsim.formats import ElementFormat, Format, Integer
+from hwsim.formats.digits import digit_table
+from hwsim.formats.distributions import sample
+from hwsim.formats.statistics import code_histogram
+from hwsim.spec.errors import UsageError
+
+#: Rows of the Gaussian sample that histograms are made of: 131,072 values.
+ROWS = 32
+#: Most digits of an operand: patterns and counts are tabulated.
+MAX_DIGITS = 9
+
+
+@lru_cache(maxsize=256)
+def gaussian_histogram(fmt: Format) -> NDArray[np.float64]:
+    """Return the share of every code of ``fmt`` in Gaussian data, absmax-scaled per row of 4096 or block.
+
+    Unsigned elements stand for a zero point: smallest to largest value of a block.
+    """
+    x = sample("gaussian")[:ROWS]
+    size = fmt.block_size or x.shape[-1]
+    blocks = x[:, : x.shape[-1] // size * size].reshape(-1, size)
+    element = fmt.element
+    if isinstance(element, Integer) and not element.signed:
+        low, high = blocks.min(axis=-1, keepdims=True), blocks.max(axis=-1, keepdims=True)
+        codes = element.encode((blocks - low) / (high - low) * element.scaling_value)
+    else:
+        codes = element.encode(blocks / np.abs(blocks).max(axis=-1, keepdims=True) * element.scaling_value)
+    counts = code_histogram(codes, element)
+    shares: NDArray[np.float64] = counts / counts.sum()
+    shares.setflags(write=False)
+    return shares
+
+
+def normal_histogram(element: Integer, std: float) -> NDArray[np.float64]:
+    """Return the probability of every code of normal data of standard deviation ``std``, rounded and clipped."""
+    values = element.integers(np.arange(2**element.bits))
+    order = np.argsort(values)
+    edges = [0.5 * (1 + erf((v + 0.5) / (std * sqrt(2)))) for v in values[order][:-1]]
+    shares = np.empty(len(values))
+    shares[order] = np.diff([0.0, *edges, 1.0])
+    return shares
+
+
+def code_patterns(element: ElementFormat, encoding: str, shares: ArrayLike) -> NDArray[np.float64]:
+    """Return the probability of every digit pattern, shape (2^digits,), for shares of codes."""
+    digits = digit_table(element, encoding).digits
+    _check_digits(len(digits))
+    pattern = (1 << np.arange(len(digits))) @ (digits != 0).astype(np.int64)
+    weights = np.bincount(pattern, weights=np.asarray(shares, dtype=np.float64), minlength=2 ** len(digits))
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def spread_patterns(counts: ArrayLike, digits: int) -> NDArray[np.float64]:
+    """Return pattern probabilities of operands with 0, 1, … non-zero digits at any place alike.
+
+    Raises
+    ------
+    UsageError
+        If ``counts`` are no weights of 0 … ``digits`` non-zero digits.
+    """
+    _check_digits(digits)
+    weights = np.asarray(counts, dtype=np.float64)
+    fits = weights.ndim == 1 and np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0
+    if not fits or weights[digits + 1 :].any():
+        raise UsageError(f"digits: valid are weights of 0 … {digits} non-zero digits, not negative and not empty")
+    ones = (np.arange(2**digits)[:, None] >> np.arange(digits) & 1).sum(axis=-1)
+    padded = np.zeros(digits + 1)
+    padded[: min(len(weights), digits + 1)] = weights[: digits + 1]
+    each = padded / padded.sum() / np.array([comb(digits, n) for n in range(digits + 1)])
+    return np.asarray(each[ones], dtype=np.float64)
+
+
+def group_cycles(
+    patterns: NDArray[np.float64], operands: int, cost: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """Return the distribution of the cycles of a group of operands.
+
+    Parameters
+    ----------
+    patterns
+        Probabilities of digit patterns, shape (2^digits,).
+    operands
+        Operands of the group.
+    cost
+        From the non-zero digits of the group at every place, int64 (digits, n), to cycles, int64 (n,).
+    """
+    digits = len(patterns).bit_length() - 1
+    joint = np.zeros((operands + 1,) * digits)
+    joint[(0,) * digits] = 1.0
+    places = [tuple(int(p) >> d & 1 for d in range(digits)) for p in range(len(patterns))]
+    for _ in range(operands):
+        grown = np.zeros_like(joint)
+        for share, steps in zip(patterns, places, strict=True):
+            if share:
+                to = tuple(slice(s, None) for s in steps)
+                of = tuple(slice(None, operands + 1 - s) for s in steps)
+                grown[to] += share * joint[of]
+        joint = grown
+    counts = np.indices(joint.shape).reshape(digits, -1)
+    return np.asarray(np.bincount(cost(counts), weights=joint.ravel()), dtype=np.float64)
+
+
+def sum_distribution(distribution: NDArray[np.float64], draws: int) -> NDArray[np.float64]:
+    """Return the distribution of the sum of ``draws`` independent draws (a power of its Fourier transform)."""
+    size = (len(distribution) - 1) * draws + 1
+    found = np.fft.irfft(np.fft.rfft(distribution, size) ** draws, size)
+    return np.clip(found, 0.0, None)
+
+
+def _check_digits(digits: int) -> None:
+    if digits > MAX_DIGITS:
+        raise UsageError(f"operands of {digits} digits are too many to tabulate; valid: up to {MAX_DIGITS}")

@@ -1,0 +1,377 @@
+"""Bit-weight engines of TPE (arXiv 2503.06342): an integer MAC taken apart along the weight of digits.
+
+==========  =====================================================================================
+``mac``     Booth multiplier with its final adder, adder tree over lanes, rippling accumulator
+``opt1``    partial products and accumulator are compressed together: the accumulator is a sum and a
+            carry word, and one carry-propagate adder resolves them after ``k_tile`` elements
+``opt2``    digits of equal weight are reduced across ``lanes`` before they are shifted: a compressor
+            tree and a narrow carry-save accumulator per digit; encoders shared by ``columns`` PEs
+``opt3``    weights are encoded first; zero digits are skipped, one digit per cycle and lane meets
+            a 3:2 compressor. The digits of one weight of ``slot`` operands share a slot
+``opt4c``   as opt3, with encoder and zero skipping outside, shared by ``columns`` PEs; the
+            activation is fetched by the index of the digit
+``opt4e``   as opt4c, 4 lanes under one 6:2 compressor
+==========  =====================================================================================
+
+Encodings: ``mbe`` (radix-4 Booth) and ``ent`` (EN-T: digits -1 … 2 of the magnitude, sign apart), see
+:mod:`hwsim.formats.digits`.
+
+In opt2, opt3 and opt4 one accumulator belongs to one digit weight and needs the bits of a digit's
+product plus log2(k_tile): 20 for INT8 and 1024 elements, as in the public sources. Shifting and
+adding the digit sums, and the carry-propagate adders, are shared parts: priced by the share of a
+PE that keeps them busy in turn. Estimated from flip-flops of public synthesis reports (60 per opt4c PE):
+opt4 holds no window of activations, its buffer is read by index.
+
+``array`` says which operand registers are shared: none in systolic arrays (weight-stationary
+ones move the accumulator's words, as many bits), both operands' by ``columns`` PEs in a cube and a 2-D
+matrix, the activations' in a multiplier-adder tree (estimated). Wires and fan-out of an array are not
+modelled: gains of clock are those of PEs alone, above those reported of whole arrays.
+
+Cycles: opt3 and opt4 take Σ over digit weights of max(1, non-zero digits of the slot) cycles per
+``slot`` operands; at worst one per digit and operand. Lanes and columns wait for the slowest after every
+``k_tile`` elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, ClassVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.formats import Format, Integer
+from hwsim.formats.digits import digit_table
+from hwsim.formats.statistics import expected_maximum
+from hwsim.formats.sums import wrapped
+from hwsim.hardware.circuits import (
+    Adder,
+    AdderTree,
+    AndRow,
+    BoothEncoder,
+    BoothMultiplier,
+    BoothSelector,
+    Circuit,
+    CompressorTree,
+    EntEncoder,
+    LeadingZeroCounter,
+    Mux,
+    OrTree,
+    Part,
+    Register,
+)
+from hwsim.hardware.pe.base import PE, Reason, Scaling
+from hwsim.hardware.pe.datapaths import dequantizer
+from hwsim.hardware.pe.digit_cycles import (
+    code_patterns,
+    gaussian_histogram,
+    group_cycles,
+    spread_patterns,
+    sum_distribution,
+)
+from hwsim.hardware.pe.pairing import PAIRINGS, known_format, known_pair
+from hwsim.hardware.pe.registry import PES, take_choice, take_format, take_formats
+from hwsim.spec.errors import UsageError
+from hwsim.spec.options import take_count
+
+ENGINES = ("mac", "opt1", "opt2", "opt3", "opt4c", "opt4e")
+SERIAL = ("opt3", "opt4c", "opt4e")
+ENCODINGS = {"mbe": "booth", "ent": "ent"}
+#: Whether the registers of weights and of activations are shared by ``columns`` PEs.
+ARRAYS = {
+    "systolic_os": (False, False),
+    "systolic_ws": (False, False),
+    "cube": (True, True),
+    "adder_tree": (False, True),
+    "matrix": (True, True),
+}
+#: Lanes of an engine unless given: opt2 as in its public source, opt4e by definition.
+LANES = {"opt2": 16, "opt4e": 4}
+#: Weights are encoded by tables and encoders of up to so many bits.
+MAX_WEIGHT = 8
+#: Bits of a recoded digit (one, two, sign).
+DIGIT = 3
+
+
+@dataclass(frozen=True)
+class BitWeight(PE):
+    """A PE of one of the engines; :class:`Serial` has those that skip zero digits."""
+
+    accumulator_bits: int
+    engine: str
+    encoding: str
+    k_tile: int
+    columns: int
+    slot: int
+    array: str
+
+    family: ClassVar[str] = "bit_weight"
+    glitch_family: ClassVar[str] = "integer_mac"
+
+    @property
+    def psum_bits(self) -> int:
+        """Bits of a resolved sum, as the shared adder hands it on."""
+        return self.accumulator_bits
+
+    @property
+    def digits(self) -> int:
+        """Digits of a weight."""
+        return self.digits_of(self.w_format)
+
+    @property
+    def digit_sum_bits(self) -> int:
+        """Bits of an accumulator of one digit weight: ±2 times an activation, summed ``k_tile`` times."""
+        return self.a_format.bits + 2 + (self.k_tile - 1).bit_length()
+
+    def digits_of(self, w: Format) -> int:
+        """Return the digits of weights of ``w`` in the PE's encoding."""
+        return len(digit_table(w.element, ENCODINGS[self.encoding]).weights)
+
+    def supports(self, w: Format, a: Format) -> Reason | None:
+        """Integers that have no more digits, and activations of no more bits, than it is built for."""
+        if not isinstance(w.element, Integer) or not isinstance(a.element, Integer):
+            return Reason("bit_weight takes integers only")
+        if w.bits > MAX_WEIGHT or self.digits_of(w) > self.digits:
+            return Reason(f"weights of {w.name} have more digits than the {self.digits} of {self.w_format.name}")
+        if _signed_bits(a.element) > _signed_bits(cast(Integer, self.a_format.element)):
+            return Reason(f"activations of {a.name} are wider than the datapath's {self.a_format.name}")
+        return None
+
+    def cycles_per_step(self, w: Format, a: Format) -> int:
+        """One cycle."""
+        return 1
+
+    def scaling(self, w: Format, a: Format) -> Scaling:
+        """Group scales act on the sums of a group."""
+        return "sum" if w.block_size or a.block_size else "none"
+
+    def dequant_parts(self, w: Format, a: Format) -> tuple[Part, ...]:
+        """Integer to float, times the scales, added in FP32."""
+        return dequantizer(w, a, self.accumulator_bits)
+
+    def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
+        """Return multiplier, tree, accumulator and registers."""
+        n, wb, ab = self.lanes, self.w_format.bits, self.a_format.bits
+        found = [Part("multiplier", "multiplier", BoothMultiplier(ab, wb), n)]
+        if self.encoding == "ent":  # beside the Booth encoder, which the price of the multiplier includes
+            found.insert(0, Part("EN-T recoding", "decode", EntEncoder(wb), n))
+        if n > 1:
+            found.append(Part("adder tree", "accumulator", AdderTree(n, wb + ab)))
+        return (
+            *found,
+            Part("accumulator adder", "accumulator", Adder(self.accumulator_bits)),
+            Part("accumulator", "register", Register(self.accumulator_bits)),
+            *self.operand_registers(),
+        )
+
+    def operand_registers(self) -> tuple[Part, ...]:
+        """Return the registers of both operands, by share where the array broadcasts."""
+        shared = [1 / self.columns if yes else 1.0 for yes in ARRAYS[self.array]]
+        return (
+            Part("weights", "register", Register(self.lanes * self.w_format.bits), shared[0], on_path=False),
+            Part("activations", "register", Register(self.lanes * self.a_format.bits), shared[1], on_path=False),
+        )
+
+    def encoder(self, count: float, on_path: bool) -> Part:
+        """Return ``count`` recoders of a weight."""
+        bits = self.w_format.bits
+        circuit: Circuit = BoothEncoder(bits) if self.encoding == "mbe" else EntEncoder(bits)
+        return Part("recoding", "decode", circuit, count, on_path=on_path)
+
+    def initial(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return zeros, int64: what the words of an accumulator add up to."""
+        return np.zeros(shape, dtype=np.int64)
+
+    def accumulate(
+        self,
+        acc: NDArray[Any],
+        w_codes: NDArray[Any],
+        a_codes: NDArray[Any],
+        w: Format,
+        a: Format,
+        scales: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
+        """Add digit times activation per digit weight, shift, and wrap as two's complement does."""
+        assert scales is None
+        table, codes = digit_table(w.element, ENCODINGS[self.encoding]), np.asarray(w_codes, dtype=np.int64)
+        values = cast(Integer, a.element).integers(a_codes)
+        signed = np.where(table.negative[codes], -values, values)
+        sums = (table.digits[:, codes].astype(np.int64) * signed).sum(axis=-1)
+        total = acc + np.tensordot(table.weights, sums, axes=1)
+        return wrapped(total, self.accumulator_bits)
+
+
+@dataclass(frozen=True)
+class Parallel(BitWeight):
+    """opt1 and opt2: all digits at once, into carry-save accumulators."""
+
+    glitch_family: ClassVar[str] = "integer_multiply"
+
+    def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
+        """Return encoders, selectors, compressors, accumulators, the share of what resolves them, registers."""
+        n, rows = self.lanes, self.lanes * self.digits
+        own = self.engine == "opt1"
+        return (
+            self.encoder(n if own else n / self.columns, on_path=own),
+            Part("partial products", "multiplier", BoothSelector(self.a_format.bits + 1), rows),
+            *(self._opt1() if own else self._opt2()),
+            *self.operand_registers(),
+        )
+
+    def _opt1(self) -> tuple[Part, ...]:
+        """Return the tree of all partial products with the two words of the accumulator."""
+        rows, acc = self.lanes * self.digits, self.accumulator_bits
+        share = self.lanes / self.k_tile
+        tree = (Part("compressor", "accumulator", CompressorTree(rows, self.a_format.bits + 2)),) if rows > 2 else ()
+        return (
+            *tree,
+            Part("carry-save add", "accumulator", CompressorTree(min(rows, 2) + 2, acc, "4:2" if rows > 1 else "3:2")),
+            Part("accumulator", "register", Register(2 * acc)),
+            Part("carry-propagate adder", "accumulator", Adder(acc), share, on_path=False),
+        )
+
+    def _opt2(self) -> tuple[Part, ...]:
+        """Return a tree and two words per digit weight; a result resolves and adds all of them."""
+        digits, bits, acc = self.digits, self.digit_sum_bits, self.accumulator_bits
+        share = self.lanes / self.k_tile * digits
+        return (
+            Part("digit compressor", "accumulator", CompressorTree(self.lanes + 2, bits), digits),
+            Part("accumulator", "register", Register(2 * bits), digits),
+            Part("carry-propagate adder", "accumulator", Adder(bits), share, on_path=False),
+            Part("digit sums adder", "accumulator", Adder(acc), share, on_path=False),
+            # Selected digits of a weight are held between the shared encoder and the column.
+            Part("digit", "register", Register(DIGIT * self.lanes * digits), 1 / self.columns, on_path=False),
+        )
+
+
+@dataclass(frozen=True)
+class Serial(BitWeight):
+    """opt3 and opt4: one non-zero digit per cycle and lane."""
+
+    glitch_family: ClassVar[str] = "booth_digit"
+
+    def cycles_per_step(self, w: Format, a: Format) -> int:
+        """At worst a cycle per digit."""
+        return self.digits_of(w)
+
+    def expected_cycles_per_step(
+        self, w: Format, a: Format, digits: NDArray[Any] | None = None, lockstep: int = 1
+    ) -> float:
+        """Return mean cycles per operand of the slowest of ``lockstep`` columns and their lanes.
+
+        They wait for each other after every ``k_tile`` elements. ``digits``: weights of 0, 1, … non-zero
+        digits, taken to be at any place alike; without them the digits of Gaussian codes of ``w``.
+        """
+        if digits is None:
+            patterns = code_patterns(w.element, ENCODINGS[self.encoding], gaussian_histogram(w))
+        else:
+            patterns = spread_patterns(digits, self.digits_of(w))
+        return self.expected_cycles(patterns, lockstep)
+
+    def expected_cycles(self, patterns: NDArray[np.float64], lockstep: int = 1) -> float:
+        """Return mean cycles per operand for probabilities of digit patterns (``digit_cycles``)."""
+        one = _slot_cycles(tuple(patterns.tolist()), self.slot)
+        streams = lockstep * self.lanes
+        slots = max(1, self.k_tile // (self.lanes * self.slot))
+        return float(expected_maximum(sum_distribution(one, slots), streams)) / (slots * self.slot)
+
+    def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
+        """Return encoder and zero skipping, selectors, one compressor, accumulator, registers."""
+        n, bits, ab = self.lanes, self.digit_sum_bits, self.a_format.bits
+        shared = 1.0 if self.engine == "opt3" else 1 / self.columns
+        kind = "6:2" if n == 4 else "3:2"
+        outside = [*self._encoder(), *self._skip()]
+        found = [replace(p, count=p.count * shared, on_path=False) for p in outside]
+        if self.engine == "opt3" and self.slot > 1:
+            found.append(Part("activation of the digit", "decode", Mux(ab, self.slot), n))
+        held = self.slot if self.engine == "opt3" else 1
+        share = self.slot * n / self.k_tile  # one sum per pass over k_tile elements, in its shortest time
+        return (
+            *found,
+            Part("partial product", "multiplier", BoothSelector(ab + 1), n),
+            Part("carry-save add", "accumulator", CompressorTree(n + 2, bits, kind)),
+            Part("accumulator", "register", Register(2 * bits)),
+            Part("activations", "register", Register(held * ab), n, on_path=False),
+            Part("digit", "register", Register(DIGIT + 1), n, on_path=False),
+            Part("carry-propagate adder", "accumulator", Adder(bits), share, on_path=False),
+            Part("digit sum shift", "alignment", Mux(self.accumulator_bits, max(2, self.digits)), share, on_path=False),
+            Part("digit sums adder", "accumulator", Adder(self.accumulator_bits), share, on_path=False),
+        )
+
+    def _encoder(self) -> list[Part]:
+        """Return recoding of a slot of weights and the choice of one digit of each."""
+        operands = self.slot * self.lanes
+        found = [self.encoder(operands, on_path=False)]
+        if self.digits > 1:
+            found.append(Part("digit weight select", "decode", Mux(DIGIT, self.digits), operands))
+        return [*found, Part("weights", "register", Register(self.w_format.bits), operands)]
+
+    def _skip(self) -> list[Part]:
+        """Return what finds the next non-zero digit of a slot: zero tests, priority, pending digits."""
+        n, slot = self.lanes, self.slot
+        found = [Part("zero test", "decode", OrTree(2), n * slot)]
+        if slot > 1:
+            found += [
+                Part("next digit", "control", LeadingZeroCounter(slot), n),
+                Part("clear digit", "control", AndRow(slot), n),
+                Part("digit select", "decode", Mux(DIGIT, slot), n),
+            ]
+        return [*found, Part("pending digits", "register", Register(slot), n)]
+
+
+@lru_cache(maxsize=64)
+def _slot_cycles(patterns: tuple[float, ...], slot: int) -> NDArray[np.float64]:
+    """Return the distribution of Σ over digit weights of max(1, non-zero digits of the slot)."""
+    return group_cycles(np.array(patterns), slot, lambda counts: np.maximum(counts, 1).sum(axis=0))
+
+
+def _signed_bits(element: Integer) -> int:
+    return element.bits + (not element.signed)
+
+
+def _class(engine: str) -> type[BitWeight]:
+    return Serial if engine in SERIAL else BitWeight if engine == "mac" else Parallel
+
+
+@PES.register("bit_weight")
+def build(options: Mapping[str, Any]) -> BitWeight:
+    """Build from ``{engine, format: int8, encoding, accumulator: int32, lanes, k_tile, columns, slot, array}``."""
+    own = ("engine", "encoding", "accumulator", "lanes", "k_tile", "columns", "slot", "array")
+    given = dict(options) if "format" in options or "w_format" in options else {"format": "int8", **options}
+    engine = take_choice(options, "bit_weight", "engine", ENGINES)
+    w, a, rest = take_formats({"lanes": LANES.get(engine, 1), **given}, "bit_weight", own)
+    _check_formats(w, a)
+    accumulator = take_format(rest, "accumulator", "int32")
+    array = take_choice(rest, "bit_weight", "array", tuple(ARRAYS) if engine not in SERIAL else ("systolic_os",))
+    lanes, slot = int(rest["lanes"]), take_count(rest, "slot", 4, range(1, 9), "pe.")
+    k_tile = take_count(rest, "k_tile", 1024, range(1, 65537), "pe.")
+    if k_tile < lanes * slot:
+        raise UsageError(f"pe.k_tile: {k_tile} elements are fewer than lanes times slot; valid: from {lanes * slot}")
+    if not isinstance(accumulator, Integer) or accumulator.bits < w.bits + a.bits + (lanes - 1).bit_length():
+        raise UsageError(f"pe.accumulator: {accumulator.name} does not hold these products; valid: int32 or wider sums")
+    encoding = take_choice(rest, "bit_weight", "encoding", tuple(ENCODINGS))
+    columns = take_count(rest, "columns", 32, range(1, 1025), "pe.")
+    return _class(engine)(w, a, lanes, accumulator.bits, engine, encoding, k_tile, columns, slot, array)
+
+
+def _check_formats(w: Format, a: Format) -> None:
+    if not isinstance(w.element, Integer) or not isinstance(a.element, Integer):
+        raise UsageError(f"pe: bit_weight takes integers, not {w.name} × {a.name}; valid: int2 … int8, int4_g128, …")
+    if w.bits > MAX_WEIGHT or a.bits > 16:
+        raise UsageError(f"pe: bit_weight {w.name} × {a.name}: valid: weights of up to 8 bits, activations of up to 16")
+
+
+@PAIRINGS.register("bit_weight")
+def pair(label: str) -> dict[str, Any] | None:
+    """Claim ``tpe_mac``, ``tpe_opt1`` … ``tpe_opt4e`` (INT8), ``tpe_opt4c_w4a8`` and ``tpe_opt1_int4`` and the like."""
+    if not label.startswith("tpe_"):
+        return None
+    engine, _, name = label.removeprefix("tpe_").partition("_")
+    if engine not in ENGINES:
+        return None
+    pair_of, fmt = known_pair(name), known_format(name or "int8")
+    if pair_of is not None:
+        return {"family": "bit_weight", "engine": engine, "w_format": pair_of[0].name, "a_format": pair_of[1].name}
+    return None if fmt is None else {"family": "bit_weight", "engine": engine, "format": fmt.name}
