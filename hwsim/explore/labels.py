@@ -19,10 +19,12 @@ def value_text(value: Any, path: str = "") -> str:
     """Return a short text: ``512KiB``, ``1GHz``, ``float_mac fp16``, ``16``.
 
     Words of a mapping stand bare, its numbers with their key; weight and activation formats are
-    joined as ``int4_g128/int8``.
+    joined as ``int4_g128/int8``, items of a list with a plus.
     """
     if isinstance(value, Mapping):
         return _mapping_text(value)
+    if isinstance(value, (list, tuple)):
+        return "+".join(value_text(item) for item in value)
     if isinstance(value, int) and not isinstance(value, bool) and path.rpartition(".")[2] == "size":
         value = f"{value} B"
     quantity = read_quantity(value)

@@ -162,7 +162,7 @@ class Simulated:
         return Machine(
             dataflow=self.dataflow,
             shape=self._shape(w, a),
-            bits=operand_bits(w, a, o, SCALED_SUM_BITS if scaled else pe.psum_bits),
+            bits=operand_bits(w, a, o, SCALED_SUM_BITS if scaled else pe.mode(w, a).psum_bits),
             capacity_w_bits=weights.part_bits,
             capacity_a_bits=activations.part_bits,
             capacity_o_bits=outputs.part_bits,
@@ -229,7 +229,7 @@ class Simulated:
 
     def _build_costs(self, w: Format, a: Format) -> UnitCosts:
         acc, pe = self.accelerator, self.accelerator.pe
-        price = acc.pe_price
+        price = acc.mode_price(w, a)
         cycles = pe.cycles_per_step(w, a)
         registers = sum(row.energy_fj for row in price.rows if row.part.group == "register")
         wire_fj_mm = acc.technology.wire_fj_per_bit_mm * RANDOM_TOGGLE
@@ -243,7 +243,7 @@ class Simulated:
             pe_register_pj_per_step=cycles * registers * 1e-3,
             wire_pj_per_step=sum(hops.values()) * wire_fj_mm * 1e-3,
             shift_pj_per_bit={k: shifted if k == self.dataflow.stationary else 0.0 for k in acc.srams},
-            array_clock_pj_per_cycle=acc.array_clock_pj_per_cycle,
+            array_clock_pj_per_cycle=acc.array_clock_pj(w, a),
             dequant_pj=acc.dequant_price.energy_fj * 1e-3 if acc.dequant_price else 0.0,
             sram_read_pj_per_bit={k: s.read_pj / s.width_bits for k, s in acc.srams.items()},
             sram_write_pj_per_bit={k: s.write_pj / s.width_bits for k, s in acc.srams.items()},
@@ -267,12 +267,12 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
     """
     dataflow = get_dataflow(spec.array.dataflow)
     pe = make_pe(spec.pe)
-    shape = ArrayShape(spec.array.rows, spec.array.cols, pe.lanes)
-    ports = dataflow.edge_bits(shape, element_bits(pe, pe.w_format, pe.a_format))
+    ports = widest_ports(dataflow, spec.array.rows, spec.array.cols, pe)
     policy = run_policy(spec, pe)
     names = ((policy.w_format, policy.a_format), (policy.kv_format, policy.a_format))
-    runs = [*((parse_format(w or ""), parse_format(a or "")) for w, a in names), (pe.w_format, pe.a_format)]
-    scaled = next((pair for pair in runs if pe.scaling(*pair) == "sum"), None)
+    runs = [(parse_format(w or ""), parse_format(a or "")) for w, a in names]
+    runs += [(mode.w_format, mode.a_format) for mode in pe.modes]
+    scaled = next((pair for pair in runs if pe.supports(*pair) is None and pe.scaling(*pair) == "sum"), None)
     accelerator = build_accelerator(spec, ports, scaled, in_place=dataflow.dequant_site == "pe")
     return Simulated(spec, accelerator, dataflow)
 
@@ -291,7 +291,16 @@ def run_policy(spec: ArchSpec, pe: PE) -> Policy:
 
 def element_bits(pe: PE, w: Format, a: Format) -> dict[str, int]:
     """Return whole bits per element on the array's wires and ports, scales shared out."""
-    return {"w": ceil(w.bits_per_element), "a": ceil(a.bits_per_element), "psum": pe.psum_bits}
+    return {"w": ceil(w.bits_per_element), "a": ceil(a.bits_per_element), "psum": pe.mode(w, a).psum_bits}
+
+
+def widest_ports(dataflow: Dataflow, rows: int, cols: int, pe: PE) -> dict[str, int]:
+    """Return the bits per step at the edges of an array, by buffer: what the widest mode of its PEs needs."""
+    needed = [
+        dataflow.edge_bits(ArrayShape(rows, cols, mode.lanes), element_bits(mode, mode.w_format, mode.a_format))
+        for mode in pe.modes
+    ]
+    return {key: max(bits[key] for bits in needed) for key in needed[0]}
 
 
 def operand_bits(w: Format, a: Format, o: Format, psum_bits: int) -> OperandBits:

@@ -31,6 +31,7 @@ LABELS = [
     "complex2", "complex2_a16", "olive4_g128", "olive4_tensor", "olive8_tensor", "flint4", "flint5", "flint4_g128",
     "pot4", "pot4x2", "fix8_q7_k1", "fix8_q4_k2", "fpma_bf16", "fpma_fp8_e4m3", "mitchell_bf16",
     "figna_w4", "figna_w4_g128", "figna_w8_bf16", "olaccel_w8a16", "olaccel_w8a8",
+    "fp16+int8", "int4_g128+bf16+fp8_e4m3",
 ]  # fmt: skip
 
 

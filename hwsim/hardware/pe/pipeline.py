@@ -17,17 +17,28 @@ DEQUANTIZER_FAMILY = "float_mac"
 SCALED_SUM_BITS = 32
 
 
-def pipelined_price(pe: PE, technology: Technology, clock_hz: float) -> tuple[PartsPrice, int]:
+def pipelined_price(
+    pe: PE, technology: Technology, clock_hz: float, w: Format | None = None, a: Format | None = None
+) -> tuple[PartsPrice, int]:
     """Return the cost of ``pe`` with its stage registers at ``clock_hz``, and the number of stages.
 
-    Figures that a source states of the PE are taken in the place of modelled ones.
+    Energy is that of a cycle on the pair ``w``, ``a``, by default the built one. Figures that a source
+    states of the PE are taken in the place of modelled ones. Of several modes, the slowest sets the
+    stages of all; gates are sized as the hastiest mode alone needs them, and glitches are those of the
+    mode alone, so that none is cheaper than a PE of its own.
 
     Raises
     ------
     UsageError
         If one register alone is slower than the clock, or stated figures are of another technology.
     """
-    price, stages = pipelined(pe.parts(), pe.glitch_family, pe.psum_bits, technology, clock_hz)
+    mode = pe.mode(w or pe.w_format, a or pe.a_format)
+    parts = pe.parts(w, a)
+    stages, hurry = staging(parts, technology, clock_hz)
+    hurry = max(hurry, *(staging(one.parts(), technology, clock_hz)[1] for one in pe.modes))
+    own, _ = staging(mode.parts(), technology, clock_hz)
+    cut = _with_cuts(parts, stages, pe.psum_bits)
+    price = technology.price_parts(cut, mode.glitch_family, stages=own, hurry=hurry)
     return (pe.stated.applied(price, technology.name) if pe.stated else price), stages
 
 
@@ -47,6 +58,19 @@ def pipelined(
 ) -> tuple[PartsPrice, int]:
     """Return the cost of ``parts`` with stage registers of ``cut_bits``, and the number of stages.
 
+    Raises
+    ------
+    UsageError
+        If one register alone is slower than the clock.
+    """
+    stages, hurry = staging(parts, technology, clock_hz)
+    cut = _with_cuts(parts, stages, cut_bits)
+    return technology.price_parts(cut, glitch_family, stages=stages, hurry=hurry), stages
+
+
+def staging(parts: Sequence[Part], technology: Technology, clock_hz: float) -> tuple[int, float]:
+    """Return the stages of ``parts`` at a clock, and how far (0 to 1) their gates are sized for speed.
+
     The datapath is cut into as few stages as its gates can be sized for; each cut is one register.
     Sized for speed, gates are as much faster, larger and hungrier as those of units synthesised for
     speed (factors ``speed`` of ``factors.csv``, measured at 7 nm and taken for all technologies); where
@@ -65,8 +89,10 @@ def pipelined(
     fastest = factor("speed", "delay")
     stages = max(1, math.ceil(delay_ps * fastest / usable_ps))
     needed = max(0.0, 1 - stages * usable_ps / delay_ps) if delay_ps else 0.0
-    if stages > 1:
-        cut = Part("pipeline stage", "register", Register(cut_bits), count=stages - 1, on_path=False)
-        parts = (*parts, cut)
-    hurry = min(1.0, needed / (1 - fastest))
-    return technology.price_parts(parts, glitch_family, stages=stages, hurry=hurry), stages
+    return stages, min(1.0, needed / (1 - fastest))
+
+
+def _with_cuts(parts: Sequence[Part], stages: int, cut_bits: int) -> Sequence[Part]:
+    if stages == 1:
+        return parts
+    return (*parts, Part("pipeline stage", "register", Register(cut_bits), count=stages - 1, on_path=False))
