@@ -51,7 +51,8 @@ def _mapping_text(value: Mapping[str, Any]) -> str:
         parts.append(f"{rest.pop('w_format')}/{rest.pop('a_format')}")
     for key, item in rest.items():
         text = value_text(item, key)
-        parts.append(text if isinstance(item, str) and read_quantity(item) is None else f"{key}={text}")
+        bare = isinstance(item, (list, tuple)) or (isinstance(item, str) and read_quantity(item) is None)
+        parts.append(text if bare else f"{key}={text}")
     return " ".join(parts) or "{}"
 
 
