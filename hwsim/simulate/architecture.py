@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from hwsim.formats import Format, parse_format
+from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.hardware.accelerator import (
     BUFFERS,
     Accelerator,
@@ -30,8 +31,9 @@ from hwsim.hardware.accelerator import (
 )
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.pe import PE, kv_format, make_pe
+from hwsim.hardware.pe.operands import Operands, bit_toggles
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
-from hwsim.simulate.cost import RANDOM_TOGGLE, UnitCosts
+from hwsim.simulate.cost import UnitCosts
 from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflow
 from hwsim.simulate.mapping import Machine, Prices
 from hwsim.simulate.schedule import OperandBits
@@ -39,6 +41,9 @@ from hwsim.spec.bind import Spec, as_value_error, bind
 from hwsim.spec.document import Document, load_document
 from hwsim.spec.errors import InfeasibleError, UsageError, did_you_mean
 from hwsim.workload.policy import Policy
+
+#: Operands of which nothing is stated: random ones, a new pair per step.
+RANDOM = Operands()
 
 
 class FormatsSpec(Spec):
@@ -123,7 +128,7 @@ class Simulated:
     dataflow: Dataflow
     document: Document | None = field(default=None, repr=False)
     _machines: dict[tuple[Format, Format, Format], Machine] = field(default_factory=dict, repr=False)
-    _costs: dict[tuple[Format, Format], UnitCosts] = field(default_factory=dict, repr=False)
+    _costs: dict[tuple[Format, Format, Operands], UnitCosts] = field(default_factory=dict, repr=False)
 
     def blame(self) -> AbstractContextManager[None]:
         """Return a context in which errors about the architecture are reported at their place in its file."""
@@ -220,28 +225,29 @@ class Simulated:
         waiting, steps = (self.accelerator.rows, group // pe.lanes) if in_place else (1, 1)
         return ceil(waiting * pe.dequant_cycles(w, a) / (per_column * steps))
 
-    def unit_costs(self, w: Format, a: Format) -> UnitCosts:
-        """Return the price of every countable event for one pair of formats."""
-        key = (w, a)
+    def unit_costs(self, w: Format, a: Format, operands: Operands = RANDOM) -> UnitCosts:
+        """Return the price of every countable event for one pair of formats, by default on random operands."""
+        key = (w, a, operands)
         if key not in self._costs:
-            self._costs[key] = self._build_costs(w, a)
+            self._costs[key] = self._build_costs(w, a, operands)
         return self._costs[key]
 
-    def _build_costs(self, w: Format, a: Format) -> UnitCosts:
+    def _build_costs(self, w: Format, a: Format, operands: Operands) -> UnitCosts:
         acc, pe = self.accelerator, self.accelerator.pe
-        price = acc.mode_price(w, a)
+        price = acc.mode_price(w, a, operands)
         cycles = pe.cycles_per_step(w, a)
         registers = sum(row.energy_fj for row in price.rows if row.part.group == "register")
         wire_fj_mm = acc.technology.wire_fj_per_bit_mm * RANDOM_TOGGLE
         shape = ArrayShape(acc.rows, acc.cols, pe.lanes)
         hops = self.dataflow.wire_bits_mm(shape, element_bits(pe, w, a), acc.pe_pitch_mm)
+        toggles = {"w": bit_toggles(operands.w, w), "a": bit_toggles(operands.a, a), "psum": 1.0}
         # What is stationary is shifted through half of the rows, a wire and a register per row.
         hop_fj = acc.pe_pitch_mm * wire_fj_mm + acc.technology.price(Register(1)).energy_fj
         shifted = (acc.rows + 1) / 2 * hop_fj * 1e-3
         return UnitCosts(
             pe_pj_per_step=cycles * (price.energy_fj - registers) * 1e-3,
             pe_register_pj_per_step=cycles * registers * 1e-3,
-            wire_pj_per_step=sum(hops.values()) * wire_fj_mm * 1e-3,
+            wire_pj_per_step=sum(mm * toggles[key] for key, mm in hops.items()) * wire_fj_mm * 1e-3,
             shift_pj_per_bit={k: shifted if k == self.dataflow.stationary else 0.0 for k in acc.srams},
             array_clock_pj_per_cycle=acc.array_clock_pj(w, a),
             dequant_pj=acc.dequant_price.energy_fj * 1e-3 if acc.dequant_price else 0.0,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from hwsim.formats import Format
 from hwsim.hardware.circuits import Part, Register
 from hwsim.hardware.pe.base import PE
+from hwsim.hardware.pe.operands import Operands, data_factors, operands_applied
 from hwsim.hardware.technology import PartsPrice, Technology, factor
 from hwsim.spec.errors import UsageError
 
@@ -18,11 +19,17 @@ SCALED_SUM_BITS = 32
 
 
 def pipelined_price(
-    pe: PE, technology: Technology, clock_hz: float, w: Format | None = None, a: Format | None = None
+    pe: PE,
+    technology: Technology,
+    clock_hz: float,
+    w: Format | None = None,
+    a: Format | None = None,
+    operands: Operands | None = None,
 ) -> tuple[PartsPrice, int]:
     """Return the cost of ``pe`` with its stage registers at ``clock_hz``, and the number of stages.
 
-    Energy is that of a cycle on the pair ``w``, ``a``, by default the built one. Figures that a source
+    Energy is that of a cycle on the pair ``w``, ``a``, by default the built one, and on random
+    ``operands`` where nothing is stated of them. Figures that a source
     states of the PE are taken in the place of modelled ones. Of several modes, the slowest sets the
     stages of all; gates are sized as the hastiest mode alone needs them, and glitches are those of the
     mode alone, so that none is cheaper than a PE of its own.
@@ -31,15 +38,21 @@ def pipelined_price(
     ------
     UsageError
         If one register alone is slower than the clock, or stated figures are of another technology.
+    MissingFigureError
+        If nobody measured what such operands do to this family.
     """
-    mode = pe.mode(w or pe.w_format, a or pe.a_format)
-    parts = pe.parts(w, a)
+    w, a = w or pe.w_format, a or pe.a_format
+    mode, parts = pe.mode(w, a), pe.parts(w, a)
     stages, hurry = staging(parts, technology, clock_hz)
     hurry = max(hurry, *(staging(one.parts(), technology, clock_hz)[1] for one in pe.modes))
     own, _ = staging(mode.parts(), technology, clock_hz)
     cut = _with_cuts(parts, stages, pe.psum_bits)
     price = technology.price_parts(cut, mode.glitch_family, stages=own, hurry=hurry)
-    return (pe.stated.applied(price, technology.name) if pe.stated else price), stages
+    if pe.stated:
+        price = pe.stated.applied(price, technology.name)
+    if operands is None or not operands.stated:
+        return price, stages
+    return operands_applied(price, w, a, data_factors(mode, w, a, operands)), stages
 
 
 def dequantizer_price(pe: PE, w: Format, a: Format, technology: Technology, clock_hz: float) -> PartsPrice:
