@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hwsim.cli.main import run_command
 from hwsim.explore.labels import value_text
@@ -252,6 +254,42 @@ def test_the_path_is_that_of_the_slowest_mode_through_its_multiplexers():
     assert parts["extra"].on_path
     assert not parts["register"].on_path
     assert parts["extra"].activity == 0.1
+
+
+widths = st.integers(1, 24)
+circuits = st.one_of(
+    st.builds(Multiplier, widths, widths), st.builds(Adder, widths), st.builds(Subtractor, widths),
+    st.builds(Register, widths), st.builds(Mux, widths, st.integers(2, 5)), st.builds(Popcount, st.integers(2, 24)),
+)  # fmt: skip
+some_parts = st.builds(
+    lambda role, group, circuit, count, on_path: Part(role, group, circuit, count, on_path=on_path, in_series=count),
+    st.sampled_from(["accumulator", "operands", "add", "x"]), st.sampled_from(["register", "accumulator", "multiplier"]),
+    circuits, st.integers(1, 5), st.booleans(),
+)  # fmt: skip
+
+
+@settings(max_examples=150)
+@given(st.lists(st.lists(some_parts, min_size=1, max_size=6).map(tuple), min_size=2, max_size=4))
+def test_any_bills_share_without_loss(bills):
+    technology = load_technology("7nm")  # the one that decides
+
+    def area(parts):
+        return sum(technology.price(part.circuit).area_um2 * part.count for part in parts)
+
+    slots = shared_slots(tuple(bills))
+    path = slowest(slots, len(bills))
+    built = [working_parts(slots, mode, path, 0.1) for mode in range(len(bills))]
+    assert len({area(parts) for parts in built}) == 1
+    assert max(map(area, bills)) <= area(built[0]) * (1 + 1e-9)
+    assert area(built[0]) <= sum(map(area, bills)) * (1 + 1e-9)
+    assert technology.delay_ps(built[0]) >= max(map(technology.delay_ps, bills)) * (1 - 1e-9)
+    for mode, (bill, parts) in enumerate(zip(bills, built, strict=True)):
+        alone, inside = (technology.price_parts(one, "integer_mac") for one in (bill, parts))
+        assert inside.energy_fj >= alone.energy_fj * (1 - 1e-9)
+        assert inside.clock_fj >= alone.clock_fj * (1 - 1e-9)
+        used = [(use.role, slot.count) for slot in slots for use in slot.uses if use.mode == mode]
+        for role in {part.role for part in bill}:
+            assert sum(n for r, n in used if r == role) == sum(part.count for part in bill if part.role == role)
 
 
 @pytest.mark.parametrize(

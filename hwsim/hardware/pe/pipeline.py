@@ -44,8 +44,10 @@ def pipelined_price(
     w, a = w or pe.w_format, a or pe.a_format
     mode, parts = pe.mode(w, a), pe.parts(w, a)
     stages, hurry = staging(parts, technology, clock_hz)
-    hurry = max(hurry, *(staging(one.parts(), technology, clock_hz)[1] for one in pe.modes))
-    own, _ = staging(mode.parts(), technology, clock_hz)
+    own = stages
+    if len(pe.modes) > 1:
+        hurry = max(hurry, *(staging(one.parts(), technology, clock_hz)[1] for one in pe.modes))
+        own, _ = staging(mode.parts(), technology, clock_hz)
     cut = _with_cuts(parts, stages, pe.psum_bits)
     price = technology.price_parts(cut, mode.glitch_family, stages=own, hurry=hurry)
     if pe.stated:

@@ -264,10 +264,15 @@ def working_parts(slots: Sequence[Slot], mode: int, on_path: int, idle_share: fl
                     depth > 0, max(depth, 1),
                 )
             )  # fmt: skip
-        busy = _busy(0.0 if use is None else _area(use.circuit) / _area(slot.circuit), idle_share)
+        busy = _busy(0.0 if use is None else _needed(use.circuit, slot.circuit), idle_share)
         activity = (most if use is None else use.activity) * busy
         found.append(Part(slot.role, slot.group, slot.circuit, slot.count, activity, series > 0, max(series, 1), busy))
     return tuple(found)
+
+
+def _needed(own: Circuit, built: Circuit) -> float:
+    """Return the share of a built circuit that one's own needs."""
+    return 1.0 if own == built else _area(own) / _area(built)
 
 
 def _busy(share: float, idle_share: float) -> float:

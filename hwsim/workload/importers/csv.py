@@ -3,6 +3,7 @@
 Required columns: ``layer,op,m,n,k,batch,repeat,w_format,a_format,o_format``. Optional:
 ``w_stats,a_stats,w_source,a_source,note,role``. ``op`` is ``gemm`` or a vector operation, whose
 ``k`` and ``w_format`` stay empty (``k`` may be 0). Empty formats are filled by the run's policy.
+Statistics are figures such as ``zeros=0.5 held=64`` (:mod:`hwsim.formats.operand`) or a name.
 Blank lines and lines that start with ``#`` are skipped.
 """
 
