@@ -31,6 +31,9 @@ SINGLE = ("calibration",)
 )
 @click.option("--clock", default="1 GHz", show_default=True, help="For pe: sets the number of pipeline stages.")
 @click.option("--iso-area", default=None, help="For several PEs: area that each fills, e.g. 2mm2.")
+@click.option("--iso-throughput", default=None, help="For several PEs: throughput that each reaches, e.g. 4TOPS.")
+@click.option("--w-stats", default="", help="For pe: of the weights, e.g. 'zeros=0.5 held=64'; toggle=0.2 of bits.")
+@click.option("--a-stats", default="", help="For pe: of the activations; without, operands are random.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Also write pictures there.")
 @set_option
 @click.option("--format", "table_format", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -40,6 +43,9 @@ def command(
     technology: str,
     clock: str,
     iso_area: str | None,
+    iso_throughput: str | None,
+    w_stats: str,
+    a_stats: str,
     output: Path | None,
     settings: tuple[str, ...],
     table_format: str,
@@ -53,7 +59,7 @@ def command(
     """
     from hwsim.report.explain import EXPLAINERS, Question
     from hwsim.spec.paths import read_value
-    from hwsim.spec.units import AREA, FREQUENCY
+    from hwsim.spec.units import AREA, FREQUENCY, THROUGHPUT
 
     if len(names) > 1 and kind != "pe":
         raise UsageError(f"explain {kind}: one name at a time, found {len(names)}; several PEs can be compared")
@@ -62,7 +68,9 @@ def command(
         raise UsageError(f"explain {kind}: a name is missing; see hwsim list {kind}")
     values = {path: read_value(text) for path, text in parse_settings(settings).items()}
     area = None if iso_area is None else float(AREA.parse(iso_area))
-    question = Question(values, technology, float(FREQUENCY.parse(clock)), area, names[1:])
+    rate = None if iso_throughput is None else float(THROUGHPUT.parse(iso_throughput))
+    clock_hz = float(FREQUENCY.parse(clock))
+    question = Question(values, technology, clock_hz, area, rate, w_stats, a_stats, names[1:])
     sections = EXPLAINERS.get(kind)(name, question)
     if output is not None:
         _draw(sections, output / f"{kind}_{Path(name).stem}")

@@ -64,4 +64,7 @@ def command(
         click.echo(f"wrote {output / 'layers.csv'} and {output / 'designs.csv'}", err=True)
 
 
-NOTE = "PE and vector energies are modelled from gates: ratios are good to some per cent, absolute pJ to about 2×."
+NOTE = (
+    "PE and vector energies are modelled from gates: ratios are good to some per cent, absolute pJ to about 2×. "
+    "Operands are taken as random unless the trace states w_stats or a_stats."
+)

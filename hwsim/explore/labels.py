@@ -19,10 +19,12 @@ def value_text(value: Any, path: str = "") -> str:
     """Return a short text: ``512KiB``, ``1GHz``, ``float_mac fp16``, ``16``.
 
     Words of a mapping stand bare, its numbers with their key; weight and activation formats are
-    joined as ``int4_g128/int8``.
+    joined as ``int4_g128/int8``, items of a list with a plus.
     """
     if isinstance(value, Mapping):
         return _mapping_text(value)
+    if isinstance(value, (list, tuple)):
+        return "+".join(value_text(item) for item in value)
     if isinstance(value, int) and not isinstance(value, bool) and path.rpartition(".")[2] == "size":
         value = f"{value} B"
     quantity = read_quantity(value)
@@ -49,7 +51,8 @@ def _mapping_text(value: Mapping[str, Any]) -> str:
         parts.append(f"{rest.pop('w_format')}/{rest.pop('a_format')}")
     for key, item in rest.items():
         text = value_text(item, key)
-        parts.append(text if isinstance(item, str) and read_quantity(item) is None else f"{key}={text}")
+        bare = isinstance(item, (list, tuple)) or (isinstance(item, str) and read_quantity(item) is None)
+        parts.append(text if bare else f"{key}={text}")
     return " ".join(parts) or "{}"
 
 

@@ -20,6 +20,7 @@ from hwsim.formats import Format, parse_format
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.memory import Dram, Sram, build_buffer, load_dram
 from hwsim.hardware.pe import PE, make_pe
+from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
 from hwsim.hardware.technology import PartsPrice, Price, Technology, load_technology
 from hwsim.spec.bind import Spec, as_value_error
@@ -222,12 +223,22 @@ class Accelerator:
             logic_nw += self.sum_registers * self.technology.price(SUM_REGISTER).leakage_nw
         return logic_nw * 1e-9 + sum(s.leakage_mw for s in self.srams.values()) * 1e-3
 
-    @cached_property
+    def mode_price(self, w: Format, a: Format, operands: Operands | None = None) -> PartsPrice:
+        """Return the cost of a PE while it works on a pair of formats, and on what is stated of its operands."""
+        if len(self.pe.modes) == 1 and (operands is None or not operands.stated):
+            return self.pe_price
+        return pipelined_price(self.pe, self.technology, self.spec.clock, w, a, operands)[0]
+
+    @property
     def array_clock_pj_per_cycle(self) -> float:
-        """Energy of the clock pins of the array's registers, dequantizers included, per cycle."""
+        """Energy of the clock pins of the array's registers per cycle, on the built pair."""
+        return self.array_clock_pj(self.pe.w_format, self.pe.a_format)
+
+    def array_clock_pj(self, w: Format, a: Format) -> float:
+        """Return the energy of the clock pins of the array's registers, dequantizers included, per cycle on a pair."""
         dequantizers = self.dequantizers * self.dequant_price.clock_fj if self.dequant_price else 0.0
         sums = self.sum_registers * self.technology.price(SUM_REGISTER).clock_fj
-        return (self.pes * self.pe_price.clock_fj + dequantizers + sums) * 1e-3
+        return (self.pes * self.mode_price(w, a).clock_fj + dequantizers + sums) * 1e-3
 
     @cached_property
     def pe_pitch_mm(self) -> float:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from hwsim.formats import Format, parse_format
+from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.formats.own import look_beside
 from hwsim.hardware.accelerator import (
     BUFFERS,
@@ -31,8 +32,9 @@ from hwsim.hardware.accelerator import (
 )
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.pe import PE, kv_format, make_pe
+from hwsim.hardware.pe.operands import Operands, bit_toggles
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
-from hwsim.simulate.cost import RANDOM_TOGGLE, UnitCosts
+from hwsim.simulate.cost import UnitCosts
 from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflow
 from hwsim.simulate.mapping import Machine, Prices
 from hwsim.simulate.schedule import OperandBits
@@ -40,6 +42,9 @@ from hwsim.spec.bind import Spec, as_value_error, bind
 from hwsim.spec.document import Document, load_document
 from hwsim.spec.errors import InfeasibleError, UsageError, did_you_mean
 from hwsim.workload.policy import Policy
+
+#: Operands of which nothing is stated: random ones, a new pair per step.
+RANDOM = Operands()
 
 
 class FormatsSpec(Spec):
@@ -126,7 +131,7 @@ class Simulated:
     dataflow: Dataflow
     document: Document | None = field(default=None, repr=False)
     _machines: dict[tuple[Format, Format, Format], Machine] = field(default_factory=dict, repr=False)
-    _costs: dict[tuple[Format, Format], UnitCosts] = field(default_factory=dict, repr=False)
+    _costs: dict[tuple[Format, Format, Operands], UnitCosts] = field(default_factory=dict, repr=False)
 
     def blame(self) -> AbstractContextManager[None]:
         """Return a context in which errors about the architecture are reported at their place in its file."""
@@ -165,7 +170,7 @@ class Simulated:
         return Machine(
             dataflow=self.dataflow,
             shape=self._shape(w, a),
-            bits=operand_bits(w, a, o, SCALED_SUM_BITS if scaled else pe.psum_bits),
+            bits=operand_bits(w, a, o, SCALED_SUM_BITS if scaled else pe.mode(w, a).psum_bits),
             capacity_w_bits=weights.part_bits,
             capacity_a_bits=activations.part_bits,
             capacity_o_bits=outputs.part_bits,
@@ -223,30 +228,31 @@ class Simulated:
         waiting, steps = (self.accelerator.rows, group // pe.lanes) if in_place else (1, 1)
         return ceil(waiting * pe.dequant_cycles(w, a) / (per_column * steps))
 
-    def unit_costs(self, w: Format, a: Format) -> UnitCosts:
-        """Return the price of every countable event for one pair of formats."""
-        key = (w, a)
+    def unit_costs(self, w: Format, a: Format, operands: Operands = RANDOM) -> UnitCosts:
+        """Return the price of every countable event for one pair of formats, by default on random operands."""
+        key = (w, a, operands)
         if key not in self._costs:
-            self._costs[key] = self._build_costs(w, a)
+            self._costs[key] = self._build_costs(w, a, operands)
         return self._costs[key]
 
-    def _build_costs(self, w: Format, a: Format) -> UnitCosts:
+    def _build_costs(self, w: Format, a: Format, operands: Operands) -> UnitCosts:
         acc, pe = self.accelerator, self.accelerator.pe
-        price = acc.pe_price
+        price = acc.mode_price(w, a, operands)
         cycles = pe.cycles_per_step(w, a)
         registers = sum(row.energy_fj for row in price.rows if row.part.group == "register")
         wire_fj_mm = acc.technology.wire_fj_per_bit_mm * RANDOM_TOGGLE
         shape = ArrayShape(acc.rows, acc.cols, pe.lanes)
         hops = self.dataflow.wire_bits_mm(shape, element_bits(pe, w, a), acc.pe_pitch_mm)
+        toggles = {"w": bit_toggles(operands.w, w), "a": bit_toggles(operands.a, a), "psum": 1.0}
         # What is stationary is shifted through half of the rows, a wire and a register per row.
         hop_fj = acc.pe_pitch_mm * wire_fj_mm + acc.technology.price(Register(1)).energy_fj
         shifted = (acc.rows + 1) / 2 * hop_fj * 1e-3
         return UnitCosts(
             pe_pj_per_step=cycles * (price.energy_fj - registers) * 1e-3,
             pe_register_pj_per_step=cycles * registers * 1e-3,
-            wire_pj_per_step=sum(hops.values()) * wire_fj_mm * 1e-3,
+            wire_pj_per_step=sum(mm * toggles[key] for key, mm in hops.items()) * wire_fj_mm * 1e-3,
             shift_pj_per_bit={k: shifted if k == self.dataflow.stationary else 0.0 for k in acc.srams},
-            array_clock_pj_per_cycle=acc.array_clock_pj_per_cycle,
+            array_clock_pj_per_cycle=acc.array_clock_pj(w, a),
             dequant_pj=acc.dequant_price.energy_fj * 1e-3 if acc.dequant_price else 0.0,
             sram_read_pj_per_bit={k: s.read_pj / s.width_bits for k, s in acc.srams.items()},
             sram_write_pj_per_bit={k: s.write_pj / s.width_bits for k, s in acc.srams.items()},
@@ -270,12 +276,12 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
     """
     dataflow = get_dataflow(spec.array.dataflow)
     pe = make_pe(spec.pe)
-    shape = ArrayShape(spec.array.rows, spec.array.cols, pe.lanes)
-    ports = dataflow.edge_bits(shape, element_bits(pe, pe.w_format, pe.a_format))
+    ports = widest_ports(dataflow, spec.array.rows, spec.array.cols, pe)
     policy = run_policy(spec, pe)
     names = ((policy.w_format, policy.a_format), (policy.kv_format, policy.a_format))
-    runs = [*((parse_format(w or ""), parse_format(a or "")) for w, a in names), (pe.w_format, pe.a_format)]
-    scaled = next((pair for pair in runs if pe.scaling(*pair) == "sum"), None)
+    runs = [(parse_format(w or ""), parse_format(a or "")) for w, a in names]
+    runs += [(mode.w_format, mode.a_format) for mode in pe.modes]
+    scaled = next((pair for pair in runs if pe.supports(*pair) is None and pe.scaling(*pair) == "sum"), None)
     accelerator = build_accelerator(spec, ports, scaled, in_place=dataflow.dequant_site == "pe")
     return Simulated(spec, accelerator, dataflow)
 
@@ -294,7 +300,16 @@ def run_policy(spec: ArchSpec, pe: PE) -> Policy:
 
 def element_bits(pe: PE, w: Format, a: Format) -> dict[str, int]:
     """Return whole bits per element on the array's wires and ports, scales shared out."""
-    return {"w": ceil(w.bits_per_element), "a": ceil(a.bits_per_element), "psum": pe.psum_bits}
+    return {"w": ceil(w.bits_per_element), "a": ceil(a.bits_per_element), "psum": pe.mode(w, a).psum_bits}
+
+
+def widest_ports(dataflow: Dataflow, rows: int, cols: int, pe: PE) -> dict[str, int]:
+    """Return the bits per step at the edges of an array, by buffer: what the widest mode of its PEs needs."""
+    needed = [
+        dataflow.edge_bits(ArrayShape(rows, cols, mode.lanes), element_bits(mode, mode.w_format, mode.a_format))
+        for mode in pe.modes
+    ]
+    return {key: max(bits[key] for bits in needed) for key in needed[0]}
 
 
 def operand_bits(w: Format, a: Format, o: Format, psum_bits: int) -> OperandBits:

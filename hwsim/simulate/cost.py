@@ -26,9 +26,6 @@ ENERGY_PARTS = (
     "energy_leakage_pj",
 )
 
-#: Signal transitions per transferred bit of random data: half of all bits change.
-RANDOM_TOGGLE = 0.5
-
 
 @dataclass(frozen=True, slots=True)
 class UnitCosts:

@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hwsim.formats import Format, parse_format
+from hwsim.formats.operand import read_operand_stats
+from hwsim.hardware.pe.operands import Operands
 from hwsim.simulate.accuracy import DESIGN_SOURCE, design_sqnr_db
 from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.cost import ENERGY_PARTS, Counts, gemm_counts, gemm_energy, moved_bytes, settle
@@ -95,7 +97,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
 def _unique_key(op: Gemm | VectorOp) -> tuple[Any, ...]:
     """Return what decides the cost of one instance of ``op``: not its name, not its repeats."""
     if isinstance(op, Gemm):
-        return (op.m, op.k, op.n, op.batch, op.w_format, op.a_format, op.o_format)
+        return (op.m, op.k, op.n, op.batch, op.w_format, op.a_format, op.o_format, op.w_stats, op.a_stats)
     return (op.op, op.m, op.n, op.batch, op.a_format, op.o_format)
 
 
@@ -113,7 +115,8 @@ def _gemm_row(simulated: Simulated, gemm: Gemm, run: Any) -> dict[str, Any]:
         a.element,
     )
     timing = run(schedule, context)
-    unit = simulated.unit_costs(w, a)
+    operands = Operands(read_operand_stats(gemm.w_stats), read_operand_stats(gemm.a_stats))
+    unit = simulated.unit_costs(w, a, operands)
     # Results are quantized while the array works on the next tiles; a slow vector unit holds it up.
     quantize_cycles, quantize_pj = requantization(simulated, gemm)
     timing = Timing(max(timing.cycles, quantize_cycles), timing.compute_cycles)

@@ -207,6 +207,15 @@ AREA = Dimension(
     "2 mm2",
     also={"mm²": Fraction(1), "µm²": Fraction(1, 10**6)},
 )
+_OPS = _si("OPS", "G T")
+THROUGHPUT = Dimension(
+    "a throughput",
+    "OPS",
+    {**_OPS, **{u.replace("OPS", "MAC/s"): 2 * f for u, f in _OPS.items()}},  # a MAC is two operations
+    "4 TOPS",
+    also={u.lower(): f for u, f in _OPS.items()},
+    least_bare=10**6,
+)
 NODE = Dimension("a technology node", "nm", _si("m", "n u", base_exponent=-9), "28nm")
 
 DIMENSIONS = (SIZE, FREQUENCY, BANDWIDTH, ENERGY_PER_BIT, VOLTAGE, POWER, NODE)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from hwsim.formats.operand import read_operand_stats
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import UsageError, did_you_mean
 
@@ -76,14 +77,15 @@ class Gemm:
     role
         One of :data:`ROLES`.
     w_stats, a_stats
-        Names of operand statistics for data-dependent hardware; ``""`` leaves them to the run.
+        Statistics of the operands: figures such as ``zeros=0.5 held=64`` (:mod:`hwsim.formats.operand`),
+        or the name of a distribution for data-dependent hardware; ``""`` leaves them to the run.
     note
         Free text.
 
     Raises
     ------
     UsageError
-        If a size is no positive integer, or a source or role is unknown.
+        If a size is no positive integer, a source or role is unknown, or statistics are malformed.
     """
 
     layer: str
@@ -108,6 +110,8 @@ class Gemm:
         _one_of(owner, "w_source", self.w_source, W_SOURCES)
         _one_of(owner, "a_source", self.a_source, A_SOURCES)
         _one_of(owner, "role", self.role, ROLES)
+        for stats in (self.w_stats, self.a_stats):
+            read_operand_stats(stats)
 
     @property
     def op(self) -> str:

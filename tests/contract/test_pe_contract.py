@@ -35,6 +35,7 @@ LABELS = [
     "stripes_w8a8", "stripes_w4a8_g128", "loom_w8a8", "loom_w4a6",
     "laconic_w8a8", "laconic_naf_w8a8", "laconic_oneffset_w4a8",
     "bitlet_w8a8", "bitlet_w4a8_g128", "bitfusion_w8a8", "bitfusion_w2a8", "bitfusion_w16a8",
+    "fp16+int8", "int4_g128+bf16+fp8_e4m3",
 ]  # fmt: skip
 #: Families whose sums are those of whole numbers.
 EXACT_INTEGERS = ("int_mac", "bit_weight", "stripes", "laconic", "bitlet", "bitfusion")

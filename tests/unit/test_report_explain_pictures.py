@@ -49,6 +49,32 @@ def test_an_equal_area_is_filled_and_throughputs_are_equal():
         assert equal.loc[name, "mw for 1 TMAC/s"] == pytest.approx(dynamic * 1e3 / equal.loc[name, "GMAC/s"])
 
 
+def test_an_equal_throughput_takes_as_few_whole_pes_as_reach_it():
+    names = ["fp16", "int8", "bitmod4_g128"]
+    single, _, reached = frames(names, iso_throughput=4e12, clock_hz=5e8)
+    for name in names:
+        per_pe = 2 * single.loc[name, "MAC/cycle"] * 5e8
+        count = reached.loc[name, "PEs"]
+        assert (count - 1) * per_pe < 4e12 <= count * per_pe
+        assert reached.loc[name, "area_mm2"] == pytest.approx(count * single.loc[name, "area_um2"] * 1e-6)
+        assert reached.loc[name, "dynamic_mw"] == pytest.approx(2 * single.loc[name, "fJ per MAC"])  # 2 TMAC/s
+        assert reached.loc[name, "TOPS/W"] == pytest.approx(4e3 / reached.loc[name, "mw"])
+
+
+def test_a_pe_of_several_formats_is_compared_mode_by_mode(capsys):
+    single, equal = frames(["int8", "fp16+int8"])
+    modes = ["fp16+int8: fp16 × fp16", "fp16+int8: int8 × int8"]
+    assert list(single.index) == list(equal.index) == ["int8", *modes]
+    assert single.loc[modes[0], "area_um2"] == single.loc[modes[1], "area_um2"] > single.loc["int8", "area_um2"]
+    assert single.loc[modes[0], "fJ per MAC"] > single.loc[modes[1], "fJ per MAC"] > single.loc["int8", "fJ per MAC"]
+    assert run_command(["explain", "pe", "fp16+int8"]) == 0
+    out = capsys.readouterr().out
+    assert "modes, each beside a PE of its own" in out
+    assert "estimated: the 10 % that Wattch" in out
+    assert run_command(["explain", "pe", "multi", "--set", "idle_share=0.3"]) == 0
+    assert "what idles takes 0.3 of what it takes at work, clock included (as given)" in capsys.readouterr().out
+
+
 def test_a_cheap_multiplier_is_no_cheap_pe():
     single, _ = frames(["lmul_bf16", "bf16"])
     multiplier = single.loc["lmul_bf16", "multiplier_um2"] / single.loc["bf16", "multiplier_um2"]
@@ -68,3 +94,9 @@ def test_only_pes_are_compared_and_areas_have_a_unit(capsys):
     assert run_command(["explain", "pe", "int8", "fp16", "--iso-area", "2 kg"]) == 2
     assert "valid: mm2, um2" in capsys.readouterr().err
     assert run_command(["explain", "pe", "int8", "fp16", "--iso-area", "2mm2", "--tech", "7nm"]) == 0
+    assert run_command(["explain", "pe", "int8", "fp16", "--iso-throughput", "4 tops"]) == 0
+    assert "at 4 TOPS of each" in capsys.readouterr().out
+    assert run_command(["explain", "pe", "int8", "fp16", "--iso-throughput", "2 TMAC/s"]) == 0
+    assert "at 4 TOPS of each" in capsys.readouterr().out
+    assert run_command(["explain", "pe", "int8", "fp16", "--iso-throughput", "4 mm2"]) == 2
+    assert "valid: GOPS, TOPS, GMAC/s, TMAC/s" in capsys.readouterr().err

@@ -17,7 +17,7 @@ class Part:
     """``count`` copies of a circuit, each doing ``activity`` operations per PE cycle.
 
     ``on_path`` parts lie in series on the critical path, ``in_series`` of their copies one after
-    the other.
+    the other. ``clocked`` is the share of cycles in which the clock reaches its registers.
     """
 
     role: str
@@ -27,6 +27,7 @@ class Part:
     activity: float = 1.0
     on_path: bool = True
     in_series: int = 1
+    clocked: float = 1.0
 
     def __post_init__(self) -> None:
         if self.group not in GROUPS:

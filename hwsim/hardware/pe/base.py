@@ -48,9 +48,18 @@ class PE(ABC):
     own_dequantizer: ClassVar[bool] = False
 
     @property
+    def modes(self) -> tuple[PE, ...]:
+        """The datapaths that it holds, one of which works at a time: itself, where it is only one."""
+        return (self,)
+
+    def mode(self, w: Format, a: Format) -> PE:
+        """Return the datapath of :attr:`modes` that computes this pair."""
+        return self
+
+    @property
     @abstractmethod
     def psum_bits(self) -> int:
-        """Width of a partial sum as it leaves the PE."""
+        """Width of a partial sum as it leaves the PE; of several :attr:`modes` the widest."""
 
     @abstractmethod
     def supports(self, w: Format, a: Format) -> Reason | None:
@@ -58,7 +67,7 @@ class PE(ABC):
 
     @abstractmethod
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
-        """Return the whole datapath with its registers."""
+        """Return the whole datapath with its registers, as it works on a pair (by default the built one)."""
 
     @abstractmethod
     def cycles_per_step(self, w: Format, a: Format) -> int:

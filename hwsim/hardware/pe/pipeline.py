@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from hwsim.formats import Format
 from hwsim.hardware.circuits import Part, Register
 from hwsim.hardware.pe.base import PE
+from hwsim.hardware.pe.operands import Operands, data_factors, operands_applied
 from hwsim.hardware.technology import PartsPrice, Technology, factor
 from hwsim.spec.errors import UsageError
 
@@ -17,18 +18,43 @@ DEQUANTIZER_FAMILY = "float_mac"
 SCALED_SUM_BITS = 32
 
 
-def pipelined_price(pe: PE, technology: Technology, clock_hz: float) -> tuple[PartsPrice, int]:
+def pipelined_price(
+    pe: PE,
+    technology: Technology,
+    clock_hz: float,
+    w: Format | None = None,
+    a: Format | None = None,
+    operands: Operands | None = None,
+) -> tuple[PartsPrice, int]:
     """Return the cost of ``pe`` with its stage registers at ``clock_hz``, and the number of stages.
 
-    Figures that a source states of the PE are taken in the place of modelled ones.
+    Energy is that of a cycle on the pair ``w``, ``a``, by default the built one, and on random
+    ``operands`` where nothing is stated of them. Figures that a source
+    states of the PE are taken in the place of modelled ones. Of several modes, the slowest sets the
+    stages of all; gates are sized as the hastiest mode alone needs them, and glitches are those of the
+    mode alone, so that none is cheaper than a PE of its own.
 
     Raises
     ------
     UsageError
         If one register alone is slower than the clock, or stated figures are of another technology.
+    MissingFigureError
+        If nobody measured what such operands do to this family.
     """
-    price, stages = pipelined(pe.parts(), pe.glitch_family, pe.psum_bits, technology, clock_hz)
-    return (pe.stated.applied(price, technology.name) if pe.stated else price), stages
+    w, a = w or pe.w_format, a or pe.a_format
+    mode, parts = pe.mode(w, a), pe.parts(w, a)
+    stages, hurry = staging(parts, technology, clock_hz)
+    own = stages
+    if len(pe.modes) > 1:
+        hurry = max(hurry, *(staging(one.parts(), technology, clock_hz)[1] for one in pe.modes))
+        own, _ = staging(mode.parts(), technology, clock_hz)
+    cut = _with_cuts(parts, stages, pe.psum_bits)
+    price = technology.price_parts(cut, mode.glitch_family, stages=own, hurry=hurry)
+    if pe.stated:
+        price = pe.stated.applied(price, technology.name)
+    if operands is None or not operands.stated:
+        return price, stages
+    return operands_applied(price, w, a, data_factors(mode, w, a, operands)), stages
 
 
 def dequantizer_price(pe: PE, w: Format, a: Format, technology: Technology, clock_hz: float) -> PartsPrice:
@@ -46,6 +72,19 @@ def pipelined(
     parts: Sequence[Part], glitch_family: str, cut_bits: int, technology: Technology, clock_hz: float
 ) -> tuple[PartsPrice, int]:
     """Return the cost of ``parts`` with stage registers of ``cut_bits``, and the number of stages.
+
+    Raises
+    ------
+    UsageError
+        If one register alone is slower than the clock.
+    """
+    stages, hurry = staging(parts, technology, clock_hz)
+    cut = _with_cuts(parts, stages, cut_bits)
+    return technology.price_parts(cut, glitch_family, stages=stages, hurry=hurry), stages
+
+
+def staging(parts: Sequence[Part], technology: Technology, clock_hz: float) -> tuple[int, float]:
+    """Return the stages of ``parts`` at a clock, and how far (0 to 1) their gates are sized for speed.
 
     The datapath is cut into as few stages as its gates can be sized for; each cut is one register.
     Sized for speed, gates are as much faster, larger and hungrier as those of units synthesised for
@@ -65,8 +104,10 @@ def pipelined(
     fastest = factor("speed", "delay")
     stages = max(1, math.ceil(delay_ps * fastest / usable_ps))
     needed = max(0.0, 1 - stages * usable_ps / delay_ps) if delay_ps else 0.0
-    if stages > 1:
-        cut = Part("pipeline stage", "register", Register(cut_bits), count=stages - 1, on_path=False)
-        parts = (*parts, cut)
-    hurry = min(1.0, needed / (1 - fastest))
-    return technology.price_parts(parts, glitch_family, stages=stages, hurry=hurry), stages
+    return stages, min(1.0, needed / (1 - fastest))
+
+
+def _with_cuts(parts: Sequence[Part], stages: int, cut_bits: int) -> Sequence[Part]:
+    if stages == 1:
+        return parts
+    return (*parts, Part("pipeline stage", "register", Register(cut_bits), count=stages - 1, on_path=False))

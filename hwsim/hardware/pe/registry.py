@@ -33,7 +33,12 @@ def make_pe(options: Mapping[str, Any]) -> PE:
     if family not in PES:
         raise UsageError(f"pe.family: unknown {family!r}; {did_you_mean(family, PES.names())}")
     built = PES.get(family)({key: value for key, value in options.items() if key != "figures"})
-    return replace(built, stated=read_stated(options["figures"])) if "figures" in options else built
+    if "figures" not in options:
+        return built
+    stated = read_stated(options["figures"])
+    if stated.energy_pj is not None and len(built.modes) > 1:
+        raise UsageError(f"pe.figures.energy_pj: {family} has one per mode; valid here: area_um2, leakage_nw")
+    return replace(built, stated=stated)
 
 
 def take_formats(

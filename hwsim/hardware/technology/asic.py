@@ -190,7 +190,7 @@ class Technology:
                     part,
                     one.area_um2 * part.count * size,
                     one.energy_fj * part.count * part.activity * noise,
-                    one.clock_fj * part.count,
+                    one.clock_fj * part.count * part.clocked,
                     one.leakage_nw * part.count * size,
                     one.delay_ps * part.in_series * (1.0 if held else quicker),
                 )

@@ -31,12 +31,19 @@ class Section:
 
 @dataclass(frozen=True)
 class Question:
-    """What a name alone leaves open: further fields, technology, clock in Hz, an area to fill, and further names."""
+    """What a name alone leaves open: further fields, technology, clock in Hz, and further names.
+
+    Of PEs also an area to fill, a throughput to reach (operations per second), and what is stated of
+    their operands.
+    """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     technology: str = "28nm"
     clock_hz: float = 1e9
     iso_area_mm2: float | None = None
+    iso_throughput: float | None = None
+    w_stats: str = ""
+    a_stats: str = ""
     others: Sequence[str] = ()
 
 

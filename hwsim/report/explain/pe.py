@@ -9,11 +9,14 @@ from hwsim.formats import Minifloat
 from hwsim.hardware.circuits import GROUPS
 from hwsim.hardware.claims import BASELINES, saving
 from hwsim.hardware.pe import PE, PES, make_pe, pairing
+from hwsim.hardware.pe.operands import Operands, data_factors
 from hwsim.hardware.pe.pipeline import DEQUANTIZER_FAMILY, dequantizer_price, pipelined_price
 from hwsim.hardware.technology import PartsPrice, Technology, load_technology
 from hwsim.report.explain import EXPLAINERS, Question, Section, constants_section, table
 from hwsim.report.explain.gate_model import gate_section
 from hwsim.report.explain.pe_compare import compare_pes, groups_of
+from hwsim.report.explain.pe_modes import modes_section
+from hwsim.report.explain.pe_operands import operands_of, operands_section, operands_text
 from hwsim.spec.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -32,15 +35,18 @@ def explain_pe(name: str, question: Question) -> list[Section]:
         return compare_pes([(one, make_pe(_options(one, question.settings))) for one in names], question)
     options = _options(name, question.settings)
     pe, technology = make_pe(options), load_technology(question.technology)
-    price, stages = pipelined_price(pe, technology, question.clock_hz)
+    operands = operands_of(question)
+    price, stages = pipelined_price(pe, technology, question.clock_hz, operands=operands)
     shown = f"{pe.family} {pe.w_format.name} × {pe.a_format.name}"
     where = f"{technology.name}, {question.clock_hz / 1e9:g} GHz"
     sections = [
-        Section(f"{shown} in {where}: parts", _parts(price), _notes(pe, price, stages)),
+        Section(f"{shown} in {where}: parts", _parts(price), _notes(pe, price, stages, operands)),
         Section(
             "by group", _groups(price), ["the multiplier alone is not the PE: compare whole rows"], _draw(shown, price)
         ),
     ]
+    sections += operands_section(pe.mode(pe.w_format, pe.a_format), pe.w_format, pe.a_format, operands)
+    sections += modes_section(pe, technology, question.clock_hz, operands)
     if pe.scaling(pe.w_format, pe.a_format) == "sum":
         scaler = dequantizer_price(pe, pe.w_format, pe.a_format, technology, question.clock_hz)
         note = (
@@ -121,13 +127,19 @@ def _draw(name: str, price: PartsPrice) -> Callable[[], Figure]:
     return draw
 
 
-def _notes(pe: PE, price: PartsPrice, stages: int) -> list[str]:
-    cycles = pe.cycles_per_step(pe.w_format, pe.a_format)
+def _notes(pe: PE, price: PartsPrice, stages: int, operands: Operands) -> list[str]:
+    w, a = pe.w_format, pe.a_format
+    cycles = pe.cycles_per_step(w, a)
     per_mac = (price.energy_fj + price.clock_fj) * cycles / pe.lanes
+    stated = ""
+    if operands.stated:
+        found = data_factors(pe.mode(w, a), w, a, operands)
+        stated = f" × toggles {found.toggles:.3g} × zeros {found.zeros:.3g} of the stated operands"
     return [
         f"{pe.lanes} lane(s), {cycles} cycle(s) per step: {per_mac:.4g} fJ per multiply-accumulate; {stages} stage(s)",
         f"energy = settled-value energy × glitch factor {price.glitch_factor:.3g} × data factor "
-        f"{price.regime_factor:.3g} (Gaussian data), registers without glitches; basis: {price.basis}",
+        f"{price.regime_factor:.3g} (Gaussian data){stated}, registers without glitches; basis: {price.basis}",
+        operands_text(operands),
         *([f"stated: {pe.stated.source}; parts keep their modelled shares"] if pe.stated else []),
         *_expected(pe, cycles),
     ]
@@ -144,7 +156,11 @@ def _expected(pe: PE, cycles: int) -> list[str]:
 def _against_exact(pe: PE, technology: Technology, clock_hz: float) -> list[Section]:
     """Compare with a float MAC of the same formats: the multiplier alone, and everything."""
     w, a = pe.w_format, pe.a_format
-    if pe.family == "float_mac" or not (isinstance(w.element, Minifloat) and isinstance(a.element, Minifloat)):
+    if (
+        pe.family == "float_mac"
+        or len(pe.modes) > 1
+        or not (isinstance(w.element, Minifloat) and isinstance(a.element, Minifloat))
+    ):
         return []
     exact = make_pe({"family": "float_mac", "w_format": w.name, "a_format": a.name})
     prices = [pipelined_price(one, technology, clock_hz)[0] for one in (pe, exact)]

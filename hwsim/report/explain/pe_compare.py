@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
+from hwsim.formats import Format
 from hwsim.hardware.circuits import GROUPS
 from hwsim.hardware.pe import PE
 from hwsim.hardware.pe.pipeline import pipelined_price
 from hwsim.hardware.technology import PartsPrice, load_technology
 from hwsim.report.explain import Question, Section, table
+from hwsim.report.explain.pe_operands import operands_of, operands_text
 
 #: Area of the comparison when none is given, in mm².
 USUAL_AREA_MM2 = 1.0
@@ -26,38 +30,90 @@ def groups_of(price: PartsPrice, figure: str, per: float = 1.0) -> dict[str, flo
     return found
 
 
-def compare_pes(named: Sequence[tuple[str, PE]], question: Question) -> list[Section]:
-    """Return tables of PEs in one technology at one clock; ``settings['iso_area_mm2']`` is the area to fill.
+@dataclass(frozen=True)
+class _Compared:
+    """A PE at work on a pair of formats."""
 
-    The dequantizers of group sums are not in these figures: how many there are is the array's matter.
+    name: str
+    pe: PE
+    w: Format
+    a: Format
+    price: PartsPrice
+    stages: int
+
+    @property
+    def rate(self) -> float:
+        """MACs per cycle."""
+        return float(self.pe.macs_per_cycle(self.w, self.a))
+
+    @property
+    def mac_fj(self) -> float:
+        """Energy of a MAC, with the clock."""
+        return (self.price.energy_fj + self.price.clock_fj) / self.rate
+
+    def row(self) -> dict[str, Any]:
+        """Return the figures of one PE."""
+        multiplier = sum(r.area_um2 for r in self.price.rows if r.part.group == "multiplier")
+        area = self.price.area_um2
+        return {
+            "pe": self.name, "family": self.pe.family, "weights": self.w.name, "activations": self.a.name,
+            "MAC/cycle": self.rate, "stages": self.stages, "area_um2": area, "multiplier_um2": multiplier,
+            "um2 per MAC/cycle": area / self.rate, "fJ per MAC": self.mac_fj,
+        }  # fmt: skip
+
+    def in_area(self, area_mm2: float, clock_hz: float) -> dict[str, Any]:
+        """Return what as many as fit into an area do."""
+        count = int(area_mm2 * 1e6 // self.price.area_um2)
+        giga = count * self.rate * clock_hz * 1e-9
+        leakage_mw = count * self.price.leakage_nw * 1e-6
+        return {
+            "pe": self.name, "PEs": count, "GMAC/s": giga, "dynamic_mw": giga * self.mac_fj * 1e-3,
+            "leakage_mw": leakage_mw,
+            "area_mm2 for 1 TMAC/s": 1e3 / giga * count * self.price.area_um2 * 1e-6 if giga else None,
+            "mw for 1 TMAC/s": self.mac_fj + 1e3 / giga * leakage_mw if giga else None,
+        }  # fmt: skip
+
+    def at_throughput(self, ops_per_s: float, clock_hz: float) -> dict[str, Any]:
+        """Return what as many as are needed for a throughput cost; a MAC is two operations."""
+        macs_per_s = ops_per_s / 2
+        count = ceil(macs_per_s / (self.rate * clock_hz) * (1 - 1e-12))
+        dynamic_mw, leakage_mw = macs_per_s * self.mac_fj * 1e-12, count * self.price.leakage_nw * 1e-6
+        return {
+            "pe": self.name, "PEs": count, "area_mm2": count * self.price.area_um2 * 1e-6, "dynamic_mw": dynamic_mw,
+            "leakage_mw": leakage_mw, "mw": dynamic_mw + leakage_mw,
+            "TOPS/W": ops_per_s * 1e-12 / ((dynamic_mw + leakage_mw) * 1e-3),
+        }  # fmt: skip
+
+
+def compare_pes(named: Sequence[tuple[str, PE]], question: Question) -> list[Section]:
+    """Return tables of PEs in one technology at one clock, one row per mode of each.
+
+    ``question.iso_area_mm2`` is the area to fill, ``iso_throughput`` the throughput to reach. The
+    dequantizers of group sums are not in these figures: how many there are is the array's matter.
     """
     technology, area_mm2 = load_technology(question.technology), question.iso_area_mm2 or USUAL_AREA_MM2
-    rows, equal, prices = [], [], {}
+    operands = operands_of(question)
+    compared = []
     for name, pe in named:
-        price, stages = pipelined_price(pe, technology, question.clock_hz)
-        rate = float(pe.macs_per_cycle(pe.w_format, pe.a_format))
-        energy_fj = (price.energy_fj + price.clock_fj) / rate
-        prices[name] = price, rate
-        multiplier = sum(r.area_um2 for r in price.rows if r.part.group == "multiplier")
-        rows.append(
-            {"pe": name, "family": pe.family, "weights": pe.w_format.name, "activations": pe.a_format.name,
-             "MAC/cycle": rate, "stages": stages, "area_um2": price.area_um2, "multiplier_um2": multiplier,
-             "um2 per MAC/cycle": price.area_um2 / rate, "fJ per MAC": energy_fj}
-        )  # fmt: skip
-        count = int(area_mm2 * 1e6 // price.area_um2)
-        giga = count * rate * question.clock_hz * 1e-9
-        leakage_mw = count * price.leakage_nw * 1e-6
-        equal.append(
-            {"pe": name, "PEs": count, "GMAC/s": giga, "dynamic_mw": giga * energy_fj * 1e-3, "leakage_mw": leakage_mw,
-             "area_mm2 for 1 TMAC/s": 1e3 / giga * count * price.area_um2 * 1e-6 if giga else None,
-             "mw for 1 TMAC/s": energy_fj + 1e3 / giga * leakage_mw if giga else None}
-        )  # fmt: skip
+        for mode in pe.modes:
+            w, a = mode.w_format, mode.a_format
+            full = name if len(pe.modes) == 1 else f"{name}: {w.name} × {a.name}"
+            price, stages = pipelined_price(pe, technology, question.clock_hz, w, a, operands)
+            compared.append(_Compared(full, pe, w, a, price, stages))
     where = f"{technology.name}, {question.clock_hz / 1e9:g} GHz"
-    return [
-        Section(f"PEs in {where}", table(rows), ["whole datapaths: the multiplier alone is not the PE"], _draw(prices)),
-        Section(f"in {area_mm2:g} mm² of PEs each, and at 1 TMAC/s", table(equal),
-                ["without buffers, dequantizers of group sums and DRAM: for those hwsim compare-formats"]),
+    notes = ["whole datapaths: the multiplier alone is not the PE", operands_text(operands)]
+    bare = "without buffers, dequantizers of group sums and DRAM: for those hwsim compare-formats"
+    prices = {one.name: (one.price, one.rate) for one in compared}
+    found = [
+        Section(f"PEs in {where}", table([one.row() for one in compared]), notes, _draw(prices)),
+        Section(f"in {area_mm2:g} mm² of PEs each, and at 1 TMAC/s",
+                table([one.in_area(area_mm2, question.clock_hz) for one in compared]), [bare]),
     ]  # fmt: skip
+    if question.iso_throughput is not None:
+        rows = [one.at_throughput(question.iso_throughput, question.clock_hz) for one in compared]
+        title = f"at {question.iso_throughput * 1e-12:g} TOPS of each (a MAC is two operations)"
+        found.append(Section(title, table(rows), [f"as few whole PEs as reach it; {bare}"]))
+    return found
 
 
 def _draw(prices: dict[str, tuple[PartsPrice, float]]) -> Any:

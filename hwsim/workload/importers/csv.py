@@ -3,6 +3,7 @@
 Required columns: ``layer,op,m,n,k,batch,repeat,w_format,a_format,o_format``. Optional:
 ``w_stats,a_stats,w_source,a_source,note,role``. ``op`` is ``gemm`` or a vector operation, whose
 ``k`` and ``w_format`` stay empty (``k`` may be 0). Empty formats are filled by the run's policy.
+Statistics are figures such as ``zeros=0.5 held=64`` (:mod:`hwsim.formats.operand`) or a name.
 Blank lines and lines that start with ``#`` are skipped.
 """
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from hwsim.formats.operand import read_operand_stats
 from hwsim.spec.errors import Problem, SpecError, UsageError, closest, did_you_mean, shown
 from hwsim.spec.text import read_text
 from hwsim.workload.importers.csv_line import split_csv_line
@@ -116,6 +118,15 @@ class _Row:
             return 1
         return int(text)
 
+    def stats(self, name: str) -> str:
+        text = self.value(name)
+        try:
+            read_operand_stats(text)
+        except UsageError as error:
+            self.report(name, str(error))
+            return ""
+        return text
+
     def choice(self, name: str) -> str:
         text = self.value(name) or DEFAULTS[name]
         if text not in CHOICES[name]:
@@ -155,7 +166,7 @@ class _Row:
         return Gemm(
             self.value("layer"), m, n, k, batch, repeat, w, a, o,
             **{name: self.choice(name) for name in CHOICES},
-            **{name: self.value(name) for name in ("w_stats", "a_stats", "note")},
+            **{name: self.stats(name) for name in ("w_stats", "a_stats")}, note=self.value("note"),
         )  # fmt: skip
 
     def vector(self, op: str) -> VectorOp:

@@ -1,0 +1,92 @@
+"""What is stated of an operand's stream: zeros, toggling bits, how long each value is held.
+
+Written as ``zeros=0.5 held=64`` (in the columns ``w_stats`` and ``a_stats`` of a trace, and on the
+command line). A word without ``=`` is the name of a distribution and states nothing here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim.formats.base import Format
+from hwsim.spec.errors import UsageError, did_you_mean
+
+#: Share of the bits that change between two random words.
+RANDOM_TOGGLE = 0.5
+KEYS = ("zeros", "toggle", "held")
+
+
+@dataclass(frozen=True)
+class OperandStats:
+    """Statistics of the values that one operand of a PE takes one after the other; None where random.
+
+    Parameters
+    ----------
+    zeros
+        Share of values that are zero; random ones are zero as often as codes are.
+    toggle
+        Share of bits that change from one value to the next one, holds left out; random ones 0.5.
+        Zeros are in it.
+    held
+        Steps for which a value stays: 1 for a new one per step.
+
+    Raises
+    ------
+    UsageError
+        If a figure is out of range, or both ``zeros`` and ``toggle`` are given.
+    """
+
+    zeros: float | None = None
+    toggle: float | None = None
+    held: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("zeros", "toggle"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise UsageError(f"operand statistics: {name}={value:g}; valid: 0 to 1")
+        if not 1 <= self.held < math.inf:
+            raise UsageError(f"operand statistics: held={self.held:g}; valid: steps from 1")
+        if self.zeros is not None and self.toggle is not None:
+            raise UsageError("operand statistics: zeros are in the toggle rate; give one of them")
+
+    @property
+    def stated(self) -> bool:
+        """Whether anything differs from random values, a new one per step."""
+        return self != OperandStats()
+
+
+def read_operand_stats(text: str) -> OperandStats:
+    """Return the statistics written in ``text``; random ones for nothing, or for a name.
+
+    Raises
+    ------
+    UsageError
+        If a key is unknown or stands twice, or a value is no number in its range.
+    """
+    if "=" not in text:
+        return OperandStats()
+    found: dict[str, float] = {}
+    for word in text.replace(";", " ").split():
+        key, _, value = word.partition("=")
+        if key not in KEYS:
+            raise UsageError(f"operand statistics: {key!r} in {text!r}; {did_you_mean(key, KEYS)}")
+        if key in found:
+            raise UsageError(f"operand statistics: {key} stands twice in {text!r}")
+        try:
+            found[key] = float(value)
+        except ValueError:
+            raise UsageError(f"operand statistics: {word!r} is no number; write zeros=0.5") from None
+    return OperandStats(**found)
+
+
+def zero_share_of_codes(fmt: Format) -> float:
+    """Return the share of the finite codes of ``fmt`` that are zero: zeros among random codes."""
+    if fmt.element.bits > 16:
+        return 0.0
+    values = fmt.element.code_values()
+    finite = values[np.isfinite(values)]
+    return float(np.mean(finite == 0))
