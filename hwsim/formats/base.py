@@ -206,7 +206,9 @@ class ElementFormat(Format):
         return as_floats(x)
 
     def _nearest(self, x: NDArray[Any]) -> NDArray[Any]:
-        return self.decode(self.encode(x)).astype(x.dtype, copy=False)
+        if x.size <= CHUNK:
+            return self.decode(self.encode(x)).astype(x.dtype, copy=False)
+        return map_rows(self._nearest, np.ascontiguousarray(x).reshape(-1)).reshape(x.shape)
 
     def round_chunk(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
         """Put the nearest values of ``x`` into ``out``: what the plain cast does to a piece that fits the cache.

@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from hwsim.formats.base import Format
-from hwsim.formats.own import SUFFIXES, Origin, load_format, origin, refuse_taken
+from hwsim.formats.own import SUFFIXES, Origin, load_format, origin, taken
 from hwsim.formats.registry import BLOCKS, ELEMENTS, REGISTERED, Family
-from hwsim.spec.errors import UsageError, did_you_mean
+from hwsim.spec.errors import SpecError, UsageError, did_you_mean
 
 
 def families() -> list[Family]:
@@ -81,7 +81,7 @@ def _parsed(name: str) -> tuple[Format, Origin | None]:
     """Return the format called ``name``, and the file that it or its elements come from."""
     if name in REGISTERED:
         return REGISTERED[name], None
-    for key, family in _families():
+    for family in families():
         try:
             found = family.parse(name)
         except UsageError:
@@ -89,9 +89,10 @@ def _parsed(name: str) -> tuple[Format, Origin | None]:
         except ValueError as error:
             raise UsageError(f"format {error}") from None
         if found is not None:
-            if key != OWN:
-                refuse_taken(name)
-            return found, origin(name)
+            file = origin(name)
+            if file is not None and is_built_in(file.path.stem):
+                raise SpecError([taken(file.path)])
+            return found, file
     raise UsageError(f"unknown format {name!r}; {did_you_mean(name, format_names())}")
 
 

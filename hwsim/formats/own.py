@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hwsim.spec.data import data_path
-from hwsim.spec.errors import Problem, SpecError, UsageError
+from hwsim.spec.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from hwsim.formats.base import ElementFormat
@@ -114,19 +114,6 @@ def _loaded(_: Path, path: Path, __: int) -> ElementFormat:
 def digests() -> dict[str, str]:
     """Return the SHA-256 of every format file, by the name of its format."""
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(files().items())}
-
-
-def refuse_taken(name: str) -> None:
-    """Refuse a file that gives a format the name of a built-in one.
-
-    Raises
-    ------
-    SpecError
-        At the file.
-    """
-    path = files().get(name)
-    if path is not None:
-        raise SpecError([taken(path)])
 
 
 def taken(path: Path) -> Problem:

@@ -78,7 +78,8 @@ class FieldsSpec(Spec):
         """
         bias = 2 ** (self.exponent_bits - 1) - 1 if self.bias is None else self.bias
         special = self.special()
-        if self.exponent_bits == 1 and self.mantissa_bits == 0 and special == "ieee":
+        fewest = self.exponent_bits == 1 and self.mantissa_bits == 0
+        if fewest and (special == "ieee" or self.nan == "highest"):
             raise ValueError("valid: at least two finite values")
         if special is not None:
             return Minifloat(name, self.exponent_bits, self.mantissa_bits, special, bias, self.signed)

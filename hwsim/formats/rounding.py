@@ -153,13 +153,14 @@ def between(
 def overflowed(x: NDArray[Any], rounded: NDArray[Any], ends: tuple[End, End], rounding: Rounding) -> NDArray[Any]:
     """Return ``rounded`` with what ``x`` has beyond the ``ends`` of a format as these say."""
     low, high = ends
-    if rounding in ("nearest_even", "nearest_away"):
-        stays = rounding == "nearest_even"
-        above = x > high.halfway if stays and high.tie_stays else x >= high.halfway
-        below = x < low.halfway if stays and low.tie_stays else x <= low.halfway
-    else:
-        above = (x > high.value) if rounding in ("up", "stochastic") else x == np.inf
-        below = (x < low.value) if rounding in ("down", "stochastic") else x == -np.inf
+    with np.errstate(over="ignore"):  # a limit that the dtype of x does not reach
+        if rounding in ("nearest_even", "nearest_away"):
+            stays = rounding == "nearest_even"
+            above = x > high.halfway if stays and high.tie_stays else x >= high.halfway
+            below = x < low.halfway if stays and low.tie_stays else x <= low.halfway
+        else:
+            above = (x > high.value) if rounding in ("up", "stochastic") else x == np.inf
+            below = (x < low.value) if rounding in ("down", "stochastic") else x == -np.inf
     return np.where(above, high.beyond, np.where(below, low.beyond, rounded))
 
 

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from hwsim.formats.base import ElementFormat, Format
 from hwsim.formats.block.scaled import Scaled
 from hwsim.formats.digits import check_width, digit_table
+from hwsim.formats.element.integer import Integer
 from hwsim.formats.tally import CHUNK, Outliers, Part, Reader, checked_codes, chunks, share, tally, views
 from hwsim.spec.errors import UsageError
 
@@ -168,7 +169,9 @@ def bit_statistics(
     Parameters
     ----------
     tensor
-        Codes, where the dtype is an unsigned integer; values, which are encoded, where it is another.
+        Codes, where the dtype is an unsigned integer; values, which are encoded, where it is another. Of a
+        signed integer format, whole numbers of a signed dtype that all have a code are taken as they are:
+        -128 is one of INT8's, though quantization does not use it.
         Of a block format the codes are those of its elements. Values are encoded with blocks along the
         last axis, all at once; formats whose codes mean other values in other blocks take codes alone.
     fmt
@@ -192,6 +195,8 @@ def bit_statistics(
     """
     given = np.asarray(tensor)
     coded = _check(given, fmt, chunk)
+    if given.dtype.kind == "i" and _all_coded(given, fmt):
+        given, coded = (given.astype(np.int64) & (2**fmt.bits - 1)).astype(np.uint32), True
     if not coded and isinstance(fmt, Scaled):
         given, coded = fmt.encode(given).codes.codes, True
     reader = Reader(fmt.element, coded, chunk, _outliers(outlier_sigma, outlier_above))
@@ -213,6 +218,14 @@ def _check(given: NDArray[Any], fmt: Format, chunk: int) -> bool:
     if chunk < 1:
         raise UsageError(f"chunk is {chunk}; valid: whole numbers from 1")
     return coded
+
+
+def _all_coded(given: NDArray[Any], fmt: Format) -> bool:
+    """Return whether ``fmt`` is a signed integer that has a code for all of these whole numbers."""
+    if not isinstance(fmt, Integer) or not fmt.signed:
+        return False
+    half = 2 ** (fmt.bits - 1)
+    return bool(-half <= given.min() and given.max() < half)
 
 
 def _outliers(sigma: float, above: float | None) -> Outliers:

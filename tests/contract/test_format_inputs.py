@@ -97,7 +97,7 @@ def test_the_largest_and_the_smallest_floats_give_finite_numbers(name, kind):
         assert not np.isnan(found).any()
 
 
-@pytest.mark.parametrize("name", ["fp8_e4m3", "bf16", "int8", "fp32", "fix8_q4", "posit8_es1", "lns8_f3", "power4_a50",
+@pytest.mark.parametrize("name", ["fp8_e4m3", "bf16", "int8", "fp32", "int32", "fix32_q16", "posit16_es2", "fix8_q4", "posit8_es1", "lns8_f3", "power4_a50",
                                   "nf4", "pot4x2", "fix8_q4_k2", "int4of8", "complex2", "mxfp4", "nvfp4",
                                   "int4_g16_int8", "bitmod4_g128", "int4_asym_g128", "int4_t16x16", "int8_channel",
                                   "int8_tensor", "ternary_channel", "olive4_g128", "olive4_tensor", "llm_int8",

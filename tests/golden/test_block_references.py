@@ -212,7 +212,7 @@ bitmod_cases = given(
 def test_bitmod_is_that_of_its_definition(bits, kind, name, choices, seed, length, size):
     x = bitmod_data(seed, length, size).astype(kind)
     expected = in_blocks(x, 16, lambda group: bitmod_group(group, bits, SPECIAL[bits][choices])[2])
-    found = parse_format(f"bitmod{bits}{name}_g16_fp16").quantize(x)
+    found = parse_format(f"bitmod{bits}{name}_g16").quantize(x)
     assert np.array_equal(found, [float(v) for v in expected])
 
 
@@ -228,7 +228,7 @@ def test_bitmod_stores_eight_bits_of_a_scale_under_that_of_its_row(bits, seed, l
     for group, (special, scale) in zip(groups, chosen, strict=True):
         share = min(round(scale / level), 255)
         expected += nearest_levels(group, bits, special, share * level) if share else [0] * len(group)
-    found = parse_format(f"bitmod{bits}_g16").quantize(x)
+    found = parse_format(f"bitmod{bits}_g16_int8").quantize(x)
     assert np.array_equal(found, [float(v) for v in expected])
 
 
@@ -237,5 +237,5 @@ def test_levels_of_bitmod_are_the_published_ones(bits):
     for special in SPECIAL[bits]:
         levels = np.array(sorted({s * v for v in BASIC[bits] for s in (1, -1)} | {special}), dtype=np.float32)
         if abs(special) < max(BASIC[bits]):  # else the largest level must be there for the scale to be 1
-            assert np.array_equal(parse_format(f"bitmod{bits}_g{len(levels)}_fp16").quantize(levels), levels)
-        assert np.array_equal(parse_format(f"bitmod{bits}_g{len(levels)}_fp16").quantize(levels * 4), levels * 4)
+            assert np.array_equal(parse_format(f"bitmod{bits}_g{len(levels)}").quantize(levels), levels)
+        assert np.array_equal(parse_format(f"bitmod{bits}_g{len(levels)}").quantize(levels * 4), levels * 4)

@@ -41,8 +41,8 @@ BLOCKS = [
     (r"MXFP(\d) (E\dM\d) \((ceil)?", lambda m: f"fp{m[1]}_{m[2].lower()}_g32_e8m0{m[3] or ''}"),
     (r"NVFP4", lambda m: "nvfp4"),
     (r"MXINT8", lambda m: "mxint8"),
-    (r"BitMoD(\d)", lambda m: f"bitmod{m[1]}_g128_fp16"),
-    (r"FP(\d)_(E[AR]) g128", lambda m: f"bitmod{m[1]}_{m[2].lower()}_g128_fp16"),
+    (r"BitMoD(\d)", lambda m: f"bitmod{m[1]}_g128"),
+    (r"FP(\d)_(E[AR]) g128", lambda m: f"bitmod{m[1]}_{m[2].lower()}_g128"),
     (r"(NF4|FLINT4|POT4|LNS4_f1|BIPOLAR\d) g(\d+)", lambda m: f"{m[1].lower()}_g{m[2]}"),
 ]
 TENSORS = [(r"E3M4 per-tensor", lambda m: "e3m4finite"), (r"(INT\d|E\d+M\d+)(FN)? per-tensor", lambda m: m[1].lower())]

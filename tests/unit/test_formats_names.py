@@ -8,6 +8,7 @@ import pytest
 
 from hwsim.formats import get
 from hwsim.formats.block.bitmod import BASIC, SPECIAL, BitModElement
+from hwsim.spec.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,14 @@ def test_widths_that_are_stored_wider():
     tf32, scale = get("tf32"), get("ue4m3")
     assert (tf32.bits, tf32.bits_per_element, tf32.storage_bits(2, 3)) == (19, 32, 6 * 32)
     assert (scale.bits, scale.bits_per_element) == (7, 8)
-    assert get("tf32_g32").storage_bits(1, 32) == 32 * 32 + 16
+    assert get("tf32_g32_fp32").storage_bits(1, 32) == 32 * 32 + 32
+
+
+@pytest.mark.parametrize("name", ["bf16_g128", "tf32_tensor", "fp9_e8m0_g32"])
+def test_scales_that_would_vanish_are_refused(name):
+    with pytest.raises(UsageError, match="would be 0"):
+        get(name)
+    assert get(f"{name}_fp32").quantize(np.array([1.0, 8.0])).all()
 
 
 def test_e8m0_is_the_scale_of_mx_and_e3m4_has_infinities():

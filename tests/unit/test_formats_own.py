@@ -183,6 +183,7 @@ def test_without_subnormals_the_lowest_exponent_is_one_like_any_other(place):
         ("Mine", STEPS, "can be no format's name"),
         ("mine_g128", STEPS, "can be no format's name"),
         ("int8", STEPS, "'int8' is a built-in format; rename the file"),
+        ("mine", "fields: {exponent_bits: 1, mantissa_bits: 0, nan: highest}\n", "at least two finite values"),
         ("fp8_e4m3", STEPS, "'fp8_e4m3' is a built-in format; rename the file"),
     ],
 )
@@ -206,6 +207,14 @@ def test_the_variable_names_other_directories_and_one_name_stands_once(place, mo
     monkeypatch.setenv(VARIABLE, "a:b")
     with pytest.raises(UsageError, match="defined twice"):
         parse_format("mine")
+
+
+def test_a_file_called_like_a_built_in_format_is_refused_under_scales_too(place):
+    write(place, "int4", STEPS)
+    for name in ("int4", "int4_g128"):
+        with pytest.raises(SpecError, match="'int4' is a built-in format; rename the file"):
+            formats.get(name)
+    assert formats.get("int8_g128").bits == 8
 
 
 def test_a_changed_or_removed_file_is_noticed(place):

@@ -275,9 +275,12 @@ def test_values_of_a_block_format_give_the_same_as_their_codes(name):
 
 
 def test_all_int8_values_have_booth_mean_3_and_ent_mean_2_918():
-    found = bit_statistics(np.arange(-128.0, 128.0), parse_format("int8_full")).digit_means
-    assert found["booth"] == 3
-    assert found["ent"] == 747 / 256
+    for values, name in ((np.arange(-128.0, 128.0), "int8_full"), (np.arange(-128, 128, dtype=np.int8), "int8"),
+                         (np.arange(-128, 128), "int8")):  # fmt: skip
+        found = bit_statistics(values, parse_format(name)).digit_means
+        assert found["booth"] == 3
+        assert found["ent"] == 747 / 256
+    assert bit_statistics(np.arange(-129, 128), INT8).histogram[128] == 0  # not all have a code: clipped to -127
 
 
 @pytest.mark.parametrize("chunk", [1 << 18, 64])

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 class Part:
     """Codes and how many bits each of them takes in storage; uint8, uint16 or uint32 in memory.
 
-    ``counted`` is False for what ``storage_bits`` leaves out: scales of a tensor, and the level above
-    the scales of blocks. ``of`` picks the narrowest of these dtypes.
+    ``counted`` is False for what ``storage_bits`` leaves out: scales of a tensor. ``of`` picks the narrowest
+    of these dtypes.
     """
 
     codes: NDArray[Any]

@@ -43,8 +43,8 @@ class Metadata(NamedTuple):
         return cls(share, level, scale, np.where(scale > 0, scale, rows.dtype.type(1)))
 
 
-def level_part(shared: list[Metadata], blocks: int) -> Part:
+def level_part(shared: list[Metadata], blocks: int, counted: bool) -> Part:
     """Return the bits of the scales above those of blocks: one of the tensor, or one per row of ``blocks``."""
     listed = [metadata.level for metadata in shared]
     found = listed[0] if listed and listed[0].size == 1 else joined(listed)[:: max(1, blocks)]
-    return Part(found.astype(np.float32).view(np.uint32), 32, counted=False)
+    return Part(found.astype(np.float32).view(np.uint32), 32, counted)

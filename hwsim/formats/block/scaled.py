@@ -28,7 +28,7 @@ from hwsim.formats.block.parts import (
     scalable_magnitudes,
     spread,
 )
-from hwsim.formats.block.scales import FP16, KINDS, Scale
+from hwsim.formats.block.scales import FP16, FP32, KINDS, Scale
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import Minifloat
 from hwsim.formats.fit import fitted_magnitude
@@ -78,6 +78,11 @@ class Scaled(Format):
         return self.scale.bits + (ZERO_POINT_BITS if self.asymmetric else 0)
 
     @property
+    def _row_levels(self) -> bool:
+        """Whether each row has a scale above those of its blocks."""
+        return self.scale.name == "int8" and self.geometry != "tensor"
+
+    @property
     def bits_per_element(self) -> Fraction:
         """Code width plus the block's metadata shared out; that of rows and tensors does not count."""
         if not self.block_size:
@@ -92,7 +97,10 @@ class Scaled(Format):
         of the scale of the largest value, which must be nearer than the next one. Ranges with zero points,
         shares of a row's scale and means change with what is rounded.
         """
-        code, grid = self.code, self.code.values()
+        code = self.code
+        if code.bits > 16:  # too many values to look at: known of powers of two alone
+            return self.scale.significand_bits == 1 and isinstance(code, Minifloat)
+        grid = code.values()
         top, magnitudes = code.scaling_value, np.unique(np.abs(grid))
         if self.asymmetric or self.scale.name == "int8" or code.block_fit != "absmax":
             return False
@@ -112,7 +120,8 @@ class Scaled(Format):
         blocks = {"tensor": 0, "channel": rows}.get(self.geometry)
         if blocks is None:
             blocks = -(-rows // self.tile_rows) * -(-k // (self.block_size or k))
-        return rows * k * int(self.code.bits_per_element) + blocks * self.metadata_bits
+        levels = -(-rows // self.tile_rows) if self._row_levels else 0
+        return rows * k * int(self.code.bits_per_element) + blocks * self.metadata_bits + levels * FP32.bits
 
     def quantize(
         self,
@@ -162,7 +171,7 @@ class Scaled(Format):
         counted = self.geometry != "tensor"
         zeros = joined(m.zero for m in shared if m.zero is not None)
         stored = moved_back(restore(codes.reshape(blocks.shape)), axis, given.shape)
-        level = None if self.scale.upper is None else level_part(shared, blocks.shape[-2])
+        level = None if self.scale.upper is None else level_part(shared, blocks.shape[-2], self._row_levels)
         return Encoded(
             self.name,
             Part.of(stored, int(self.code.bits_per_element)),
@@ -276,7 +285,8 @@ class Scaled(Format):
         plain = rounding == "nearest_even" and overflow == "saturate"
 
         def round_part(part: NDArray[Any], by: Metadata, out: NDArray[Any], room: NDArray[Any]) -> None:
-            np.divide(part, spread(by.divisor, part, room[0]), out=out)
+            with np.errstate(over="ignore"):  # under the smallest scales
+                np.divide(part, spread(by.divisor, part, room[0]), out=out)
             if plain:
                 self.code.round_chunk(out, out, room[0, : part.size].reshape(part.shape))
             else:

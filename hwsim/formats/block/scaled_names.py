@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from hwsim.formats.base import ElementFormat
 from hwsim.formats.block.geometry import Geometry
+from hwsim.formats.block.metadata import ONE
 from hwsim.formats.block.scaled import Scaled
 from hwsim.formats.block.scales import KINDS
 from hwsim.formats.element.integer import Integer
@@ -122,6 +123,9 @@ def _scaled(name: str, code: ElementFormat, where: str, scale: str) -> Scaled:
         raise ValueError(f"{name}: {code.name} scales whole tensors of pairs; valid: {code.name}")
     bits = getattr(code, "bits", 0)
     _check(name, not isinstance(code, Integer) or 2 <= bits <= 16, "2 to 16 bits")
+    if KINDS[scale].upper is None and not KINDS[scale].share(np.ones(1), code.fitted_value(code.block_fit), ONE).any():
+        text = f"a scale in {scale} would be 0 even where the largest element is 1"
+        raise ValueError(f"{name}: {text}; valid: {code.name}_{where}_fp32, or {code.name} without a scale")
     short = f"{code.name}_{where}" + ("" if scale == "fp16" else f"_{scale}")
     if where in ("channel", "tensor"):
         return Scaled(short, code, None, scale, geometry="channel" if where == "channel" else "tensor")

@@ -68,6 +68,10 @@ class SplitElement(ElementFormat):
         """The code of NaN of the base element."""
         return self.code.nan_code
 
+    def values(self) -> NDArray[np.float64]:
+        """Return the finite values of the base element, ascending."""
+        return self.code.values()
+
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the values of ``codes`` of the base element."""
         return self.code.decode(codes)

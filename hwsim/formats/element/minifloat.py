@@ -2,8 +2,9 @@
 
 Widths above 8 bits follow IEEE 754: the top exponent holds infinities and NaN. ``fp8_e5m2`` and
 ``fp8_e3m4`` do so too, ``fp8_e4m3`` has no infinity and one NaN per sign (OCP OFP8), and every other
-format of up to 8 bits has finite codes only, as OCP MX defines FP6 and FP4. What else names can say is in
-:mod:`hwsim.formats.element.float_names`.
+format of up to 8 bits has finite codes only, as OCP MX defines FP6 and FP4. With one exponent bit the
+bias is 0, so that ``fp4_e1m2`` reaches 3.5 in steps of 0.5 (tables with 1.75 count the same grid in
+halves). What else names can say is in :mod:`hwsim.formats.element.float_names`.
 """
 
 from __future__ import annotations
@@ -159,6 +160,10 @@ class Minifloat(ElementFormat):
 
     def round_chunk(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
         """Round to nearest even; see :meth:`ElementFormat.round_chunk`."""
+        with np.errstate(over="ignore"):  # values that the dtype of x does not reach
+            self._round(x, out, spare)
+
+    def _round(self, x: NDArray[Any], out: NDArray[Any], spare: NDArray[Any]) -> None:
         _, mantissa, least = _MACHINE[x.dtype]
         if not self.subnormals:
             out[...] = self._nearest_power(x)
@@ -175,7 +180,10 @@ class Minifloat(ElementFormat):
             out[...] = self._rounded(x)
 
     def _nearest_power(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Round to a power of two, a tie to the larger one, as ml_dtypes does for E8M0."""
+        """Round to a power of two, a tie to the larger one, as ml_dtypes does for E8M0.
+
+        But for float32 between 2^-127 and 1.5 · 2^-127, subnormal ones, which ml_dtypes rounds up to 2^-126.
+        """
         size = np.abs(x.astype(np.float64))
         self._check_nan(bool(np.isnan(size).any()))
         lowest, highest = np.ldexp(1.0, self.min_exponent), self.max_value

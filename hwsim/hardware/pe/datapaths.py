@@ -103,7 +103,7 @@ def scale_significand(fmt: Format) -> int:
     if not fmt.block_size:
         return 0
     if isinstance(fmt, BitMod):
-        return FP16.sig_bits if fmt.scale_format is FP16 else fmt.scale_format.bits
+        return FP16.sig_bits if fmt.scale_kind == "fp16" else fmt.scale_bits
     if isinstance(fmt, Olive):
         return FP16.sig_bits
     if not isinstance(fmt, Scaled):

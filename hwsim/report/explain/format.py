@@ -10,6 +10,7 @@ import numpy as np
 from hwsim.formats import BitMod, ElementFormat, Format, Integer, Minifloat, Scaled, bit_serial_terms
 from hwsim.formats.accuracy import fitted_quantize, loss
 from hwsim.formats.approximate import MULTIPLIERS, multiplier_error
+from hwsim.formats.block.bitmod import SPECIAL
 from hwsim.formats.block.olive import RATIOS, Olive
 from hwsim.formats.block.split import Split
 from hwsim.formats.distributions import DISTRIBUTIONS, sample
@@ -195,8 +196,12 @@ def _scaling(fmt: Format) -> dict[str, Any]:
         found["scale"] = fmt.scale.words
         found["one scale per"] = {"tile": f"{fmt.tile_rows} × {fmt.block_size}"}.get(fmt.geometry, fmt.geometry)
     if isinstance(fmt, BitMod):
-        kept = "FP16" if fmt.scale_format.bits == 16 else "8-bit share of the row's FP32 scale"
-        found["scale"] = f"{kept}, and a {fmt.selector_bits}-bit choice of the special value, per group"
+        kept = {"": "FP16, 8 bits of it counted", "int8": "8-bit share of the row's FP32 scale", "fp16": "FP16"}
+        found["scale"] = f"{kept[fmt.scale_kind]}, and a 2-bit choice of the special value, per group"
+        special = (SPECIAL[fmt.bits][choice] for choice in fmt.choices)
+        found["special values"] = (
+            ", ".join(f"{value:+g}" for value in special) + ", one per group; below with the first"
+        )
     if isinstance(fmt, Olive):
         found["scale"] = f"FP16 per {fmt.geometry}, least squared error of {len(RATIOS)} clip ratios of 3 sigma"
         low, high = fmt.element.outliers[[0, -1]]

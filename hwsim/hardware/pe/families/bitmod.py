@@ -25,7 +25,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import BitMod, Format, Minifloat, bit_serial_terms, minifloat, term_table
+from hwsim.formats import BitMod, Format, Minifloat, Scaled, bit_serial_terms, minifloat, term_table
 from hwsim.hardware.circuits import (
     Adder,
     AdderTree,
@@ -166,8 +166,8 @@ class BitModPE(PE):
             *float_accumulate(FP32, FP32.sig_bits),
             Part("output", "register", Register(FP32.bits)),
         )
-        code = w.scale_format if isinstance(w, BitMod) else getattr(getattr(w, "scale", None), "code", None)
-        if isinstance(code, Minifloat):
+        floating = w.scale_kind == "fp16" if isinstance(w, BitMod) else isinstance(w, Scaled)
+        if floating and not (isinstance(w, Scaled) and w.scale.name == "int8"):
             shared = (*shared, Part("scale exponent", "normalisation", Adder(FP32.exponent_bits + 1)))
         return (
             Part("serial scale adder", "dequantization", Adder(bits), activity=serial),
