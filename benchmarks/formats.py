@@ -38,7 +38,7 @@ BLOCKS = {
 }  # fmt: skip
 OTHERS = (
     "int8", "int4_g128", "int4_asym_g128", "nvfp4", "msfp12", "bitmod4_g128", "bitmod3_g128", "nf4", "nf4_g64",
-    "posit8_es1", "lns8_f3", "fix8_q4",
+    "posit8_es1", "lns8_f3", "fix8_q4", "fp4_e3m0", "llm_int8", "int4_g128_out10", "olive4_g128",
 )  # fmt: skip
 
 
