@@ -1,22 +1,26 @@
-"""What is stated of an operand's stream: zeros, toggling bits, how long each value is held.
+"""What is stated of an operand's stream: its distribution, zeros, toggling bits, how long each value is held.
 
-Written as ``zeros=0.5 held=64`` (in the columns ``w_stats`` and ``a_stats`` of a trace, and on the
-command line). A word without ``=`` is the name of a distribution and states nothing here.
+Written as ``laplace zeros=0.5 held=64`` (in the columns ``w_stats`` and ``a_stats`` of a trace, and on
+the command line). A word without ``=`` is the name of a distribution (:mod:`hwsim.formats.distributions`):
+it decides the cycles and the work of hardware that depends on data, and nothing else.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hwsim.formats.base import Format
+from hwsim.formats.distributions import DISTRIBUTIONS
 from hwsim.spec.errors import UsageError, did_you_mean
 
 #: Share of the bits that change between two random words.
 RANDOM_TOGGLE = 0.5
 KEYS = ("zeros", "toggle", "held")
+#: Distribution that data-dependent hardware is taken to work on where none is named; an assumption that outputs state.
+DEFAULT_DISTRIBUTION = "gaussian"
 
 
 @dataclass(frozen=True)
@@ -32,16 +36,19 @@ class OperandStats:
         Zeros are in it.
     held
         Steps for which a value stays: 1 for a new one per step.
+    distribution
+        Name of the distribution of values before they are quantized; None for the default one.
 
     Raises
     ------
     UsageError
-        If a figure is out of range, or both ``zeros`` and ``toggle`` are given.
+        If a figure is out of range, both ``zeros`` and ``toggle`` are given, or there is no such distribution.
     """
 
     zeros: float | None = None
     toggle: float | None = None
     held: float = 1.0
+    distribution: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("zeros", "toggle"):
@@ -52,26 +59,35 @@ class OperandStats:
             raise UsageError(f"operand statistics: held={self.held:g}; valid: steps from 1")
         if self.zeros is not None and self.toggle is not None:
             raise UsageError("operand statistics: zeros are in the toggle rate; give one of them")
+        if self.distribution is not None and self.distribution not in DISTRIBUTIONS:
+            raise UsageError(
+                f"operand statistics: unknown distribution {self.distribution!r}; "
+                f"{did_you_mean(self.distribution, DISTRIBUTIONS)}"
+            )
 
     @property
     def stated(self) -> bool:
-        """Whether anything differs from random values, a new one per step."""
-        return self != OperandStats()
+        """Whether anything differs from random values, a new one per step; a distribution alone does not."""
+        return replace(self, distribution=None) != OperandStats()
 
 
 def read_operand_stats(text: str) -> OperandStats:
-    """Return the statistics written in ``text``; random ones for nothing, or for a name.
+    """Return the statistics written in ``text``; random ones for nothing.
 
     Raises
     ------
     UsageError
-        If a key is unknown or stands twice, or a value is no number in its range.
+        If a key or a distribution is unknown or stands twice, or a value is no number in its range.
     """
-    if "=" not in text:
-        return OperandStats()
     found: dict[str, float] = {}
+    named: str | None = None
     for word in text.replace(";", " ").split():
-        key, _, value = word.partition("=")
+        key, equals, value = word.partition("=")
+        if not equals:
+            if named is not None:
+                raise UsageError(f"operand statistics: two distributions, {named} and {word}, in {text!r}; valid: one")
+            named = word
+            continue
         if key not in KEYS:
             raise UsageError(f"operand statistics: {key!r} in {text!r}; {did_you_mean(key, KEYS)}")
         if key in found:
@@ -80,7 +96,7 @@ def read_operand_stats(text: str) -> OperandStats:
             found[key] = float(value)
         except ValueError:
             raise UsageError(f"operand statistics: {word!r} is no number; write zeros=0.5") from None
-    return OperandStats(**found)
+    return OperandStats(**found, distribution=named)
 
 
 def zero_share_of_codes(fmt: Format) -> float:

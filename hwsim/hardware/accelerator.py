@@ -255,7 +255,9 @@ class Accelerator:
         return 0.5 * (math.sqrt(self.area_breakdown_mm2["array"]) + math.sqrt(sram_mm2))
 
     def peak_macs_per_s(self, w: Format, a: Format) -> float:
-        """Return the peak multiply-accumulate rate for one pair of formats."""
+        """Return the peak multiply-accumulate rate for one pair of formats, of PEs that wait for no other."""
+        if self.pe.data_dependent(w, a):
+            return self.pes * self.pe.expected_macs_per_cycle(w, a) * self.spec.clock
         return float(self.pes * self.pe.macs_per_cycle(w, a)) * self.spec.clock
 
 
@@ -315,7 +317,8 @@ def _per_column(pe: PE, w: Format, a: Format, rows: int, in_place: bool) -> int:
     group = scale_group(w, a) if in_place else None
     steps = group // pe.lanes if group else 1
     waiting = rows if in_place else 1
-    return min(rows, math.ceil(waiting * pe.dequant_cycles(w, a) / (max(steps, 1) * pe.cycles_per_step(w, a))))
+    cycles = pe.expected_cycles_per_step(w, a) if pe.data_dependent(w, a) else pe.cycles_per_step(w, a)
+    return min(rows, math.ceil(waiting * pe.dequant_cycles(w, a) / (max(steps, 1) * cycles)))
 
 
 def scale_group(w: Format, a: Format) -> int | None:

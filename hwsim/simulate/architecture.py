@@ -23,6 +23,7 @@ from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.formats.own import look_beside
 from hwsim.hardware.accelerator import (
     BUFFERS,
+    MAX_EDGE,
     Accelerator,
     FormatName,
     HardwareSpec,
@@ -32,6 +33,7 @@ from hwsim.hardware.accelerator import (
 )
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.pe import PE, kv_format, make_pe
+from hwsim.hardware.pe.lockstep import Lockstep
 from hwsim.hardware.pe.operands import Operands, bit_toggles
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
 from hwsim.simulate.cost import UnitCosts
@@ -41,7 +43,11 @@ from hwsim.simulate.schedule import OperandBits
 from hwsim.spec.bind import Spec, as_value_error, bind
 from hwsim.spec.document import Document, load_document
 from hwsim.spec.errors import InfeasibleError, UsageError, did_you_mean
+from hwsim.workload.ops import Gemm
 from hwsim.workload.policy import Policy
+
+#: Expected cycles are rounded up to a whole number of such parts of a cycle: times stay exact fractions.
+CYCLE_PARTS = 1024
 
 #: Operands of which nothing is stated: random ones, a new pair per step.
 RANDOM = Operands()
@@ -130,7 +136,7 @@ class Simulated:
     accelerator: Accelerator
     dataflow: Dataflow
     document: Document | None = field(default=None, repr=False)
-    _machines: dict[tuple[Format, Format, Format], Machine] = field(default_factory=dict, repr=False)
+    _machines: dict[tuple[Any, ...], Machine] = field(default_factory=dict, repr=False)
     _costs: dict[tuple[Format, Format, Operands], UnitCosts] = field(default_factory=dict, repr=False)
 
     def blame(self) -> AbstractContextManager[None]:
@@ -142,8 +148,13 @@ class Simulated:
         """Formats of a run: those of the file, completed from the PE."""
         return run_policy(self.spec, self.accelerator.pe)
 
-    def machine(self, w: Format, a: Format, o: Format) -> Machine:
+    def machine(
+        self, w: Format, a: Format, o: Format, gemm: Gemm | None = None, operands: Operands = RANDOM
+    ) -> Machine:
         """Return what the mapper needs for GEMMs of these formats.
+
+        ``gemm`` and what is stated of its operands matter where cycles depend on data; without them the
+        whole array waits, on the default distribution.
 
         Raises
         ------
@@ -153,9 +164,19 @@ class Simulated:
         key = (w, a, o)
         if key not in self._machines:
             self._machines[key] = self._build_machine(w, a, o)
-        return self._machines[key]
+        found, pe = self._machines[key], self.accelerator.pe
+        if not pe.data_dependent(w, a):
+            return found
+        m, k, n = (gemm.m, gemm.k, gemm.n) if gemm else (MAX_EDGE, MAX_EDGE * pe.lanes, MAX_EDGE)
+        step = self.dataflow.lockstep(found.shape, m, k, n)
+        waiting = (*key, step, operands)
+        if waiting not in self._machines:
+            shape = expected_shape(found.shape, pe, w, a, step, operands)
+            self._machines[waiting] = replace(found, shape=shape, prices=self._prices(w, a, operands))
+        return self._machines[waiting]
 
     def _build_machine(self, w: Format, a: Format, o: Format) -> Machine:
+        """Return the machine with the worst case of cycles that depend on data."""
         acc, pe = self.accelerator, self.accelerator.pe
         reason = pe.supports(w, a)
         if reason is not None:
@@ -181,9 +202,9 @@ class Simulated:
             prices=self._prices(w, a),
         )
 
-    def _prices(self, w: Format, a: Format) -> Prices:
+    def _prices(self, w: Format, a: Format, operands: Operands = RANDOM) -> Prices:
         """Return the energies by which the mapper weighs its candidates."""
-        unit, pe = self.unit_costs(w, a), self.accelerator.pe
+        unit, pe = self.unit_costs(w, a, operands), self.accelerator.pe
         network = unit.network_pj_per_bit
         reads, writes = unit.sram_read_pj_per_bit, unit.sram_write_pj_per_bit
         return Prices(
@@ -210,15 +231,16 @@ class Simulated:
                 f"pe.lanes: {pe.lanes} does not divide the scale group of {group} elements of {w.name}"
             )
         sums = group if pe.scaling(w, a) == "sum" else None
-        stall = self._dequant_stall(w, a, sums) if sums else 1
+        least = max(streamed, self._dequant_stall(w, a, sums) if sums else 1)
         return ArrayShape(
             rows=acc.rows,
             cols=acc.cols,
             lanes=pe.lanes,
-            interval=max(pe.cycles_per_step(w, a), streamed, stall),
+            interval=max(pe.cycles_per_step(w, a), least),
             load_interval=per_step["w"],
             drain_interval=per_step["o"],
             k_limit=sums,
+            least=least,
         )
 
     def _dequant_stall(self, w: Format, a: Format, group: int) -> int:
@@ -238,7 +260,7 @@ class Simulated:
     def _build_costs(self, w: Format, a: Format, operands: Operands) -> UnitCosts:
         acc, pe = self.accelerator, self.accelerator.pe
         price = acc.mode_price(w, a, operands)
-        cycles = pe.cycles_per_step(w, a)
+        cycles = pe.work_cycles_per_step(w, a, operands.data)
         registers = sum(row.energy_fj for row in price.rows if row.part.group == "register")
         wire_fj_mm = acc.technology.wire_fj_per_bit_mm * RANDOM_TOGGLE
         shape = ArrayShape(acc.rows, acc.cols, pe.lanes)
@@ -262,6 +284,13 @@ class Simulated:
             leakage_w=acc.leakage_w,
             period_ns=acc.period_ns,
         )
+
+
+def expected_shape(shape: ArrayShape, pe: PE, w: Format, a: Format, step: Lockstep, operands: Operands) -> ArrayShape:
+    """Return an array whose PEs wait for the slowest of ``step``: as long as expected, instead of the worst case."""
+    expected = pe.expected_cycles_per_step(w, a, None, replace(step, least=shape.least), operands.data)
+    interval = min(Fraction(ceil(expected * CYCLE_PARTS), CYCLE_PARTS), Fraction(shape.interval))
+    return replace(shape, interval=int(interval) if interval.denominator == 1 else interval, data_cycles=True)
 
 
 def simulate_arch(spec: ArchSpec) -> Simulated:

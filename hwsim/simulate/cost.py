@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hwsim.simulate.schedule import Schedule, Timing
+from hwsim.simulate.schedule import Cycles, Schedule, Timing
 from hwsim.spec.errors import ConservationError
 
 #: The parts of a layer's energy, in the order of the layer table.
@@ -134,7 +134,7 @@ def sram_energy(reads: Mapping[str, int], writes: Mapping[str, int], unit: UnitC
     )
 
 
-def leakage_energy(cycles: int, unit: UnitCosts) -> float:
+def leakage_energy(cycles: Cycles, unit: UnitCosts) -> float:
     """Return the leakage energy in pJ over ``cycles`` (1 W · 1 ns = 1000 pJ)."""
     return cycles * unit.period_ns * unit.leakage_w * 1e3
 

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.formats import Format, parse_format
 from hwsim.formats.operand import read_operand_stats
+from hwsim.hardware.pe.digit_cycles import code_shares
+from hwsim.hardware.pe.lockstep import UNSTATED, Data
 from hwsim.hardware.pe.operands import Operands
 from hwsim.simulate.accuracy import DESIGN_SOURCE, design_sqnr_db
 from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.cost import ENERGY_PARTS, Counts, gemm_counts, gemm_energy, moved_bytes, settle
 from hwsim.simulate.engine import ENGINES, Context
 from hwsim.simulate.mapping import map_gemm
-from hwsim.simulate.schedule import Schedule, Timing, moved_bits
+from hwsim.simulate.schedule import Cycles, Schedule, Timing, moved_bits
 from hwsim.simulate.vector_unit import requantization, vector_row
 from hwsim.spec.errors import ConservationError
 from hwsim.workload import Gemm, Trace, VectorOp, apply_policy
@@ -104,7 +106,8 @@ def _unique_key(op: Gemm | VectorOp) -> tuple[Any, ...]:
 def _gemm_row(simulated: Simulated, gemm: Gemm, run: Any) -> dict[str, Any]:
     """Cost of one instance of ``gemm`` (with its batch)."""
     w, a, o = (parse_format(name) for name in (gemm.w_format, gemm.a_format, gemm.o_format))
-    machine = simulated.machine(w, a, o)
+    operands = Operands(read_operand_stats(gemm.w_stats), read_operand_stats(gemm.a_stats))
+    machine = simulated.machine(w, a, o, gemm, operands)
     schedule = map_gemm(gemm, machine)
     context = Context(
         machine.dram_bits_per_cycle,
@@ -113,13 +116,13 @@ def _gemm_row(simulated: Simulated, gemm: Gemm, run: Any) -> dict[str, Any]:
         simulated.accelerator.pe,
         w.element,
         a.element,
+        *((code_shares(w, operands.w), code_shares(a, operands.a)) if machine.shape.data_cycles else ()),
     )
-    timing = run(schedule, context)
-    operands = Operands(read_operand_stats(gemm.w_stats), read_operand_stats(gemm.a_stats))
+    cycles, compute_cycles = run(schedule, context).whole()
     unit = simulated.unit_costs(w, a, operands)
     # Results are quantized while the array works on the next tiles; a slow vector unit holds it up.
     quantize_cycles, quantize_pj = requantization(simulated, gemm)
-    timing = Timing(max(timing.cycles, quantize_cycles), timing.compute_cycles)
+    timing = Timing(max(cycles, quantize_cycles), compute_cycles)
     counts = gemm_counts(schedule, *moved_bits(schedule.body))
     _check_gemm(simulated, schedule, timing, counts, w, a)
     macs = gemm.m * gemm.n * gemm.k * gemm.batch
@@ -127,7 +130,7 @@ def _gemm_row(simulated: Simulated, gemm: Gemm, run: Any) -> dict[str, Any]:
         "macs": macs,
         "cycles": timing.cycles,
         "compute_cycles": timing.compute_cycles,
-        "utilization": _utilization(simulated, macs, timing.cycles, w, a),
+        "utilization": _utilization(simulated, macs, timing.cycles, w, a, operands.data),
         "bound": _bound(timing, quantize_cycles),
         **moved_bytes(counts),
         **gemm_energy(schedule, timing, counts, unit),
@@ -141,10 +144,12 @@ def _bound(timing: Timing, quantize_cycles: int) -> str:
     return "compute" if timing.compute_cycles * 2 >= timing.cycles else "dram"
 
 
-def _utilization(simulated: Simulated, macs: int, cycles: int, w: Format, a: Format) -> float:
+def _utilization(simulated: Simulated, macs: int, cycles: Cycles, w: Format, a: Format, data: Data = UNSTATED) -> float:
+    """Return the share of what PEs could do that wait for no other, on data of which so much is stated."""
     pe = simulated.accelerator.pe
     slots = cycles * simulated.accelerator.pes * pe.lanes
-    return macs * pe.cycles_per_step(w, a) / slots if slots else 0.0
+    each = pe.expected_cycles_per_step(w, a, data=data) if pe.data_dependent(w, a) else pe.cycles_per_step(w, a)
+    return float(macs * each / slots) if slots else 0.0
 
 
 _TOTALS = (
@@ -183,18 +188,19 @@ def _check_gemm(simulated: Simulated, schedule: Schedule, timing: Timing, counts
     gemm, traffic = schedule.gemm, schedule.traffic
     dram_cycles = (counts.dram_read_bits + counts.dram_write_bits) / simulated.accelerator.dram_bits_per_cycle
     macs = gemm.m * gemm.n * gemm.k * gemm.batch
-    bits = schedule.bits
+    bits, pe = schedule.bits, simulated.accelerator.pe
+    fewest = 1 if pe.data_dependent(w, a) else pe.cycles_per_step(w, a)  # data may be better than expected
     loaded = ((traffic.dram_w, "w"), (traffic.dram_a, "a"), (traffic.dram_psum_read, "psum"))
     fills = sum(bits.move(elements, operand) for elements, operand in loaded) * gemm.batch
     laws = {
-        "PE steps cover all MACs": schedule.pe_steps * gemm.batch * simulated.accelerator.pe.lanes >= macs,
+        "PE steps cover all MACs": schedule.pe_steps * gemm.batch * pe.lanes >= macs,
         "unique weights <= DRAM reads <= SRAM reads": gemm.k * gemm.n <= traffic.dram_w <= traffic.sram_w_read,
         "unique activations <= DRAM reads <= SRAM reads": gemm.m * gemm.k <= traffic.dram_a <= traffic.sram_a_read,
         "outputs <= DRAM writes": bits.move(gemm.m * gemm.n, "o") * gemm.batch <= counts.dram_write_bits,
         "what DRAM delivers is what the steps load": fills <= counts.dram_read_bits,
         "cycles >= compute cycles": timing.cycles >= timing.compute_cycles,
         "cycles >= bits / bandwidth": timing.cycles >= dram_cycles,
-        "utilization <= 100 %": _utilization(simulated, macs, timing.cycles, w, a) <= 1.0,
+        "utilization <= 100 %": macs * fewest <= timing.cycles * simulated.accelerator.pes * pe.lanes,
     }
     broken = [law for law, holds in laws.items() if not holds]
     if broken:

@@ -10,10 +10,10 @@ time with many times the DRAM traffic. The chosen tiling becomes a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +138,7 @@ def build_schedule(gemm: Gemm, tiling: Tiling, machine: Machine) -> Schedule:
         bits=machine.bits,
         body=body,
         traffic=traffic,
-        compute_cycles=int(totals.compute_cycles),
+        compute_cycles=totals.compute_cycles,
         pe_steps=gemm.m * gemm.n * ceil_div(gemm.k, machine.shape.lanes),
         dequant_ops=_dequant_ops(gemm, totals, machine),
         overlap=machine.overlap,
@@ -197,7 +197,10 @@ def _search(dims: tuple[int, int, int], machine: Machine) -> Tiling:
         raise InfeasibleError(_why_infeasible((int(tm.min()), int(tk.min()), int(tn.min())), machine))
     tm, tk, tn = tm[fits], tk[fits], tn[fits]
     m, k, n = _extents(dims, tm, tk, tn)
-    totals = machine.dataflow.totals(machine.shape, m, k, n)
+    shape = machine.shape
+    if isinstance(shape.interval, Fraction):  # does not fit into arrays; the winner is timed exactly
+        shape = replace(shape, interval=cast(Fraction, float(shape.interval)))
+    totals = machine.dataflow.totals(shape, m, k, n)
     holds = _holds(m, k, n, machine)
     primary, secondary = _score(m, k, n, totals, holds, machine)
     ties = primary <= primary.min()

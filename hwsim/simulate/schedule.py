@@ -17,10 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import product
+from math import ceil
 from typing import TypeAlias
 
 from hwsim.workload.ops import Gemm
+
+#: Cycles; expected ones, of PEs whose cycles depend on data, are exact fractions until a whole GEMM is timed.
+Cycles: TypeAlias = int | Fraction
 
 LOOPS = ("m", "k", "n")
 LOOP_ORDERS: tuple[str, ...] = ("mnk", "nmk", "mkn", "kmn", "nkm", "knm")
@@ -75,7 +80,7 @@ class Step:
     """
 
     load_bits: int
-    compute_cycles: int
+    compute_cycles: Cycles
     store_bits: int
     opens: bool
     reloads: bool
@@ -92,7 +97,7 @@ class Repeat:
 Node: TypeAlias = Step | Repeat
 
 #: Cycles of the array for one tile: ``(m, k, n, first_k) -> cycles``.
-TileCycles: TypeAlias = Callable[[int, int, int, bool], int]
+TileCycles: TypeAlias = Callable[[int, int, int, bool], Cycles]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,7 @@ class Schedule:
     bits: OperandBits
     body: tuple[Node, ...]
     traffic: Traffic
-    compute_cycles: int
+    compute_cycles: Cycles
     pe_steps: int
     dequant_ops: int
     overlap: bool = True
@@ -136,13 +141,17 @@ class Schedule:
 class Timing:
     """What an engine found: all cycles of one GEMM with its batch (not its ``repeat``)."""
 
-    cycles: int
-    compute_cycles: int
+    cycles: Cycles
+    compute_cycles: Cycles
 
     @property
-    def stall_cycles(self) -> int:
+    def stall_cycles(self) -> Cycles:
         """Cycles in which the array waited for data."""
         return self.cycles - self.compute_cycles
+
+    def whole(self) -> tuple[int, int]:
+        """Return cycles and compute cycles rounded up: the one place where expected cycles are rounded."""
+        return ceil(self.cycles), ceil(self.compute_cycles)
 
 
 def classes(extent: int, tile: int) -> list[tuple[int, int, bool, bool]]:

@@ -185,6 +185,7 @@ def test_what_nobody_measured_is_missing_by_name():
         ("zeroes=0.5", "did you mean 'zeros'"), ("zeros=2", "valid: 0 to 1"), ("zeros=nan", "valid: 0 to 1"),
         ("held=0.5", "steps from 1"), ("held=inf", "steps from 1"), ("zeros=half", "is no number"),
         ("zeros=0.1 zeros=0.2", "stands twice"), ("zeros=0.1 toggle=0.2", "give one of them"), ("toggle=-1", "0 to 1"),
+        ("laplacian", "did you mean 'laplace'"), ("laplace gaussian", "two distributions"),
     ],
 )  # fmt: skip
 def test_malformed_statistics_are_refused_everywhere(text, said, tmp_path):
@@ -199,7 +200,10 @@ def test_malformed_statistics_are_refused_everywhere(text, said, tmp_path):
 
 
 def test_a_name_states_no_figure():
-    assert read_operand_stats("laplace") == read_operand_stats("") == OperandStats()
+    assert read_operand_stats("laplace") == OperandStats(distribution="laplace")
+    assert not read_operand_stats("laplace").stated
+    assert read_operand_stats("laplace zeros=0.5") == OperandStats(zeros=0.5, distribution="laplace")
+    assert read_operand_stats("") == OperandStats()
 
 
 TRACE = """layer,op,m,n,k,batch,repeat,w_format,a_format,o_format,w_stats,a_stats

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format
+from hwsim.formats.operand import DEFAULT_DISTRIBUTION
 from hwsim.hardware.circuits import Part
+from hwsim.hardware.pe.lockstep import UNSTATED, Data, Lockstep
 from hwsim.hardware.pe.stated import Stated
 
 #: Where block scales act: nowhere, on every product inside the PE, or on the sum of a group.
@@ -71,16 +73,52 @@ class PE(ABC):
 
     @abstractmethod
     def cycles_per_step(self, w: Format, a: Format) -> int:
-        """Return the cycles that one step on ``lanes`` elements takes."""
+        """Return the cycles that one step on ``lanes`` elements takes, at worst."""
+
+    def data_dependent(self, w: Format, a: Format) -> bool:
+        """Return whether the cycles of a step on this pair depend on its data."""
+        return False
 
     def expected_cycles_per_step(
-        self, w: Format, a: Format, digits: NDArray[Any] | None = None, lockstep: int = 1
+        self,
+        w: Format,
+        a: Format,
+        digits: NDArray[Any] | None = None,
+        lockstep: int | Lockstep = 1,
+        data: Data = UNSTATED,
     ) -> float:
-        """Return the expected cycles of a step on a distribution of ``digits``, ``lockstep`` PEs in step.
+        """Return the expected cycles of a step in which the PEs of ``lockstep`` wait for the slowest.
 
-        Those of :meth:`cycles_per_step` where cycles do not depend on data.
+        Digits are those of codes of ``data``, unless ``digits`` are given: weights of 0, 1, … of them.
+        Where cycles do not depend on data: those of :meth:`cycles_per_step`.
         """
         return float(self.cycles_per_step(w, a))
+
+    def work_cycles_per_step(self, w: Format, a: Format, data: Data = UNSTATED) -> float:
+        """Return the cycles of a step in which the datapath works, averaged over its lanes and over data.
+
+        This times the energy of a cycle is the energy of a step: who waits toggles nothing but its clock.
+        """
+        return self.cycles_per_step(w, a)
+
+    def measured_cycles(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[Any]:
+        """Return the cycles of successive steps on given codes, int64 (steps,), all PEs waiting for the slowest.
+
+        ``w_codes`` have shape (steps, groups, weights, lanes), ``a_codes`` (steps, groups, activations, lanes).
+        """
+        return np.full(len(w_codes), self.cycles_per_step(w, a), dtype=np.int64)
+
+    def data_text(self, data: Data = UNSTATED) -> str:
+        """Return what data the expected cycles are those of, in words."""
+        names = [one.distribution or f"{DEFAULT_DISTRIBUTION} (assumed)" for one in data]
+        zeros = ["" if one.zeros is None else f" with {one.zeros:.0%} zeros" for one in data]
+        return f"digits of quantized data: weights {names[0]}{zeros[0]}, activations {names[1]}{zeros[1]}"
+
+    def expected_macs_per_cycle(self, w: Format, a: Format) -> float:
+        """Return multiply-accumulates per cycle of a PE that waits for no other, on data of which nothing is stated."""
+        if not self.data_dependent(w, a):
+            return float(self.macs_per_cycle(w, a))
+        return self.lanes / self.expected_cycles_per_step(w, a)
 
     @abstractmethod
     def initial(self, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -107,7 +145,7 @@ class PE(ABC):
         return acc
 
     def macs_per_cycle(self, w: Format, a: Format) -> Fraction:
-        """Return multiply-accumulates per cycle."""
+        """Return multiply-accumulates per cycle, at worst."""
         return Fraction(self.lanes, self.cycles_per_step(w, a))
 
     def scaling(self, w: Format, a: Format) -> Scaling:

@@ -16,22 +16,48 @@ from numpy.typing import ArrayLike, NDArray
 from hwsim.formats import ElementFormat, Format, Integer
 from hwsim.formats.digits import digit_table
 from hwsim.formats.distributions import sample
+from hwsim.formats.operand import DEFAULT_DISTRIBUTION, OperandStats
 from hwsim.formats.statistics import code_histogram
 from hwsim.spec.errors import UsageError
 
-#: Rows of the Gaussian sample that histograms are made of: 131,072 values.
+#: Rows of a sample that histograms are made of: 131,072 values.
 ROWS = 32
 #: Most digits of an operand: patterns and counts are tabulated.
 MAX_DIGITS = 9
 
 
-@lru_cache(maxsize=256)
 def gaussian_histogram(fmt: Format) -> NDArray[np.float64]:
-    """Return the share of every code of ``fmt`` in Gaussian data, absmax-scaled per row of 4096 or block.
+    """Return the share of every code of ``fmt`` in Gaussian data."""
+    return named_histogram(fmt, "gaussian")
 
-    Unsigned elements stand for a zero point: smallest to largest value of a block.
+
+@lru_cache(maxsize=256)
+def code_shares(fmt: Format, stats: OperandStats) -> NDArray[np.float64]:
+    """Return the share of every code of ``fmt`` in data of which ``stats`` are stated.
+
+    The distribution is the named one, else the default one; a stated share of zeros takes the place of
+    its own, all other codes keep their proportions.
     """
-    x = sample("gaussian")[:ROWS]
+    shares = named_histogram(fmt, stats.distribution or DEFAULT_DISTRIBUTION)
+    if stats.zeros is None:
+        return shares
+    zero = fmt.element.code_values() == 0
+    found: NDArray[np.float64] = np.where(zero, 0.0, shares) * (
+        (1 - stats.zeros) / max(shares[~zero].sum(), np.finfo(float).tiny)
+    )
+    found[np.flatnonzero(zero)[0]] = stats.zeros
+    found.setflags(write=False)
+    return found
+
+
+@lru_cache(maxsize=256)
+def named_histogram(fmt: Format, distribution: str) -> NDArray[np.float64]:
+    """Return the share of every code of ``fmt`` in data of a named distribution.
+
+    Scaled by the largest magnitude per row of 4096 or block. Unsigned elements stand for a zero point:
+    smallest to largest value of a block.
+    """
+    x = sample(distribution)[:ROWS]
     size = fmt.block_size or x.shape[-1]
     blocks = x[:, : x.shape[-1] // size * size].reshape(-1, size)
     element = fmt.element
@@ -120,6 +146,31 @@ def sum_distribution(distribution: NDArray[np.float64], draws: int) -> NDArray[n
     size = (len(distribution) - 1) * draws + 1
     found = np.fft.irfft(np.fft.rfft(distribution, size) ** draws, size)
     return np.clip(found, 0.0, None)
+
+
+def pass_cycles(nonzero: NDArray[np.bool_], slot: int, slots: int) -> NDArray[np.int64]:
+    """Return the steps' shares of the cycles of the slowest stream, all waiting after so many ``slots``.
+
+    Cycles belong to slots of several steps: they are spread over the steps of a pass as evenly as whole
+    cycles can be.
+
+    Parameters
+    ----------
+    nonzero
+        Which digits are not zero, (digits, steps, …), streams along the last axes.
+    slot
+        Steps that share a slot.
+    slots
+        Slots of a pass.
+    """
+    found = np.zeros(nonzero.shape[1], dtype=np.int64)
+    for start in range(0, len(found), slots * slot):
+        part = nonzero[:, start : start + slots * slot]
+        steps = part.shape[1]
+        counts = np.add.reduceat(part, np.arange(0, steps, slot), axis=1, dtype=np.int64)
+        slowest = int(np.maximum(counts, 1).sum(axis=(0, 1)).max())
+        found[start : start + steps] = np.diff(slowest * np.arange(steps + 1) // steps)
+    return found
 
 
 def _check_digits(digits: int) -> None:

@@ -25,6 +25,7 @@ from hwsim.formats import Format
 from hwsim.formats.operand import RANDOM_TOGGLE, OperandStats, zero_share_of_codes
 from hwsim.hardware.circuits import Part, Register
 from hwsim.hardware.pe.base import PE
+from hwsim.hardware.pe.lockstep import Data
 from hwsim.hardware.technology import PartsPrice, factor
 
 #: Steps for which the weight was held where the factors of kind held were measured.
@@ -42,6 +43,11 @@ class Operands:
     def stated(self) -> bool:
         """Whether anything differs from random operands."""
         return self.w.stated or self.a.stated
+
+    @property
+    def data(self) -> Data:
+        """Both, as cycles that depend on data take them."""
+        return self.w, self.a
 
 
 @dataclass(frozen=True)

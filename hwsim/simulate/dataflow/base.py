@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
+from hwsim.hardware.pe.lockstep import Lockstep
 from hwsim.spec.registry import Registry
 
 
@@ -26,15 +28,21 @@ class ArrayShape:
     ``drain_interval`` are the cycles per array row for filling stationary operands and for
     moving results out. ``k_limit`` bounds the reduction elements of one fold, because partial
     sums of different scale groups must not meet before they are scaled (None: no bound).
+
+    With ``data_cycles`` operands come as fast as their data allow: ``interval`` is the expected one of
+    PEs that wait for the slowest (a fraction), and ``least`` what ports and dequantizers need. The array
+    that carries data takes the cycles of its data.
     """
 
     rows: int
     cols: int
     lanes: int
-    interval: int = 1
+    interval: int | Fraction = 1
     load_interval: int = 1
     drain_interval: int = 1
     k_limit: int | None = None
+    data_cycles: bool = False
+    least: int = 1
 
 
 class DotUnit(Protocol):
@@ -60,6 +68,10 @@ class DotUnit(Protocol):
 
     def dot(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Any, a: Any) -> Any:
         """Return the value of a whole dot product, the codes of shape (K,)."""
+        ...
+
+    def measured_cycles(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Any, a: Any) -> NDArray[Any]:
+        """Return the cycles of successive steps, int64 (steps,); codes (steps, groups, operands, lanes)."""
         ...
 
 
@@ -102,7 +114,14 @@ class Dataflow(ABC):
         """Return the natural tile quantum of each loop: what one fold covers."""
 
     @abstractmethod
-    def tile_cycles(self, shape: ArrayShape, m: int, k: int, n: int, first_k: bool) -> int:
+    def lockstep(self, shape: ArrayShape, m: int, k: int, n: int) -> Lockstep:
+        """Return which PEs of a fold of this GEMM take their operands together, waiting for the slowest.
+
+        Folds are taken to be as full as the GEMM's first one.
+        """
+
+    @abstractmethod
+    def tile_cycles(self, shape: ArrayShape, m: int, k: int, n: int, first_k: bool) -> int | Fraction:
         """Return the array cycles of one SRAM tile, from first operand to last result.
 
         ``first_k`` is False when the tile continues partial sums that lie in SRAM.

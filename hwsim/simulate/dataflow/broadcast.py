@@ -4,6 +4,9 @@ The arrangement of BitMoD's tiles (arXiv 2411.11745 IV-C: weight terms broadcast
 inputs along rows, outputs stay) and of NVDLA-like adder-tree arrays. A fold takes
 ``ceil(K / lanes) · interval`` cycles, without skew, and ``R · drain_interval`` to move the
 results out. Folds do not overlap, ragged folds cost a full one.
+
+Lockstep: all PEs take the next operands from their buses together, when the slowest one is done; a
+column has one stream of weights for all rows, a row one stream of activations.
 """
 
 from __future__ import annotations

@@ -6,16 +6,22 @@ compute and ``R · drain_interval`` of drain, so ``2R + C + K − 2`` with every
 SCALE-Sim paper's figure; the tool itself leaves out the drain, a bug that its authors confirm).
 A tile that continues partial sums first shifts them in, another ``R · drain_interval`` cycles.
 Folds do not overlap, ragged folds cost a full one.
+
+Lockstep: the operands of a step enter together, when the last ones have been worked on in all PEs
+(the edges, where operands are encoded, know how long that takes; further in, both come a hop later). In
+a fold every column has one stream of weights for all rows, every row one stream of activations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.hardware.pe.lockstep import Lockstep
 from hwsim.simulate.dataflow.base import (
     DATAFLOWS,
     ArrayShape,
@@ -27,7 +33,7 @@ from hwsim.simulate.dataflow.base import (
     ceil_div,
     folds,
 )
-from hwsim.simulate.dataflow.stepping import accumulate_one, lane_groups
+from hwsim.simulate.dataflow.stepping import accumulate_one, lane_groups, padded_lanes, step_starts
 
 
 class OutputStationary(Dataflow):
@@ -42,16 +48,20 @@ class OutputStationary(Dataflow):
         """One fold covers ``rows`` of M and ``cols`` of N; K streams, ``lanes`` or a scale group at a time."""
         return {"m": shape.rows, "k": shape.k_limit or shape.lanes, "n": shape.cols}
 
+    def lockstep(self, shape: ArrayShape, m: int, k: int, n: int) -> Lockstep:
+        """All PEs in use: each row's activations meet each column's weights, and K goes into one sum."""
+        return Lockstep(weights=min(n, shape.cols), activations=min(m, shape.rows), sum_steps=ceil_div(k, shape.lanes))
+
     def skew_cycles(self, shape: ArrayShape) -> int:
         """Cycles until the last PE sees the first operands."""
         return shape.rows + shape.cols - 2
 
-    def tile_cycles(self, shape: ArrayShape, m: int, k: int, n: int, first_k: bool) -> int:
+    def tile_cycles(self, shape: ArrayShape, m: int, k: int, n: int, first_k: bool) -> int | Fraction:
         """Folds × (skew + K steps · interval + drain, and a refill when K continues)."""
         count: int = ceil_div(m, shape.rows) * ceil_div(n, shape.cols)
         moves = shape.rows * shape.drain_interval * (1 if first_k else 2)
         steps: int = ceil_div(k, shape.lanes)
-        return count * (self.skew_cycles(shape) + steps * shape.interval + moves)
+        return count * (self.skew_cycles(shape) + moves + steps * shape.interval)
 
     def totals(self, shape: ArrayShape, m: Extents, k: Extents, n: Extents) -> Totals:
         """Sum over all tiles; each tile of K writes its partial sums and the next reads them."""
@@ -115,17 +125,20 @@ class OutputStationary(Dataflow):
         w: NDArray[Any],
         sums: NDArray[Any],
     ) -> Generator[None, None, None]:
-        """Stream K through the fold; a PE starts when its operands arrive and takes ``interval``."""
+        """Stream K through the fold; a PE starts when its operands arrive and is done when the next ones do."""
         groups = lane_groups(a.shape[1], shape.lanes)
+        codes = (padded_lanes(each, shape.lanes).swapaxes(1, 2)[:, None] for each in (w, a.T))
+        starts = step_starts(shape, pe, operands, *codes)
+        ends = {int(end) - 1: step for step, end in enumerate(starts[1:])}
         done = np.zeros((shape.rows, shape.cols), dtype=int)
         cycle = 0
         while (done < len(groups)).any():
             for row in range(shape.rows):
                 for col in range(shape.cols):
                     since = cycle - self.arrival(shape, row, col)
-                    step, phase = divmod(since, shape.interval)
-                    if since < 0 or step >= len(groups) or phase != shape.interval - 1:
+                    if since not in ends:
                         continue
+                    step = ends[since]
                     done[row, col] += 1
                     if row < a.shape[0] and col < w.shape[1]:
                         start, width = groups[step]

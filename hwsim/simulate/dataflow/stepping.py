@@ -4,14 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.simulate.dataflow.base import DotUnit, TileOperands
+from hwsim.simulate.dataflow.base import ArrayShape, DotUnit, TileOperands
 
 
 def lane_groups(k: int, lanes: int) -> list[tuple[int, int]]:
     """Cut ``k`` reduction elements into ``(start, width)`` groups of at most ``lanes``."""
     return [(start, min(lanes, k - start)) for start in range(0, k, lanes)]
+
+
+def padded_lanes(codes: NDArray[Any], lanes: int) -> NDArray[Any]:
+    """Return codes (K, …) as (steps, lanes, …), the last step filled up with code 0."""
+    steps = -(-len(codes) // lanes)
+    filled = np.zeros((steps * lanes, *codes.shape[1:]), dtype=codes.dtype)
+    filled[: len(codes)] = codes
+    return filled.reshape(steps, lanes, *codes.shape[1:])
+
+
+def step_starts(
+    shape: ArrayShape, pe: DotUnit, operands: TileOperands, w: NDArray[Any], a: NDArray[Any]
+) -> NDArray[np.int64]:
+    """Return the cycles at which a fold's steps enter the array, and at the end that of one more.
+
+    ``w`` (steps, groups, operands, lanes) and ``a`` likewise are the codes of the PEs that wait for the slowest.
+    """
+    if shape.data_cycles:
+        spent = np.maximum(pe.measured_cycles(w, a, operands.w_format, operands.a_format), shape.least)
+    else:
+        spent = np.full(len(w), int(shape.interval))
+    return np.concatenate([[0], np.cumsum(spent)])
 
 
 def accumulate_one(pe: DotUnit, operands: TileOperands, acc: Any, w: NDArray[Any], a: NDArray[Any]) -> Any:

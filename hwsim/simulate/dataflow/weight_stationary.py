@@ -5,16 +5,22 @@ Per fold: the weights of ``rows · lanes`` × ``cols`` are shifted in from the t
 ``interval``, skewed by one cycle per row; partial sums flow down. With every interval 1 a fold
 takes ``2R + C + M − 2`` cycles (SCALE-Sim paper, arXiv 1811.02883; holds on all of its
 weight-stationary reference rows). Folds do not overlap, ragged folds cost a full one.
+
+Lockstep: activations enter all rows together (each a hop later than the one above), when the last ones
+have been worked on in all PEs. Every PE has weights of its own; those of a row share their activations.
+Partial sums move on after every step, so that each step of a PE goes into another sum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.hardware.pe.lockstep import Lockstep
 from hwsim.simulate.dataflow.base import (
     DATAFLOWS,
     ArrayShape,
@@ -26,7 +32,7 @@ from hwsim.simulate.dataflow.base import (
     ceil_div,
     folds,
 )
-from hwsim.simulate.dataflow.stepping import fire, lane_groups
+from hwsim.simulate.dataflow.stepping import fire, lane_groups, padded_lanes, step_starts
 
 
 class WeightStationary(Dataflow):
@@ -50,11 +56,16 @@ class WeightStationary(Dataflow):
         """One fold covers ``rows · lanes`` of K and ``cols`` of N; M streams freely."""
         return {"m": 1, "k": self.k_unit(shape), "n": shape.cols}
 
+    def lockstep(self, shape: ArrayShape, m: int, k: int, n: int) -> Lockstep:
+        """All PEs in use: per row as many vectors of weights as columns, and one of activations."""
+        rows = ceil_div(min(k, self.k_unit(shape)), shape.lanes)
+        return Lockstep(groups=rows, weights=min(n, shape.cols), sum_steps=1)
+
     def fill_cycles(self, shape: ArrayShape) -> int:
         """Cycles of a fold that do not depend on M: weight load, row skew, column skew."""
         return shape.rows * shape.load_interval + shape.rows + shape.cols - 2
 
-    def tile_cycles(self, shape: ArrayShape, m: int, k: int, n: int, first_k: bool) -> int:
+    def tile_cycles(self, shape: ArrayShape, m: int, k: int, n: int, first_k: bool) -> int | Fraction:
         """Folds × (fill + M · interval); continuing partial sums enters from the top at no cost."""
         count: int = ceil_div(k, self.k_unit(shape)) * ceil_div(n, shape.cols)
         return count * (self.fill_cycles(shape) + m * shape.interval)
@@ -107,7 +118,7 @@ class WeightStationary(Dataflow):
         sums: NDArray[Any],
     ) -> Generator[None, None, None]:
         """Step one fold; ``sums`` (m, columns) is read at the top and written from the bottom."""
-        rows, cols, interval = shape.rows, shape.cols, shape.interval
+        rows, cols = shape.rows, shape.cols
         streams, used = a.shape[0], w.shape[1]
         lanes = lane_groups(w.shape[0], shape.lanes)
         held: list[NDArray[Any] | None] = [None] * rows
@@ -117,21 +128,26 @@ class WeightStationary(Dataflow):
             start, width = lanes[row] if row < len(lanes) else (0, 0)
             held = [w[start : start + width] if width else None, *held[:-1]]
 
+        of_rows = padded_lanes(w, shape.lanes)  # held weights by row, lane and column; activations by row, lane and m
+        weights = np.broadcast_to(of_rows.swapaxes(1, 2), (streams, *of_rows.swapaxes(1, 2).shape))
+        starts = step_starts(
+            shape, pe, operands, weights, padded_lanes(a.T, shape.lanes).transpose(2, 0, 1)[:, :, None]
+        )
+        enters = {int(start): index for index, start in enumerate(starts[:-1])}
+        spent = np.append(np.diff(starts), 0)  # the last one for PEs that nothing has reached
         arrived = np.full((rows, cols), -1)  # index of the activation row that is in each PE
         busy = np.zeros((rows, cols), dtype=int)
         result = pe.initial((rows, cols))
         cycle = 0
         while True:
             moved = np.full((rows, cols), -1)
-            moved[:, 1:] = np.where(busy == interval, arrived, -1)[:, :-1]
+            moved[:, 1:] = np.where((busy > 0) & (busy == spent[arrived]), arrived, -1)[:, :-1]
             for row in range(rows):
-                index, phase = divmod(cycle - row, interval)
-                if phase == 0 and 0 <= index < streams:
-                    moved[row, 0] = index
+                moved[row, 0] = enters.get(cycle - row, -1)
             busy = np.maximum(busy - 1, 0)
             fresh = moved >= 0
             arrived = np.where(fresh, moved, arrived)
-            busy = np.where(fresh, interval, busy)
+            busy = np.where(fresh, spent[arrived], busy)
             before = result.copy()
             for row, col in np.argwhere(busy == 1):
                 m_index = arrived[row, col]

@@ -45,7 +45,8 @@ class Context:
     """The machine that an engine runs a schedule on.
 
     ``fast`` needs the bandwidth alone; ``pe`` steps the array itself and carries codes of
-    ``w_format`` and ``a_format`` through ``pe``.
+    ``w_format`` and ``a_format`` through ``pe``: every finite one as often, or by their shares of ``w_shares``
+    and ``a_shares``, where cycles depend on data.
     """
 
     dram_bits_per_cycle: Fraction
@@ -54,6 +55,8 @@ class Context:
     pe: DotUnit
     w_format: CodeSet
     a_format: CodeSet
+    w_shares: NDArray[Any] | None = None
+    a_shares: NDArray[Any] | None = None
 
 
 class Engine(Protocol):

@@ -13,15 +13,15 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from hwsim.simulate.engine import ENGINES, Context
-from hwsim.simulate.schedule import Node, Schedule, Step, Timing, expand
+from hwsim.simulate.schedule import Cycles, Node, Schedule, Step, Timing, expand
 
 
 class _State(NamedTuple):
     """Times in cycles relative to the end of the last computed step (0)."""
 
-    port_free: int = 0
-    previous_end: int = 0  # end of the step before the last one, <= 0
-    drained: int = 0  # end of the last store that was issued
+    port_free: Cycles = 0
+    previous_end: Cycles = 0  # end of the step before the last one, <= 0
+    drained: Cycles = 0  # end of the last store that was issued
     last_store: int = 0  # port cycles that the last step's store will need
     previous_store: int = 0  # the same for the step before it
 
@@ -32,12 +32,12 @@ class _Machine:
     def __init__(self, bandwidth: Fraction) -> None:
         self._numerator = bandwidth.numerator
         self._denominator = bandwidth.denominator
-        self._seen: dict[tuple[int, _State], tuple[_State, int]] = {}
+        self._seen: dict[tuple[int, _State], tuple[_State, Cycles]] = {}
 
     def port_cycles(self, bits: int) -> int:
         return -(-bits * self._denominator // self._numerator)
 
-    def step(self, state: _State, step: Step) -> tuple[_State, int]:
+    def step(self, state: _State, step: Step) -> tuple[_State, Cycles]:
         """Return the state after ``step`` and the cycles by which the last compute end moved."""
         port, previous_end, drained, last_store, pending = state
         port = max(port, previous_end)
@@ -54,9 +54,9 @@ class _Machine:
         store = self.port_cycles(step.store_bits)
         return _State(max(port - end, -end), -end, max(drained - end, 0), store, last_store), end
 
-    def nodes(self, state: _State, nodes: tuple[Node, ...]) -> tuple[_State, int]:
+    def nodes(self, state: _State, nodes: tuple[Node, ...]) -> tuple[_State, Cycles]:
         """Return the state after all ``nodes`` and the cycles passed."""
-        total = 0
+        total: Cycles = 0
         for node in nodes:
             if isinstance(node, Step):
                 state, cycles = self.step(state, node)
@@ -65,16 +65,17 @@ class _Machine:
             total += cycles
         return state, total
 
-    def _once(self, state: _State, body: tuple[Node, ...]) -> tuple[_State, int]:
+    def _once(self, state: _State, body: tuple[Node, ...]) -> tuple[_State, Cycles]:
         key = (id(body), state)
         if key not in self._seen:
             self._seen[key] = self.nodes(state, body)
         return self._seen[key]
 
-    def repeat(self, state: _State, body: tuple[Node, ...], count: int) -> tuple[_State, int]:
+    def repeat(self, state: _State, body: tuple[Node, ...], count: int) -> tuple[_State, Cycles]:
         """Return the state after ``count`` times ``body`` and the cycles passed."""
-        total, done = 0, 0
-        visited: dict[_State, tuple[int, int]] = {}
+        total: Cycles = 0
+        done = 0
+        visited: dict[_State, tuple[int, Cycles]] = {}
         while done < count:
             if state in visited:
                 done_then, total_then = visited[state]
@@ -91,9 +92,9 @@ class _Machine:
             done += 1
         return state, total
 
-    def one_by_one(self, nodes: tuple[Node, ...]) -> int:
+    def one_by_one(self, nodes: tuple[Node, ...]) -> Cycles:
         """Return the cycles of ``nodes`` when no step overlaps with another."""
-        total = 0
+        total: Cycles = 0
         for node in nodes:
             if isinstance(node, Step):
                 total += self.port_cycles(node.load_bits) + node.compute_cycles + self.port_cycles(node.store_bits)
@@ -101,7 +102,7 @@ class _Machine:
                 total += node.count * self.one_by_one(node.body)
         return total
 
-    def finish(self, state: _State) -> int:
+    def finish(self, state: _State) -> Cycles:
         """Return the cycles from the last compute end until its results are stored."""
         port = max(state.port_free, state.previous_end) + state.previous_store
         if state.last_store:
@@ -132,18 +133,19 @@ def walk(schedule: Schedule, dram_bits_per_cycle: Fraction) -> Timing:
     if not schedule.overlap:
         alone = sum(port_cycles(s.load_bits) + s.compute_cycles + port_cycles(s.store_bits) for s in steps)
         return Timing(alone, schedule.compute_cycles * schedule.gemm.batch)
-    computed: list[int] = []
-    port = drained = 0
+    computed: list[Cycles] = []
+    port: Cycles = 0
+    drained: Cycles = 0
     pending: list[int] = []
 
-    def ended(index: int) -> int:
+    def ended(index: int) -> Cycles:
         return computed[index] if index >= 0 else 0
 
     for i, step in enumerate(steps):
         if step.reloads and pending and pending[0] <= i - 2:
             j = pending.pop(0)
             port = drained = max(port, ended(j)) + port_cycles(steps[j].store_bits)
-        loaded = 0
+        loaded: Cycles = 0
         if step.load_bits:
             port = loaded = max(port, ended(i - 2)) + port_cycles(step.load_bits)
         if pending and pending[0] <= i - 2:

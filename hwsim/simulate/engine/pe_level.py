@@ -4,7 +4,9 @@ Nothing here knows a closed form. Every cycle the port moves ``bandwidth`` bits 
 at the head of its queue and the array of the dataflow takes one step; cycles are what the clock
 shows when the last result is stored. The tiles are walked one by one from the tiling, the
 buffers' contents are followed, and the outputs must equal the PE's own dot products. It is
-slow (about 10⁴ PE steps per second) and meant for small GEMMs: tests and trust.
+slow (about 10⁴ PE steps per second) and meant for small GEMMs: tests and trust. PEs whose cycles
+depend on data take those of the codes that it carries, drawn from the distribution whose expected
+cycles the other engines take: there it agrees with them on average, not to the cycle.
 """
 
 from __future__ import annotations
@@ -61,13 +63,16 @@ def operands(schedule: Schedule, context: Context, seed: int = 0) -> tuple[NDArr
     gemm = schedule.gemm
     rng = np.random.default_rng(seed)
 
-    def codes(fmt: CodeSet, shape: tuple[int, ...]) -> NDArray[Any]:
+    def codes(fmt: CodeSet, shares: NDArray[Any] | None, shape: tuple[int, ...]) -> NDArray[Any]:
+        if shares is not None:
+            return rng.choice(len(shares), size=shape, p=shares).astype(np.uint32)
         if fmt.bits > LISTED_BITS:
             return fmt.encode(rng.standard_normal(shape))
         finite = np.flatnonzero(np.isfinite(fmt.code_values()))
         return rng.choice(finite, size=shape).astype(np.uint32)
 
-    return codes(context.a_format, (gemm.batch, gemm.m, gemm.k)), codes(context.w_format, (gemm.batch, gemm.k, gemm.n))
+    a = codes(context.a_format, context.a_shares, (gemm.batch, gemm.m, gemm.k))
+    return a, codes(context.w_format, context.w_shares, (gemm.batch, gemm.k, gemm.n))
 
 
 def _tiles(schedule: Schedule) -> list[_Tile]:

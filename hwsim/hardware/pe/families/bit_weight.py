@@ -66,11 +66,13 @@ from hwsim.hardware.pe.base import PE, Reason, Scaling
 from hwsim.hardware.pe.datapaths import dequantizer
 from hwsim.hardware.pe.digit_cycles import (
     code_patterns,
-    gaussian_histogram,
+    code_shares,
     group_cycles,
+    pass_cycles,
     spread_patterns,
     sum_distribution,
 )
+from hwsim.hardware.pe.lockstep import UNSTATED, Data, Lockstep, as_lockstep
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format, known_pair
 from hwsim.hardware.pe.registry import PES, take_choice, take_format, take_formats
 from hwsim.spec.errors import UsageError
@@ -256,26 +258,61 @@ class Serial(BitWeight):
         """At worst a cycle per digit."""
         return self.digits_of(w)
 
-    def expected_cycles_per_step(
-        self, w: Format, a: Format, digits: NDArray[Any] | None = None, lockstep: int = 1
-    ) -> float:
-        """Return mean cycles per operand of the slowest of ``lockstep`` columns and their lanes.
+    def data_dependent(self, w: Format, a: Format) -> bool:
+        """Digits that are not zero are those of the weights."""
+        return self.digits_of(w) > 1
 
-        They wait for each other after every ``k_tile`` elements. ``digits``: weights of 0, 1, … non-zero
-        digits, taken to be at any place alike; without them the digits of Gaussian codes of ``w``.
+    def expected_cycles_per_step(
+        self,
+        w: Format,
+        a: Format,
+        digits: NDArray[Any] | None = None,
+        lockstep: int | Lockstep = 1,
+        data: Data = UNSTATED,
+    ) -> float:
+        """Return mean cycles per operand of the slowest weights in ``lockstep`` and their lanes.
+
+        They wait for each other after every ``k_tile`` elements, or at the end of a sum. ``digits``: weights of
+        0, 1, … non-zero digits, taken to be at any place alike; without them the digits of codes of ``data``.
         """
-        if digits is None:
-            patterns = code_patterns(w.element, ENCODINGS[self.encoding], gaussian_histogram(w))
-        else:
-            patterns = spread_patterns(digits, self.digits_of(w))
+        patterns = self.patterns(w, data) if digits is None else spread_patterns(digits, self.digits_of(w))
         return self.expected_cycles(patterns, lockstep)
 
-    def expected_cycles(self, patterns: NDArray[np.float64], lockstep: int = 1) -> float:
+    def expected_cycles(self, patterns: NDArray[np.float64], lockstep: int | Lockstep = 1) -> float:
         """Return mean cycles per operand for probabilities of digit patterns (``digit_cycles``)."""
-        one = _slot_cycles(tuple(patterns.tolist()), self.slot)
-        streams = lockstep * self.lanes
-        slots = max(1, self.k_tile // (self.lanes * self.slot))
-        return float(expected_maximum(sum_distribution(one, slots), streams)) / (slots * self.slot)
+        step = as_lockstep(lockstep)
+        slot, slots = self._slots(step.sum_steps)
+        one = _slot_cycles(tuple(patterns.tolist()), slot)
+        slowest = float(expected_maximum(sum_distribution(one, slots), step.weight_vectors * self.lanes))
+        return max(float(step.least), slowest / (slots * slot))
+
+    def _slots(self, sum_steps: int | None) -> tuple[int, int]:
+        """Return the operands that share a slot, and the slots after which all wait.
+
+        Only operands of one sum share slots: where each step of a PE goes into another sum none do, and the
+        worst case is the rule.
+        """
+        most = self.k_tile // self.lanes if sum_steps is None else min(sum_steps, self.k_tile // self.lanes)
+        slot = min(self.slot, most)
+        return slot, max(1, most // slot)
+
+    def patterns(self, w: Format, data: Data) -> NDArray[np.float64]:
+        """Return the probabilities of digit patterns of codes of ``data``."""
+        return code_patterns(w.element, ENCODINGS[self.encoding], code_shares(w, data[0]))
+
+    def work_cycles_per_step(self, w: Format, a: Format, data: Data = UNSTATED) -> float:
+        """Return the mean non-zero digits of a weight."""
+        patterns = self.patterns(w, data)
+        return float(sum(share * place.bit_count() for place, share in enumerate(patterns.tolist())))
+
+    def measured_cycles(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[Any]:
+        """Return the steps' shares of the cycles of the slowest lane and weights.
+
+        Weights that are one in all steps are those of a stationary dataflow, where no slot is shared.
+        """
+        held = len(w_codes) > 1 and w_codes.strides[0] == 0
+        digits = digit_table(w.element, ENCODINGS[self.encoding]).digits
+        return pass_cycles(digits[:, w_codes] != 0, *self._slots(1 if held else len(w_codes)))
 
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return encoder and zero skipping, selectors, one compressor, accumulator, registers."""

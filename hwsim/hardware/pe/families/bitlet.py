@@ -38,8 +38,9 @@ from hwsim.hardware.circuits import (
     StaggeredTree,
     XorRow,
 )
-from hwsim.hardware.pe.digit_cycles import code_patterns, gaussian_histogram, spread_patterns
+from hwsim.hardware.pe.digit_cycles import code_patterns, code_shares, spread_patterns
 from hwsim.hardware.pe.integers import IntegerPE, read_label, signed_bits, take_integers
+from hwsim.hardware.pe.lockstep import UNSTATED, Data, Lockstep, as_lockstep
 from hwsim.hardware.pe.pairing import PAIRINGS
 from hwsim.hardware.pe.registry import PES
 from hwsim.hardware.pe.summing import take_accumulator
@@ -75,31 +76,60 @@ class Bitlet(IntegerPE):
         """At worst a position has a one in every lane."""
         return self.lanes
 
+    def data_dependent(self, w: Format, a: Format) -> bool:
+        """Ones are those of the weights."""
+        return self.lanes > 1
+
     def expected_cycles_per_step(
-        self, w: Format, a: Format, digits: NDArray[Any] | None = None, lockstep: int = 1
+        self,
+        w: Format,
+        a: Format,
+        digits: NDArray[Any] | None = None,
+        lockstep: int | Lockstep = 1,
+        data: Data = UNSTATED,
     ) -> float:
-        """Return the expected cycles of the slowest channel of ``lockstep`` PEs.
+        """Return the expected cycles of the slowest channel of PEs in ``lockstep``, those of equal weights as one.
 
         ``digits``: weights of 0, 1, … ones per magnitude, taken to be at any position alike; without them those of
-        Gaussian codes.
+        codes of ``data``.
         """
+        step = as_lockstep(lockstep)
+        below = np.prod([np.cumsum(channel) for channel in self._channels(w, digits, data)], axis=0)
+        above = 1.0 - np.clip(below, 0.0, 1.0) ** step.weight_vectors
+        above[: step.least] = 1.0
+        return float(above.sum()) + max(0, step.least - len(above))
+
+    def work_cycles_per_step(self, w: Format, a: Format, data: Data = UNSTATED) -> float:
+        """Return the cycles of a channel, averaged over all."""
+        cycles = np.arange(self.lanes + 1)
+        return float(np.mean([channel @ cycles for channel in self._channels(w, None, data)]))
+
+    def measured_cycles(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[Any]:
+        """Return the cycles of the slowest channel, every one searched through its window."""
+        table = digit_table(w.element, "sign_magnitude").digits
+        bits = (table[:, np.asarray(w_codes, dtype=np.int64)] != 0).reshape(
+            len(table), len(w_codes), -1, w_codes.shape[-1]
+        )
+        return np.asarray(searched_cycles(bits, self.window).max(axis=(0, 2)), dtype=np.int64)
+
+    def _channels(self, w: Format, digits: NDArray[Any] | None, data: Data) -> list[NDArray[np.float64]]:
+        """Return the probabilities of 0 … ``lanes`` cycles, channel by channel."""
         assert isinstance(w.element, Integer)
         channels = self.weight_size(w.element)
         if digits is None:
-            patterns = code_patterns(w.element, "sign_magnitude", gaussian_histogram(w))
+            patterns = code_patterns(w.element, "sign_magnitude", code_shares(w, data[0]))
         else:
             patterns = spread_patterns(digits, channels)
         places = np.arange(len(patterns))
         ones = [float(patterns[places >> channel & 1 == 1].sum()) for channel in range(channels)]
-        below = np.prod([np.cumsum(channel_cycles(p, self.lanes, self.window)) for p in ones], axis=0)
-        return float((1.0 - np.clip(below, 0.0, 1.0) ** lockstep).sum())
+        return [channel_cycles(p, self.lanes, self.window) for p in ones]
 
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return negation, channels, tree, accumulator and registers."""
         assert isinstance(self.w_format.element, Integer)
         assert isinstance(self.a_format.element, Integer)
         n, channels, wide = self.lanes, self.weight_size(self.w_format.element), signed_bits(self.a_format.element) + 1
-        once = 1 / self.expected_cycles_per_step(self.w_format, self.a_format)
+        once = 1 / self.work_cycles_per_step(self.w_format, self.a_format)
         loaded = LOADING * once
         return (
             Part("weight sign invert", "decode", XorRow(wide), n / LOADING, loaded, on_path=False),
@@ -162,6 +192,21 @@ def channel_cycles(ones: float, lanes: int, window: int) -> NDArray[np.float64]:
     found = np.asarray(reached[lanes].sum(axis=0), dtype=np.float64)
     found.setflags(write=False)
     return found
+
+
+def searched_cycles(bits: NDArray[np.bool_], window: int) -> NDArray[np.int64]:
+    """Return the cycles in which channels go through ``bits``, shape (…, lanes) to (…)."""
+    lanes = bits.shape[-1]
+    ones = np.cumsum(bits, axis=-1)
+    # Where the bits behind a place have so many ones: the place of the second one from there on, if any.
+    at, cycles = np.zeros(bits.shape[:-1], dtype=np.int64), np.zeros(bits.shape[:-1], dtype=np.int64)
+    while (at < lanes).any():
+        before = np.where(at > 0, np.take_along_axis(ones, np.maximum(at - 1, 0)[..., None], -1)[..., 0], 0)
+        # The first place at which two ones have come since: none, where the sum never reaches that.
+        second = (ones < (before + 2)[..., None]).sum(axis=-1)
+        cycles += at < lanes
+        at = np.where(at < lanes, np.minimum(np.minimum(second, at + window), lanes), at)
+    return cycles
 
 
 @PES.register("bitlet")

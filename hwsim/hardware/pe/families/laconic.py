@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from hwsim.formats import ElementFormat, Format, Integer
 from hwsim.formats.digits import digit_table
-from hwsim.formats.statistics import digit_histogram, expected_maximum
+from hwsim.formats.statistics import digit_histogram, expected_maximum, mean_digits
 from hwsim.hardware.circuits import (
     Adder,
     AdderTree,
@@ -41,8 +41,9 @@ from hwsim.hardware.circuits import (
     Register,
     XorRow,
 )
-from hwsim.hardware.pe.digit_cycles import gaussian_histogram
+from hwsim.hardware.pe.digit_cycles import code_shares
 from hwsim.hardware.pe.integers import IntegerPE, read_label, take_integers
+from hwsim.hardware.pe.lockstep import UNSTATED, Data, Lockstep, as_lockstep, at_least, largest_of
 from hwsim.hardware.pe.pairing import PAIRINGS
 from hwsim.hardware.pe.registry import PES, take_choice
 from hwsim.hardware.pe.summing import take_accumulator
@@ -79,31 +80,49 @@ class Laconic(IntegerPE):
         """At worst every term of the largest weight meets every term of the largest activation."""
         return self.most_terms(w) * self.most_terms(a)
 
+    def data_dependent(self, w: Format, a: Format) -> bool:
+        """Numbers of terms are those of the data."""
+        return self.cycles_per_step(w, a) > 1
+
     def expected_cycles_per_step(
-        self, w: Format, a: Format, digits: NDArray[Any] | None = None, lockstep: int = 1
+        self,
+        w: Format,
+        a: Format,
+        digits: NDArray[Any] | None = None,
+        lockstep: int | Lockstep = 1,
+        data: Data = UNSTATED,
     ) -> float:
-        """Return the expected cycles of the slowest lane of ``lockstep`` PEs.
+        """Return the expected cycles of the slowest lane of PEs in ``lockstep``.
 
-        ``digits``: weights of 0, 1, … terms, for both operands, or in two rows for weights and activations;
-        without them those of Gaussian codes.
+        Where every weight of a lane meets every activation, the slowest product is that of the most terms
+        of both. ``digits``: weights of 0, 1, … terms, for both operands, or in two rows for weights and
+        activations; without them those of codes of ``data``.
         """
-        return float(expected_maximum(self.pair_distribution(w, a, digits), self.lanes * lockstep))
+        step = as_lockstep(lockstep)
+        w_terms, a_terms = self._terms(w, a, digits, data)
+        found = pair_distribution(largest_of(w_terms, step.weights), largest_of(a_terms, step.activations))
+        return float(expected_maximum(at_least(found, step.least), self.lanes * step.groups))
 
-    def pair_distribution(self, w: Format, a: Format, digits: NDArray[Any] | None = None) -> NDArray[np.float64]:
-        """Return the probabilities of 0, 1, … cycles of one product."""
+    def work_cycles_per_step(self, w: Format, a: Format, data: Data = UNSTATED) -> float:
+        """Return the mean pairs of terms of a product."""
+        w_terms, a_terms = (float(mean_digits(terms)) for terms in self._terms(w, a, None, data))
+        return w_terms * a_terms
+
+    def measured_cycles(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[Any]:
+        """Return the most pairs of terms of a lane, at least one."""
+        counts = [digit_table(fmt.element, ENCODINGS[self.encoding]).counts() for fmt in (w, a)]
+        most = [of[codes].max(axis=2) for of, codes in zip(counts, (w_codes, a_codes), strict=True)]
+        return np.asarray(np.maximum(most[0] * most[1], 1).max(axis=(1, 2)), dtype=np.int64)
+
+    def _terms(self, w: Format, a: Format, digits: NDArray[Any] | None, data: Data) -> list[NDArray[np.float64]]:
+        """Return the distributions of terms of both operands."""
         if digits is None:
-            encoding = ENCODINGS[self.encoding]
-            terms = [digit_histogram(gaussian_histogram(fmt), fmt, encoding) for fmt in (w, a)]
-        else:
-            given = np.asarray(digits, dtype=np.float64)
-            if given.ndim not in (1, 2) or (given.ndim == 2 and len(given) != 2):
-                raise UsageError(
-                    f"digits: shape {given.shape}; valid: (terms,), or (2, terms) for weights, activations"
-                )
-            terms = [given, given] if given.ndim == 1 else list(given)
-        pairs = np.multiply.outer(np.arange(len(terms[0])), np.arange(len(terms[1])))
-        shares = np.multiply.outer(*terms)
-        return np.asarray(np.bincount(np.maximum(pairs, 1).ravel(), weights=shares.ravel()), dtype=np.float64)
+            pairs = zip((w, a), data, strict=True)
+            return [digit_histogram(code_shares(fmt, of), fmt, ENCODINGS[self.encoding]) for fmt, of in pairs]
+        given = np.asarray(digits, dtype=np.float64)
+        if given.ndim not in (1, 2) or (given.ndim == 2 and len(given) != 2):
+            raise UsageError(f"digits: shape {given.shape}; valid: (terms,), or (2, terms) for weights, activations")
+        return [given, given] if given.ndim == 1 else list(given)
 
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return encoders, exponent adders, histogram, the sum of its counts, accumulator and registers."""
@@ -162,6 +181,13 @@ class Laconic(IntegerPE):
             for j, of_activations in enumerate(as_):
                 counts[..., i + j] += (of_weights * of_activations).sum(axis=-1)
         return counts << np.arange(counts.shape[-1])
+
+
+def pair_distribution(w_terms: NDArray[np.float64], a_terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probabilities of 0, 1, … cycles of a product, for those of terms of both operands."""
+    pairs = np.multiply.outer(np.arange(len(w_terms)), np.arange(len(a_terms)))
+    shares = np.multiply.outer(w_terms, a_terms)
+    return np.asarray(np.bincount(np.maximum(pairs, 1).ravel(), weights=shares.ravel()), dtype=np.float64)
 
 
 @lru_cache(maxsize=64)

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from hwsim.formats import Format
 from hwsim.hardware.circuits import Part
 from hwsim.hardware.pe.base import PE, Reason, Scaling
+from hwsim.hardware.pe.lockstep import UNSTATED, Data, Lockstep, as_lockstep
 from hwsim.hardware.pe.pairing import PAIRINGS, pairing
 from hwsim.hardware.pe.registry import LANES, PES, make_pe
 from hwsim.hardware.pe.sharing import REFERENCE, Slot, shared_slots, slowest, working_parts
@@ -132,12 +133,39 @@ class MultiPE(PE):
         mode = self.mode(w, a)
         return self.lanes // mode.lanes * mode.cycles_per_step(w, a)
 
+    def data_dependent(self, w: Format, a: Format) -> bool:
+        """Return whether the mode's cycles depend on data."""
+        return self.mode(w, a).data_dependent(w, a)
+
     def expected_cycles_per_step(
-        self, w: Format, a: Format, digits: NDArray[Any] | None = None, lockstep: int = 1
+        self,
+        w: Format,
+        a: Format,
+        digits: NDArray[Any] | None = None,
+        lockstep: int | Lockstep = 1,
+        data: Data = UNSTATED,
     ) -> float:
-        """Return the mode's expected cycles for all lanes."""
+        """Return the mode's expected cycles for all lanes; all PEs wait after each of its own steps."""
+        mode, step = self.mode(w, a), as_lockstep(lockstep)
+        times = self.lanes // mode.lanes
+        if times == 1 or not mode.data_dependent(w, a):
+            return times * mode.expected_cycles_per_step(w, a, digits, step, data)
+        own = replace(step, least=1, sum_steps=None if step.sum_steps is None else step.sum_steps * times)
+        return max(float(step.least), times * mode.expected_cycles_per_step(w, a, digits, own, data))
+
+    def work_cycles_per_step(self, w: Format, a: Format, data: Data = UNSTATED) -> float:
+        """Return the mode's for all lanes."""
         mode = self.mode(w, a)
-        return self.lanes // mode.lanes * mode.expected_cycles_per_step(w, a, digits, lockstep)
+        return self.lanes // mode.lanes * mode.work_cycles_per_step(w, a, data)
+
+    def measured_cycles(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[Any]:
+        """Return the mode's for all lanes, its own lanes at a time."""
+        mode = self.mode(w, a)
+        found = np.zeros(len(w_codes), dtype=np.int64)
+        for start in range(0, self.lanes, mode.lanes):
+            span = (..., slice(start, start + mode.lanes))
+            found += mode.measured_cycles(w_codes[span], a_codes[span], w, a)
+        return found
 
     def scaling(self, w: Format, a: Format) -> Scaling:
         """Return where block scales act in the pair's mode."""

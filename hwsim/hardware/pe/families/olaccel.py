@@ -34,6 +34,8 @@ from hwsim.hardware.circuits import (
     Part,
 )
 from hwsim.hardware.pe.base import Reason
+from hwsim.hardware.pe.digit_cycles import code_shares
+from hwsim.hardware.pe.lockstep import UNSTATED, Data, Lockstep, as_lockstep, at_least
 from hwsim.hardware.pe.pairing import PAIRINGS
 from hwsim.hardware.pe.registry import PES, take_formats
 from hwsim.hardware.pe.summing import SummingPE, last_place, take_accumulator
@@ -67,25 +69,67 @@ class OLAccel(SummingPE):
             return 1
         return ceil(self.lanes / self.outlier_macs)
 
+    def data_dependent(self, w: Format, a: Format) -> bool:
+        """Outliers are those of the data, where an operand can have any."""
+        return self.cycles_per_step(w, a) > 1
+
     def expected_cycles_per_step(
-        self, w: Format, a: Format, digits: NDArray[Any] | None = None, lockstep: int = 1
+        self,
+        w: Format,
+        a: Format,
+        digits: NDArray[Any] | None = None,
+        lockstep: int | Lockstep = 1,
+        data: Data = UNSTATED,
     ) -> float:
-        """Return the expected cycles of ``lockstep`` PEs that wait for the slowest.
+        """Return the expected cycles of PEs in ``lockstep``, which are taken to have no operand in common.
 
         ``digits`` is the distribution of narrow digits of an operand: weight of 0 and 1 (normal), of
-        more (outlier); without it outliers are :data:`OUTLIER_SHARE` of each operand.
+        more (outlier); without it outliers are those of named distributions of ``data``, and where none is named
+        :data:`OUTLIER_SHARE` of the operand.
         """
-        found = self._cycle_distribution(self._outlier_products(w, a, digits))
-        return float(expected_maximum(found, lockstep))
+        step = as_lockstep(lockstep)
+        found = self._cycle_distribution(self._outlier_products(w, a, digits, data))
+        return float(expected_maximum(at_least(found, step.least), step.pes))
 
-    def _outlier_products(self, w: Format, a: Format, digits: NDArray[Any] | None = None) -> float:
+    def work_cycles_per_step(self, w: Format, a: Format, data: Data = UNSTATED) -> float:
+        """Return the expected cycles of the PE alone: its parts are priced with their share of them."""
+        return self.expected_cycles_per_step(w, a, data=data)
+
+    def measured_cycles(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[Any]:
+        """Return the cycles of the PE with the most outlier products."""
+        assert isinstance(w.element, Integer)
+        assert isinstance(a.element, Integer)
+        ws, as_ = self.is_outlier(w.element.integers(w_codes)), self.is_outlier(a.element.integers(a_codes))
+        either = ws[:, :, :, None] | as_[:, :, None]
+        found = np.maximum(1, -(-either.sum(axis=-1) // self.outlier_macs))
+        return np.asarray(found.max(axis=(1, 2, 3)), dtype=np.int64)
+
+    def data_text(self, data: Data = UNSTATED) -> str:
+        """Return the shares of outliers in words."""
+        known = [
+            f"those of {one.distribution} data" if one.distribution else f"{OUTLIER_SHARE:.0%} (assumed)"
+            for one in data
+        ]
+        return f"outliers: of weights {known[0]}, of activations {known[1]}"
+
+    def _outlier_products(
+        self, w: Format, a: Format, digits: NDArray[Any] | None = None, data: Data = UNSTATED
+    ) -> float:
         """Return the share of products with an outlier on either side, operands independent."""
-        share = OUTLIER_SHARE
-        if digits is not None:
-            weights = np.asarray(digits, dtype=np.float64)
-            share = float(weights[2:].sum() / weights.sum())
-        normal = [1.0 if fmt.bits <= self.normal_bits else 1.0 - share for fmt in (w, a)]
-        return 1.0 - normal[0] * normal[1]
+        normal = 1.0
+        for fmt, stats in zip((w, a), data, strict=True):
+            if fmt.bits <= self.normal_bits:
+                continue
+            share = OUTLIER_SHARE
+            if digits is not None:
+                weights = np.asarray(digits, dtype=np.float64)
+                share = float(weights[2:].sum() / weights.sum())
+            elif stats.distribution is not None:
+                assert isinstance(fmt.element, Integer)
+                outliers = self.is_outlier(fmt.element.integers(np.arange(2**fmt.element.bits)))
+                share = float(code_shares(fmt, stats)[outliers].sum())
+            normal *= 1.0 - share
+        return 1.0 - normal
 
     def _cycle_distribution(self, share: float) -> NDArray[np.float64]:
         """Return the probabilities of 0, 1, … cycles: outliers among the lanes are binomial."""
