@@ -57,6 +57,8 @@ def command(
         figures = [c for c in design.columns if c not in ("design_id", "workload", "status", "reason")]
         show(design, table_format, title="totals", columns=figures)
         click.echo(NOTE)
+    for note in result.notes:
+        click.echo(f"{note}.", err=table_format != "table")
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         write_frame(result.frame, "csv", output / "layers.csv")

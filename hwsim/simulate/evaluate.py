@@ -18,6 +18,7 @@ from hwsim.hardware.pe.operands import Operands
 from hwsim.simulate.accuracy import DESIGN_SOURCE, design_sqnr_db
 from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.cost import ENERGY_PARTS, Counts, gemm_counts, gemm_energy, moved_bytes, settle
+from hwsim.simulate.data_notes import data_notes
 from hwsim.simulate.engine import ENGINES, Context
 from hwsim.simulate.mapping import map_gemm
 from hwsim.simulate.schedule import Cycles, Schedule, Timing, moved_bits
@@ -46,7 +47,8 @@ class Result:
     """What a trace costs on an accelerator.
 
     ``layer_rows`` have the columns of :data:`LAYER_COLUMNS` (totals over batch × repeat),
-    ``design_row`` those of :data:`DESIGN_COLUMNS`.
+    ``design_row`` those of :data:`DESIGN_COLUMNS`. ``notes`` say what is assumed of data where cycles
+    depend on them.
     """
 
     design_id: str
@@ -54,6 +56,7 @@ class Result:
     engine: str
     layer_rows: tuple[dict[str, Any], ...]
     design_row: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -93,7 +96,8 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
         rows.append(_with_repeat(seen[key], op, simulated.spec.name, simulated.accelerator.period_ns))
     settle(rows)
     ordered = tuple({column: row[column] for column in LAYER_COLUMNS} for row in rows)
-    return Result(simulated.spec.name, trace.name, engine, ordered, _design_row(simulated, filled, ordered))
+    design, notes = _design_row(simulated, filled, ordered), data_notes(simulated, filled)
+    return Result(simulated.spec.name, trace.name, engine, ordered, design, notes)
 
 
 def _unique_key(op: Gemm | VectorOp) -> tuple[Any, ...]:

@@ -48,6 +48,8 @@ class PE(ABC):
     latency_cycles: ClassVar[int] = 1
     #: Whether every PE has its own dequantizer; otherwise those of a column share as many as they keep busy.
     own_dequantizer: ClassVar[bool] = False
+    #: Whether zeros of weights and of activations take no work: they are then in the cycles at work already.
+    skips_zeros: ClassVar[tuple[bool, bool]] = (False, False)
 
     @property
     def modes(self) -> tuple[PE, ...]:

@@ -11,7 +11,8 @@ on settled-value energy, beside the glitch factor and the factor of Gaussian dat
 * **Zeros.** A product of which a share p is not zero toggles p² + 2 p (1 - p) r of what random ones
   do: between two that are not zero as ever, to zero and back r of it (kind zero). With one operand
   held, that happens only while it is not zero. Measured on array multipliers with their accumulator
-  adder; other datapaths are taken to be alike. Nothing is gated or skipped.
+  adder; other datapaths are taken to be alike. Nothing is gated; datapaths that
+  skip zeros (``PE.skips_zeros``) work fewer cycles instead, and their logic has no factor for these.
 * **Registers.** Operand registers toggle as their operands; a value of zero share z toggles 1 - z² of
   random ones. Accumulators change only with products that are not zero. Clocks run on.
 """
@@ -70,7 +71,10 @@ def data_factors(pe: PE, w: Format, a: Format, operands: Operands) -> DataFactor
         If toggle rates or holds are given and nobody measured the family with a weight held.
     """
     pairs = ((operands.w, zero_share_of_codes(w)), (operands.a, zero_share_of_codes(a)))
-    zeros = [base if stats.zeros is None else stats.zeros for stats, base in pairs]
+    zeros = [
+        base if stats.zeros is None or skipped else stats.zeros
+        for (stats, base), skipped in zip(pairs, pe.skips_zeros, strict=True)
+    ]
     usual = [base for _, base in pairs]
     holds = operands.w.held, operands.a.held
     return DataFactors(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from hwsim.formats import Format
 from hwsim.hardware.circuits import Part, Register
 from hwsim.hardware.pe.base import PE
+from hwsim.hardware.pe.lockstep import UNSTATED, Data
 from hwsim.hardware.pe.operands import Operands, data_factors, operands_applied
 from hwsim.hardware.technology import PartsPrice, Technology, factor
 from hwsim.spec.errors import UsageError
@@ -55,6 +56,14 @@ def pipelined_price(
     if operands is None or not operands.stated:
         return price, stages
     return operands_applied(price, w, a, data_factors(mode, w, a, operands)), stages
+
+
+def step_energy_fj(pe: PE, price: PartsPrice, w: Format, a: Format, data: Data = UNSTATED) -> float:
+    """Return the energy of a step of a PE that waits for no other, its clock included."""
+    if not pe.data_dependent(w, a):
+        return (price.energy_fj + price.clock_fj) * pe.cycles_per_step(w, a)
+    clocked = pe.expected_cycles_per_step(w, a, data=data)
+    return price.energy_fj * pe.work_cycles_per_step(w, a, data) + price.clock_fj * clocked
 
 
 def dequantizer_price(pe: PE, w: Format, a: Format, technology: Technology, clock_hz: float) -> PartsPrice:

@@ -9,12 +9,14 @@ from hwsim.formats import Minifloat
 from hwsim.hardware.circuits import GROUPS
 from hwsim.hardware.claims import BASELINES, saving
 from hwsim.hardware.pe import PE, PES, make_pe, pairing
+from hwsim.hardware.pe.lockstep import Data
 from hwsim.hardware.pe.operands import Operands, data_factors
-from hwsim.hardware.pe.pipeline import DEQUANTIZER_FAMILY, dequantizer_price, pipelined_price
+from hwsim.hardware.pe.pipeline import DEQUANTIZER_FAMILY, dequantizer_price, pipelined_price, step_energy_fj
 from hwsim.hardware.technology import PartsPrice, Technology, load_technology
 from hwsim.report.explain import EXPLAINERS, Question, Section, constants_section, table
 from hwsim.report.explain.gate_model import gate_section
 from hwsim.report.explain.pe_compare import compare_pes, groups_of
+from hwsim.report.explain.pe_data import data_section, expected_lines
 from hwsim.report.explain.pe_modes import modes_section
 from hwsim.report.explain.pe_operands import operands_of, operands_section, operands_text
 from hwsim.spec.errors import UsageError, did_you_mean
@@ -35,7 +37,7 @@ def explain_pe(name: str, question: Question) -> list[Section]:
         return compare_pes([(one, make_pe(_options(one, question.settings))) for one in names], question)
     options = _options(name, question.settings)
     pe, technology = make_pe(options), load_technology(question.technology)
-    operands = operands_of(question)
+    operands = operands_of(question, pe.data_dependent(pe.w_format, pe.a_format))
     price, stages = pipelined_price(pe, technology, question.clock_hz, operands=operands)
     shown = f"{pe.family} {pe.w_format.name} × {pe.a_format.name}"
     where = f"{technology.name}, {question.clock_hz / 1e9:g} GHz"
@@ -45,6 +47,7 @@ def explain_pe(name: str, question: Question) -> list[Section]:
             "by group", _groups(price), ["the multiplier alone is not the PE: compare whole rows"], _draw(shown, price)
         ),
     ]
+    sections += data_section(pe, operands.data)
     sections += operands_section(pe.mode(pe.w_format, pe.a_format), pe.w_format, pe.a_format, operands)
     sections += modes_section(pe, technology, question.clock_hz, operands)
     if pe.scaling(pe.w_format, pe.a_format) == "sum":
@@ -129,28 +132,28 @@ def _draw(name: str, price: PartsPrice) -> Callable[[], Figure]:
 
 def _notes(pe: PE, price: PartsPrice, stages: int, operands: Operands) -> list[str]:
     w, a = pe.w_format, pe.a_format
-    cycles = pe.cycles_per_step(w, a)
-    per_mac = (price.energy_fj + price.clock_fj) * cycles / pe.lanes
+    per_mac = step_energy_fj(pe, price, w, a, operands.data) / pe.lanes
     stated = ""
     if operands.stated:
         found = data_factors(pe.mode(w, a), w, a, operands)
         stated = f" × toggles {found.toggles:.3g} × zeros {found.zeros:.3g} of the stated operands"
     return [
-        f"{pe.lanes} lane(s), {cycles} cycle(s) per step: {per_mac:.4g} fJ per multiply-accumulate; {stages} stage(s)",
+        f"{pe.lanes} lane(s), {_cycles(pe, operands.data)} cycle(s) per step: {per_mac:.4g} fJ per "
+        f"multiply-accumulate; {stages} stage(s)",
         f"energy = settled-value energy × glitch factor {price.glitch_factor:.3g} × data factor "
         f"{price.regime_factor:.3g} (Gaussian data){stated}, registers without glitches; basis: {price.basis}",
         operands_text(operands),
         *([f"stated: {pe.stated.source}; parts keep their modelled shares"] if pe.stated else []),
-        *_expected(pe, cycles),
+        *expected_lines(pe, operands.data),
     ]
 
 
-def _expected(pe: PE, cycles: int) -> list[str]:
-    """Return what cycles are expected on the family's default data where it is not always the worst case."""
-    alone, eight = (pe.expected_cycles_per_step(pe.w_format, pe.a_format, lockstep=n) for n in (1, 8))
-    if alone == cycles:
-        return []
-    return [f"cycles depend on data: at worst {cycles}, expected {alone:.3g}, of 8 PEs in lockstep {eight:.3g}"]
+def _cycles(pe: PE, data: Data) -> str:
+    """Return the cycles of a step: one number, or those at work where they depend on data."""
+    w, a = pe.w_format, pe.a_format
+    if not pe.data_dependent(w, a):
+        return str(pe.cycles_per_step(w, a))
+    return f"{pe.work_cycles_per_step(w, a, data):.3g} at work of {pe.expected_cycles_per_step(w, a, data=data):.3g}"
 
 
 def _against_exact(pe: PE, technology: Technology, clock_hz: float) -> list[Section]:

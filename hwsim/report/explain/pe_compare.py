@@ -10,7 +10,7 @@ from typing import Any
 from hwsim.formats import Format
 from hwsim.hardware.circuits import GROUPS
 from hwsim.hardware.pe import PE
-from hwsim.hardware.pe.pipeline import pipelined_price
+from hwsim.hardware.pe.pipeline import pipelined_price, step_energy_fj
 from hwsim.hardware.technology import PartsPrice, load_technology
 from hwsim.report.explain import Question, Section, table
 from hwsim.report.explain.pe_operands import operands_of, operands_text
@@ -43,12 +43,14 @@ class _Compared:
 
     @property
     def rate(self) -> float:
-        """MACs per cycle."""
-        return float(self.pe.macs_per_cycle(self.w, self.a))
+        """MACs per cycle, expected ones where they depend on data."""
+        return self.pe.expected_macs_per_cycle(self.w, self.a)
 
     @property
     def mac_fj(self) -> float:
         """Energy of a MAC, with the clock."""
+        if self.pe.data_dependent(self.w, self.a):
+            return step_energy_fj(self.pe, self.price, self.w, self.a) / self.pe.lanes
         return (self.price.energy_fj + self.price.clock_fj) / self.rate
 
     def row(self) -> dict[str, Any]:
@@ -102,6 +104,9 @@ def compare_pes(named: Sequence[tuple[str, PE]], question: Question) -> list[Sec
             compared.append(_Compared(full, pe, w, a, price, stages))
     where = f"{technology.name}, {question.clock_hz / 1e9:g} GHz"
     notes = ["whole datapaths: the multiplier alone is not the PE", operands_text(operands)]
+    for one in compared:
+        if one.pe.data_dependent(one.w, one.a):
+            notes.append(f"{one.name}: expected cycles and work, for {one.pe.data_text()}")
     bare = "without buffers, dequantizers of group sums and DRAM: for those hwsim compare-formats"
     prices = {one.name: (one.price, one.rate) for one in compared}
     found = [

@@ -10,8 +10,8 @@ from hwsim.report.explain import Question, Section, table
 from hwsim.spec.errors import UsageError
 
 
-def operands_of(question: Question) -> Operands:
-    """Return the statistics that a question states.
+def operands_of(question: Question, data_dependent: bool = False) -> Operands:
+    """Return the statistics that a question states; a distribution alone only of PEs that depend on data.
 
     Raises
     ------
@@ -19,7 +19,7 @@ def operands_of(question: Question) -> Operands:
         If they are malformed, or words without a figure.
     """
     for text in (question.w_stats, question.a_stats):
-        if text.strip() and "=" not in text:
+        if text.strip() and "=" not in text and not data_dependent:
             raise UsageError(f"operand statistics: {text!r} has no figure; valid: {', '.join(KEYS)}, as in zeros=0.5")
     return Operands(read_operand_stats(question.w_stats), read_operand_stats(question.a_stats))
 

@@ -253,6 +253,7 @@ class Serial(BitWeight):
     """opt3 and opt4: one non-zero digit per cycle and lane."""
 
     glitch_family: ClassVar[str] = "booth_digit"
+    skips_zeros: ClassVar[tuple[bool, bool]] = (True, False)
 
     def cycles_per_step(self, w: Format, a: Format) -> int:
         """At worst a cycle per digit."""

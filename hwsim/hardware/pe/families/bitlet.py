@@ -61,6 +61,7 @@ class Bitlet(IntegerPE):
     window: int
 
     family: ClassVar[str] = "bitlet"
+    skips_zeros: ClassVar[tuple[bool, bool]] = (True, False)
     #: Estimated: activations gated by bits, and their sum, as the synthesised bit-serial rows are.
     integer_family: ClassVar[str] = "bit_serial"
 

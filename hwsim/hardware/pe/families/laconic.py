@@ -61,6 +61,7 @@ class Laconic(IntegerPE):
     encoding: str
 
     family: ClassVar[str] = "laconic"
+    skips_zeros: ClassVar[tuple[bool, bool]] = (True, True)
     #: Estimated: counters of bits and a sum, as the synthesised xnor rows are.
     integer_family: ClassVar[str] = "xnor"
 

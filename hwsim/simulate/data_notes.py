@@ -1,0 +1,37 @@
+"""What a run assumes where cycles depend on data: worst case, expected cycles, and of which data."""
+
+from __future__ import annotations
+
+from hwsim.formats import parse_format
+from hwsim.formats.operand import read_operand_stats
+from hwsim.hardware.pe.operands import Operands
+from hwsim.simulate.architecture import Simulated
+from hwsim.workload import Gemm, Trace
+
+
+def data_notes(simulated: Simulated, trace: Trace) -> tuple[str, ...]:
+    """Return a line per pair of formats and stated data whose cycles depend on data; nothing where none do.
+
+    The formats of ``trace`` are filled.
+    """
+    pe = simulated.accelerator.pe
+    gemms = [op for op in trace.ops if isinstance(op, Gemm)]
+    found: dict[str, list[float]] = {}
+    for gemm in gemms:
+        w, a, o = (parse_format(name) for name in (gemm.w_format, gemm.a_format, gemm.o_format))
+        if not pe.data_dependent(w, a):
+            continue
+        operands = Operands(read_operand_stats(gemm.w_stats), read_operand_stats(gemm.a_stats))
+        alone = pe.expected_cycles_per_step(w, a, data=operands.data)
+        head = (
+            f"{pe.family} {w.name} × {a.name}: cycles depend on data, at worst {pe.cycles_per_step(w, a)} per step, "
+            f"expected {alone:.3g} of a PE alone and {{}} of those that wait for one another; "
+            f"{pe.data_text(operands.data)}"
+        )
+        found.setdefault(head, []).append(float(simulated.machine(w, a, o, gemm, operands).shape.interval))
+    return tuple(head.format(_range(intervals)) for head, intervals in found.items())
+
+
+def _range(values: list[float]) -> str:
+    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    return low if low == high else f"{low} to {high}"
