@@ -112,9 +112,12 @@ class PE(ABC):
 
     def data_text(self, data: Data = UNSTATED) -> str:
         """Return what data the expected cycles are those of, in words."""
-        names = [one.distribution or f"{DEFAULT_DISTRIBUTION} (assumed)" for one in data]
-        zeros = ["" if one.zeros is None else f" with {one.zeros:.0%} zeros" for one in data]
-        return f"digits of quantized data: weights {names[0]}{zeros[0]}, activations {names[1]}{zeros[1]}"
+        words = []
+        for role, one, skipped in zip(("weights", "activations"), data, self.skips_zeros, strict=True):
+            if skipped:
+                zeros = "" if one.zeros is None else f" with {one.zeros:.0%} zeros"
+                words.append(f"{role} {one.distribution or f'{DEFAULT_DISTRIBUTION} (assumed)'}{zeros}")
+        return f"digits of quantized data: {', '.join(words)}"
 
     def expected_macs_per_cycle(self, w: Format, a: Format) -> float:
         """Return multiply-accumulates per cycle of a PE that waits for no other, on data of which nothing is stated."""

@@ -167,6 +167,11 @@ class MultiPE(PE):
             found += mode.measured_cycles(w_codes[span], a_codes[span], w, a)
         return found
 
+    def data_text(self, data: Data = UNSTATED) -> str:
+        """Return what the modes say whose cycles depend on data."""
+        words = [mode.data_text(data) for mode in self.modes if mode.data_dependent(mode.w_format, mode.a_format)]
+        return "; ".join(dict.fromkeys(words))
+
     def scaling(self, w: Format, a: Format) -> Scaling:
         """Return where block scales act in the pair's mode."""
         return self.mode(w, a).scaling(w, a)
