@@ -18,6 +18,8 @@ from pydantic_core import CoreSchema
 
 from hwsim.formats import Format, parse_format
 from hwsim.hardware.circuits import Register
+from hwsim.hardware.functions import FunctionUnit, chosen_units
+from hwsim.hardware.functions.choice import describe, known_units
 from hwsim.hardware.memory import Dram, Sram, build_buffer, load_dram
 from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.pe.operands import Operands
@@ -110,6 +112,12 @@ class VectorUnitSpec(Spec):
 
     lanes: int = Field(32, ge=1, le=65_536)
     format: FormatName = Field("fp32", description="format of its arithmetic")
+    functions: Annotated[dict[str, Any], AfterValidator(as_value_error(known_units))] = Field(
+        default={},
+        description="units in every lane, a method per function, such as {exp: table, gelu: {method: piecewise, "
+        "segments: 64}}; functions that are left out are programs of additions and products",
+        json_schema_extra=describe,
+    )
 
 
 class ArraySpec(Spec):
@@ -198,6 +206,15 @@ class Accelerator:
         return self.technology.vector_lane(self.vector_format)
 
     @cached_property
+    def vector_functions(self) -> dict[str, FunctionUnit]:
+        """Special-function units of a lane, by function."""
+        return chosen_units(self.spec.vector_unit.functions)
+
+    @cached_property
+    def _function_prices(self) -> tuple[PartsPrice, ...]:
+        return tuple(unit.price(self.technology) for unit in self.vector_functions.values())
+
+    @cached_property
     def area_breakdown_mm2(self) -> dict[str, float]:
         """Area by block, in mm²: array, dequantizers, each buffer, vector unit."""
         blocks = {"array": self.pes * self.pe_price.area_um2 * 1e-6}
@@ -207,6 +224,9 @@ class Accelerator:
         for key, sram in self.srams.items():
             blocks[BUFFERS[key]] = sram.area_mm2
         blocks["vector_unit"] = self.spec.vector_unit.lanes * self.vector_lane.area_um2 * 1e-6
+        if self.vector_functions:
+            lane_um2 = sum(price.area_um2 for price in self._function_prices)
+            blocks["vector_functions"] = self.spec.vector_unit.lanes * lane_um2 * 1e-6
         return blocks
 
     @property
@@ -218,6 +238,7 @@ class Accelerator:
     def leakage_w(self) -> float:
         """Leakage of the whole chip in W."""
         logic_nw = self.pes * self.pe_price.leakage_nw + self.spec.vector_unit.lanes * self.vector_lane.leakage_nw
+        logic_nw += self.spec.vector_unit.lanes * sum(price.leakage_nw for price in self._function_prices)
         if self.dequant_price is not None:
             logic_nw += self.dequantizers * self.dequant_price.leakage_nw
             logic_nw += self.sum_registers * self.technology.price(SUM_REGISTER).leakage_nw

@@ -4,6 +4,11 @@ A lane has an adder, a multiplier and a comparator and issues one operation per 
 and exponentials are short programs (:mod:`hwsim.hardware.technology.operations`). A tensor that
 fits in one part of the activation buffer (half of a double-buffered one) is worked on in place; a
 larger one streams from and to DRAM.
+
+Lanes may have special-function units beside (``vector_unit: {functions: {exp: table}}``): exp, GELU and
+SiLU are then one operation of the unit, as long as its cycles, and a division is a reciprocal and a
+product. What a row does once (its division or root) is not counted, with or without units. Arguments
+are taken to be in the units' fixed point and range; units that do not work are clock-gated.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ from math import ceil
 from typing import Any
 
 from hwsim.formats import Format, Integer, parse_format
+from hwsim.hardware.functions import FunctionUnit
 from hwsim.hardware.technology import Technology
 from hwsim.hardware.technology.operations import operation_counts
 from hwsim.simulate.architecture import Simulated
@@ -22,17 +28,46 @@ from hwsim.workload import Gemm, VectorOp
 
 
 @lru_cache(maxsize=4096)
-def element_cost(technology: Technology, fmt: Format, kind: VectorKind) -> tuple[int, float]:
-    """Return the lane cycles (a copy takes one) and the energy in pJ of one element in arithmetic of ``fmt``."""
-    slots = sum(count * sum(operation_counts(p, fmt).values()) for p, count in kind.primitives)
-    return max(1, slots), sum(count * technology.op_energy_pj(p, fmt) for p, count in kind.primitives)
+def element_cost(
+    technology: Technology, fmt: Format, kind: VectorKind, units: tuple[FunctionUnit, ...] = ()
+) -> tuple[int, float]:
+    """Return the lane cycles (a copy takes one) and the energy in pJ of one element in arithmetic of ``fmt``.
+
+    ``units`` are the special-function units of a lane.
+    """
+    by_name = {unit.name: unit for unit in units}
+    if kind.name in by_name:
+        return unit_cost(technology, by_name[kind.name])
+    costs = [(count, _primitive_cost(technology, fmt, p, by_name)) for p, count in kind.primitives]
+    slots, energy_pj = (sum(count * cost[i] for count, cost in costs) for i in (0, 1))
+    return max(1, int(slots)), energy_pj
+
+
+def _primitive_cost(
+    technology: Technology, fmt: Format, name: str, units: dict[str, FunctionUnit]
+) -> tuple[int, float]:
+    """Return the lane cycles and the energy in pJ of a primitive operation."""
+    if name == "exp" and "exp" in units:
+        return unit_cost(technology, units["exp"])
+    if name == "div" and "reciprocal" in units:
+        cycles, energy_pj = unit_cost(technology, units["reciprocal"])
+        return cycles + 1, energy_pj + technology.op_energy_pj("mul", fmt)
+    return sum(operation_counts(name, fmt).values()), technology.op_energy_pj(name, fmt)
+
+
+@lru_cache(maxsize=256)
+def unit_cost(technology: Technology, unit: FunctionUnit) -> tuple[int, float]:
+    """Return the cycles between results and the energy in pJ of one result, its clock included."""
+    price = unit.price(technology)
+    return unit.cycles, (price.energy_fj + price.clock_fj) * unit.cycles * 1e-3
 
 
 def work(simulated: Simulated, kind: VectorKind, elements: int) -> tuple[int, float]:
     """Return the cycles and the energy in pJ of ``elements`` elements, without memory and leakage."""
     accelerator = simulated.accelerator
     lanes = accelerator.spec.vector_unit.lanes
-    slots, element_pj = element_cost(accelerator.technology, accelerator.vector_format, kind)
+    units = tuple(accelerator.vector_functions.values())
+    slots, element_pj = element_cost(accelerator.technology, accelerator.vector_format, kind, units)
     cycles = -(-elements * slots // lanes)
     return cycles, elements * element_pj + cycles * lanes * accelerator.vector_lane.clock_fj * 1e-3
 

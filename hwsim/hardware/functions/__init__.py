@@ -12,17 +12,19 @@ room          what it is for
 ``methods``   one file per method: table, piecewise linear, polynomial, shifts of I-ViT
 ``integer``   published operation counts of integer-only softmax, GELU, LayerNorm; softmax traffic
 ``registry``  from options to a unit
+``choice``    from the functions of an architecture's vector unit to units
 ============  ================================================================================
 """
 
 from __future__ import annotations
 
 from hwsim.hardware.functions.base import ErrorFound, FunctionUnit
+from hwsim.hardware.functions.choice import chosen_units
 from hwsim.hardware.functions.integer import SoftmaxTraffic, integer_operations, softmax_traffic
 from hwsim.hardware.functions.kernels import FUNCTIONS
 from hwsim.hardware.functions.registry import METHODS, make_function
 
 __all__ = [
-    "FUNCTIONS", "METHODS", "ErrorFound", "FunctionUnit", "SoftmaxTraffic", "integer_operations", "make_function",
-    "softmax_traffic",
+    "FUNCTIONS", "METHODS", "ErrorFound", "FunctionUnit", "SoftmaxTraffic", "chosen_units", "integer_operations",
+    "make_function", "softmax_traffic",
 ]  # fmt: skip

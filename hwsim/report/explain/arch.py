@@ -7,6 +7,7 @@ from typing import Any
 from hwsim.hardware.accelerator import BUFFERS
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, table
 from hwsim.simulate.architecture import Simulated, open_arch
+from hwsim.simulate.vector_unit import unit_cost
 from hwsim.spec.data import find_example
 
 
@@ -24,7 +25,21 @@ def explain_arch(name: str, question: Question) -> list[Section]:
         Section("area by block, cells and macros without routing", table(blocks)),
         Section("buffers", buffers, notes),
         Section("price of every counted event, built formats", _events(simulated)),
+        *_functions(simulated),
     ]
+
+
+def _functions(simulated: Simulated) -> list[Section]:
+    """Return what the vector unit's special functions err and cost; nothing where it has no units for them."""
+    acc = simulated.accelerator
+    rows = []
+    for name, unit in acc.vector_functions.items():
+        error, (cycles, energy_pj) = unit.max_error(), unit_cost(acc.technology, unit)
+        rows.append({"function": name, "method": unit.method, "max_error": error.absolute,
+                     "max_relative_error": error.relative, "area_um2": unit.price(acc.technology).area_um2,
+                     "energy_pj": energy_pj, "cycles": cycles})  # fmt: skip
+    notes = ["per lane; errors over the function's range (hwsim explain function); not in sqnr_db, which is the GEMMs'"]
+    return [Section("special functions of the vector unit", table(rows), notes)] if rows else []
 
 
 def _headline(simulated: Simulated) -> Any:
