@@ -38,14 +38,14 @@ def pe(request):
     return make_pe(PES[request.param])
 
 
-def drawn(pe, step, steps, data=GAUSSIAN, held=False):
+def drawn(pe, step, steps, data=GAUSSIAN):
     """Return codes of so many steps of the PEs of ``step``, drawn from ``data``."""
     rng = np.random.default_rng(11)
     w, a = (
         rng.choice(2**fmt.bits, p=code_shares(fmt, one), size=(steps, step.groups, vectors, pe.lanes))
         for fmt, one, vectors in zip((pe.w_format, pe.a_format), data, (step.weights, step.activations), strict=True)
     )
-    return (np.broadcast_to(w[:1], w.shape) if held else w), a
+    return w, a
 
 
 @pytest.mark.parametrize("step", [Lockstep(), Lockstep(weights=3, activations=4), Lockstep(groups=3, weights=2)])
@@ -108,7 +108,7 @@ def test_stationary_weights_share_no_slots(name):
     pe = make_pe(PES[name])
     step = Lockstep(groups=2, weights=2, sum_steps=1)
     assert pe.expected_cycles_per_step(INT8, INT8, lockstep=step) == pytest.approx(4)
-    assert pe.measured_cycles(*drawn(pe, step, 20, held=True), INT8, INT8).tolist() == [4] * 20
+    assert pe.measured_cycles(*drawn(pe, step, 20), INT8, INT8, sum_steps=1).tolist() == [4] * 20
     few = pe.expected_cycles_per_step(INT8, INT8, lockstep=Lockstep(weights=16, sum_steps=8))
     assert few > pe.expected_cycles_per_step(INT8, INT8, lockstep=Lockstep(weights=16))  # columns wait more often
 

@@ -75,8 +75,9 @@ class Waiting(IntegerUnit):
     def __init__(self):
         self.spent = []
 
-    def measured_cycles(self, w_codes, a_codes, w, a):
+    def measured_cycles(self, w_codes, a_codes, w, a, sum_steps=None):
         found = np.maximum(w_codes.max(axis=(1, 2, 3)), a_codes.max(axis=(1, 2, 3))).astype(np.int64)
+        self.sum_steps = sum_steps
         self.spent.append((w_codes.shape, a_codes.shape, int(np.maximum(found, 2).sum())))
         return found
 
@@ -99,6 +100,7 @@ def test_a_fold_takes_the_cycles_of_its_steps(name, dims, rows, cols, lanes):
     fixed = flow.tile_cycles(replace(shape, interval=0), m, k, n, True)
     assert cycles == fixed + sum(spent for _, _, spent in unit.spent)
     step = flow.lockstep(shape, m, k, n)  # the first fold is as full as any
+    assert step.sum_steps == (unit.sum_steps or -(-k // lanes))
     assert unit.spent[0][0][1:3] == (step.groups, step.weights)
     assert unit.spent[0][1][1:3] == (step.groups, step.activations)
 

@@ -103,10 +103,13 @@ class PE(ABC):
         """
         return self.cycles_per_step(w, a)
 
-    def measured_cycles(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[Any]:
+    def measured_cycles(
+        self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format, sum_steps: int | None = None
+    ) -> NDArray[Any]:
         """Return the cycles of successive steps on given codes, int64 (steps,), all PEs waiting for the slowest.
 
-        ``w_codes`` have shape (steps, groups, weights, lanes), ``a_codes`` (steps, groups, activations, lanes).
+        ``w_codes`` have shape (steps, groups, weights, lanes), ``a_codes`` (steps, groups, activations, lanes);
+        ``sum_steps`` successive steps of a PE go into one sum, by default all.
         """
         return np.full(len(w_codes), self.cycles_per_step(w, a), dtype=np.int64)
 

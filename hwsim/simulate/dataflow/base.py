@@ -70,7 +70,9 @@ class DotUnit(Protocol):
         """Return the value of a whole dot product, the codes of shape (K,)."""
         ...
 
-    def measured_cycles(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Any, a: Any) -> NDArray[Any]:
+    def measured_cycles(
+        self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Any, a: Any, sum_steps: int | None = None
+    ) -> NDArray[Any]:
         """Return the cycles of successive steps, int64 (steps,); codes (steps, groups, operands, lanes)."""
         ...
 

@@ -127,8 +127,8 @@ class OutputStationary(Dataflow):
     ) -> Generator[None, None, None]:
         """Stream K through the fold; a PE starts when its operands arrive and is done when the next ones do."""
         groups = lane_groups(a.shape[1], shape.lanes)
-        codes = (padded_lanes(each, shape.lanes).swapaxes(1, 2)[:, None] for each in (w, a.T))
-        starts = step_starts(shape, pe, operands, *codes)
+        weights, activations = (padded_lanes(each, shape.lanes).swapaxes(1, 2)[:, None] for each in (w, a.T))
+        starts = step_starts(shape, pe, operands, weights, activations)
         ends = {int(end) - 1: step for step, end in enumerate(starts[1:])}
         done = np.zeros((shape.rows, shape.cols), dtype=int)
         cycle = 0

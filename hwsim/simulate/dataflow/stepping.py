@@ -24,14 +24,21 @@ def padded_lanes(codes: NDArray[Any], lanes: int) -> NDArray[Any]:
 
 
 def step_starts(
-    shape: ArrayShape, pe: DotUnit, operands: TileOperands, w: NDArray[Any], a: NDArray[Any]
+    shape: ArrayShape,
+    pe: DotUnit,
+    operands: TileOperands,
+    w: NDArray[Any],
+    a: NDArray[Any],
+    sum_steps: int | None = None,
 ) -> NDArray[np.int64]:
     """Return the cycles at which a fold's steps enter the array, and at the end that of one more.
 
-    ``w`` (steps, groups, operands, lanes) and ``a`` likewise are the codes of the PEs that wait for the slowest.
+    ``w`` (steps, groups, operands, lanes) and ``a`` likewise are the codes of the PEs that wait for the slowest;
+    ``sum_steps`` successive steps of a PE go into one sum, by default all.
     """
     if shape.data_cycles:
-        spent = np.maximum(pe.measured_cycles(w, a, operands.w_format, operands.a_format), shape.least)
+        found = pe.measured_cycles(w, a, operands.w_format, operands.a_format, sum_steps)
+        spent = np.maximum(found, shape.least)
     else:
         spent = np.full(len(w), int(shape.interval))
     return np.concatenate([[0], np.cumsum(spent)])

@@ -130,9 +130,8 @@ class WeightStationary(Dataflow):
 
         of_rows = padded_lanes(w, shape.lanes)  # held weights by row, lane and column; activations by row, lane and m
         weights = np.broadcast_to(of_rows.swapaxes(1, 2), (streams, *of_rows.swapaxes(1, 2).shape))
-        starts = step_starts(
-            shape, pe, operands, weights, padded_lanes(a.T, shape.lanes).transpose(2, 0, 1)[:, :, None]
-        )
+        activations = padded_lanes(a.T, shape.lanes).transpose(2, 0, 1)[:, :, None]
+        starts = step_starts(shape, pe, operands, weights, activations, sum_steps=1)
         enters = {int(start): index for index, start in enumerate(starts[:-1])}
         spent = np.append(np.diff(starts), 0)  # the last one for PEs that nothing has reached
         arrived = np.full((rows, cols), -1)  # index of the activation row that is in each PE

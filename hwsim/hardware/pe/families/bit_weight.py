@@ -306,14 +306,12 @@ class Serial(BitWeight):
         patterns = self.patterns(w, data)
         return float(sum(share * place.bit_count() for place, share in enumerate(patterns.tolist())))
 
-    def measured_cycles(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[Any]:
-        """Return the steps' shares of the cycles of the slowest lane and weights.
-
-        Weights that are one in all steps are those of a stationary dataflow, where no slot is shared.
-        """
-        held = len(w_codes) > 1 and w_codes.strides[0] == 0
+    def measured_cycles(
+        self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format, sum_steps: int | None = None
+    ) -> NDArray[Any]:
+        """Return the steps' shares of the cycles of the slowest lane and weights."""
         digits = digit_table(w.element, ENCODINGS[self.encoding]).digits
-        return pass_cycles(digits[:, w_codes] != 0, *self._slots(1 if held else len(w_codes)))
+        return pass_cycles(digits[:, w_codes] != 0, *self._slots(sum_steps or len(w_codes)))
 
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return encoder and zero skipping, selectors, one compressor, accumulator, registers."""

@@ -105,7 +105,9 @@ class Bitlet(IntegerPE):
         cycles = np.arange(self.lanes + 1)
         return float(np.mean([channel @ cycles for channel in self._channels(w, None, data)]))
 
-    def measured_cycles(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[Any]:
+    def measured_cycles(
+        self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format, sum_steps: int | None = None
+    ) -> NDArray[Any]:
         """Return the cycles of the slowest channel, every one searched through its window."""
         table = digit_table(w.element, "sign_magnitude").digits
         bits = (table[:, np.asarray(w_codes, dtype=np.int64)] != 0).reshape(

@@ -109,7 +109,9 @@ class Laconic(IntegerPE):
         w_terms, a_terms = (float(mean_digits(terms)) for terms in self._terms(w, a, None, data))
         return w_terms * a_terms
 
-    def measured_cycles(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[Any]:
+    def measured_cycles(
+        self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format, sum_steps: int | None = None
+    ) -> NDArray[Any]:
         """Return the most pairs of terms of a lane, at least one."""
         counts = [digit_table(fmt.element, ENCODINGS[self.encoding]).counts() for fmt in (w, a)]
         most = [of[codes].max(axis=2) for of, codes in zip(counts, (w_codes, a_codes), strict=True)]

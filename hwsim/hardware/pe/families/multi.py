@@ -158,13 +158,15 @@ class MultiPE(PE):
         mode = self.mode(w, a)
         return self.lanes // mode.lanes * mode.work_cycles_per_step(w, a, data)
 
-    def measured_cycles(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[Any]:
+    def measured_cycles(
+        self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format, sum_steps: int | None = None
+    ) -> NDArray[Any]:
         """Return the mode's for all lanes, its own lanes at a time."""
         mode = self.mode(w, a)
         found = np.zeros(len(w_codes), dtype=np.int64)
         for start in range(0, self.lanes, mode.lanes):
             span = (..., slice(start, start + mode.lanes))
-            found += mode.measured_cycles(w_codes[span], a_codes[span], w, a)
+            found += mode.measured_cycles(w_codes[span], a_codes[span], w, a, sum_steps)
         return found
 
     def data_text(self, data: Data = UNSTATED) -> str:

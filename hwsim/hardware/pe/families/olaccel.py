@@ -95,7 +95,9 @@ class OLAccel(SummingPE):
         """Return the expected cycles of the PE alone: its parts are priced with their share of them."""
         return self.expected_cycles_per_step(w, a, data=data)
 
-    def measured_cycles(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[Any]:
+    def measured_cycles(
+        self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format, sum_steps: int | None = None
+    ) -> NDArray[Any]:
         """Return the cycles of the PE with the most outlier products."""
         assert isinstance(w.element, Integer)
         assert isinstance(a.element, Integer)
