@@ -11,6 +11,7 @@ from hwsim.formats import parse_format
 from hwsim.formats.approximate import multiply
 from hwsim.hardware.pe import make_pe, pairing, price_pe
 from hwsim.hardware.technology import load_technology
+from hwsim.hardware.technology.operations import operation_parts
 from hwsim.spec.errors import UsageError
 
 
@@ -44,6 +45,15 @@ def test_area_of_the_bare_unit(name, area):
     assert sum(r.area_um2 for r in price.rows if r.part.group in ("multiplier", "decode")) == pytest.approx(
         area, rel=0.35
     )
+
+
+def test_area_of_bf16_l_mul_over_a_multiplier_that_rounds_to_bf16():
+    # .24 and .332 by two independent sources (arXiv 2410.00907's unit in 45 nm, registered), asked within 25 %
+    tech, (exact, _) = load_technology("7nm"), operation_parts("mul", parse_format("bf16"))
+    rows = price_pe(make_pe({"family": "lmul", "format": "bf16"}), tech).rows
+    cheap = sum(r.area_um2 for r in rows if r.part.group in ("multiplier", "decode"))
+    found = cheap / sum(tech.price(part.circuit).area_um2 * part.count for part in exact)
+    assert 0.24 * 0.75 <= found <= 0.33 * 1.25
 
 
 def test_most_of_the_saving_is_lost_behind_the_accumulator():
