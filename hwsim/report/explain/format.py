@@ -143,7 +143,7 @@ def _element(fmt: Format) -> dict[str, Any]:
     if isinstance(element, Minifloat):
         special = {
             "ieee": "infinities and NaN (IEEE 754)",
-            "nan_only": "one NaN per sign, no infinity",
+            "nan_only": f"one NaN{' per sign' if element.signed else ''}, no infinity",
             "finite": "none, every code is finite",
             "fnuz": "one NaN in the place of -0, no infinity",
         }
@@ -153,8 +153,9 @@ def _element(fmt: Format) -> dict[str, Any]:
             "exponent bias": element.bias,
             "special codes": special[element.special],
             "smallest normal": 2.0**element.min_exponent,
-            "smallest subnormal": 2.0 ** (element.min_exponent - element.mantissa_bits),
         }
+        if element.subnormals and element.mantissa_bits:
+            found["smallest subnormal"] = 2.0 ** (element.min_exponent - element.mantissa_bits)
     if isinstance(element, FloatTable):
         found |= {
             "exponent bits": element.exponent_bits,
@@ -165,7 +166,8 @@ def _element(fmt: Format) -> dict[str, Any]:
     if isinstance(element, Nested):
         found["cut from"] = f"{element.stored_bits} bits by a second rounding, two's complement"
     elif isinstance(element, Integer):
-        found["signed"] = "yes, symmetric" if element.signed else "no"
+        used = "all codes" if element.full else "symmetric"
+        found["signed"] = f"yes, {used}" if element.signed else "no"
     if element.complex_valued:
         found["bits of a real number"] = element.bits / 2
     return {**found, "largest value": element.max_value}
