@@ -147,9 +147,9 @@ def _check_trace(path: Path) -> None:
 
 
 def _check_format_file(path: Path) -> None:
-    from hwsim.formats.own import load_format
+    from hwsim.formats.names import format_of_file
 
-    load_format(path)
+    format_of_file(path)
 
 
 #: How a file of each kind is checked; each raises a UsageError.

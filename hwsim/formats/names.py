@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from hwsim.formats.base import Format
-from hwsim.formats.own import SUFFIXES, Origin, load_format, origin, taken
+from hwsim.formats.own import SUFFIXES, Origin, load_format, origin
 from hwsim.formats.registry import BLOCKS, ELEMENTS, REGISTERED, Family
-from hwsim.spec.errors import SpecError, UsageError, did_you_mean
+from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean
 
 
 def families() -> list[Family]:
@@ -90,8 +90,8 @@ def _parsed(name: str) -> tuple[Format, Origin | None]:
             raise UsageError(f"format {error}") from None
         if found is not None:
             file = origin(name)
-            if file is not None and is_built_in(file.path.stem):
-                raise SpecError([taken(file.path)])
+            if file is not None:
+                _refuse_taken(file.path)
             return found, file
     raise UsageError(f"unknown format {name!r}; {did_you_mean(name, format_names())}")
 
@@ -104,7 +104,24 @@ def format_or_file(text: str) -> Format:
     UsageError
         If there is neither.
     """
-    return load_format(Path(text)) if text.endswith(SUFFIXES) else parse_format(text)
+    return format_of_file(Path(text)) if text.endswith(SUFFIXES) else parse_format(text)
+
+
+def format_of_file(path: Path) -> Format:
+    """Return the format that a file defines, whatever directory it is in.
+
+    Raises
+    ------
+    SpecError
+        With every mistake, each at its line and column; also if the file is called like a built-in format.
+    """
+    _refuse_taken(path)
+    return load_format(path)
+
+
+def _refuse_taken(path: Path) -> None:
+    if is_built_in(path.stem):
+        raise SpecError([Problem(str(path), 0, 0, "", f"{path.stem!r} is a built-in format; rename the file")])
 
 
 _PAIR = re.compile(r"w(\d+)a(\d+)(_g\d+)?$")

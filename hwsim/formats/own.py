@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hwsim.spec.data import data_path
-from hwsim.spec.errors import Problem, UsageError
+from hwsim.spec.errors import UsageError
 
 if TYPE_CHECKING:
     from hwsim.formats.base import ElementFormat
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 VARIABLE = "HWSIM_FORMATS"
 FOLDER = "formats"
 SUFFIXES = (".yaml", ".yml")
-
-#: What a file may be called: a name, but none that a scale would end on.
-NAME = re.compile(r"[a-z][a-z0-9]*(_(?!(g\d+|t\d+x\d+|channel|tensor)(_|$))[a-z0-9]+)*$")
 
 
 def folders() -> list[Path]:
@@ -114,8 +110,3 @@ def _loaded(_: Path, path: Path, __: int) -> ElementFormat:
 def digests() -> dict[str, str]:
     """Return the SHA-256 of every format file, by the name of its format."""
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(files().items())}
-
-
-def taken(path: Path) -> Problem:
-    """Return the problem of a file that is called like a built-in format."""
-    return Problem(str(path), 0, 0, "", f"{path.stem!r} is a built-in format; rename the file")

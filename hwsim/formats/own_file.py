@@ -18,6 +18,7 @@ magnitude or of the root mean square.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -28,13 +29,15 @@ from hwsim.formats.element.codebook import MAX_BITS, Codebook
 from hwsim.formats.element.float_table import FloatTable
 from hwsim.formats.element.minifloat import Minifloat, Special
 from hwsim.formats.fit import Fit
-from hwsim.formats.names import is_built_in
-from hwsim.formats.own import NAME, taken
 from hwsim.spec.bind import Spec, bind
 from hwsim.spec.document import load_document
 from hwsim.spec.errors import Problem, SpecError
 
 Nan = Literal["none", "highest", "top_exponent", "negative_zero"]
+
+
+#: What a file may be called: a name, but none that a scale would end on.
+NAME = re.compile(r"[a-z][a-z0-9]*(_(?!(g\d+|t\d+x\d+|channel|tensor)(_|$))[a-z0-9]+)*$")
 
 
 class FieldsSpec(Spec):
@@ -147,8 +150,6 @@ def read_format(path: Path) -> ElementFormat:
     if NAME.match(name) is None:
         text = f"{name!r} can be no format's name; valid: lower-case letters, digits and _, no ending of a scale"
         raise SpecError([Problem(str(path), 0, 0, "", text)])
-    if is_built_in(name):
-        raise SpecError([taken(path)])
     try:
         return spec.build(name)
     except ValueError as error:
