@@ -48,7 +48,7 @@ def command(
     if table_format == "table":
         layers = (comparison.by_layer() * 1e-6).reset_index()
         show(layers, "table", title=f"energy per layer kind in µJ: {trace.name} on {comparison.arch}")
-        figures = ["format", "pe", "energy_mj", "latency_ms", "area_mm2", "sqnr_db"]
+        figures = ["format", "pe", "kv_format", "energy_mj", "latency_ms", "area_mm2", "sqnr_db"]
         show(comparison.totals, "table", title="totals", columns=figures)
     else:
         show(comparison.frame, table_format)

@@ -31,6 +31,7 @@ class Comparison:
     workload: str
     results: dict[str, Result]
     pes: dict[str, str]
+    kv_formats: dict[str, str]
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -46,7 +47,7 @@ class Comparison:
 
     @cached_property
     def totals(self) -> pd.DataFrame:
-        """One row per format: PE, energy parts, total energy, latency, area, SQNR and its source."""
+        """One row per format: PE, format of the KV cache, energy parts, total, latency, area, SQNR and its source."""
         import pandas as pd
 
         rows = []
@@ -54,7 +55,8 @@ class Comparison:
             parts = {part: sum(row[part] for row in result.layer_rows) for part in ENERGY_PARTS}
             total = sum(row["energy_pj"] for row in result.layer_rows)
             figures = {name: result.design_row[name] for name in FIGURES}
-            rows.append({"format": name, "pe": self.pes[name], **figures, "energy_pj": total, **parts})
+            built = {"format": name, "pe": self.pes[name], "kv_format": self.kv_formats[name]}
+            rows.append({**built, **figures, "energy_pj": total, **parts})
         return pd.DataFrame(rows)
 
     def by_layer(self) -> pd.DataFrame:
@@ -88,6 +90,7 @@ def compare_formats(
         raise UsageError(f"--formats names a format twice: {','.join(formats)}")
     results: dict[str, Result] = {}
     pes: dict[str, str] = {}
+    kv_formats: dict[str, str] = {}
     name = str(arch)
     for label in formats:
         pair = pairing(label)
@@ -103,4 +106,5 @@ def compare_formats(
         with simulated.blame():
             results[label] = evaluate(simulated, trace, engine)
         pes[label] = str(pair.pe_spec["family"])
-    return Comparison(name, trace.name, results, pes)
+        kv_formats[label] = str(simulated.policy.kv_format)
+    return Comparison(name, trace.name, results, pes, kv_formats)
