@@ -12,7 +12,8 @@ from hwsim.hardware.pe import make_pe, pairing
 from hwsim.hardware.pe.pipeline import pipelined_price
 from hwsim.hardware.technology import load_technology
 
-LABELS = ("fp16", "fp8_e4m3", "int8", "lmul_e4m3", "bitmod4_g128", "nvfp4", "nf4_g64", "lut_w2a8")
+LABELS = ("fp16", "fp8_e4m3", "int8", "lmul_e4m3", "bitmod4_g128", "nvfp4", "nf4_g64", "lut_w2a8",
+          "laconic_w8a8", "bitlet_w8a8", "fp16+int8")  # fmt: skip
 
 
 def microseconds(work: Callable[[], object], runs: int = 300) -> float:

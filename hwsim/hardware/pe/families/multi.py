@@ -118,15 +118,21 @@ class MultiPE(PE):
         """Whether a mode has one in every PE."""
         return any(mode.own_dequantizer for mode in self.modes)
 
-    @property
+    @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """What is built, with the modes that use it."""
         return shared_slots(tuple(mode.parts() for mode in self.modes))
 
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return the union of the modes' parts as they work on a pair, the path that of the slowest mode."""
-        number = self.mode_number(w or self.w_format, a or self.a_format)
-        return working_parts(self.slots, number, slowest(self.slots, len(self.modes)), self.idle_share)
+        return self._bills[self.mode_number(w or self.w_format, a or self.a_format)]
+
+    @cached_property
+    def _bills(self) -> tuple[tuple[Part, ...], ...]:
+        """The parts as they work in each mode."""
+        count = len(self.modes)
+        path = slowest(self.slots, count)
+        return tuple(working_parts(self.slots, number, path, self.idle_share) for number in range(count))
 
     def cycles_per_step(self, w: Format, a: Format) -> int:
         """Return the mode's cycles for all lanes, its own lanes at a time."""
