@@ -175,8 +175,11 @@ def _title(axes: Axes, panel: Panel, width: float) -> None:
 
 def _subtitle(axes: Axes, panel: Panel, named: int, of: int, shared: Sequence[str]) -> None:
     figure: Any = axes.figure
-    front = f"{len(panel.front):,} on the front" if named == of else f"{named:,} of {of:,} front points named"
+    every = of > len(panel.front)
+    front = f"{len(panel.front):,} on the front" if named == of or every else f"{named:,} of {of:,} front points named"
     parts = [counted(len(panel.designs), "design"), front]
+    if every and named < of:
+        parts.append(f"{named:,} of {of:,} named")
     if shared:
         parts.append(f"front: all {' '.join(shared)}")
     width = axes.get_window_extent().width * 72 / figure.dpi

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +26,7 @@ _LEAST_LEADER = 4.0
 
 
 def name_front(axes: Axes, panel: Panel, areas: Floats, colors: Mapping[str, str]) -> tuple[int, int, list[str]]:
-    """Name the points of the front; the layout of the page must be final.
+    """Name the points of the front, and all where they are few; the layout of the page must be final.
 
     Parameters
     ----------
@@ -42,30 +42,34 @@ def name_front(axes: Axes, panel: Panel, areas: Floats, colors: Mapping[str, str
     Returns
     -------
     named, of, shared
-        How many points of the front are named, how many there are, and the words that all their
-        designs share and that are left out of the names. Designs at one place are one point.
+        How many points are named, how many there are to name, and the words that all their designs
+        share and that are left out of the names. Designs at one place are one point.
     """
     figure: Any = axes.figure
     to_points = 72 / figure.dpi
     places = axes.transData.transform(panel.values[:, :2]) * to_points
-    heads, counts = _one_per_place(panel)
+    rows = panel.front.tolist()
+    if len(places) <= MOST_NAMES:
+        rows += np.setdiff1d(np.arange(len(places)), panel.front).tolist()
+    heads, counts = _one_per_place(panel, rows)
     names, shared = short_names([panel.designs[i] for i in heads], [panel.families[i] for i in heads])
     names = [f"{name} +{n - 1}" if n > 1 else name for name, n in zip(names, counts, strict=True)]
     first = [heads.index(_head(panel, heads, i)) for i in panel.landmarks()]
     wanted = worth_naming(places[heads], first, MOST_NAMES)
-    scene = _scene(axes, panel, places, heads, np.sqrt(areas) / 2)
+    scene = _scene(axes, panel, places, heads, np.setdiff1d(np.arange(len(places)), rows), np.sqrt(areas) / 2)
     sizes = np.array([text_size(figure, names[i], _SIZE) for i in wanted]) + 2 * MARGIN
     spots = place_names(scene, wanted, sizes)
     for i, spot in zip(wanted, spots, strict=True):
         if spot is not None:
-            _write(axes, names[i], spot, scene.marks[i], darker(colors[panel.families[heads[i]]]))
+            color = darker(colors[panel.families[heads[i]]]) if heads[i] in panel.front else QUIET
+            _write(axes, names[i], spot, scene.marks[i], color)
     return sum(spot is not None for spot in spots), len(heads), shared
 
 
-def _one_per_place(panel: Panel) -> tuple[list[int], list[int]]:
-    """Return the first design of the front at each place, and how many are there."""
+def _one_per_place(panel: Panel, rows: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return the first of the designs ``rows`` at each place, and how many are there."""
     places: dict[tuple[float, ...], list[int]] = {}
-    for i in panel.front.tolist():
+    for i in rows:
         places.setdefault(tuple(panel.values[i, :2]), []).append(i)
     return [found[0] for found in places.values()], [len(found) for found in places.values()]
 
@@ -74,14 +78,13 @@ def _head(panel: Panel, heads: list[int], i: int) -> int:
     return next(h for h in heads if (panel.values[h, :2] == panel.values[i, :2]).all())
 
 
-def _scene(axes: Axes, panel: Panel, places: Floats, heads: list[int], radii: Floats) -> Scene:
+def _scene(axes: Axes, panel: Panel, places: Floats, heads: list[int], others: Any, radii: Floats) -> Scene:
     figure: Any = axes.figure
     corners = axes.get_window_extent().get_points().ravel() * 72 / figure.dpi
     frame = corners + np.array([3.0, 3.0, -1.0, -1.0])
     outline = places[panel.outline]
     between = np.column_stack([outline[1:, 0], outline[:-1, 1]])
     lines = np.concatenate([np.column_stack([outline[:-1], between]), np.column_stack([between, outline[1:]])])
-    others = np.setdiff1d(np.arange(len(places)), panel.front)
     return Scene(frame, places[heads], radii[heads], lines.reshape(-1, 4), around(places[others], radii[others]))
 
 
