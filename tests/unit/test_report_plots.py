@@ -194,6 +194,15 @@ def test_unnamed_points_are_counted():
     assert " ".join(points[1:]) in shown
 
 
+def test_few_designs_are_all_named():
+    frame = design_table(points=8, front=3, workloads=("one",))
+    figure = pareto_figure(frame, "energy_mj", "latency_ms")
+    (axes,) = figure.axes
+    assert len(names(axes)) == 8
+    assert subtitles(figure) == ["8 designs · 3 on the front"]
+    assert not overlapping_texts(figure)
+
+
 def test_equal_points_share_one_name():
     frame = design_table(points=4, front=4, workloads=("one",)).assign(energy_mj=1.0, latency_ms=1.0)
     (axes,) = pareto_figure(frame, "energy_mj", "latency_ms").axes
