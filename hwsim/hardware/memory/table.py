@@ -44,8 +44,12 @@ class Table:
         self.smallest, self.largest = min(sizes), max(sizes)
         self.narrowest, self.widest = min(widths), max(widths)
 
+    def place(self, size_bytes: float, width_bits: float) -> tuple[float, float]:
+        """Return the doublings of size and width over the smallest and the narrowest."""
+        return math.log2(size_bytes / self.smallest), math.log2(width_bits / self.narrowest)
+
     @cached_property
-    def _cells(self) -> NDArray[np.float64]:
+    def cells(self) -> NDArray[np.float64]:
         """Logarithms of the figures by doublings of size and width; only interpolation needs them."""
         spans = (self.smallest, self.largest), (self.narrowest, self.widest)
         cells = np.full((*((high // low).bit_length() for low, high in spans), len(COLUMNS)), np.nan)
@@ -59,17 +63,18 @@ class Table:
         known = self._known.get((int(size_bytes), int(width_bits)))
         if known and size_bytes == int(size_bytes) and width_bits == int(width_bits):
             return Answer(known, "table", (self._source,) * len(COLUMNS), (False,) * len(COLUMNS))
-        figures = np.exp(self._between(math.log2(size_bytes / self.smallest), math.log2(width_bits / self.narrowest)))
+        figures = np.exp(within(self.cells, *self.place(size_bytes, width_bits)))
         source = f"{self._source}; interpolated between rows, {self._error}"
         return Answer(tuple(figures.tolist()), "interpolation", (source,) * len(COLUMNS), (True,) * len(COLUMNS))
 
-    def _between(self, i: float, j: float) -> NDArray[np.float64]:
-        rows, columns = self._cells.shape[:2]
-        i0, j0 = min(int(i), rows - 2), min(int(j), columns - 2)
-        upper, right = i - i0, j - j0
-        (a, b), (c, d) = self._cells[i0 : i0 + 2, j0 : j0 + 2]
-        found: NDArray[np.float64] = (1 - upper) * ((1 - right) * a + right * b) + upper * ((1 - right) * c + right * d)
-        return found
+
+def within(cells: NDArray[np.float64], *place: float) -> NDArray[np.float64]:
+    """Return what lies at a place of a lattice, linear along each of its first axes."""
+    lows = [min(int(p), n - 2) for p, n in zip(place, cells.shape, strict=False)]
+    found = cells[tuple(slice(low, low + 2) for low in lows)]
+    for p, low in zip(place, lows, strict=True):
+        found = (1 - (p - low)) * found[0] + (p - low) * found[1]
+    return found
 
 
 def _fill(cells: NDArray[np.float64]) -> NDArray[np.float64]:
