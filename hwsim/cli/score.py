@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hwsim.cli.common import format_option, show
 from hwsim.spec.errors import ComparisonError
+
+if TYPE_CHECKING:
+    from hwsim.explore.score import Bar
 
 #: Rows with the largest errors that are shown.
 WORST = 10
@@ -19,23 +23,24 @@ WORST = 10
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="All rows with their errors, CSV."
 )
+@click.option(
+    "--leave-out", type=click.IntRange(2), metavar="N", help="Price every Nth row without it, N times over (sram)."
+)
 @format_option
-def command(kind: str, file: Path, output: Path | None, table_format: str) -> None:
+def command(kind: str, file: Path, output: Path | None, leave_out: int | None, table_format: str) -> None:
     """Compare the model of KIND with the rows of FILE; exit code 4 when a bar is missed.
 
-    Kinds: synthesis (units of known size in a cell library).
+    Kinds: synthesis (units of known size in a cell library), sram (rows of CACTI 7).
     """
     import pandas as pd
 
-    from hwsim.explore.score import SCORERS
+    from hwsim.explore.score import score
     from hwsim.report.tables import write_frame
 
-    found = SCORERS.get(kind)(file)
+    found = score(kind, file, leave_out)
     bars = pd.DataFrame(
         [
-            {"bar": b.name, "value": b.value, "limit": ("≥ " if b.at_least else "≤ ") + f"{b.limit:g}",
-             "reached": "yes" if b.reached else "no"}
-            for b in found.bars
+            {"bar": b.name, "value": b.value, "limit": _limit(b), "reached": _reached(b)} for b in found.bars
         ]
     )  # fmt: skip
     if table_format == "table":
@@ -51,3 +56,11 @@ def command(kind: str, file: Path, output: Path | None, table_format: str) -> No
     missed = [b.name for b in found.bars if not b.reached]
     if missed:
         raise ComparisonError(f"{kind}: bars missed: {', '.join(missed)}")
+
+
+def _limit(bar: Bar) -> str:
+    return "" if bar.limit is None else ("≥ " if bar.at_least else "≤ ") + f"{bar.limit:g}"
+
+
+def _reached(bar: Bar) -> str:
+    return "" if bar.limit is None else "yes" if bar.reached else "no"

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwsim.spec.errors import UsageError
 from hwsim.spec.registry import Registry
 
 if TYPE_CHECKING:
@@ -18,16 +20,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar: what is measured, how large it is, and what it may be at most, or must be at least."""
+    """A bar: what is measured, how large it is, and what it may be at most, or must be at least.
+
+    Without a limit the value is stated and never missed.
+    """
 
     name: str
     value: float
-    limit: float
+    limit: float | None
     at_least: bool = False
 
     @property
     def reached(self) -> bool:
         """Whether the value keeps the limit; not a number does not."""
+        if self.limit is None:
+            return True
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
@@ -50,4 +57,21 @@ class Score:
     notes: Sequence[str] = ()
 
 
-SCORERS: Registry[Callable[[Path], Score]] = Registry("score", "hwsim.explore.score")
+#: A scorer takes the file, and may take ``leave_out``: how many folds of its rows to leave out in turn.
+SCORERS: Registry[Callable[..., Score]] = Registry("score", "hwsim.explore.score")
+
+
+def score(kind: str, path: Path, leave_out: int | None = None) -> Score:
+    """Compare a table with our model.
+
+    Raises
+    ------
+    UsageError
+        If the kind is unknown, has nothing to leave out, or the table cannot be compared.
+    """
+    scorer = SCORERS.get(kind)
+    if leave_out is None:
+        return scorer(path)
+    if "leave_out" not in signature(scorer).parameters:
+        raise UsageError(f"score {kind}: its model was fitted, so there are no rows to leave out; valid: score sram")
+    return scorer(path, leave_out=leave_out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from hwsim.hardware.memory.banked import Banked
 from hwsim.hardware.memory.table import Table
@@ -37,6 +37,11 @@ class Grid:
             node, device, _, _, banks = key(row)
             self._groups.setdefault(device, {}).setdefault(node, ([], []))[banks > 1].append(row)
         self._tables: dict[tuple[int, str], Banked] = {}
+
+    @cached_property
+    def keys(self) -> frozenset[Key]:
+        """What there are rows of."""
+        return frozenset(map(key, self._rows))
 
     @property
     def devices(self) -> list[str]:
