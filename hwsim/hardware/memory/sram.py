@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from hwsim.hardware.memory.banked import in_banks
+from hwsim.hardware.memory.banked import MOST_BANKS, beyond
 from hwsim.hardware.memory.figures import NAMES, Answer, Device, Macro
 from hwsim.hardware.memory.grid import Grid, shipped_grid
 from hwsim.hardware.memory.nodes import at_node, check_supply, scaled_nodes
@@ -121,14 +121,11 @@ def _array(grid: Grid, size_bytes: int, width_bits: int, banks: int, node_nm: fl
     size, width = min(size_bytes / wider, bounds.largest), min(max(width_bits, bounds.narrowest), bounds.widest)
 
     def lookup(node: int) -> Answer:
-        table = grid.table(node, device)
-        measured = min(banks, table.most_banks)
-        answer = table.at(size, width, measured)
-        if banks == measured:
+        answer = grid.table(node, device).at(size, width, min(banks, MOST_BANKS))
+        if banks <= MOST_BANKS:
             return answer
         # a wider port has grown from one of the table's widest, which is what is divided
-        words = size_bytes * 8 / (width_bits * banks)
-        return in_banks(answer, measured, banks, words, min(width_bits, bounds.widest))
+        return beyond(answer, banks, size_bytes * 8 / (width_bits * banks), min(width_bits, bounds.widest))
 
     answer = at_node(node_nm, device, grid.nodes(device), lookup)
     answer = grown(grown(answer, "sram", "port_bits", wider), "sram", "size_bytes", larger)
