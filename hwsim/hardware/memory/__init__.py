@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hwsim.hardware.memory.arrays import sram_figures
 from hwsim.hardware.memory.buffer import build_buffer
 from hwsim.hardware.memory.deviations import MemoryDeviation, memory_deviations
 from hwsim.hardware.memory.dram import Dram, dram_names, load_dram
@@ -14,5 +15,5 @@ from hwsim.hardware.memory.sram import Sram, build_sram, sram_devices, sram_node
 __all__ = [
     "Device", "Dram", "Macro", "MemoryDeviation", "MemoryRow", "MemorySheet", "RegisterFile", "Sram",
     "build_buffer", "build_register_file", "build_sram", "dram_names", "load_dram", "memory_deviations", "memory_sheet",
-    "node_factor", "scaled_nodes", "sram_devices", "sram_nodes",
+    "node_factor", "scaled_nodes", "sram_devices", "sram_figures", "sram_nodes",
 ]  # fmt: skip

@@ -48,6 +48,7 @@ class Banked:
             for r in (*one, *more)
         }
         self._measured = bool(more)
+        self._answers: dict[tuple[int, int, int], Answer] = {}
         self._source, self._errors = source, errors
 
     @cached_property
@@ -80,27 +81,30 @@ class Banked:
 
     def at(self, size_bytes: float, width_bits: float, banks: int) -> Answer:
         """Return the figures within the rows' sizes and widths, up to ``MOST_BANKS`` banks."""
-        place = self.one.place(size_bytes, width_bits)
-        figures = np.exp(within(self.cells, *place, math.log2(banks)))
         whole = size_bytes == int(size_bytes) and width_bits == int(width_bits)
-        known = self._known.get((int(size_bytes), int(width_bits), banks)) if whole else None
-        if known:
-            return self._row(known, figures)
+        key = (int(size_bytes), int(width_bits), banks)
+        if whole and key in self._known:
+            return self._row(key)
+        figures = np.exp(within(self.cells, *self.one.place(size_bytes, width_bits), math.log2(banks)))
         if banks > 1 and not self._measured:
             one = self.at(size_bytes, width_bits, 1)
             return divided(one, figures / one.figures, 1, banks, size_bytes * 8 / (width_bits * banks))
         source = f"{self._source}; interpolated between rows, {self._errors[banks > 1]}"
         return Answer(tuple(figures.tolist()), "interpolation", (source,) * len(COLUMNS), (True,) * len(COLUMNS))
 
-    def _row(self, known: tuple[float, ...], figures: NDArray[np.float64]) -> Answer:
+    def _row(self, key: tuple[int, int, int]) -> Answer:
+        if key not in self._answers:
+            self._answers[key] = self._raised(self._known[key], np.exp(self.cells[self._place(*key)]).tolist())
+        return self._answers[key]
+
+    def _raised(self, known: tuple[float, ...], least: Sequence[float]) -> Answer:
         found = Answer(known, "table", (self._source,) * len(COLUMNS), (False,) * len(COLUMNS))
-        raised = [a / b if a > b * (1 + 1e-9) else 1.0 for a, b in zip(figures.tolist(), known, strict=True)]
-        if max(raised) == 1:
+        factors = [a / b if a > b * (1 + 1e-9) else 1.0 for a, b in zip(least, known, strict=True)]
+        if max(factors) == 1:
             return found
         reason = "that of a smaller array, which CACTI's optimum undercuts"
-        return found.times(
-            raised, [reason if r > 1 else "" for r in raised], "at least what smaller arrays take (estimated)"
-        )
+        reasons = [reason if factor > 1 else "" for factor in factors]
+        return found.times(factors, reasons, "at least what smaller arrays take (estimated)")
 
 
 def _fill(cells: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -153,6 +157,25 @@ def beyond(answer: Answer, banks: int, words: float, width_bits: float) -> Answe
     ratio = words / width_bits
     factors = bank_factors(banks, ratio) / bank_factors(MOST_BANKS, ratio * banks / MOST_BANKS)
     return divided(answer, factors, MOST_BANKS, banks, words)
+
+
+def beyond_logs(banks: NDArray[np.float64], words_per_bit: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithms of the same factors for many arrays; 0 up to ``MOST_BANKS``."""
+    over = np.maximum(banks / MOST_BANKS, 1)
+    return _log_divided(words_per_bit) - _log_divided(words_per_bit * over)
+
+
+def _log_divided(words_per_bit: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithms of what ``MOST_BANKS`` banks cost over one, but for what holds for any banks."""
+    ratio = np.maximum(words_per_bit, min(_rows()[1]))
+    return _log_shallow(ratio) - _log_shallow(ratio * MOST_BANKS)
+
+
+def _log_shallow(words_per_bit: NDArray[np.float64]) -> NDArray[np.float64]:
+    rows = _rows()[1]
+    at = np.log(sorted(rows))
+    known = ([math.log(float(rows[r][name])) for r in sorted(rows)] for name in NAMES)
+    return np.stack([np.interp(np.log(words_per_bit), at, figures) for figures in known], axis=-1)
 
 
 def divided(answer: Answer, factors: NDArray[np.float64], over: int, banks: int, words: float) -> Answer:

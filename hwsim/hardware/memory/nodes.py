@@ -72,15 +72,36 @@ def at_node(node_nm: float, device: Device, nodes: Collection[int], lookup: Look
     MissingFigureError
         If the node is outside the range of tables and factors.
     """
-    smallest, largest = min(scaled_nodes()), max(nodes)
-    if not smallest <= node_nm <= largest:
-        valid = f"{smallest:g} to {largest:g} nm"
-        raise MissingFigureError(f"no memory figures at {node_nm:g} nm; valid nodes: {valid}")
+    _check_node(node_nm, nodes)
     if node_nm < min(nodes):
         return _scaled(node_nm, _table_node(min(nodes), device, lookup), min(nodes))
     low, high, share = neighbours(node_nm, nodes)
     below = _table_node(int(low), device, lookup)
     return below if low == high else _between(below, _table_node(int(high), device, lookup), low, high, share)
+
+
+def node_terms(node_nm: float, device: Device, nodes: Collection[int]) -> tuple[dict[int, float], list[float]]:
+    """Return what :func:`at_node` does: by node, its share in the logarithms; and a factor for each quantity.
+
+    Raises
+    ------
+    MissingFigureError
+        If the node is outside the range of tables and factors.
+    """
+    _check_node(node_nm, nodes)
+    low, high, share = neighbours(max(node_nm, min(nodes)), nodes)
+    shares = {int(low): 1 - share, int(high): share} if low != high else {int(low): 1.0}
+    factors = [node_factor(kind, node_nm).value if node_nm < min(nodes) else 1.0 for _, _, kind in QUANTITIES]
+    for node, part in shares.items():
+        factors[NAMES.index("leakage_mw")] *= leakage_corrections().get((node, device), (1.0, ""))[0] ** part
+    return shares, factors
+
+
+def _check_node(node_nm: float, nodes: Collection[int]) -> None:
+    smallest, largest = min(scaled_nodes()), max(nodes)
+    if not smallest <= node_nm <= largest:
+        valid = f"{smallest:g} to {largest:g} nm"
+        raise MissingFigureError(f"no memory figures at {node_nm:g} nm; valid nodes: {valid}")
 
 
 def _table_node(node: int, device: Device, lookup: Lookup) -> Answer:
@@ -95,14 +116,17 @@ def _table_node(node: int, device: Device, lookup: Lookup) -> Answer:
 
 def _between(below: Answer, above: Answer, low: float, high: float, share: float) -> Answer:
     nodes = f"between {low:g} and {high:g} nm"
-    pairs = zip(below.sources, above.sources, strict=True)
-    parts = [dict.fromkeys([*a.split("; "), *b.split("; "), f"log-log interpolation {nodes}"]) for a, b in pairs]
     return Answer(
         tuple(a ** (1 - share) * b**share for a, b in zip(below.figures, above.figures, strict=True)),
         f"{below.how}, {nodes} (estimated)",
-        tuple("; ".join(part) for part in parts),
+        tuple(_merged(a, b, nodes) for a, b in zip(below.sources, above.sources, strict=True)),
         (True,) * len(QUANTITIES),
     )
+
+
+@lru_cache(maxsize=256)
+def _merged(below: str, above: str, nodes: str) -> str:
+    return "; ".join(dict.fromkeys([*below.split("; "), *above.split("; "), f"log-log interpolation {nodes}"]))
 
 
 def _scaled(node_nm: float, origin: Answer, base: int) -> Answer:

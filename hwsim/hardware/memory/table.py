@@ -48,6 +48,10 @@ class Table:
         """Return the doublings of size and width over the smallest and the narrowest."""
         return math.log2(size_bytes / self.smallest), math.log2(width_bits / self.narrowest)
 
+    def places(self, sizes: NDArray[np.float64], widths: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """Return the same of many."""
+        return [np.log2(sizes / self.smallest), np.log2(widths / self.narrowest)]
+
     @cached_property
     def cells(self) -> NDArray[np.float64]:
         """Logarithms of the figures by doublings of size and width; only interpolation needs them."""
@@ -70,10 +74,11 @@ class Table:
 
 def within(cells: NDArray[np.float64], *place: float) -> NDArray[np.float64]:
     """Return what lies at a place of a lattice, linear along each of its first axes."""
-    lows = [min(int(p), n - 2) for p, n in zip(place, cells.shape, strict=False)]
-    found = cells[tuple(slice(low, low + 2) for low in lows)]
-    for p, low in zip(place, lows, strict=True):
-        found = (1 - (p - low)) * found[0] + (p - low) * found[1]
+    index: list[int | slice] = [int(p) if p == int(p) else slice(int(p), int(p) + 2) for p in place]
+    found: NDArray[np.float64] = cells[tuple(index)]
+    for p in place:
+        if share := p - int(p):
+            found = (1 - share) * found[0] + share * found[1]
     return found
 
 
@@ -93,6 +98,12 @@ def _growth() -> dict[tuple[str, str], dict[str, str]]:
     return {(r["memory"], r["beyond"]): r for r in read_csv_rows("memory", "growth.csv")}
 
 
+def growth(memory: str, beyond: str) -> NDArray[np.float64]:
+    """Return the exponent of each quantity over what is beyond the table, a row of ``growth.csv``."""
+    law = _growth()[memory, beyond]
+    return np.array([float(law[name]) for name in NAMES])
+
+
 def grown(answer: Answer, memory: str, beyond: str, ratio: float) -> Answer:
     """Return figures at ``ratio`` times the largest size or width that the table has.
 
@@ -106,6 +117,6 @@ def grown(answer: Answer, memory: str, beyond: str, ratio: float) -> Answer:
     if ratio <= 1:
         return answer
     law = _growth()[memory, beyond]
-    factors = [ratio ** float(law[name]) for name in NAMES]
+    factors = (ratio ** growth(memory, beyond)).tolist()
     reason = f"{ratio:.4g} times {law['label']}, the table's largest: {law['source']}, extrapolated"
     return answer.times(factors, [reason] * len(QUANTITIES), f"extrapolated beyond {law['label']} (estimated)")

@@ -1,0 +1,59 @@
+"""Time of one SRAM evaluation after loading, alone and among many, and what loading costs.
+
+Run ``python benchmarks/sram.py``. The goal is 20 µs per evaluation on one core.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from hwsim.hardware.memory import sram_figures
+from hwsim.hardware.memory.grid import shipped_grid
+from hwsim.hardware.memory.sram import sram_of
+
+#: Bytes, bits of a word, banks, node in nm, device.
+BUFFERS = {
+    "a row": (2**13, 64, 1, 28, "hp"),
+    "a row of 4 banks": (2**17, 64, 4, 22, "hp"),
+    "between rows": (3 * 2**14, 100, 1, 28, "hp"),
+    "between rows of 3 banks": (3 * 2**14, 100, 3, 22, "hp"),
+    "banks by factors": (2**15, 64, 4, 28, "hp"),
+    "below the nodes": (2**15, 64, 4, 7, "hp"),
+    "between nodes": (2**15, 64, 4, 40, "hp"),
+    "beyond size, width and banks": (2**26, 2048, 16, 40, "hp"),
+}
+MANY = 100_000
+
+
+def microseconds(work: Callable[[], object], runs: int = 500) -> float:
+    """Return the time of one call, the best of five rounds of ``runs``."""
+    best = float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        for _ in range(runs):
+            work()
+        best = min(best, time.perf_counter() - start)
+    return best / runs * 1e6
+
+
+def main() -> None:
+    start = time.perf_counter()
+    grid = shipped_grid()
+    for device in grid.devices:
+        for node in grid.nodes(device):
+            _ = grid.table(node, device).cells
+    print(f"loading all nodes and devices: {(time.perf_counter() - start) * 1e3:.0f} ms")
+    print(f"{'buffer':30} {'one (us)':>9} {'of many (us)':>13} {'ratio':>6}")
+    spread = np.linspace(1, 1.5, MANY)
+    for name, (size, width, banks, node, device) in BUFFERS.items():
+        # sram_of is build_sram without its memory of earlier answers
+        one = microseconds(lambda b=(size, width, banks, node, device): sram_of(grid, *b))
+        many = microseconds(lambda s=size * spread, b=(width, banks, node, device): sram_figures(s, *b), 1) / MANY
+        print(f"{name:30} {one:9.1f} {many:13.2f} {one / many:6.1f}")
+
+
+if __name__ == "__main__":
+    main()
