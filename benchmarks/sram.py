@@ -51,7 +51,8 @@ def main() -> None:
     for name, (size, width, banks, node, device) in BUFFERS.items():
         # sram_of is build_sram without its memory of earlier answers
         one = microseconds(lambda b=(size, width, banks, node, device): sram_of(grid, *b))
-        many = microseconds(lambda s=size * spread, b=(width, banks, node, device): sram_figures(s, *b), 1) / MANY
+        sizes = np.rint(size * spread)
+        many = microseconds(lambda s=sizes, b=(width, banks, node, device): sram_figures(s, *b), 1) / MANY
         print(f"{name:30} {one:9.1f} {many:13.2f} {one / many:6.1f}")
 
 
