@@ -65,7 +65,7 @@ def resolved(words, bits):
 
 def twin(pe, w, a):
     """Return the dot product from carry-save words: one pair for all digits, or one per digit weight."""
-    acc = pe.accumulator_bits
+    acc = pe.psum_bits
     taken = [booth_digits(v, pe.w_format.bits) if pe.encoding == "mbe" else ent_digits(v) for v in w]
     if pe.engine in ("mac", "opt1"):
         rows = [digit * x << 2 * i for digits, x in zip(taken, a, strict=True) for i, digit in enumerate(digits)]
@@ -294,7 +294,7 @@ def test_arrays_share_operand_registers(array):
         ({"engine": "opt2", "k_tile": 8}, "from 64"),
         ({"engine": "opt1", "slot": 0}, "valid"),
         ({"engine": "opt1", "format": "fp16"}, "int2"),
-        ({"engine": "opt1", "w_format": "int12", "a_format": "int8"}, "8 bits"),
+        ({"engine": "opt1", "w_format": "int12", "a_format": "int8"}, "int2 … int8"),
         ({"engine": "opt1", "accumulator": "int8"}, "valid"),
     ],
 )

@@ -45,7 +45,6 @@ from numpy.typing import NDArray
 from hwsim.formats import Format, Integer
 from hwsim.formats.digits import digit_table
 from hwsim.formats.statistics import expected_maximum
-from hwsim.formats.sums import wrapped
 from hwsim.hardware.circuits import (
     Adder,
     AdderTree,
@@ -62,8 +61,7 @@ from hwsim.hardware.circuits import (
     Part,
     Register,
 )
-from hwsim.hardware.pe.base import PE, Reason, Scaling
-from hwsim.hardware.pe.datapaths import dequantizer
+from hwsim.hardware.pe.base import Reason
 from hwsim.hardware.pe.digit_cycles import (
     code_patterns,
     code_shares,
@@ -72,9 +70,11 @@ from hwsim.hardware.pe.digit_cycles import (
     spread_patterns,
     sum_distribution,
 )
+from hwsim.hardware.pe.integers import IntegerPE, signed_bits, take_integers
 from hwsim.hardware.pe.lockstep import UNSTATED, Data, Lockstep, as_lockstep
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format, known_pair
-from hwsim.hardware.pe.registry import PES, take_choice, take_format, take_formats
+from hwsim.hardware.pe.registry import PES, take_choice
+from hwsim.hardware.pe.summing import take_accumulator
 from hwsim.spec.errors import UsageError
 from hwsim.spec.options import take_count
 
@@ -98,10 +98,9 @@ DIGIT = 3
 
 
 @dataclass(frozen=True)
-class BitWeight(PE):
+class BitWeight(IntegerPE):
     """A PE of one of the engines; :class:`Serial` has those that skip zero digits."""
 
-    accumulator_bits: int
     engine: str
     encoding: str
     k_tile: int
@@ -110,12 +109,6 @@ class BitWeight(PE):
     array: str
 
     family: ClassVar[str] = "bit_weight"
-    glitch_family: ClassVar[str] = "integer_mac"
-
-    @property
-    def psum_bits(self) -> int:
-        """Bits of a resolved sum, as the shared adder hands it on."""
-        return self.accumulator_bits
 
     @property
     def digits(self) -> int:
@@ -129,29 +122,21 @@ class BitWeight(PE):
 
     def digits_of(self, w: Format) -> int:
         """Return the digits of weights of ``w`` in the PE's encoding."""
-        return len(digit_table(w.element, ENCODINGS[self.encoding]).weights)
+        return self.weight_size(cast(Integer, w.element))
+
+    def weight_size(self, element: Integer) -> int:
+        """Digits."""
+        return len(digit_table(element, ENCODINGS[self.encoding]).weights)
+
+    def activation_size(self, element: Integer) -> int:
+        """Bits with the sign."""
+        return signed_bits(element)
 
     def supports(self, w: Format, a: Format) -> Reason | None:
         """Integers that have no more digits, and activations of no more bits, than it is built for."""
-        if not isinstance(w.element, Integer) or not isinstance(a.element, Integer):
-            return Reason("bit_weight takes integers only")
-        if w.bits > MAX_WEIGHT or self.digits_of(w) > self.digits:
-            return Reason(f"weights of {w.name} have more digits than the {self.digits} of {self.w_format.name}")
-        if _signed_bits(a.element) > _signed_bits(cast(Integer, self.a_format.element)):
-            return Reason(f"activations of {a.name} are wider than the datapath's {self.a_format.name}")
-        return None
-
-    def cycles_per_step(self, w: Format, a: Format) -> int:
-        """One cycle."""
-        return 1
-
-    def scaling(self, w: Format, a: Format) -> Scaling:
-        """Group scales act on the sums of a group."""
-        return "sum" if w.block_size or a.block_size else "none"
-
-    def dequant_parts(self, w: Format, a: Format) -> tuple[Part, ...]:
-        """Integer to float, times the scales, added in FP32."""
-        return dequantizer(w, a, self.accumulator_bits)
+        if w.bits > MAX_WEIGHT:
+            return Reason(f"weights of {w.name} are wider than the {MAX_WEIGHT} bits of encoders")
+        return super().supports(w, a)
 
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return multiplier, tree, accumulator and registers."""
@@ -163,8 +148,8 @@ class BitWeight(PE):
             found.append(Part("adder tree", "accumulator", AdderTree(n, wb + ab)))
         return (
             *found,
-            Part("accumulator adder", "accumulator", Adder(self.accumulator_bits)),
-            Part("accumulator", "register", Register(self.accumulator_bits)),
+            Part("accumulator adder", "accumulator", Adder(self.accumulator.bits)),
+            Part("accumulator", "register", Register(self.accumulator.bits)),
             *self.operand_registers(),
         )
 
@@ -182,34 +167,19 @@ class BitWeight(PE):
         circuit: Circuit = BoothEncoder(bits) if self.encoding == "mbe" else EntEncoder(bits)
         return Part("recoding", "decode", circuit, count, on_path=on_path)
 
-    def initial(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Return zeros, int64: what the words of an accumulator add up to."""
-        return np.zeros(shape, dtype=np.int64)
-
-    def accumulate(
-        self,
-        acc: NDArray[Any],
-        w_codes: NDArray[Any],
-        a_codes: NDArray[Any],
-        w: Format,
-        a: Format,
-        scales: NDArray[Any] | None = None,
-    ) -> NDArray[Any]:
-        """Add digit times activation per digit weight, shift, and wrap as two's complement does."""
-        assert scales is None
+    def products(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[Any]:
+        """Return digit times activation, shifted and added over the digits of each weight."""
         table, codes = digit_table(w.element, ENCODINGS[self.encoding]), np.asarray(w_codes, dtype=np.int64)
         values = cast(Integer, a.element).integers(a_codes)
         signed = np.where(table.negative[codes], -values, values)
-        sums = (table.digits[:, codes].astype(np.int64) * signed).sum(axis=-1)
-        total = acc + np.tensordot(table.weights, sums, axes=1)
-        return wrapped(total, self.accumulator_bits)
+        return np.tensordot(table.weights, table.digits[:, codes].astype(np.int64) * signed, axes=1)
 
 
 @dataclass(frozen=True)
 class Parallel(BitWeight):
     """opt1 and opt2: all digits at once, into carry-save accumulators."""
 
-    glitch_family: ClassVar[str] = "integer_multiply"
+    integer_family: ClassVar[str] = "integer_multiply"
 
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return encoders, selectors, compressors, accumulators, the share of what resolves them, registers."""
@@ -224,7 +194,7 @@ class Parallel(BitWeight):
 
     def _opt1(self) -> tuple[Part, ...]:
         """Return the tree of all partial products with the two words of the accumulator."""
-        rows, acc = self.lanes * self.digits, self.accumulator_bits
+        rows, acc = self.lanes * self.digits, self.accumulator.bits
         share = self.lanes / self.k_tile
         tree = (Part("compressor", "accumulator", CompressorTree(rows, self.a_format.bits + 2)),) if rows > 2 else ()
         return (
@@ -236,7 +206,7 @@ class Parallel(BitWeight):
 
     def _opt2(self) -> tuple[Part, ...]:
         """Return a tree and two words per digit weight; a result resolves and adds all of them."""
-        digits, bits, acc = self.digits, self.digit_sum_bits, self.accumulator_bits
+        digits, bits, acc = self.digits, self.digit_sum_bits, self.accumulator.bits
         share = self.lanes / self.k_tile * digits
         return (
             Part("digit compressor", "accumulator", CompressorTree(self.lanes + 2, bits), digits),
@@ -252,7 +222,7 @@ class Parallel(BitWeight):
 class Serial(BitWeight):
     """opt3 and opt4: one non-zero digit per cycle and lane."""
 
-    glitch_family: ClassVar[str] = "booth_digit"
+    integer_family: ClassVar[str] = "booth_digit"
     skips_zeros: ClassVar[tuple[bool, bool]] = (True, False)
 
     def cycles_per_step(self, w: Format, a: Format) -> int:
@@ -332,8 +302,8 @@ class Serial(BitWeight):
             Part("activations", "register", Register(held * ab), n, on_path=False),
             Part("digit", "register", Register(DIGIT + 1), n, on_path=False),
             Part("carry-propagate adder", "accumulator", Adder(bits), share, on_path=False),
-            Part("digit sum shift", "alignment", Mux(self.accumulator_bits, max(2, self.digits)), share, on_path=False),
-            Part("digit sums adder", "accumulator", Adder(self.accumulator_bits), share, on_path=False),
+            Part("digit sum shift", "alignment", Mux(self.accumulator.bits, max(2, self.digits)), share, on_path=False),
+            Part("digit sums adder", "accumulator", Adder(self.accumulator.bits), share, on_path=False),
         )
 
     def _encoder(self) -> list[Part]:
@@ -363,10 +333,6 @@ def _slot_cycles(patterns: tuple[float, ...], slot: int) -> NDArray[np.float64]:
     return group_cycles(np.array(patterns), slot, lambda counts: np.maximum(counts, 1).sum(axis=0))
 
 
-def _signed_bits(element: Integer) -> int:
-    return element.bits + (not element.signed)
-
-
 def _class(engine: str) -> type[BitWeight]:
     return Serial if engine in SERIAL else BitWeight if engine == "mac" else Parallel
 
@@ -375,28 +341,17 @@ def _class(engine: str) -> type[BitWeight]:
 def build(options: Mapping[str, Any]) -> BitWeight:
     """Build from ``{engine, format: int8, encoding, accumulator: int32, lanes, k_tile, columns, slot, array}``."""
     own = ("engine", "encoding", "accumulator", "lanes", "k_tile", "columns", "slot", "array")
-    given = dict(options) if "format" in options or "w_format" in options else {"format": "int8", **options}
     engine = take_choice(options, "bit_weight", "engine", ENGINES)
-    w, a, rest = take_formats({"lanes": LANES.get(engine, 1), **given}, "bit_weight", own)
-    _check_formats(w, a)
-    accumulator = take_format(rest, "accumulator", "int32")
+    w, a, rest = take_integers({"lanes": LANES.get(engine, 1), **options}, "bit_weight", own, MAX_WEIGHT)
     array = take_choice(rest, "bit_weight", "array", tuple(ARRAYS) if engine not in SERIAL else ("systolic_os",))
     lanes, slot = int(rest["lanes"]), take_count(rest, "slot", 4, range(1, 9), "pe.")
     k_tile = take_count(rest, "k_tile", 1024, range(1, 65537), "pe.")
     if k_tile < lanes * slot:
         raise UsageError(f"pe.k_tile: {k_tile} elements are fewer than lanes times slot; valid: from {lanes * slot}")
-    if not isinstance(accumulator, Integer) or accumulator.bits < w.bits + a.bits + (lanes - 1).bit_length():
-        raise UsageError(f"pe.accumulator: {accumulator.name} does not hold these products; valid: int32 or wider sums")
+    accumulator = take_accumulator(rest, "bit_weight", a, w.bits + a.bits, lanes)
     encoding = take_choice(rest, "bit_weight", "encoding", tuple(ENCODINGS))
     columns = take_count(rest, "columns", 32, range(1, 1025), "pe.")
-    return _class(engine)(w, a, lanes, accumulator.bits, engine, encoding, k_tile, columns, slot, array)
-
-
-def _check_formats(w: Format, a: Format) -> None:
-    if not isinstance(w.element, Integer) or not isinstance(a.element, Integer):
-        raise UsageError(f"pe: bit_weight takes integers, not {w.name} × {a.name}; valid: int2 … int8, int4_g128, …")
-    if w.bits > MAX_WEIGHT or a.bits > 16:
-        raise UsageError(f"pe: bit_weight {w.name} × {a.name}: valid: weights of up to 8 bits, activations of up to 16")
+    return _class(engine)(w, a, lanes, accumulator, engine, encoding, k_tile, columns, slot, array)
 
 
 @PAIRINGS.register("bit_weight")
