@@ -6,9 +6,9 @@ Run ``python benchmarks/sram.py``. The goal is 20 µs per evaluation on one core
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import numpy as np
+from timing import microseconds
 
 from hwsim.hardware.memory import sram_figures
 from hwsim.hardware.memory.grid import shipped_grid
@@ -26,17 +26,6 @@ BUFFERS = {
     "beyond size, width and banks": (2**26, 2048, 16, 40, "hp"),
 }
 MANY = 100_000
-
-
-def microseconds(work: Callable[[], object], runs: int = 500) -> float:
-    """Return the time of one call, the best of five rounds of ``runs``."""
-    best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        for _ in range(runs):
-            work()
-        best = min(best, time.perf_counter() - start)
-    return best / runs * 1e6
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ from hwsim.formats.block.bitmod_groups import (
     scales,
 )
 from hwsim.formats.block.encoded import Encoded, Part, decode_blocks, moved_back, moved_last, narrowest
-from hwsim.formats.block.metadata import ONE, Metadata, level_part
+from hwsim.formats.block.metadata import ONE, Metadata, level_part, scales_of
 from hwsim.formats.block.parts import contiguous_rows, row_spans, scalable_magnitudes, spread
 from hwsim.formats.block.scales import FP32, UINT8, int8_share, row_level
 from hwsim.formats.registry import BLOCKS, Family
@@ -147,11 +147,7 @@ class BitMod(Format):
         """Return the tensor of ``encoded``: exactly what ``quantize`` gives, in the dtype it gives."""
         assert encoded.selectors is not None
         levels = np.stack([element(self.bits, choice).levels for choice in self.choices])
-        selector, scale = encoded.selectors.codes[:, None], self.scale_format.decode(encoded.scales.codes)
-        if encoded.level is not None:
-            upper = encoded.level.codes.view(np.float32).astype(np.float64)
-            scale = scale * np.repeat(upper, scale.size // max(1, upper.size))
-        by = scale.astype(encoded.dtype)[:, None]
+        selector, by = encoded.selectors.codes[:, None], scales_of(encoded, self.scale_format)
         return decode_blocks(encoded, self._blocks, lambda codes: levels.astype(encoded.dtype)[selector, codes] * by)
 
     def values(self) -> NDArray[np.float64]:

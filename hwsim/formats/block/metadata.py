@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.block.encoded import Part, joined
+from hwsim.formats.base import ElementFormat
+from hwsim.formats.block.encoded import Encoded, Part, joined
 
 #: The level above the scales of blocks where there is none.
 ONE = np.ones(1)
@@ -48,3 +49,12 @@ def level_part(shared: list[Metadata], blocks: int, counted: bool) -> Part:
     listed = [metadata.level for metadata in shared]
     found = listed[0] if listed and listed[0].size == 1 else joined(listed)[:: max(1, blocks)]
     return Part(found.astype(np.float32).view(np.uint32), 32, counted)
+
+
+def scales_of(encoded: Encoded, code: ElementFormat) -> NDArray[Any]:
+    """Return the scales of all blocks, levels multiplied, shape (blocks, 1), of a tensor whose scales are ``code``."""
+    scale = code.decode(encoded.scales.codes)
+    if encoded.level is not None:
+        upper = encoded.level.codes.view(np.float32).astype(np.float64)
+        scale = scale * np.repeat(upper, scale.size // max(1, upper.size))
+    return np.asarray(scale.astype(encoded.dtype)[:, None])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hwsim.formats.base import ElementFormat, Format, along_axis, as_floats
 from hwsim.formats.block.encoded import Encoded, Part, decode_blocks, joined, moved_back, moved_last, narrowest
 from hwsim.formats.block.geometry import Geometry, cut_blocks
-from hwsim.formats.block.metadata import ONE, Metadata, level_part
+from hwsim.formats.block.metadata import ONE, Metadata, level_part, scales_of
 from hwsim.formats.block.parts import (
     column_spans,
     contiguous_rows,
@@ -80,7 +80,7 @@ class Scaled(Format):
     @property
     def _row_levels(self) -> bool:
         """Whether each row has a scale above those of its blocks."""
-        return self.scale.name == "int8" and self.geometry != "tensor"
+        return self.scale.per_row and self.geometry != "tensor"
 
     @property
     def bits_per_element(self) -> Fraction:
@@ -102,7 +102,7 @@ class Scaled(Format):
             return self.scale.significand_bits == 1 and isinstance(code, Minifloat)
         grid = code.values()
         top, magnitudes = code.scaling_value, np.unique(np.abs(grid))
-        if self.asymmetric or self.scale.name == "int8" or code.block_fit != "absmax":
+        if self.asymmetric or self.scale.per_row or code.block_fit != "absmax":
             return False
         if self.scale_name == "e8m0ceil":
             return isinstance(code, Minifloat | Integer) and bool(-grid[0] == grid[-1] == top)
@@ -190,7 +190,7 @@ class Scaled(Format):
 
     def decode(self, encoded: Encoded) -> NDArray[Any]:
         """Return the tensor of ``encoded``: exactly what ``quantize`` gives, in the dtype it gives."""
-        by = self._shared_scales(encoded)
+        by = scales_of(encoded, self.scale.code)
         return decode_blocks(encoded, self._blocks, lambda codes: np.asarray(self._elements(encoded, codes) * by))
 
     def factors(self, x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -199,17 +199,9 @@ class Scaled(Format):
         Both float64 and of the shape of ``x``; their product is :meth:`quantize` of ``x`` in float64.
         """
         encoded = self.encode(np.asarray(x, dtype=np.float64))
-        by = self._shared_scales(encoded)
+        by = scales_of(encoded, self.scale.code)
         elements = decode_blocks(encoded, self._blocks, partial(self._elements, encoded))
         return elements, decode_blocks(encoded, self._blocks, lambda codes: np.broadcast_to(by, codes.shape))
-
-    def _shared_scales(self, encoded: Encoded) -> NDArray[Any]:
-        """Return the scales of all blocks, levels multiplied, shape (blocks, 1)."""
-        scale = self.scale.code.decode(encoded.scales.codes)
-        if encoded.level is not None:
-            upper = encoded.level.codes.view(np.float32).astype(np.float64)
-            scale = scale * np.repeat(upper, scale.size // max(1, upper.size))
-        return np.asarray(scale.astype(encoded.dtype)[:, None])
 
     def _elements(self, encoded: Encoded, codes: NDArray[Any]) -> NDArray[Any]:
         """Return the elements of ``codes``, one row per block, less their zero points."""

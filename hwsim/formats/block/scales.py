@@ -41,7 +41,8 @@ class Scale(NamedTuple):
     of a group; otherwise it is narrow enough to act on every product. ``code`` is the format of what
     a block stores; ``share(amax, top, level)`` is the value of that, for amax (float64) and elements
     whose largest value is ``top``; ``level`` is the scale above it of kinds with two levels, which
-    ``upper(amax, top)`` finds from amax of shape (…, blocks, 1), and 1 for the others.
+    ``upper(amax, top)`` finds from amax of shape (…, blocks, 1), and 1 for the others. ``per_row`` says that
+    each row has one, not the tensor.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Scale(NamedTuple):
     words: str
     share: Callable[[Amax, float, Amax], Amax]
     upper: Callable[[Amax, float], Amax] | None = None
+    per_row: bool = False
 
     @property
     def bits(self) -> int:
@@ -115,6 +117,6 @@ KINDS: dict[str, Scale] = {
         Scale("e8m0ceil", UE8M0, 1, False, "E8M0, power of two, rounded up", _ceil_power),
         Scale("e4m3", E4M3, 4, False, "E4M3 per block and FP32 per tensor", _e4m3_share, _tensor_level),
         Scale("ue5m3", UE5M3, 4, False, "UE5M3 per block", _plain(UE5M3)),
-        Scale("int8", UINT8, 8, True, "8-bit share of the row's FP32 scale (VS-Quant)", int8_share, row_level),
+        Scale("int8", UINT8, 8, True, "8-bit share of the row's FP32 scale (VS-Quant)", int8_share, row_level, True),
     )
 }

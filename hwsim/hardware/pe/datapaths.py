@@ -90,12 +90,21 @@ def dequantizer(w: Format, a: Format, integer_bits: int | None) -> tuple[Part, .
         bits = scale_significand(fmt)
         if bits > 1:
             found.append(Part(f"{role} scale multiplier", "dequantization", Multiplier(sig, bits)))
-        if bits:
+        if scale_has_exponent(fmt):
             found.append(Part(f"{role} scale exponent", "dequantization", Adder(SUM_EXPONENT + 1), on_path=False))
     total = float_accumulate(Minifloat("fp32", SUM_EXPONENT, sig - 1, "ieee"), sig)
     found += [Part(p.role, "dequantization", p.circuit, p.count, p.activity, p.on_path) for p in total]
     found.append(Part("result", "dequantization", Register(1 + SUM_EXPONENT + sig - 1)))
     return tuple(found)
+
+
+def scale_has_exponent(fmt: Format) -> bool:
+    """Return whether blocks of ``fmt`` have a scale that is no integer share of another one."""
+    if isinstance(fmt, BitMod):
+        return fmt.scale_kind == "fp16"
+    if isinstance(fmt, Scaled):
+        return bool(fmt.block_size) and not fmt.scale.per_row
+    return bool(fmt.block_size)
 
 
 def scale_significand(fmt: Format) -> int:

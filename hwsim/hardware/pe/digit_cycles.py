@@ -13,7 +13,8 @@ from math import comb, erf, sqrt
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwsim.formats import ElementFormat, Format, Integer
+from hwsim.formats import BitMod, ElementFormat, Format, Integer, Scaled
+from hwsim.formats.accuracy import fitted_scale
 from hwsim.formats.digits import digit_table
 from hwsim.formats.distributions import sample
 from hwsim.formats.operand import DEFAULT_DISTRIBUTION, OperandStats
@@ -54,18 +55,20 @@ def code_shares(fmt: Format, stats: OperandStats) -> NDArray[np.float64]:
 def named_histogram(fmt: Format, distribution: str) -> NDArray[np.float64]:
     """Return the share of every code of ``fmt`` in data of a named distribution.
 
-    Scaled by the largest magnitude per row of 4096 or block. Unsigned elements stand for a zero point:
-    smallest to largest value of a block.
+    Elements without blocks are scaled per row of 4096; unsigned ones stand for a zero point, smallest to
+    largest value of a row.
     """
     x = sample(distribution)[:ROWS]
-    size = fmt.block_size or x.shape[-1]
-    blocks = x[:, : x.shape[-1] // size * size].reshape(-1, size)
     element = fmt.element
-    if isinstance(element, Integer) and not element.signed:
-        low, high = blocks.min(axis=-1, keepdims=True), blocks.max(axis=-1, keepdims=True)
-        codes = element.encode((blocks - low) / (high - low) * element.scaling_value)
+    if isinstance(fmt, Scaled | BitMod):
+        codes = fmt.encode(x).codes.codes
+    elif isinstance(element, Integer) and not element.signed:
+        low, high = x.min(axis=-1, keepdims=True), x.max(axis=-1, keepdims=True)
+        codes = element.encode((x - low) / (high - low) * element.scaling_value)
     else:
-        codes = element.encode(blocks / np.abs(blocks).max(axis=-1, keepdims=True) * element.scaling_value)
+        scale = fitted_scale(element, x)
+        assert scale is not None, "elements are scaled"
+        codes = element.encode(x / scale)
     counts = code_histogram(codes, element)
     shares: NDArray[np.float64] = counts / counts.sum()
     shares.setflags(write=False)

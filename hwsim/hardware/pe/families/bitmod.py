@@ -25,7 +25,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import BitMod, Format, Minifloat, Scaled, bit_serial_terms, minifloat, term_table
+from hwsim.formats import BitMod, Format, Minifloat, bit_serial_terms, minifloat, term_table
 from hwsim.hardware.circuits import (
     Adder,
     AdderTree,
@@ -42,7 +42,7 @@ from hwsim.hardware.circuits import (
     XorRow,
 )
 from hwsim.hardware.pe.base import PE, Reason, Scaling
-from hwsim.hardware.pe.datapaths import float_accumulate, scale_significand
+from hwsim.hardware.pe.datapaths import float_accumulate, scale_has_exponent, scale_significand
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format
 from hwsim.hardware.pe.registry import PES, take_formats
 from hwsim.hardware.technology import factor
@@ -166,8 +166,7 @@ class BitModPE(PE):
             *float_accumulate(FP32, FP32.sig_bits),
             Part("output", "register", Register(FP32.bits)),
         )
-        floating = w.scale_kind == "fp16" if isinstance(w, BitMod) else isinstance(w, Scaled)
-        if floating and not (isinstance(w, Scaled) and w.scale.name == "int8"):
+        if scale_has_exponent(w):
             shared = (*shared, Part("scale exponent", "normalisation", Adder(FP32.exponent_bits + 1)))
         return (
             Part("serial scale adder", "dequantization", Adder(bits), activity=serial),
