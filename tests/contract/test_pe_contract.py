@@ -20,6 +20,7 @@ from hwsim.spec.errors import UsageError
 
 LABELS = [
     "fp32", "bf16", "fp16", "fp8_e4m3", "fp8_e5m2", "fp6_e2m3", "fp4_e2m1", "int2", "int3", "int4", "int8", "int16",
+    "fp16_unfused", "fp8_e4m3_unfused",
     "int4_g128", "int4_asym_g128", "mxfp4", "mxfp6_e3m2", "mxfp8_e4m3", "mxint8", "nvfp4", "lmul_e4m3", "lmul_bf16",
     "lmul_bf16_formula", "bitmod3_g128", "bitmod4_g128", "w4a16_g128", "w4a8", "w8a8", "nf4_g64", "posit8_es1",
     "lut_w2a8", "lut_w4a16_g128", "lut_bipolar2", "lut_int4_asym_g128", "figlut_w4a16", "unpu_w2a8",
@@ -187,7 +188,7 @@ def test_prices_are_those_of_the_circuits(pe):
         assert row.area_um2 == one.area_um2 * row.part.count
         assert row.leakage_nw == one.leakage_nw * row.part.count
         held = row.part.group == "register"
-        noise = 1 if held else price.glitch_factor * price.regime_factor
+        noise = 1 if held else price.settled_factor * price.glitch_factor * price.regime_factor
         assert row.energy_fj == pytest.approx(one.energy_fj * row.part.count * row.part.activity * noise)
         assert (row.clock_fj > 0) == held
     assert price.glitch_factor >= 1

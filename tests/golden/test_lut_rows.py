@@ -168,14 +168,28 @@ def test_weight_bits_up_to_which_tables_beat_multipliers(variant, published):
     assert published * 0.95 <= found < (published + 1) * 1.05
 
 
-def test_density_of_a_dot_product_of_four():
-    # Figure 12 at 1 GHz. 130 um² cannot hold an FP16 adder at 28 nm: the units are without accumulators.
+def areas_of_four_products():
+    """Return the areas in um2 of an FP16 dot product of four, and of one look-up of four binary weights."""
     fp16 = parse_format("fp16")
     mac = 4 * total(operation_parts("mul", fp16)[0], tech="28nm") + 3 * total(
         operation_parts("add", fp16)[0], tech="28nm"
     )
-    roles = ("weights", "table", "lookup", "sign")
+    roles = ("weights", "table", "table fan-out", "lookup", "sign")
     lut = total([p for p in made("binary", "fp16").parts() if p.role in roles], tech="28nm")
-    for area, published in ((mac, 3.39), (lut, 61.55)):
+    return mac, lut
+
+
+def test_density_of_a_dot_product_of_four():
+    # Figure 12 at 1 GHz. 130 um² cannot hold an FP16 adder at 28 nm: the units are without accumulators.
+    for area, published in zip(areas_of_four_products(), (3.39, 61.55), strict=True):
         assert 8e9 / (area * 1e-6) * 1e-12 == pytest.approx(published, rel=0.30)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="ours is 25.6: both densities are within 30 %, on either side. So are the units as synthesised at 7 nm: 4 FP16 "
+    "multipliers and 3 adders of 75 and 59 um2 over 16 bits of an 8:1 table reader, 20 um2, are 23.7",
+)
+def test_density_of_tables_over_multipliers():
+    mac, lut = areas_of_four_products()
     assert mac / lut == pytest.approx(61.55 / 3.39, rel=0.30)

@@ -11,8 +11,9 @@ from hwsim.formats import parse_format
 from hwsim.hardware.accelerator import SUM_REGISTER
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.memory import build_buffer, build_sram
-from hwsim.hardware.pe import price_pe
-from hwsim.hardware.technology import factor
+from hwsim.hardware.pe import make_pe, price_pe
+from hwsim.hardware.pe.pipeline import pipelined_price
+from hwsim.hardware.technology import factor, load_technology
 from hwsim.spec.errors import InfeasibleError, MissingFigureError, SpecError
 from tests.support.small import BASE, array, small
 
@@ -91,16 +92,28 @@ def test_stages_are_cuts_at_the_width_of_the_sum(label, clock):
     hurry = max(0.0, 1 - stages * usable_ps / whole.delay_ps) / (1 - fastest)
     assert 0 <= hurry <= 1
     cuts = [row.part for row in acc.pe_price.rows if row.part.role == "pipeline stage"]
-    assert [(part.circuit, part.count) for part in cuts] == (
-        [(Register(acc.pe.psum_bits), stages - 1)] if stages > 1 else []
-    )
-    added = (stages - 1) * acc.technology.price(Register(acc.pe.psum_bits)).area_um2
+    assert [part.count for part in cuts] == [1] * (stages - 1)
+    assert all(part.circuit.bits >= acc.pe.psum_bits for part in cuts)
+    added = sum(acc.technology.price(part.circuit).area_um2 for part in cuts)
     logic = sum(row.area_um2 for row in whole.rows if row.part.group != "register")
     larger = logic * hurry * (factor("speed", "area") - 1)
     assert acc.pe_price.area_um2 == pytest.approx(whole.area_um2 + added + larger)
     assert acc.pe_price.delay_ps <= stages * usable_ps * (1 + 1e-9) or stages > 1
     # Every stage's register stops the glitches of the one before.
     assert acc.pe_price.glitch_factor == pytest.approx(1 + (whole.glitch_factor - 1) / stages)
+
+
+def test_a_cut_is_as_wide_as_what_is_live_there():
+    technology = load_technology("28nm")
+    pe = make_pe({"family": "block_dot", "format": "mxint8", "lanes": 32})
+    widths = [
+        row.part.circuit.bits
+        for row in pipelined_price(pe, technology, 1e9)[0].rows
+        if row.part.role == "pipeline stage"
+    ]
+    # The first cut falls into the tree over 32 products of 16 bits, later ones behind it.
+    assert widths[0] > 4 * 16 > widths[-1] >= 32
+    assert widths == sorted(widths, reverse=True) or min(widths) == 32
 
 
 def test_dequantizers_are_cut_into_stages_too():
@@ -173,11 +186,13 @@ def test_speed_factors_are_those_of_the_calibration():
 
     from hwsim.hardware.synthesis import load_calibration
 
-    laws = load_calibration().laws
+    calibration = load_calibration()
+    scalars = calibration.cells.scalars
 
     def ratio(figure):
-        effects = laws[figure].effects
-        return exp(effects["library", "asap7 speed"] - effects["library", "asap7 area"])
+        effects = calibration.laws[figure].effects
+        cells = scalars["asap7 speed"] / scalars["asap7 area"] if figure == "area_um2" else 1.0
+        return cells * exp(effects["library", "asap7 speed"] - effects["library", "asap7 area"])
 
     assert factor("speed", "delay") == pytest.approx(ratio("crit_ps"), abs=0.001)
     assert factor("speed", "area") == pytest.approx(ratio("area_um2"), abs=0.001)

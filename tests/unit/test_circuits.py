@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import hwsim.hardware.circuits as circuits
 from hwsim.hardware.circuits import (
     CELLS,
+    Adder,
+    AdderTree,
     BoothEncoder,
     BoothMultiplier,
     BoothSelector,
@@ -16,17 +20,33 @@ from hwsim.hardware.circuits import (
     Circuit,
     CompressorTree,
     EntEncoder,
+    FanOut,
     FunnelShifter,
     Multiplier,
+    Mux,
     Popcount,
     PrefixAdder,
     Rom,
+    Shifter,
+    StaggeredTree,
+    SumDifference,
+    float_addition,
 )
 from hwsim.hardware.circuits.compressors import SUM_LEVELS
 from hwsim.hardware.technology import load_technology
 
 #: Every circuit at some widths of its own.
-WIDTHS = {"block": 4, "radix": 4, "inputs": 8, "ways": 4, "words": 16, "positions": 16, "taps": 4, "ports": 1}
+WIDTHS = {
+    "block": 4,
+    "radix": 4,
+    "inputs": 8,
+    "ways": 4,
+    "words": 16,
+    "positions": 16,
+    "taps": 4,
+    "ports": 1,
+    "loads": 64,
+}
 KINDS = [c for c in vars(circuits).values() if isinstance(c, type) and issubclass(c, Circuit) and c is not Circuit]
 
 
@@ -121,12 +141,57 @@ def test_full_adders_of_a_counter_of_ones(inputs, full_adders):
 
 
 def test_a_funnel_shifter_is_wider_than_a_barrel_shifter():
-    from hwsim.hardware.circuits import Shifter
 
-    assert FunnelShifter(16, 16).cells()["mux"] == 4 * 16 + (1 + 2 + 4 + 8) - 4
-    assert FunnelShifter(16, 16).cells()["mux"] > Shifter(16, 16).cells()["mux"]
+    assert FunnelShifter(16, 16).cells()["shift"] == 4 * 16 + (1 + 2 + 4 + 8) - 4
+    assert Shifter(16, 16).cells() == {"shift": 4 * 16 - (1 + 2 + 4 + 8), "and": 1 + 2 + 4 + 8}  # zeros come in
+    assert Shifter(4, 16).cells() == {"shift": 4 * 4 - (1 + 2 + 4 + 4), "and": 11}  # no more zeros than bits
 
 
 def test_the_lowest_row_of_a_table_costs_nothing():
-    assert Rom(16, 8).cells() == {"mux": 7 * 8}
-    assert Rom(2, 8).cells() == {"mux": 8}
+    assert Rom(16, 8).cells() == {"tree": 7 * 8}
+    assert Rom(2, 8).cells() == {"tree": 8}
+
+
+def test_a_fan_out_is_a_tree_of_buffers():
+    assert FanOut(3, 8).nodes() == []
+    assert FanOut(3, 64).nodes() == [8]
+    assert FanOut(3, 65).nodes() == [9, 2]
+    assert FanOut(3, 64).cells()["and"] == pytest.approx(3 * 8 * 0.0729 / 0.0875)
+    assert FanOut(3, 8).levels() == 0 < FanOut(3, 64).levels()
+
+
+def test_a_sum_and_a_difference_share_gates():
+    one, both = Adder(9).cells(), SumDifference(9).cells()
+    assert one["cpa"] < both["cpa"] < 2 * one["cpa"]
+    assert both["ha"] == 2 * one["ha"]
+
+
+@given(st.integers(1, 32), st.integers(2, 64))
+def test_multiplexers_of_trees_are_counted_apart(bits, ways):
+    assert Mux(bits, ways).cells() == {"mux" if ways == 2 else "tree": bits * (ways - 1)}
+
+
+@pytest.mark.parametrize(("exponent", "significand"), [(8, 24), (5, 11), (4, 4), (8, 8)])
+def test_float_parts_are_on_the_path_once_each(exponent, significand):
+    found = float_addition(exponent, significand, significand)
+    assert len({part.role for part in found}) == len(found)
+    wider = float_addition(exponent, significand, 2 * significand)
+    for narrow, wide in zip(found, wider, strict=True):
+        assert sum(wide.circuit.cells().values()) >= sum(narrow.circuit.cells().values())
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_what_is_live_in_a_circuit_never_grows_on_the_way_to_its_result(kind):
+    one = example(kind)
+    live = [one.live_bits(step / 8) for step in range(9)]
+    assert all(bits >= 1 for bits in live)
+    if kind not in (AdderTree, StaggeredTree):  # whose numbers widen from level to level
+        assert live == sorted(live, reverse=True)
+
+
+def test_live_bits_of_trees_are_those_of_their_levels():
+    assert [AdderTree(8, 4).live_bits(level / 3) for level in range(4)] == [32, 20, 12, 7]
+    assert CompressorTree(8, 4).live_bits(0) == 8 * 7
+    assert CompressorTree(8, 4).live_bits(1) == 2 * 7
+    assert Multiplier(8, 4).live_bits(0) == 24 and Multiplier(8, 4).live_bits(1) == 12
+    assert Mux(5, 8).live_bits(0) == 40 and Mux(5, 8).live_bits(1) == 5

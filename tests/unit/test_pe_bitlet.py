@@ -105,8 +105,8 @@ def test_sums_over_positions_are_those_of_whole_products(wb, ab, unsigned, lanes
 
 
 def test_a_staggered_tree_is_as_wide_as_its_numbers_overlap():
-    assert StaggeredTree(2, 9).cells() == {"cpa": 9}
-    assert StaggeredTree(4, 9).cells() == {"cpa": 9 + 9 + 11}
+    assert StaggeredTree(2, 9).cells() == {"ha": 1, "cpa": 8}
+    assert StaggeredTree(4, 9).cells() == {"ha": 3, "cpa": 8 + 8 + 10}
     assert StaggeredTree(1, 9).levels() == 0
 
 

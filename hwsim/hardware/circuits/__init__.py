@@ -12,6 +12,7 @@ room             what it is for
 ``logic``        rows and trees of gates, comparators, leading-zero counters
 ``storage``      registers, small register files, shift registers
 ``part``         a circuit with its role in a datapath
+``floating``     the parts of floating-point additions and products
 ===============  =======================================================================
 """
 
@@ -20,23 +21,28 @@ from __future__ import annotations
 from hwsim.hardware.circuits.adders import (
     Adder,
     AdderTree,
+    AddSubtract,
     CarrySelectAdder,
     Incrementer,
+    Negator,
     PrefixAdder,
     StaggeredTree,
     Subtractor,
+    SumDifference,
 )
 from hwsim.hardware.circuits.base import CELLS, Circuit
 from hwsim.hardware.circuits.compressors import CompressorTree, Popcount
-from hwsim.hardware.circuits.logic import AndRow, Comparator, Equality, LeadingZeroCounter, OrTree, XorRow
+from hwsim.hardware.circuits.floating import float_addition, float_product
+from hwsim.hardware.circuits.logic import AndRow, Comparator, Equality, FanOut, LeadingZeroCounter, OrTree, XorRow
 from hwsim.hardware.circuits.multipliers import BoothEncoder, BoothMultiplier, BoothSelector, EntEncoder, Multiplier
 from hwsim.hardware.circuits.part import GROUPS, Part
 from hwsim.hardware.circuits.selection import FunnelShifter, Mux, OneHotMux, Rom, Shifter
 from hwsim.hardware.circuits.storage import Lfsr, Register, RegisterTable
 
 __all__ = [
-    "CELLS", "GROUPS", "Adder", "AdderTree", "AndRow", "BoothEncoder", "BoothMultiplier", "BoothSelector",
-    "CarrySelectAdder", "Circuit", "Comparator", "CompressorTree", "EntEncoder", "Equality", "FunnelShifter",
-    "Incrementer", "LeadingZeroCounter", "Lfsr", "Multiplier", "Mux", "OneHotMux", "OrTree", "Part", "Popcount",
-    "PrefixAdder", "Register", "RegisterTable", "Rom", "Shifter", "StaggeredTree", "Subtractor", "XorRow",
+    "CELLS", "GROUPS", "AddSubtract", "Adder", "AdderTree", "AndRow", "BoothEncoder", "BoothMultiplier",
+    "BoothSelector", "CarrySelectAdder", "Circuit", "Comparator", "CompressorTree", "EntEncoder", "Equality", "FanOut",
+    "FunnelShifter", "Incrementer", "LeadingZeroCounter", "Lfsr", "Multiplier", "Mux", "Negator", "OneHotMux",
+    "OrTree", "Part", "Popcount", "PrefixAdder", "Register", "RegisterTable", "Rom", "Shifter", "StaggeredTree",
+    "Subtractor", "SumDifference", "XorRow", "float_addition", "float_product",
 ]  # fmt: skip

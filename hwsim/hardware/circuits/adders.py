@@ -1,11 +1,21 @@
-"""Carry-propagate adders, one ``cpa`` cell per bit; carries ripple, as in area-optimised synthesis."""
+"""Carry-propagate adders, one ``cpa`` cell per bit; carries ripple, as in area-optimised synthesis.
+
+Depths are those of the rows int_add, c_sub, c_addsub, c_inc and c_negc (synthesis with ASAP7).
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hwsim.hardware.circuits.base import Circuit, log2_ceil
+from hwsim.hardware.circuits.base import INVERTER, MUX_LEVELS, NAND, Circuit, log2_ceil
+
+#: Levels of one bit of a rippling carry; with it and one level more, the six rows int_add of 4 to 48 bits are
+#: within 9 % (synthesis with ASAP7, area mode, yosys 0.70 and abc; a level is the technology's).
+CARRY_LEVELS = 0.75
+#: An XOR over a carry-propagate cell, 0.158 of 0.559 um2 (hwsim/data/synthesis/calibration.csv).
+SHARED_XOR = 0.28
 
 
 @dataclass(frozen=True)
@@ -15,12 +25,16 @@ class Adder(Circuit):
     bits: int
 
     def cells(self) -> Mapping[str, float]:
-        """One carry-propagate cell per bit."""
-        return {"cpa": self.bits}
+        """A half adder, then a carry-propagate cell per bit."""
+        return {"ha": 1, "cpa": self.bits - 1}
 
     def levels(self) -> float:
-        """The carry ripples through every bit."""
-        return self.bits
+        """The carry ripples through every bit, the sum's XOR comes after."""
+        return 1 + CARRY_LEVELS * self.bits
+
+    def live_bits(self, progress: float) -> float:
+        """The sum as far as it is, and both numbers above."""
+        return self.bits * (2 - progress)
 
 
 @dataclass(frozen=True)
@@ -30,12 +44,35 @@ class Subtractor(Circuit):
     bits: int
 
     def cells(self) -> Mapping[str, float]:
-        """A carry-propagate cell and an inverting XOR per bit."""
-        return {"cpa": self.bits, "xor": self.bits}
+        """A half adder, then a carry-propagate cell per bit; an inverter per bit."""
+        return {"ha": 1, "cpa": self.bits - 1, "and": INVERTER * self.bits}
 
     def levels(self) -> float:
-        """The carry ripples through every bit."""
-        return self.bits + 0.5
+        """An inverter before the adder."""
+        return 1.5 + CARRY_LEVELS * self.bits
+
+    def live_bits(self, progress: float) -> float:
+        """The sum as far as it is, and both numbers above."""
+        return self.bits * (2 - progress)
+
+
+@dataclass(frozen=True)
+class SumDifference(Circuit):
+    """Adds two ``bits``-bit numbers and subtracts them, both at once."""
+
+    bits: int
+
+    def cells(self) -> Mapping[str, float]:
+        """Two adders that share the XOR of their operands: 0.28 of a carry-propagate cell (``xor`` over ``cpa``)."""
+        return {"ha": 2, "cpa": (2 - SHARED_XOR) * (self.bits - 1)}
+
+    def levels(self) -> float:
+        """As a subtractor."""
+        return 1.5 + CARRY_LEVELS * self.bits
+
+    def live_bits(self, progress: float) -> float:
+        """Both results."""
+        return 2 * self.bits
 
 
 @dataclass(frozen=True)
@@ -46,11 +83,53 @@ class Incrementer(Circuit):
 
     def cells(self) -> Mapping[str, float]:
         """A half adder per bit."""
-        return {"ha": self.bits, "inc": self.bits}
+        return {"ha": self.bits}
 
     def levels(self) -> float:
         """The carry ripples through half adders, half a full adder each."""
         return self.bits / 2
+
+    def live_bits(self, progress: float) -> float:
+        """The number, in part incremented."""
+        return self.bits
+
+
+@dataclass(frozen=True)
+class AddSubtract(Circuit):
+    """Adds or subtracts two ``bits``-bit numbers, as one line says."""
+
+    bits: int
+
+    def cells(self) -> Mapping[str, float]:
+        """A carry-propagate cell and an inverting XOR per bit."""
+        return {"cpa": self.bits, "xor": self.bits}
+
+    def levels(self) -> float:
+        """An XOR with the fan-out of the line before the adder, whose cells do not merge with it."""
+        return 2.3 + 0.96 * self.bits
+
+    def live_bits(self, progress: float) -> float:
+        """The sum as far as it is, and both numbers above."""
+        return self.bits * (2 - progress)
+
+
+@dataclass(frozen=True)
+class Negator(Circuit):
+    """Negates a ``bits``-bit two's complement number, or not, as one line says."""
+
+    bits: int
+
+    def cells(self) -> Mapping[str, float]:
+        """Per bit two gates, for an OR over those below it and the line, and an XOR."""
+        return {"and": 2 * NAND * self.bits, "xor": self.bits}
+
+    def levels(self) -> float:
+        """The OR ripples, half a full adder per bit."""
+        return self.bits / 2
+
+    def live_bits(self, progress: float) -> float:
+        """The number, in part negated."""
+        return self.bits
 
 
 @dataclass(frozen=True)
@@ -61,17 +140,21 @@ class AdderTree(Circuit):
     bits: int
 
     def cells(self) -> Mapping[str, float]:
-        """A carry-propagate adder per pair; widths grow towards the root."""
+        """An adder per pair; widths grow towards the root."""
         cells, count, width = 0, self.inputs, self.bits
         while count > 1:
-            cells += (count // 2) * width
+            cells += (count // 2) * (width - 1)
             count, width = count - count // 2, width + 1
-        return {"cpa": cells}
+        return {"ha": max(0, self.inputs - 1), "cpa": cells}
 
     def levels(self) -> float:
-        """The first carry chain, and one more bit per level."""
+        """The first carry chain, and a sum and one more bit per level."""
         depth = log2_ceil(max(self.inputs, 1))
-        return self.bits + depth if depth else 0
+        return 1 + CARRY_LEVELS * self.bits + (1 + CARRY_LEVELS) * (depth - 1) if depth else 0
+
+    def live_bits(self, progress: float) -> float:
+        """What is left of the numbers at a level of the tree."""
+        return _tree_bits(self.inputs, self.bits, progress)
 
 
 @dataclass(frozen=True)
@@ -82,17 +165,21 @@ class StaggeredTree(Circuit):
     bits: int
 
     def cells(self) -> Mapping[str, float]:
-        """A carry-propagate adder per pair, as wide as the upper number: the lowest bits of the other pass by."""
+        """An adder per pair, as wide as the upper number: the lowest bits of the other pass by."""
         cells, count, width, joined = 0, self.inputs, self.bits, 1
         while count > 1:
-            cells += (count // 2) * width
+            cells += (count // 2) * (width - 1)
             count, joined = count - count // 2, 2 * joined
             width = self.bits + joined
-        return {"cpa": cells}
+        return {"ha": max(0, self.inputs - 1), "cpa": cells}
 
     def levels(self) -> float:
         """The first carry chain, and the places by which numbers grow."""
-        return self.bits + self.inputs if self.inputs > 1 else 0
+        return 1 + CARRY_LEVELS * (self.bits + self.inputs) if self.inputs > 1 else 0
+
+    def live_bits(self, progress: float) -> float:
+        """What is left of the numbers at a level of the tree."""
+        return _tree_bits(self.inputs, self.bits, progress)
 
 
 @dataclass(frozen=True)
@@ -104,11 +191,15 @@ class PrefixAdder(Circuit):
     def cells(self) -> Mapping[str, float]:
         """Return bits / 2 · log2(bits) carry merges of two AND and an OR, two XOR and an AND per bit."""
         merges = self.bits / 2 * log2_ceil(max(self.bits, 2))
-        return {"xor": 2 * self.bits, "and": self.bits + 2 * merges, "or": merges}
+        return {"xor": 2 * self.bits, "and": self.bits + 3 * merges}
 
     def levels(self) -> float:
         """Propagate, one merge per level of the tree, sum."""
         return 1.0 + 0.5 * log2_ceil(max(self.bits, 2))
+
+    def live_bits(self, progress: float) -> float:
+        """Propagate and generate bits become sums."""
+        return self.bits * (2 - progress)
 
 
 @dataclass(frozen=True)
@@ -126,4 +217,15 @@ class CarrySelectAdder(Circuit):
 
     def levels(self) -> float:
         """One block's ripple, then a multiplexer per block."""
-        return min(self.block, self.bits) + 0.7 * -(-max(0, self.bits - self.block) // self.block)
+        blocks = -(-max(0, self.bits - self.block) // self.block)
+        return 1 + CARRY_LEVELS * min(self.block, self.bits) + MUX_LEVELS * blocks
+
+    def live_bits(self, progress: float) -> float:
+        """Both sums of the blocks that are not selected yet."""
+        return self.bits * (2 - progress)
+
+
+def _tree_bits(inputs: int, bits: int, progress: float) -> float:
+    """Return the bits of the numbers that are left when a share of a tree of adders is done."""
+    level = int(progress * log2_ceil(max(inputs, 1)) + 1e-9)
+    return math.ceil(inputs / math.exp2(level)) * float(bits + level)

@@ -5,8 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-#: The primitive cell classes of the cost laws: eleven parts that are counted from widths.
-CELLS = ("and", "fa", "ha", "cpa", "mux", "xor", "or", "inc", "cmp", "lzc", "reg")
+#: The primitive cell classes of the cost laws, counted from widths. ``and`` is any two-input AND or OR.
+CELLS = ("and", "fa", "ha", "cpa", "mux", "tree", "shift", "xor", "cmp", "lzc", "reg")
+
+#: A NAND or NOR, an inverter and a buffer over an AND: ASAP7's NAND2xp5 0.0583, INVx1 0.0437 and BUFx2 0.0729 um2
+#: of AND2x2's 0.0875. Trees alternate NAND and NOR.
+NAND, INVERTER, BUFFER = 0.0583 / 0.0875, 0.0437 / 0.0875, 0.0729 / 0.0875
+
+#: Levels of a two-way multiplexer in a tree, without the fan-out of its select line (rows c_mux2 of 4 and 32
+#: bits, 1.6 and 2.8 levels: 1.2 and 0.3 per doubling of the bits).
+MUX_LEVELS, SELECT_LEVELS = 1.2, 0.3
 
 
 class Circuit(ABC):
@@ -19,6 +27,13 @@ class Circuit(ABC):
     @abstractmethod
     def levels(self) -> float:
         """Return the critical path in full-adder delays."""
+
+    @abstractmethod
+    def live_bits(self, progress: float) -> float:
+        """Return the bits that a register holds which cuts the circuit when a share of its path is done.
+
+        At ``progress`` 1 these are the bits of the result; before, of what is still to be used.
+        """
 
 
 def log2_ceil(n: int) -> int:

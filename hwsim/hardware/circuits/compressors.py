@@ -46,6 +46,12 @@ class CompressorTree(Circuit):
         depth, taken, left = KINDS[self.kind]
         return SUM_LEVELS * depth * ceil(log(self.inputs / 2) / log(taken / left) - 1e-9)
 
+    def live_bits(self, progress: float) -> float:
+        """What is left of the numbers."""
+        return max(2.0, self.inputs * (2 / self.inputs) ** progress if self.inputs > 2 else 2.0) * (
+            self.bits + log2_ceil(max(self.inputs, 2))
+        )
+
 
 @dataclass(frozen=True)
 class Popcount(Circuit):
@@ -60,3 +66,7 @@ class Popcount(Circuit):
     def levels(self) -> float:
         """Return two full adders per doubling but the first."""
         return max(1.0, 2.0 * log2_ceil(max(self.inputs, 2)) - 1)
+
+    def live_bits(self, progress: float) -> float:
+        """What is not counted yet, and the count."""
+        return self.inputs + (self.inputs.bit_length() - self.inputs) * progress

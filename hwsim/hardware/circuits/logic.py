@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hwsim.hardware.circuits.base import Circuit, log2_ceil
+from hwsim.hardware.circuits.base import BUFFER, NAND, Circuit, log2_ceil
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,12 @@ class XorRow(Circuit):
         return {"xor": self.bits}
 
     def levels(self) -> float:
-        """One gate."""
-        return 0.5
+        """One gate (rows c_xor)."""
+        return 1.1
+
+    def live_bits(self, progress: float) -> float:
+        """One per gate."""
+        return self.bits
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,12 @@ class AndRow(Circuit):
         return {"and": self.bits}
 
     def levels(self) -> float:
-        """One gate."""
-        return 0.3
+        """One gate (rows c_and)."""
+        return 0.8
+
+    def live_bits(self, progress: float) -> float:
+        """One per gate."""
+        return self.bits
 
 
 @dataclass(frozen=True)
@@ -45,12 +54,16 @@ class OrTree(Circuit):
     bits: int
 
     def cells(self) -> Mapping[str, float]:
-        """bits - 1 OR gates."""
-        return {"or": self.bits - 1}
+        """bits - 1 gates, NAND and NOR in turn."""
+        return {"and": NAND * (self.bits - 1)}
 
     def levels(self) -> float:
-        """A balanced tree."""
-        return 0.3 * log2_ceil(max(self.bits, 2))
+        """A balanced tree of gates that drive one other each."""
+        return 0.5 * log2_ceil(max(self.bits, 2))
+
+    def live_bits(self, progress: float) -> float:
+        """Half as many per level of the tree."""
+        return max(1.0, self.bits * math.exp2(-progress * log2_ceil(max(self.bits, 2))))
 
 
 @dataclass(frozen=True)
@@ -60,12 +73,16 @@ class Comparator(Circuit):
     bits: int
 
     def cells(self) -> Mapping[str, float]:
-        """An XOR and an AND per bit and the comparison chain."""
-        return {"xor": self.bits, "and": self.bits, "cmp": self.bits}
+        """A cell of the chain per bit."""
+        return {"cmp": self.bits}
 
     def levels(self) -> float:
-        """The decision ripples at half a full adder per bit."""
-        return self.bits / 2
+        """A tree (rows c_cmp of 4 to 32 bits: 2.8, 4.9, 7.2, 9.1 levels)."""
+        return 2.1 * log2_ceil(max(self.bits, 2)) - 1.4
+
+    def live_bits(self, progress: float) -> float:
+        """What is not compared yet, or the decision."""
+        return max(1.0, 2 * self.bits * (1 - progress))
 
 
 @dataclass(frozen=True)
@@ -75,12 +92,16 @@ class LeadingZeroCounter(Circuit):
     bits: int
 
     def cells(self) -> Mapping[str, float]:
-        """A tree with about log2(bits) / 2 cells per bit, OR gates beside it."""
-        return {"lzc": self.bits * 0.5, "or": self.bits}
+        """A tree: log2(bits) cells per bit."""
+        return {"lzc": self.bits * log2_ceil(max(self.bits, 2))}
 
     def levels(self) -> float:
-        """Two gates per level of the tree."""
-        return 0.8 * log2_ceil(max(self.bits, 2))
+        """A chain of gates, three to a level (rows c_lzc of 11 and 24 bits: 3.8 and 8.0 levels)."""
+        return max(1.0, self.bits / 3)
+
+    def live_bits(self, progress: float) -> float:
+        """What is not looked at yet, and the count."""
+        return self.bits * (1 - progress) + (max(self.bits, 1)).bit_length()
 
 
 @dataclass(frozen=True)
@@ -91,8 +112,44 @@ class Equality(Circuit):
 
     def cells(self) -> Mapping[str, float]:
         """An XOR per bit under an OR tree."""
-        return {"xor": self.bits, "or": self.bits - 1}
+        return {"xor": self.bits, "and": NAND * (self.bits - 1)}
 
     def levels(self) -> float:
         """An XOR and the tree."""
-        return 0.5 + 0.3 * log2_ceil(max(self.bits, 2))
+        return 1.1 + 0.5 * log2_ceil(max(self.bits, 2))
+
+    def live_bits(self, progress: float) -> float:
+        """What is not compared yet, or the decision."""
+        return max(1.0, 2 * self.bits * (1 - progress))
+
+
+#: Loads that a buffer drives (estimated: a usual limit of synthesis).
+BUFFER_LOADS = 8
+
+
+@dataclass(frozen=True)
+class FanOut(Circuit):
+    """A tree of buffers for each of ``bits`` lines that drive ``loads`` inputs."""
+
+    bits: int
+    loads: int
+
+    def nodes(self) -> list[int]:
+        """Return the buffers per line of each level, from the loads up; none drives few enough itself."""
+        found, left = [], self.loads
+        while left > BUFFER_LOADS:
+            left = -(-left // BUFFER_LOADS)
+            found.append(left)
+        return found
+
+    def cells(self) -> Mapping[str, float]:
+        """The buffers of the tree."""
+        return {"and": BUFFER * self.bits * sum(self.nodes())}
+
+    def levels(self) -> float:
+        """A buffer per level, with the delay of a loaded gate."""
+        return 0.8 * len(self.nodes())
+
+    def live_bits(self, progress: float) -> float:
+        """The lines."""
+        return self.bits

@@ -29,9 +29,15 @@ class Multiplier(Circuit):
         return {"and": long * short, "fa": full, "ha": short - 1, "cpa": long + short - 2}
 
     def levels(self) -> float:
-        """Reduction in log1.5 stages, then the final adder's carry."""
-        short = min(self.a_bits, self.b_bits)
-        return 0.5 + (1.7 * log2_ceil(short) if short > 2 else short / 2) + max(self.a_bits, self.b_bits)
+        """Reduction in log1.5 stages, then most of the final adder's carry."""
+        long, short = max(self.a_bits, self.b_bits), min(self.a_bits, self.b_bits)
+        if short == 1:
+            return 0.8
+        return 0.5 + (1.7 * log2_ceil(short) if short > 2 else 1) + 0.8 * (long + short - 2)
+
+    def live_bits(self, progress: float) -> float:
+        """Sum and carry word, in part added."""
+        return (self.a_bits + self.b_bits) * (2 - progress)
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,10 @@ class BoothEncoder(Circuit):
         """Return two gates that drive a row of selectors."""
         return ENCODER_LEVELS
 
+    def live_bits(self, progress: float) -> float:
+        """One, two and sign of each digit."""
+        return 3 * -(-self.bits // 2)
+
 
 @dataclass(frozen=True)
 class EntEncoder(Circuit):
@@ -59,11 +69,15 @@ class EntEncoder(Circuit):
     def cells(self) -> Mapping[str, float]:
         """Return a conditional negation, and per digit two half adders for the carry and two gates for 3 = 4 - 1."""
         digits = -(-self.bits // 2)
-        return {"xor": self.bits, "ha": self.bits + 2 * digits, "inc": self.bits, "and": digits, "or": digits}
+        return {"xor": self.bits, "ha": self.bits + 2 * digits, "and": 2 * digits}
 
     def levels(self) -> float:
         """Return the negation's carry, half a full adder per bit, and the carry from digit to digit."""
         return 0.5 + self.bits / 2 + -(-self.bits // 2)
+
+    def live_bits(self, progress: float) -> float:
+        """Digits and the sign."""
+        return 3 * -(-self.bits // 2) + 1
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,10 @@ class BoothSelector(Circuit):
     def levels(self) -> float:
         """Return a multiplexer and a gate, with the fan-out of the digit over the row."""
         return SELECTOR_LEVELS
+
+    def live_bits(self, progress: float) -> float:
+        """The partial product and its sign."""
+        return self.bits + 2
 
 
 @dataclass(frozen=True)
@@ -128,5 +146,9 @@ class BoothMultiplier(Circuit):
             + SELECTOR_LEVELS
             + (1.7 * log2_ceil(rows) if rows > 2 else 0)
             + triple
-            + max(self.a_bits, self.b_bits)
+            + 0.8 * (self.a_bits + self.b_bits - 2)
         )
+
+    def live_bits(self, progress: float) -> float:
+        """Sum and carry word, in part added."""
+        return (self.a_bits + self.b_bits) * (2 - progress)

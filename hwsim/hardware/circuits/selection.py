@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hwsim.hardware.circuits.base import Circuit, log2_ceil
+from hwsim.hardware.circuits.base import MUX_LEVELS, NAND, SELECT_LEVELS, Circuit, log2_ceil
+
+#: Levels of a stage of a shifter: the rows c_shr of 11 to 28 bits take 1.40 to 1.65 (synthesis with ASAP7).
+STAGE_LEVELS = 1.45
 
 
 @dataclass(frozen=True)
@@ -16,12 +20,16 @@ class Mux(Circuit):
     ways: int = 2
 
     def cells(self) -> Mapping[str, float]:
-        """ways - 1 two-way multiplexers per bit."""
-        return {"mux": self.bits * (self.ways - 1)}
+        """ways - 1 two-way multiplexers per bit; those of a tree share gates and are smaller."""
+        return {"mux" if self.ways == 2 else "tree": self.bits * (self.ways - 1)}
 
     def levels(self) -> float:
-        """One multiplexer per level of the tree."""
-        return 0.7 * log2_ceil(self.ways)
+        """One multiplexer per level of the tree; the select line drives all bits."""
+        return MUX_LEVELS * log2_ceil(self.ways) + SELECT_LEVELS * log2_ceil(self.bits) if self.ways > 1 else 0.0
+
+    def live_bits(self, progress: float) -> float:
+        """What is still chosen from."""
+        return self.bits * max(1.0, self.ways * math.exp2(-progress * log2_ceil(max(self.ways, 2))))
 
 
 @dataclass(frozen=True)
@@ -32,12 +40,18 @@ class Shifter(Circuit):
     positions: int
 
     def cells(self) -> Mapping[str, float]:
-        """One multiplexer per bit and stage."""
-        return {"mux": self.bits * log2_ceil(max(self.positions, 2))}
+        """A cell per bit and stage, or an AND where zeros come in."""
+        stages = log2_ceil(max(self.positions, 2))
+        filled = sum(min(2**stage, self.bits) for stage in range(stages))
+        return {"shift": self.bits * stages - filled, "and": filled}
 
     def levels(self) -> float:
-        """One multiplexer per stage."""
-        return 0.7 * log2_ceil(max(self.positions, 2))
+        """One multiplexer per stage, its select line's fan-out included."""
+        return STAGE_LEVELS * log2_ceil(max(self.positions, 2))
+
+    def live_bits(self, progress: float) -> float:
+        """The word, and the places that are still to come."""
+        return self.bits + log2_ceil(max(self.positions, 2)) * (1 - progress)
 
 
 @dataclass(frozen=True)
@@ -52,11 +66,15 @@ class Rom(Circuit):
 
         An upper bound (derived): synthesis shares terms between bits.
         """
-        return {"mux": self.bits * max(1, (self.words + 1) // 2 - 1)}
+        return {"tree": self.bits * max(1, (self.words + 1) // 2 - 1)}
 
     def levels(self) -> float:
         """One multiplexer per level of the tree above its lowest row."""
-        return 0.7 * max(1, log2_ceil(max(self.words, 2)) - 1)
+        return MUX_LEVELS * max(1, log2_ceil(max(self.words, 2)) - 1)
+
+    def live_bits(self, progress: float) -> float:
+        """The word."""
+        return self.bits
 
 
 @dataclass(frozen=True)
@@ -69,11 +87,15 @@ class FunnelShifter(Circuit):
     def cells(self) -> Mapping[str, float]:
         """Return the multiplexers of each stage: as wide as the word and what is still to be shifted by."""
         stages = log2_ceil(max(self.positions, 2))
-        return {"mux": sum(self.bits + 2**stage - 1 for stage in range(stages))}
+        return {"shift": sum(self.bits + 2**stage - 1 for stage in range(stages))}
 
     def levels(self) -> float:
-        """One multiplexer per stage."""
-        return 0.7 * log2_ceil(max(self.positions, 2))
+        """One multiplexer per stage, its select line's fan-out included."""
+        return STAGE_LEVELS * log2_ceil(max(self.positions, 2))
+
+    def live_bits(self, progress: float) -> float:
+        """The word, and what is shifted in."""
+        return self.bits + self.positions * (1 - progress)
 
 
 @dataclass(frozen=True)
@@ -84,9 +106,13 @@ class OneHotMux(Circuit):
     ways: int
 
     def cells(self) -> Mapping[str, float]:
-        """An AND per bit and way, ways - 1 OR per bit."""
-        return {"and": self.bits * self.ways, "or": self.bits * (self.ways - 1)}
+        """Return a NAND per bit and way, and the tree of NAND over them."""
+        return {"and": NAND * self.bits * (2 * self.ways - 1)}
 
     def levels(self) -> float:
         """One gate, then the tree."""
-        return 0.3 + 0.3 * log2_ceil(max(self.ways, 2))
+        return 0.8 + 0.5 * log2_ceil(max(self.ways, 2))
+
+    def live_bits(self, progress: float) -> float:
+        """The word."""
+        return self.bits

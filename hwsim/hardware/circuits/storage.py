@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hwsim.hardware.circuits.base import Circuit, log2_ceil
+from hwsim.hardware.circuits.base import MUX_LEVELS, Circuit, log2_ceil
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,12 @@ class Register(Circuit):
         return {"reg": self.bits}
 
     def levels(self) -> float:
-        """Clock to output, as part of a path."""
-        return 1.5
+        """Setup and clock to output, as part of a path (rows c_reg)."""
+        return 2.3
+
+    def live_bits(self, progress: float) -> float:
+        """What it holds."""
+        return self.bits
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,15 @@ class RegisterTable(Circuit):
 
     def cells(self) -> Mapping[str, float]:
         """A flip-flop per bit; words - 1 multiplexers per bit and port."""
-        return {"reg": self.words * self.bits, "mux": self.ports * self.bits * (self.words - 1)}
+        return {"reg": self.words * self.bits, "tree": self.ports * self.bits * (self.words - 1)}
 
     def levels(self) -> float:
         """The read multiplexers."""
-        return 0.7 * log2_ceil(max(self.words, 2))
+        return MUX_LEVELS * log2_ceil(max(self.words, 2))
+
+    def live_bits(self, progress: float) -> float:
+        """What is read."""
+        return self.bits * self.ports
 
 
 @dataclass(frozen=True)
@@ -53,4 +61,8 @@ class Lfsr(Circuit):
 
     def levels(self) -> float:
         """The feedback's XOR tree."""
-        return 0.5 * log2_ceil(max(self.taps, 2))
+        return 1.1 * log2_ceil(max(self.taps, 2))
+
+    def live_bits(self, progress: float) -> float:
+        """Its state."""
+        return self.bits

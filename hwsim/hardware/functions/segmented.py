@@ -24,12 +24,12 @@ from hwsim.hardware.circuits import (
     LeadingZeroCounter,
     Multiplier,
     Mux,
+    Negator,
     Part,
     Register,
     Rom,
     Shifter,
     Subtractor,
-    XorRow,
 )
 from hwsim.hardware.functions.base import FunctionUnit
 from hwsim.hardware.functions.kernels import FUNCTIONS
@@ -178,8 +178,7 @@ class Segmented(FunctionUnit):
             return [Part("times log2 e", "multiplier", AdderTree(digits, bits + 1))]
         if self.function.reduction == "tail":
             return [
-                Part("magnitude invert", "decode", XorRow(bits)),
-                Part("magnitude carry", "decode", Incrementer(bits)),
+                Part("magnitude", "decode", Negator(bits)),
             ]
         return [
             Part("leading zeros", "decode", LeadingZeroCounter(bits)),

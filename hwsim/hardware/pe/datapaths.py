@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from hwsim.formats import BitMod, Format, Minifloat, Scaled
@@ -9,18 +10,13 @@ from hwsim.formats.block.olive import Olive
 from hwsim.formats.block.scales import FP16
 from hwsim.hardware.circuits import (
     Adder,
-    Circuit,
-    Comparator,
-    Incrementer,
     LeadingZeroCounter,
     Multiplier,
-    Mux,
-    OrTree,
     Part,
     Register,
     Shifter,
     Subtractor,
-    XorRow,
+    float_addition,
 )
 from hwsim.hardware.technology import factor
 
@@ -35,29 +31,10 @@ def float_accumulate(accumulator: Minifloat, product_bits: int, count: int = 1) 
     ``count`` adders lie in series. Activity: relative to random operands on every input, most of an
     aligned sum stands still (``factors.csv``, kind activity).
     """
-    sig, exp = accumulator.sig_bits, accumulator.exponent_bits
-    wide = max(sig, product_bits) + 3  # the exact product or the sum, with guard, round and sticky
     active = factor("activity", "float_accumulate")
-
-    def part(role: str, group: str, circuit: Circuit, copies: int = 1, on_path: bool = True) -> Part:
-        return Part(role, group, circuit, copies * count, active, on_path, count)
-
-    return (
-        part("exponent difference", "exponent", Subtractor(exp)),
-        part("magnitude compare", "exponent", Comparator(exp), on_path=False),
-        part("operand swap", "alignment", Mux(wide, 2), 2, on_path=False),
-        part("align", "alignment", Shifter(wide, wide)),
-        part("sticky", "alignment", OrTree(wide), on_path=False),
-        part("add or subtract", "accumulator", Subtractor(wide)),
-        part("negate", "accumulator", Incrementer(wide), on_path=False),
-        part("negate invert", "accumulator", XorRow(wide), on_path=False),
-        part("leading zeros", "normalisation", LeadingZeroCounter(wide)),
-        part("normalise", "normalisation", Shifter(wide, wide)),
-        part("exponent correction", "normalisation", Subtractor(exp), on_path=False),
-        part("round", "normalisation", Incrementer(sig)),
-        part("range check", "normalisation", Adder(exp + 1), on_path=False),
-        part("zero and overflow", "normalisation", Mux(accumulator.bits, 2)),
-    )
+    sig = accumulator.sig_bits
+    found = float_addition(accumulator.exponent_bits, sig, max(sig, product_bits))
+    return tuple(replace(part, count=count, activity=active, in_series=count) for part in found)
 
 
 def subnormal_decode(role: str, significand_bits: int, count: int = 1) -> tuple[Part, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import accumulate
 
 from hwsim.formats import Format
 from hwsim.hardware.circuits import Part, Register
@@ -49,7 +51,7 @@ def pipelined_price(
     if len(pe.modes) > 1:
         hurry = max(hurry, *(staging(one.parts(), technology, clock_hz)[1] for one in pe.modes))
         own, _ = staging(mode.parts(), technology, clock_hz)
-    cut = _with_cuts(parts, stages, pe.psum_bits)
+    cut = _with_cuts(parts, stages, pe.psum_bits, technology)
     price = technology.price_parts(cut, mode.glitch_family, stages=own, hurry=hurry)
     if pe.stated:
         price = pe.stated.applied(price, technology.name)
@@ -88,7 +90,7 @@ def pipelined(
         If one register alone is slower than the clock.
     """
     stages, hurry = staging(parts, technology, clock_hz)
-    cut = _with_cuts(parts, stages, cut_bits)
+    cut = _with_cuts(parts, stages, cut_bits, technology)
     return technology.price_parts(cut, glitch_family, stages=stages, hurry=hurry), stages
 
 
@@ -98,8 +100,7 @@ def staging(parts: Sequence[Part], technology: Technology, clock_hz: float) -> t
     The datapath is cut into as few stages as its gates can be sized for; each cut is one register.
     Sized for speed, gates are as much faster, larger and hungrier as those of units synthesised for
     speed (factors ``speed`` of ``factors.csv``, measured at 7 nm and taken for all technologies); where
-    less speed is needed, area and energy grow in proportion. Estimated: cuts are even and at the width
-    of the result.
+    less speed is needed, area and energy grow in proportion. Estimated: cuts are even.
 
     Raises
     ------
@@ -116,7 +117,28 @@ def staging(parts: Sequence[Part], technology: Technology, clock_hz: float) -> t
     return stages, min(1.0, needed / (1 - fastest))
 
 
-def _with_cuts(parts: Sequence[Part], stages: int, cut_bits: int) -> Sequence[Part]:
+def _with_cuts(parts: Sequence[Part], stages: int, cut_bits: int, technology: Technology) -> Sequence[Part]:
+    """Return ``parts`` and a register for each cut, at least ``cut_bits`` wide.
+
+    A cut holds what is live in the part that it falls into, in all copies of it side by side; where that deals
+    with exponents, also what the next part makes. Parts are taken in the order that
+    the PE names them, from operands to sum (estimated).
+    """
     if stages == 1:
         return parts
-    return (*parts, Part("pipeline stage", "register", Register(cut_bits), count=stages - 1, on_path=False))
+    path = [part for part in parts if part.on_path]
+    spans = [technology.price(p.circuit).delay_ps * p.in_series for p in path]
+    ends = list(accumulate(spans))
+    cuts = []
+    for cut in range(1, stages):
+        at = ends[-1] * cut / stages
+        number = bisect_left(ends, at)
+        part, copies = path[number], path[number].in_series
+        passed = (at - ends[number] + spans[number]) / spans[number] * copies
+        progress = passed - min(int(passed), copies - 1)
+        live = part.circuit.live_bits(progress) * part.count / copies
+        if part.group == "exponent":
+            beside = next((p for p in path[number + 1 :] if p.group != "exponent"), None)
+            live += beside.circuit.live_bits(1.0) * beside.count / beside.in_series if beside else 0.0
+        cuts.append(Part("pipeline stage", "register", Register(max(cut_bits, round(live))), on_path=False))
+    return (*parts, *cuts)

@@ -3,9 +3,10 @@
 Every figure is a product of a base and of effects, fitted on synthesised units
 (:mod:`hwsim.hardware.synthesis.fit`):
 
-* area: counted cells times one coefficient per class of cells, the same in every library;
+* area: counted cells times one coefficient per class of cells, and one scalar per library; flip-flops
+  are the library's own;
 * leakage and energy: the area;  delay: the levels of the longest path;
-* effects: one scalar per library and mode; one per class of units and per style of multipliers, both
+* effects: one per library and mode; one per class of units and per style of multipliers, both
   within a library or style too; and a slope with size per class of units. Effects of few rows are
   shrunk towards none (ridge regression), so that an unseen unit gets what its class shares;
 * in floating point also the mantissa's length, and how often an operand lies within the adder's
@@ -40,6 +41,9 @@ FLOAT_ADD, FLOAT_MULTIPLY = ("fp_mac", "lmul_mac", "fp_mac_same", "fp_add", "bit
 WINDOW_BITS = 27
 #: Typical log(M + 1): effects of the mantissa count from there.
 USUAL_MANTISSA = 1.5
+
+#: Cells whose area moves with one scalar per library: all but flip-flops.
+LOGIC = tuple(cell for cell in UNIT_CELLS if cell != "reg")
 
 Effect = tuple[str, ...]
 
@@ -76,10 +80,24 @@ class Law:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """Coefficients of cells and the law of every figure."""
+class Cells:
+    """Areas of cells: ``logic`` in the first library (um2), ``scalars`` over it, and each library's flip-flop (um2)."""
 
-    coefficients: Mapping[str, float]
+    logic: Mapping[str, float]
+    scalars: Mapping[str, float]
+    flops: Mapping[str, float]
+
+    def of(self, place: str) -> dict[str, float]:
+        """Return the area in um2 of a cell of every class in a library and mode."""
+        scalar = self.scalars[place]
+        return {cell: area * scalar for cell, area in self.logic.items()} | {"reg": self.flops[place]}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Areas of cells and the law of every figure."""
+
+    cells: Cells
     laws: Mapping[str, Law]
 
     @property
@@ -92,7 +110,8 @@ class Calibration:
         if figure == DELAY:
             return math.log(row.bill.levels)
         if figure == AREA:
-            return math.log(sum(self.coefficients[cell] * count for cell, count in row.bill.cells.items()))
+            areas = self.cells.of(row.place)
+            return math.log(sum(areas[cell] * count for cell, count in row.bill.cells.items()))
         return math.log(self.predict(row, AREA))
 
     def predict(self, row: Row, figure: str) -> float:
@@ -113,15 +132,16 @@ class Calibration:
 @lru_cache(maxsize=1)
 def load_calibration() -> Calibration:
     """Return the calibration that ships with hwsim."""
-    coefficients = dict.fromkeys(UNIT_CELLS, 0.0)
+    cells: dict[str, dict[str, float]] = {"cell": {}, "scalar": {}, "flop": {}}
     effects: dict[str, dict[Effect, float]] = {figure: {} for figure in FIGURES}
     centres: dict[str, dict[str, float]] = {figure: {} for figure in FIGURES}
     for row in read_csv_rows("synthesis", "calibration.csv"):
         value, key = float(row["value"]), tuple(row["key"].split(" | "))
-        if row["effect"] == "cell":
-            coefficients[key[0]] = value
+        if row["effect"] in cells:
+            cells[row["effect"]][key[0]] = value
         elif row["effect"] == "centre":
             centres[row["figure"]][key[0]] = value
         else:
             effects[row["figure"]][(row["effect"], *key)] = value
-    return Calibration(coefficients, {figure: Law(effects[figure], centres[figure]) for figure in FIGURES})
+    laws = {figure: Law(effects[figure], centres[figure]) for figure in FIGURES}
+    return Calibration(Cells(cells["cell"], cells["scalar"], cells["flop"]), laws)

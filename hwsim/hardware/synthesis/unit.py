@@ -69,17 +69,14 @@ def product(a_bits: int, b_bits: int, style: str, signed: bool = True, sum_bits:
 
 
 def _booth(long: int, short: int, signed: bool) -> dict[str, float]:
-    rows = BoothMultiplier(long, short, signed=signed).digits
+    rows = BoothMultiplier(short, long, signed=signed).digits  # yosys recodes the longer operand
     return {
-        "selector": rows * (long + 1),
-        "fa": max(0, rows - 2) * (long + 2),
+        "selector": rows * (short + 1),
+        "fa": max(0, rows - 2) * (short + 2),
         "cpa": long + short,
     }
 
 
 def product_levels(a_bits: int, b_bits: int) -> float:
-    """Return the longest path through a multiplier: reduction, then most of the final adder's carry."""
-    long, short = max(a_bits, b_bits), min(a_bits, b_bits)
-    if short == 1:
-        return 0.3
-    return 0.5 + (1.7 * (short - 1).bit_length() if short > 2 else 1) + 0.8 * (long + short - 2)
+    """Return the longest path through a multiplier."""
+    return Multiplier(a_bits, b_bits).levels()

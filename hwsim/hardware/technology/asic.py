@@ -67,6 +67,7 @@ class PartsPrice:
     rows: tuple[PartPrice, ...]
     glitch_factor: float
     regime_factor: float
+    settled_factor: float
     basis: str = "modelled"
 
     @cached_property
@@ -165,7 +166,8 @@ class Technology:
     ) -> PartsPrice:
         """Return the cost of ``parts``; registers do not glitch.
 
-        The families' glitch factors were measured on whole combinational datapaths. Registers stop
+        A family's settled-value energy is not quite its area times the technology's density: how far off is its
+        ``settled`` factor. The families' glitch factors were measured on whole combinational datapaths. Registers stop
         glitches, whose energy grows with the depth that they cross: cut into ``stages``, a datapath
         keeps 1/stages of the excess (estimated; linear in depth).
 
@@ -178,12 +180,13 @@ class Technology:
             If no factor is known for the family.
         """
         glitch = 1 + (factor("glitch", glitch_family) - 1) / stages
+        settled = factor("settled", glitch_family)
         data = factor(regime, glitch_family) if regime == "gaussian" else 1.0
         larger, hungrier, quicker = (1 + hurry * (factor("speed", f) - 1) for f in ("area", "energy", "delay"))
         rows = []
         for part in parts:
             one, held = self.price(part.circuit), isinstance(part.circuit, Register)
-            noise = 1.0 if held else glitch * data * hungrier
+            noise = 1.0 if held else settled * glitch * data * hungrier
             size = 1.0 if held else larger
             rows.append(
                 PartPrice(
@@ -195,7 +198,7 @@ class Technology:
                     one.delay_ps * part.in_series * (1.0 if held else quicker),
                 )
             )
-        return PartsPrice(tuple(rows), glitch, data)
+        return PartsPrice(tuple(rows), glitch, data, settled)
 
     def op_energy_pj(self, op: str, fmt: Format) -> float:
         """Return the energy of one vector-unit operation (``add mul cmp div exp``) in pJ.

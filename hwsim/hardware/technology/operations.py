@@ -19,15 +19,10 @@ from hwsim.formats import Format, Integer, Minifloat
 from hwsim.hardware.circuits import (
     Adder,
     Comparator,
-    Incrementer,
-    LeadingZeroCounter,
     Multiplier,
-    Mux,
-    OrTree,
     Part,
-    Shifter,
-    Subtractor,
-    XorRow,
+    float_addition,
+    float_product,
 )
 from hwsim.spec.errors import UsageError, did_you_mean
 
@@ -84,34 +79,8 @@ def operation_parts(op: str, fmt: Format) -> tuple[tuple[Part, ...], str]:
         return (Part("multiplier", "multiplier", Multiplier(element.bits, element.bits)),), "integer_multiply"
     if not isinstance(element, Minifloat):
         raise UsageError(f"no {op} datapath for {fmt.name}; valid: integers and minifloats")
-    return (_float_add(element), "float_add") if op == "add" else (_float_multiply(element), "float_multiply")
-
-
-def _float_multiply(element: Minifloat) -> tuple[Part, ...]:
     sig, exponent = element.sig_bits, element.exponent_bits
-    return (
-        Part("significand multiplier", "multiplier", Multiplier(sig, sig)),
-        Part("sign", "multiplier", XorRow(1), on_path=False),
-        Part("exponent adder", "exponent", Adder(exponent), on_path=False),
-        Part("bias and overflow", "exponent", Adder(exponent), on_path=False),
-        Part("normalise", "normalisation", Mux(sig, 2)),
-        Part("sticky", "normalisation", OrTree(max(sig, 2)), on_path=False),
-        Part("round", "normalisation", Incrementer(sig)),
-    )
-
-
-def _float_add(element: Minifloat) -> tuple[Part, ...]:
-    sig, exponent = element.sig_bits, element.exponent_bits
-    wide = sig + 3
-    return (
-        Part("exponent difference", "exponent", Subtractor(exponent)),
-        Part("magnitude compare", "exponent", Comparator(exponent + sig), on_path=False),
-        Part("operand swap", "alignment", Mux(sig, 2), count=2),
-        Part("align", "alignment", Shifter(wide, wide)),
-        Part("sticky", "alignment", OrTree(wide), on_path=False),
-        Part("add or subtract", "accumulator", Subtractor(wide)),
-        Part("leading zeros", "normalisation", LeadingZeroCounter(wide)),
-        Part("normalise", "normalisation", Shifter(wide, wide)),
-        Part("exponent correction", "normalisation", Subtractor(exponent), on_path=False),
-        Part("round", "normalisation", Incrementer(sig)),
-    )
+    if op == "add":
+        return float_addition(exponent, sig, sig), "float_add"
+    multiplier = Part("significand multiplier", "multiplier", Multiplier(sig, sig))
+    return (multiplier, *float_product(exponent, sig)), "float_multiply"

@@ -23,16 +23,26 @@ def explain_calibration(name: str, question: Question) -> list[Section]:
         }
         for row in read_csv_rows("synthesis", "errors.csv")
     ]
-    cells = [{"cell class": cell, "area per cell": value} for cell, value in calibration.coefficients.items()]
+    areas = {place: calibration.cells.of(place) for place in calibration.libraries}
+    cells = [
+        {"cell class": cell, **{place: area[cell] for place, area in areas.items()}}
+        for cell in (*calibration.cells.logic, "reg")
+    ]
     scales = [
-        {"library": place, **{f: math.exp(calibration.laws[f].effects["library", place]) for f in FIGURES}}
+        {
+            "library": place,
+            "cells": calibration.cells.scalars[place],
+            **{f: math.exp(calibration.laws[f].effects["library", place]) for f in FIGURES},
+        }
         for place in calibration.libraries
     ]
     return [
         Section("errors on unseen rows, five-fold cross-validation", table(errors),
                 ["rows: another library or multiplier style of the unit may have been seen; units: none of it was"]),
-        Section("area of counted cells, the same in every library", table(cells),
-                ["0: such cells are always counted beside others that carry their area"]),
-        Section("scalar of each library and mode", table(scales),
-                ["times cells (area), levels (delay) or area (leakage, energy); a class of units has effects on top"]),
+        Section("area of counted cells, um2", table(cells),
+                ["one scalar per library moves all cells but reg, which is the library's own flip-flop; technologies "
+                 "price PEs with these cells"]),
+        Section("scalars of each library and mode", table(scales),
+                ["cells: over those of ASAP7; the others are what is left of a figure over cells (area), levels "
+                 "(delay) or area (leakage, energy); a class of units has effects on top"]),
     ]  # fmt: skip

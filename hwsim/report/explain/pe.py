@@ -140,7 +140,8 @@ def _notes(pe: PE, price: PartsPrice, stages: int, operands: Operands) -> list[s
     return [
         f"{pe.lanes} lane(s), {_cycles(pe, operands.data)} cycle(s) per step: {per_mac:.4g} fJ per "
         f"multiply-accumulate; {stages} stage(s)",
-        f"energy = settled-value energy × glitch factor {price.glitch_factor:.3g} × data factor "
+        f"energy = settled-value energy (× {price.settled_factor:.3g}, that of the family over its area's) "
+        f"× glitch factor {price.glitch_factor:.3g} × data factor "
         f"{price.regime_factor:.3g} (Gaussian data){stated}, registers without glitches; basis: {price.basis}",
         operands_text(operands),
         *([f"stated: {pe.stated.source}; parts keep their modelled shares"] if pe.stated else []),

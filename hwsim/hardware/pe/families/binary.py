@@ -17,7 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer, Minifloat, parse_format
-from hwsim.hardware.circuits import Adder, Incrementer, Part, Popcount, Register, XorRow
+from hwsim.hardware.circuits import (
+    Adder,
+    Incrementer,
+    Negator,
+    Part,
+    Popcount,
+    Register,
+    XorRow,
+)
 from hwsim.hardware.pe.base import Reason
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format
 from hwsim.hardware.pe.registry import PES, take_formats
@@ -56,8 +64,7 @@ class Binary(SummingPE):
             sign = Part("sign", "multiplier", XorRow(1), n, on_path=False)
             return (sign, hidden_bit(act, n), *self.sum_parts(act.sig_bits))
         return (
-            Part("negate invert", "multiplier", XorRow(act.bits + 1), n),
-            Part("negate", "multiplier", Incrementer(act.bits + 1), n),
+            Part("negate", "multiplier", Negator(act.bits + 1), n),
             *self.sum_parts(act.bits + 1),
         )
 

@@ -30,13 +30,12 @@ from hwsim.formats.digits import digit_table
 from hwsim.hardware.circuits import (
     Adder,
     FunnelShifter,
-    Incrementer,
     LeadingZeroCounter,
     Mux,
+    Negator,
     Part,
     Register,
     StaggeredTree,
-    XorRow,
 )
 from hwsim.hardware.pe.digit_cycles import code_patterns, code_shares, spread_patterns
 from hwsim.hardware.pe.integers import IntegerPE, read_label, signed_bits, take_integers
@@ -135,8 +134,7 @@ class Bitlet(IntegerPE):
         once = 1 / self.work_cycles_per_step(self.w_format, self.a_format)
         loaded = LOADING * once
         return (
-            Part("weight sign invert", "decode", XorRow(wide), n / LOADING, loaded, on_path=False),
-            Part("weight sign", "decode", Incrementer(wide), n / LOADING, loaded, on_path=False),
+            Part("weight sign", "decode", Negator(wide), n / LOADING, loaded, on_path=False),
             *self._channel(channels, wide),
             Part("channel tree", "accumulator", StaggeredTree(channels, wide)),
             *self.closing_parts(),

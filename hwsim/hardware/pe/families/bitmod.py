@@ -109,26 +109,31 @@ class BitModPE(PE):
         """Return encoder, exponent path, products, aligners, tree, accumulator and registers."""
         act, n = cast(Minifloat, self.a_format), self.lanes
         exp, aligned = act.exponent_bits + 1, act.sig_bits + EXTRA_BITS
+        depth = (n - 1).bit_length()
+        largest = (
+            Part("largest exponent", "exponent", Comparator(exp), n - 1, in_series=depth),
+            Part("select exponent", "exponent", Mux(exp, 2), n - 1, in_series=depth),
+        )
+        tree = (Part("adder tree", "accumulator", AdderTree(n, aligned + 1)),)
         found = [
             *self._encoder(),
             Part("term exponent", "exponent", Adder(TERM_EXPONENT), n),
             Part("exponent carry", "exponent", Incrementer(exp - TERM_EXPONENT), n),
+            *(largest if n > 1 else ()),
             Part("difference", "exponent", Subtractor(exp), n),
             Part("sign", "multiplier", XorRow(1), n, on_path=False),
             Part("1-bit product", "multiplier", AndRow(act.sig_bits), n),
             Part("align", "alignment", Shifter(aligned, aligned), n),
             Part("sticky", "alignment", OrTree(aligned), n, on_path=False),
-            Part("round", "alignment", Incrementer(aligned), n),
+            # -(m + r) is not(m) + 1 - r: rounding and sign are one carry, into an adder of the tree or of the sum
+            Part("round", "alignment", AndRow(2), n),
+            Part("round or negate carry", "accumulator", XorRow(1), n, on_path=False),
             Part("negate", "accumulator", XorRow(aligned), n, on_path=False),
+            *(tree if n > 1 else ()),
             *self._accumulator(exp),
             Part("activations", "register", Register(n * act.bits), on_path=False),
             Part("terms", "register", Register(n * (TERM_EXPONENT + 2) + 3), on_path=False),
         ]
-        if n > 1:
-            depth = (n - 1).bit_length()
-            found.append(Part("largest exponent", "exponent", Comparator(exp), n - 1, in_series=depth))
-            found.append(Part("select exponent", "exponent", Mux(exp, 2), n - 1, in_series=depth))
-            found.append(Part("adder tree", "accumulator", AdderTree(n, aligned + 1)))
         active = factor("activity", "bitmod")
         return tuple(p if p.group == "register" else replace(p, activity=active) for p in found)
 

@@ -41,10 +41,10 @@ from hwsim.hardware.circuits import (
     Adder,
     AdderTree,
     Comparator,
-    Incrementer,
     LeadingZeroCounter,
     Multiplier,
     Mux,
+    Negator,
     OrTree,
     Part,
     Register,
@@ -160,8 +160,7 @@ class BlockDot(SummingPE):
         found = [Part("hidden bit", "decode", OrTree(max(f.exponent_bits, 2)), n, on_path=False) for f in floats]
         for element in (self.w_format.element, self.a_format.element):
             if isinstance(element, Integer):  # two's complement beside sign and magnitude
-                found.append(Part("magnitude invert", "decode", XorRow(element.bits), n))
-                found.append(Part("magnitude carry", "decode", Incrementer(element.bits), n))
+                found.append(Part("magnitude", "decode", Negator(element.bits), n))
         if len(floats) == 2:
             found.append(Part("exponent adder", "exponent", Adder(exponent), n, on_path=False))
         found.append(Part("sign", "multiplier", XorRow(1), n, on_path=False))
@@ -208,8 +207,7 @@ class BlockDot(SummingPE):
         bits = self.tree_bits + self.scale_product_bits
         exponent = self.accumulator.exponent_bits
         return [
-            Part("sum invert", "normalisation", XorRow(bits), on_path=False),
-            Part("sum carry", "normalisation", Incrementer(bits)),
+            Part("sum magnitude", "normalisation", Negator(bits)),
             Part("leading zeros of sum", "normalisation", LeadingZeroCounter(bits)),
             Part("normalise sum", "normalisation", Shifter(bits, bits)),
             Part("exponent of sum", "normalisation", Subtractor(exponent), on_path=False),

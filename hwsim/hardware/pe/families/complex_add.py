@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer, Minifloat, parse_format
 from hwsim.formats.sums import add_rounded, wrapped
-from hwsim.hardware.circuits import Incrementer, Mux, Part, Register, XorRow
+from hwsim.hardware.circuits import (
+    Mux,
+    Negator,
+    Part,
+    Register,
+    XorRow,
+)
 from hwsim.hardware.pe.base import Reason
 from hwsim.hardware.pe.pairing import PAIRINGS
 from hwsim.hardware.pe.registry import PES, take_formats
@@ -62,8 +68,7 @@ class ComplexAdd(SummingPE):
             found += [Part("sign", "multiplier", XorRow(1), 2 * n, on_path=False), hidden_bit(act, 2 * n)]
         else:
             found += [
-                Part("negate invert", "multiplier", XorRow(act.bits + 1), 2 * n),
-                Part("negate", "multiplier", Incrementer(act.bits + 1), 2 * n),
+                Part("negate", "multiplier", Negator(act.bits + 1), 2 * n),
             ]
         sums = self.sum_parts(act.sig_bits if isinstance(act, Minifloat) else act.bits + 1)
         found += [replace(part, count=2 * part.count) for part in sums if part.role != "operands"]

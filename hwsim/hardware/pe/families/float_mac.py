@@ -1,7 +1,9 @@
 """Floating-point multiply-accumulate: any pair of minifloats, an explicit accumulator format.
 
 Behaviour: the product is exact; it is added to the accumulator with one rounding to nearest even
-(a fused multiply-add into a wider accumulator). ``lanes`` products are added one after the other.
+(a fused multiply-add into a wider accumulator). With ``product: FORMAT`` it is not fused: the product
+is rounded to that format first, before block scales act on it. ``lanes`` products are added one after
+the other.
 
 Block scales: powers of two (MX) and E4M3 (NVFP4) act on every product, in the exponent adder and,
 for E4M3, in two more multipliers. FP16 scales of integer groups act on the sum of a group, in a
@@ -20,14 +22,14 @@ synthesised units do. Integer operands are always normalised.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer, Minifloat, Scaled
-from hwsim.hardware.circuits import Adder, Multiplier, Part, Register, XorRow
+from hwsim.hardware.circuits import Adder, Multiplier, Part, Register, XorRow, float_product
 from hwsim.hardware.pe.base import Reason, Scaling
 from hwsim.hardware.pe.datapaths import dequantizer, float_accumulate, scale_significand, subnormal_decode
 from hwsim.hardware.pe.pairing import PAIRINGS
@@ -62,6 +64,7 @@ class FloatMac(SummingPE):
 
     accumulator: Minifloat
     subnormals: bool | None
+    product: Minifloat | None = field(default=None, kw_only=True)
 
     family: ClassVar[str] = "float_mac"
     glitch_family: ClassVar[str] = "float_mac"
@@ -99,15 +102,18 @@ class FloatMac(SummingPE):
             Part("significand multiplier", "multiplier", Multiplier(as_, ws), count=n),
             Part("sign", "multiplier", XorRow(1), count=n, on_path=False),
             Part("exponent adder", "exponent", Adder(max(we, ae) + 1), count=n, on_path=False),
-            *self._scale_parts(as_ + ws, *scale),
-            *float_accumulate(self.accumulator, as_ + ws + sum(s for s in scale if s > 1), n),
+            Part("exponent bias", "exponent", Adder(max(we, ae) + 1), count=n, on_path=False),
+            *self._scale_parts(self._product_bits, *scale),
+            *self._rounding_parts(n),
+            *float_accumulate(self.accumulator, self._product_bits + sum(s for s in scale if s > 1), n),
             Part("accumulator", "register", Register(self.accumulator.bits)),
             Part("operands", "register", Register(n * (self.w_format.bits + self.a_format.bits)), on_path=False),
         ]
+        decoded: list[Part] = []
         for role, fmt, bits in (("weight", self.w_format, ws), ("activation", self.a_format, as_)):
             if self.keeps_subnormals(fmt):
-                found += subnormal_decode(role, bits, n)
-        return tuple(found)
+                decoded += subnormal_decode(role, bits, n)
+        return (*decoded, *found)
 
     def operand_bits(self, fmt: Format) -> tuple[int, int]:
         """Return significand and exponent bits with which an operand of ``fmt`` meets the multiplier."""
@@ -118,6 +124,23 @@ class FloatMac(SummingPE):
         if isinstance(fmt.element, Integer):
             return True
         return fmt.element.bits <= 8 if self.subnormals is None else self.subnormals
+
+    @property
+    def _product_bits(self) -> int:
+        """Significand bits of what is added."""
+        exact = self.operand_bits(self.w_format)[0] + self.operand_bits(self.a_format)[0]
+        return exact if self.product is None else self.product.sig_bits
+
+    def _rounding_parts(self, count: int) -> list[Part]:
+        """Return what rounds products; none where they are exact."""
+        if self.product is None:
+            return []
+        rounding = float_product(self.product.exponent_bits, self.product.sig_bits)
+        return [
+            replace(part, role=f"{part.role} product", count=count)
+            for part in rounding
+            if part.group == "normalisation"
+        ]
 
     def _scale_parts(self, product_bits: int, w_scale: int, a_scale: int) -> list[Part]:
         """Return the parts that scale products: exponents are added, significands multiplied."""
@@ -143,14 +166,15 @@ class FloatMac(SummingPE):
         return values
 
     def products(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[np.float64]:
-        """Return the exact products."""
-        return self._operand(w, w_codes) * self._operand(a, a_codes)
+        """Return the products, exact or rounded."""
+        found = self._operand(w, w_codes) * self._operand(a, a_codes)
+        return found if self.product is None else self.product.quantize(found)
 
 
 @PES.register("float_mac")
 def build(options: Mapping[str, Any]) -> FloatMac:
-    """Build from ``{w_format, a_format or format, accumulator: fp32, lanes, subnormals: auto}``."""
-    w, a, rest = take_formats(options, "float_mac", ("accumulator", "lanes", "subnormals"))
+    """Build from ``{w_format, a_format or format, accumulator: fp32, lanes, subnormals: auto, product: exact}``."""
+    w, a, rest = take_formats(options, "float_mac", ("accumulator", "lanes", "subnormals", "product"))
     (ws, _), (as_, _) = significand(w), significand(a)
     accumulator = take_minifloat(rest, "float_mac", "accumulator", "fp32")
     bits = ws + as_ + product_scale(w) + product_scale(a)
@@ -159,14 +183,21 @@ def build(options: Mapping[str, Any]) -> FloatMac:
     for fmt in (w, a):
         if isinstance(fmt, Scaled) and fmt.asymmetric:
             raise UsageError(f"pe: float_mac {fmt.name}: zero points need int_mac")
-    return FloatMac(w, a, int(rest.get("lanes", 1)), accumulator, take_flag(rest, "float_mac", "subnormals"))
+    exact = rest.get("product", "exact") == "exact"
+    product = None if exact else take_minifloat(rest, "float_mac", "product", "fp16")
+    return FloatMac(
+        w, a, int(rest.get("lanes", 1)), accumulator, take_flag(rest, "float_mac", "subnormals"), product=product
+    )
 
 
 @PAIRINGS.register("float_mac")
 def pair(label: str) -> dict[str, Any] | None:
-    """Claim floats and float blocks (both operands), and ``w4a16``-like pairs."""
+    """Claim floats and float blocks (both operands), ``w4a16``-like pairs; ``_unfused`` rounds products of floats."""
     from hwsim.hardware.pe.pairing import known_format, known_pair
 
+    bare = known_format(label.removesuffix("_unfused")) if label.endswith("_unfused") else None
+    if bare is not None and isinstance(bare, Minifloat):
+        return {"family": "float_mac", "format": bare.name, "product": bare.name, "accumulator": "fp32"}
     fmt, pair_of = known_format(label), known_pair(label)
     if fmt is not None and isinstance(fmt.element, Minifloat):
         return {"family": "float_mac", "format": fmt.name, "accumulator": "fp32"}

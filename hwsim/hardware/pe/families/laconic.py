@@ -33,9 +33,9 @@ from hwsim.hardware.circuits import (
     AndRow,
     BoothEncoder,
     Circuit,
-    Incrementer,
     LeadingZeroCounter,
     Mux,
+    Negator,
     Part,
     Popcount,
     Register,
@@ -163,7 +163,7 @@ class Laconic(IntegerPE):
         recoders: dict[str, tuple[Circuit, ...]] = {
             "booth": (BoothEncoder(bits),),
             "naf": (Adder(bits), XorRow(bits)),  # digits of x are the bits in which x and 3 x differ (Prodinger)
-            "oneffset": (XorRow(bits), Incrementer(bits)),
+            "oneffset": (Negator(bits),),
         }
         n = self.lanes / SHARED_BY
         recoding = [Part("recoding", "decode", circuit, n, on_path=False) for circuit in recoders[self.encoding]]

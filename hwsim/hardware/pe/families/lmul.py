@@ -69,7 +69,7 @@ class LMul(SummingPE):
         if self.semantics == "bitfield":
             return (
                 Part("field adder", "multiplier", Adder(e + m), count=n),
-                Part("constant adder", "multiplier", Adder(e + m), count=n),
+                Part("constant adder", "multiplier", Incrementer(e + m), count=n),
             )
         return (
             Part("fraction adder", "multiplier", Adder(max(m, 1)), count=n),

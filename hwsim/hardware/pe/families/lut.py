@@ -30,8 +30,8 @@ an adder and a register, 1/N of each, as the sum is an entry of the table. It is
 leaves the PE, through the accumulator's own adder (one cycle per output, not counted). Zero points of
 asymmetric groups are the dequantizer's; its constant takes up what is left over.
 
-Shares assume an array of whole tiles: give ``tile_m`` and ``tile_n`` where it is smaller. Wires and
-the fan-out of a shared table are not priced.
+Shares assume an array of whole tiles: give ``tile_m`` and ``tile_n`` where it is smaller. The fan-out
+of a shared table is a tree of buffers; its wires are not priced.
 
 Entries of integers are exact, or rounded to the width of ``table`` (static power-of-two scale;
 saturating). Entries of floats are rounded to ``table`` by each adder of a tree; with ``int8`` they
@@ -51,7 +51,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer, Minifloat, Scaled
-from hwsim.hardware.circuits import Mux, Part, Register, XorRow
+from hwsim.hardware.circuits import FanOut, Mux, Part, Register, XorRow
 from hwsim.hardware.pe.base import PE, Reason, Scaling
 from hwsim.hardware.pe.lookup import entries, generator_adders, group_sizes, weight_planes
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format, known_pair
@@ -164,6 +164,9 @@ class Lut(PE):
             words = self.table_words(group)
             table = Register(words * self.entry_bits)
             found.append(Part("table", "register", table, 1 / self.tile_n, self._held, False))
+            lines = FanOut(words * self.entry_bits, self.tile_n)
+            if lines.nodes():
+                found.append(Part("table fan-out", "multiplier", lines, 1 / self.tile_n, self._held, False))
             if words > 1:
                 found.append(Part("lookup", "multiplier", Mux(self.entry_bits, words), on_path=group == self.groups[0]))
         return found

@@ -18,6 +18,7 @@ from hwsim.hardware.circuits import (
     Mux,
     Part,
     Register,
+    SumDifference,
     XorRow,
 )
 from hwsim.hardware.pe.base import Reason
@@ -95,8 +96,9 @@ class IntLut(Lut):
 
     def _adder_parts(self, covered: int, count: float) -> list[Part]:
         width = self.a_format.bits + (covered - 1).bit_length()
-        # Half of them subtract; inverters of the operands are shared and not counted.
-        return [Part("table generator", "decode", Adder(width), count, self._held, False)]
+        if count * self.tile_n % 2 or not self.symmetric:  # sums of subsets: no differences
+            return [Part("table generator", "decode", Adder(width), count, self._held, False)]
+        return [Part("table generator", "decode", SumDifference(width), count / 2, self._held, False)]
 
     def _values(self, a: Format, codes: NDArray[Any]) -> NDArray[Any]:
         element = a.element

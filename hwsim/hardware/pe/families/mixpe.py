@@ -23,7 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer, Minifloat, Scaled
-from hwsim.hardware.circuits import Adder, AndRow, Incrementer, Part, XorRow
+from hwsim.hardware.circuits import (
+    Adder,
+    AndRow,
+    Negator,
+    Part,
+    XorRow,
+)
 from hwsim.hardware.pe.base import Reason
 from hwsim.hardware.pe.pairing import PAIRINGS
 from hwsim.hardware.pe.registry import PES, take_formats
@@ -59,8 +65,7 @@ class MixPE(SummingPE):
         ]
         if isinstance(act, Minifloat):
             found += [
-                Part("weight magnitude invert", "decode", XorRow(rows), n),
-                Part("weight magnitude", "decode", Incrementer(rows), n),
+                Part("weight magnitude", "decode", Negator(rows), n),
                 Part("sign", "multiplier", XorRow(1), n, on_path=False),
                 hidden_bit(act, n),
             ]

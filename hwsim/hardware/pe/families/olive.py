@@ -20,7 +20,14 @@ from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer, Scaled
 from hwsim.formats.block.olive import EXPONENT_BITS, OliveElement
-from hwsim.hardware.circuits import AndRow, Equality, Incrementer, Mux, Part, XorRow
+from hwsim.hardware.circuits import (
+    AndRow,
+    Incrementer,
+    Mux,
+    Negator,
+    OrTree,
+    Part,
+)
 from hwsim.hardware.pe.base import Reason
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format
 from hwsim.hardware.pe.registry import PES, take_formats
@@ -34,11 +41,13 @@ SHIFT_BITS = MOST_SHIFT.bit_length()
 
 
 def decoder(role: str, bits: int, count: float = 1) -> tuple[Part, ...]:
-    """Return the decoder of one operand: identifier, abfloat's base and its negation, choice, victim to zero."""
+    """Return the decoder of one operand: identifier, abfloat's base and its negation, choice, victim to zero.
+
+    The identifier is a constant: one gate per bit tells it.
+    """
     return (
-        Part(f"{role} identifier", "decode", Equality(bits), count, on_path=False),
-        Part(f"{role} base invert", "decode", XorRow(bits - 1), count, on_path=False),
-        Part(f"{role} base negate", "decode", Incrementer(bits - 1), count, on_path=False),
+        Part(f"{role} identifier", "decode", OrTree(bits), count, on_path=False),
+        Part(f"{role} base negate", "decode", Negator(bits - 1), count, on_path=False),
         Part(f"{role} exponent bias", "decode", Incrementer(EXPONENT_BITS), count, on_path=False),
         Part(f"{role} choice", "decode", Mux(bits + SHIFT_BITS, 2), count),
         Part(f"{role} victim", "decode", AndRow(bits), count),

@@ -23,7 +23,15 @@ from hwsim.formats import ElementFormat, Format, Integer, Scaled, parse_format
 from hwsim.formats.digits import digit_table, whole_numbers
 from hwsim.formats.element.khot import KHot
 from hwsim.formats.element.logarithmic import PowerSum
-from hwsim.hardware.circuits import AdderTree, AndRow, Incrementer, LeadingZeroCounter, Part, Shifter, XorRow
+from hwsim.hardware.circuits import (
+    AdderTree,
+    AndRow,
+    LeadingZeroCounter,
+    Negator,
+    Part,
+    Shifter,
+    XorRow,
+)
 from hwsim.hardware.pe.base import Reason
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format
 from hwsim.hardware.pe.registry import PES, take_formats
@@ -109,8 +117,7 @@ class ShiftMac(SummingPE):
         found = [
             Part("zero gate", "multiplier", AndRow(ab), count),
             Part("shift", "multiplier", Shifter(wide, max(2, made.most + 1)), count),
-            Part("negate invert", "multiplier", XorRow(wide + 1), count),
-            Part("negate", "multiplier", Incrementer(wide + 1), count),
+            Part("negate", "multiplier", Negator(wide + 1), count),
         ]
         if isinstance(element, KHot):
             magnitude = element.bits - 1

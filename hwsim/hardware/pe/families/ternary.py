@@ -16,7 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer, Minifloat, parse_format
-from hwsim.hardware.circuits import AndRow, Incrementer, Part, XorRow
+from hwsim.hardware.circuits import (
+    AndRow,
+    Negator,
+    Part,
+    XorRow,
+)
 from hwsim.hardware.pe.base import Reason
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format
 from hwsim.hardware.pe.registry import PES, take_formats
@@ -51,8 +56,7 @@ class Ternary(SummingPE):
             return (gate, sign, hidden_bit(act, n), *self.sum_parts(act.sig_bits))
         return (
             gate,
-            Part("negate invert", "multiplier", XorRow(act.bits + 1), n),
-            Part("negate", "multiplier", Incrementer(act.bits + 1), n),
+            Part("negate", "multiplier", Negator(act.bits + 1), n),
             *self.sum_parts(act.bits + 1),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hwsim.hardware.circuits import (
-    Adder,
+    AddSubtract,
     AndRow,
     BoothEncoder,
     BoothSelector,
@@ -15,6 +15,7 @@ from hwsim.hardware.circuits import (
     Incrementer,
     LeadingZeroCounter,
     Mux,
+    Negator,
     Register,
     Shifter,
     Subtractor,
@@ -30,11 +31,11 @@ _SIMPLE: dict[str, tuple[Callable[[int], tuple[Circuit, ...]], Callable[[int], f
     "c_csa": (lambda n: (CompressorTree(3, n),), lambda n: 1.0),
     "c_reg": (lambda n: (Register(n),), lambda n: 1.0),
     "c_inc": (lambda n: (Incrementer(n),), lambda n: n / 2),
-    "c_negc": (lambda n: (Incrementer(n), XorRow(n)), lambda n: n / 2),
+    "c_negc": (lambda n: (Negator(n),), lambda n: n / 2),
     "c_cmp": (lambda n: (Comparator(n),), lambda n: 2 + n / 4),
     "c_lzc": (lambda n: (LeadingZeroCounter(n),), lambda n: 1 + n / 2),
     "c_sub": (lambda n: (Subtractor(n),), lambda n: n + 1.0),
-    "c_addsub": (lambda n: (Adder(n), XorRow(n)), lambda n: n + 1.0),
+    "c_addsub": (lambda n: (AddSubtract(n),), lambda n: n + 1.0),
     "booth_enc": (lambda n: (BoothEncoder(n),), lambda n: 1.0),
     "booth_pp": (lambda n: (BoothSelector(n),), lambda n: 2.0),
 }

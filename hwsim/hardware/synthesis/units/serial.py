@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hwsim.hardware.circuits import Adder, AdderTree, AndRow, Comparator, Mux, Popcount, Register, Shifter, XorRow
+from hwsim.hardware.circuits import (
+    Adder,
+    AdderTree,
+    AndRow,
+    Circuit,
+    Comparator,
+    Mux,
+    Negator,
+    Popcount,
+    Register,
+    Shifter,
+    XorRow,
+)
 from hwsim.hardware.circuits.base import log2_ceil
 from hwsim.hardware.synthesis.unit import UNITS, Bill, bill
 
@@ -34,7 +46,7 @@ def bitmod(p: Params, style: str) -> Bill:
     return bill(
         levels, (lanes, Adder(2 * e + 1)), (lanes - 1, Comparator(e)), (lanes - 1, Mux(e, 2)),
         (lanes, XorRow(e + wide)), (lanes, Shifter(wide, wide)), (lanes, AndRow(m + 1)), AdderTree(lanes, wide + 1),
-        (2, Shifter(acc, acc)), (2, Mux(acc, 2)), Adder(acc + 2 * e), XorRow(acc), Register(acc + e + 1),
+        Shifter(acc, acc), Mux(acc, 2), Adder(acc + 2 * e), XorRow(acc), Register(acc + e + 1),
     )  # fmt: skip
 
 
@@ -50,17 +62,22 @@ def shiftadd(p: Params, style: str) -> Bill:
 @UNITS.register("lut_sym")
 def lut_sym(p: Params, style: str) -> Bill:
     """Selection from half a table and conditional negation, accumulated."""
-    return bill(2 + 0.7 * log2_ceil(max(p["T"], 2)) + p["acc"], Mux(p["e"], p["T"]), XorRow(p["e"]), *_sum(p))
+    return bill(2 + 0.7 * log2_ceil(max(p["T"], 2)) + p["acc"], Mux(p["e"], p["T"]), XorRow(p["e"]), *_loaded_sum(p))
 
 
 @UNITS.register("lut_full")
 def lut_full(p: Params, style: str) -> Bill:
     """Selection from a whole table, accumulated."""
-    return bill(2 + 0.7 * log2_ceil(max(p["T"], 2)) + p["acc"], Mux(p["e"], p["T"]), *_sum(p))
+    return bill(2 + 0.7 * log2_ceil(max(p["T"], 2)) + p["acc"], Mux(p["e"], p["T"]), *_loaded_sum(p))
 
 
 def _sum(p: Params) -> tuple[Adder, Register]:
     return Adder(p["acc"]), Register(p["acc"])
+
+
+def _loaded_sum(p: Params) -> tuple[Circuit, ...]:
+    # Their area without a table is that of a sum whose start can be loaded.
+    return *_sum(p), Mux(p["acc"], 2)
 
 
 @UNITS.register("lut_gen")
@@ -74,7 +91,7 @@ def ternary(p: Params, style: str) -> Bill:
     """K activations added, subtracted or skipped, an adder tree, the accumulator."""
     n, lanes, acc = p["n"], p["K"], p["acc"]
     levels = 2 + n + 1.5 * log2_ceil(lanes) + 0.5 * acc
-    return bill(levels, (lanes, AndRow(n)), (lanes, XorRow(n)), AdderTree(lanes, n + 1), *_sum(p))
+    return bill(levels, (lanes, AndRow(n)), (lanes, Negator(n + 1)), AdderTree(lanes, n + 1), *_sum(p))
 
 
 @UNITS.register("xnor")
