@@ -220,6 +220,10 @@ def test_every_pair_that_it_supports_has_a_price_and_a_result(pe):
 def test_a_dot_is_close_to_the_exact_one(pe):
     w, a = codes(pe.w_format, 64), codes(pe.a_format, 64, 1)
     exact = pe.w_format.element.decode(w) * pe.a_format.element.decode(a)
+    if getattr(pe, "product", None) is not None:  # products that are not fused are rounded by themselves
+        rounded = pe.product.quantize(exact)
+        kept = np.abs(rounded) < pe.product.max_value
+        w, a, exact = w[kept], a[kept], rounded[kept]
     size = np.abs(exact).sum()
     if pe.family in EXACT_INTEGERS:
         wi, ai = pe.w_format.element.integers(w), pe.a_format.element.integers(a)

@@ -51,7 +51,7 @@ def pipelined_price(
     if len(pe.modes) > 1:
         hurry = max(hurry, *(staging(one.parts(), technology, clock_hz)[1] for one in pe.modes))
         own, _ = staging(mode.parts(), technology, clock_hz)
-    cut = _with_cuts(parts, stages, pe.psum_bits, technology)
+    cut = (*parts, *_cut_registers(_joint_cuts(pe, parts, stages, technology, clock_hz)))
     price = technology.price_parts(cut, mode.glitch_family, stages=own, hurry=hurry)
     if pe.stated:
         price = pe.stated.applied(price, technology.name)
@@ -90,7 +90,7 @@ def pipelined(
         If one register alone is slower than the clock.
     """
     stages, hurry = staging(parts, technology, clock_hz)
-    cut = _with_cuts(parts, stages, cut_bits, technology)
+    cut = (*parts, *_cut_registers(_cuts(parts, stages, cut_bits, technology)))
     return technology.price_parts(cut, glitch_family, stages=stages, hurry=hurry), stages
 
 
@@ -117,19 +117,17 @@ def staging(parts: Sequence[Part], technology: Technology, clock_hz: float) -> t
     return stages, min(1.0, needed / (1 - fastest))
 
 
-def _with_cuts(parts: Sequence[Part], stages: int, cut_bits: int, technology: Technology) -> Sequence[Part]:
-    """Return ``parts`` and a register for each cut, at least ``cut_bits`` wide.
+def _cuts(parts: Sequence[Part], stages: int, least_bits: int, technology: Technology) -> list[int]:
+    """Return the bits of the register of each cut, at least ``least_bits``.
 
     A cut holds what is live in the part that it falls into, in all copies of it side by side; where that deals
-    with exponents, also what the next part makes. Parts are taken in the order that
-    the PE names them, from operands to sum (estimated).
+    with exponents, also what the next part makes. Parts are taken in the order that the PE names them, from
+    operands to sum (estimated).
     """
-    if stages == 1:
-        return parts
     path = [part for part in parts if part.on_path]
     spans = [technology.price(p.circuit).delay_ps * p.in_series for p in path]
     ends = list(accumulate(spans))
-    cuts = []
+    found = []
     for cut in range(1, stages):
         at = ends[-1] * cut / stages
         number = bisect_left(ends, at)
@@ -140,5 +138,26 @@ def _with_cuts(parts: Sequence[Part], stages: int, cut_bits: int, technology: Te
         if part.group == "exponent":
             beside = next((p for p in path[number + 1 :] if p.group != "exponent"), None)
             live += beside.circuit.live_bits(1.0) * beside.count / beside.in_series if beside else 0.0
-        cuts.append(Part("pipeline stage", "register", Register(max(cut_bits, round(live))), on_path=False))
-    return (*parts, *cuts)
+        found.append(max(least_bits, round(live)))
+    return found
+
+
+def _joint_cuts(pe: PE, parts: Sequence[Part], stages: int, technology: Technology, clock_hz: float) -> list[int]:
+    """Return the bits of each cut of a PE: where it has several modes, what the widest needs there.
+
+    No mode has fewer bits in all than it needs alone, where its cuts may fall on wider places.
+    """
+    if len(pe.modes) == 1:
+        return _cuts(parts, stages, pe.psum_bits, technology)
+    modes = [one.parts() for one in pe.modes]
+    joint = [max(bits) for bits in zip(*(_cuts(m, stages, pe.psum_bits, technology) for m in modes), strict=True)]
+    alone = (
+        sum(_cuts(m, staging(m, technology, clock_hz)[0], one.psum_bits, technology))
+        for m, one in zip(modes, pe.modes, strict=True)
+    )
+    missing = max(0, max(alone) - sum(joint))
+    return [joint[0] + missing, *joint[1:]] if joint else []
+
+
+def _cut_registers(bits: Sequence[int]) -> list[Part]:
+    return [Part("pipeline stage", "register", Register(one), on_path=False) for one in bits]
