@@ -12,7 +12,7 @@ from timing import microseconds
 
 from hwsim.hardware.memory import sram_figures
 from hwsim.hardware.memory.grid import shipped_grid
-from hwsim.hardware.memory.sram import sram_of
+from hwsim.hardware.memory.sram import Request, sram_of
 
 #: Bytes, bits of a word, banks, node in nm, device.
 BUFFERS = {
@@ -39,7 +39,8 @@ def main() -> None:
     spread = np.linspace(1, 1.5, MANY)
     for name, (size, width, banks, node, device) in BUFFERS.items():
         # sram_of is build_sram without its memory of earlier answers
-        one = microseconds(lambda b=(size, width, banks, node, device): sram_of(grid, *b))
+        request = Request(size, width, banks, node, device)
+        one = microseconds(lambda r=request: sram_of(grid, r))
         sizes = np.rint(size * spread)
         many = microseconds(lambda s=sizes, b=(width, banks, node, device): sram_figures(s, *b), 1) / MANY
         print(f"{name:30} {one:9.1f} {many:13.2f} {one / many:6.1f}")
