@@ -9,6 +9,7 @@ from hwsim.hardware.memory.figures import MemoryRow
 from hwsim.hardware.memory.nodes import supply
 from hwsim.hardware.memory.register_file import RegisterFile
 from hwsim.hardware.memory.sram import Sram
+from hwsim.hardware.memory.temperature import ROWS_K
 
 
 class MemorySheet(NamedTuple):
@@ -28,17 +29,12 @@ def memory_sheet(memory: Dram | Sram | RegisterFile) -> MemorySheet:
             "bandwidth is the peak; row misses, refresh and turnaround take from it",
         ]
         return MemorySheet(f"DRAM {memory.name}", memory.rows(), notes)
-    node = f"{memory.node_nm:g} nm {memory.device}"
-    if isinstance(memory, Sram):
-        title = f"SRAM {memory.size_bytes} B, {memory.width_bits} bit port, {memory.banks} bank(s), {node}"
-    else:
-        ports = f"{memory.read_ports} read, {memory.write_ports} write, {memory.shared_ports} shared ports"
-        title = f"register file {memory.words} words of {memory.width_bits} bits, {ports}, {node}"
     vdd = supply(memory.node_nm, memory.device)
     notes = [
         f"answered by: {memory.answered_by}",
         "energies are per access of the whole width",
-        "leakage holds at 360 K and depends on the device type by orders of magnitude",
+        f"leakage holds at {memory.kelvin:g} K and depends on the device type by orders of magnitude"
+        + (" (the temperature of CACTI's runs: none is set)" if memory.kelvin == ROWS_K else ""),
     ]
     notes += ["no supply voltage is stated for this node and device"] if vdd is None else []
-    return MemorySheet(title, memory.rows() + ([vdd] if vdd else []), notes)
+    return MemorySheet(memory.title, memory.rows() + ([vdd] if vdd else []), notes)

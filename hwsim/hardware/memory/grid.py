@@ -78,9 +78,10 @@ class Grid:
         found: int = min(self.bounds(device).smallest for device in self.devices)
         return found
 
-    def without(self, left_out: Callable[[Key], bool]) -> Grid:
-        """Return the grid of the other rows."""
-        return Grid(row for row in self._rows if not left_out(key(row)))
+    def without(self, left_out: Callable[[Key], bool], table: tuple[float, str] | None = None) -> Grid:
+        """Return the grid of the other rows, or of those of one node and device."""
+        kept = (row for row in self._rows if table is None or key(row)[:2] == table)
+        return Grid(row for row in kept if not left_out(key(row)))
 
 
 @lru_cache(maxsize=1)

@@ -45,6 +45,12 @@ class RegisterFile(Macro):
     kelvin: float = ROWS_K
 
     @property
+    def title(self) -> str:
+        """What it is."""
+        ports = f"{self.read_ports} read, {self.write_ports} write, {self.shared_ports} shared ports"
+        return f"register file {self.words} words of {self.width_bits} bits, {ports}, {self.node_nm:g} nm {self.device}"
+
+    @property
     def size_bytes(self) -> float:
         """Capacity in bytes."""
         return self.words * self.width_bits / 8

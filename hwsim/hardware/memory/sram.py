@@ -52,6 +52,16 @@ class Sram(Macro):
     ecc: Ecc = "none"
 
     @property
+    def title(self) -> str:
+        """What it is."""
+        ecc = "" if self.ecc == "none" else f" and {self.stored_bits - self.width_bits} check bits"
+        ports = "" if self.ports == "1rw" else f", {self.ports}"
+        return (
+            f"SRAM {self.size_bytes} B, {self.width_bits} bit port{ecc}{ports}, {self.banks} bank(s), "
+            f"{self.node_nm:g} nm {self.device}"
+        )
+
+    @property
     def stored_bits(self) -> int:
         """Bits of a word with its check bits."""
         return self.width_bits + check_bits(self.ecc, self.width_bits)
@@ -143,10 +153,21 @@ def check_kind(grid: Grid, device: str, kelvin: float, ports: str, ecc: str) -> 
 
 def answer_of(grid: Grid, request: Request) -> Answer:
     """Return the figures of a request that :func:`check_request` lets pass."""
-    size_bytes, width_bits, banks, node_nm, device, kelvin, ports, ecc = request
+    size_bytes, width_bits, banks, node_nm, device, _, _, ecc = request
+    wide = width_bits + check_bits(ecc, width_bits)
+    return finished(_array(grid, stored_bytes(size_bytes, width_bits, wide), wide, banks, node_nm, device), request)
+
+
+def array_answer(grid: Grid, request: Request) -> Answer:
+    """Return the figures of an array without check bits, of one port and at the rows' temperature."""
+    return _array(grid, *request[:5])
+
+
+def finished(answer: Answer, request: Request) -> Answer:
+    """Return the figures of a request from those of its array, check bits included, of one port at 360 K."""
+    size_bytes, width_bits, _, node_nm, device, kelvin, ports, ecc = request
     checks = check_bits(ecc, width_bits)
     stored = stored_bytes(size_bytes, width_bits, width_bits + checks)
-    answer = _array(grid, stored, width_bits + checks, banks, node_nm, device)
     answer = with_ports(at_temperature(answer, kelvin, node_nm, device), ports, stored)
     return protected(answer, width_bits, checks)
 
