@@ -78,7 +78,11 @@ class Banked:
             given = known.copy()
             given[:, :, 0] = True
             cells = _fill(cells - factors, given) + factors
-        return between(self._put_in_order(cells, known), known)
+        cells = self._put_in_order(cells, known)
+        if not self._measured:
+            # the factors are of arrays in order
+            cells = factors + between(cells, known)[:, :, :1]
+        return between(cells, known)
 
     def _put_in_order(self, cells: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
         if self._in_order is None:

@@ -41,13 +41,17 @@ def ordered(cells: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.
 
 
 def between(cells: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return ``cells`` whose ``known`` ones are in order with the rest moved between them."""
+    """Return ``cells`` whose ``known`` ones are in order with the rest moved between them.
+
+    The rest goes to the mean of the highest below and the lowest above it: as far down as up.
+    """
     found = np.empty_like(cells)
     for figure, name in enumerate(NAMES):
         steps, values = STEPS[name], cells[..., figure]
         least = highest_below(np.where(known, values, -np.inf), steps)
         most = lowest_above(np.where(known, values, np.inf), steps)
-        found[..., figure] = highest_below(np.where(known, values, np.clip(values, least, most)), steps)
+        inside = np.where(known, values, np.clip(values, least, most))
+        found[..., figure] = (highest_below(inside, steps) + lowest_above(inside, steps)) / 2
     return found
 
 
