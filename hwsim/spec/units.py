@@ -95,7 +95,7 @@ class Dimension:
             return Fraction(number) + self.offsets[unit]
         factor = self.factor(unit)
         if factor is None:
-            valid = did_you_mean(unit, self.units, ordered=True)
+            valid = did_you_mean(unit, [*self.units, *self.offsets], ordered=True)
             raise UsageError(f"{shown(text)} is not {self.noun}; write a number and a unit, {valid}")
         return Fraction(number) * factor
 
@@ -138,13 +138,14 @@ class Dimension:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         micro = [f"µ{unit[1:]}" for unit in self.units if unit[0] == "u"]
         spellings = "|".join([*self.units, *self.also, *self.offsets, *micro])
+        sign = "[-+]?" if self.offsets else r"\+?"
         return {
             "anyOf": [
                 {
                     "type": "integer" if self.whole else "number",
                     **({"minimum": self.least_bare} if self.least_bare else {"exclusiveMinimum": 0}),
                 },
-                {"type": "string", "pattern": rf"^\s*\+?[0-9.]+([eE][-+]?[0-9]+)?\s*({spellings})?\s*$"},
+                {"type": "string", "pattern": rf"^\s*{sign}[0-9.]+([eE][-+]?[0-9]+)?\s*({spellings})?\s*$"},
             ],
             "examples": [self.example],
         }
