@@ -137,15 +137,16 @@ class Dimension:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         micro = [f"µ{unit[1:]}" for unit in self.units if unit[0] == "u"]
-        spellings = "|".join([*self.units, *self.also, *self.offsets, *micro])
-        sign = "[-+]?" if self.offsets else r"\+?"
+        spellings = "|".join([*self.units, *self.also, *micro])
+        number = r"[0-9.]+([eE][-+]?[0-9]+)?\s*"
+        below = rf"|[-+]?{number}({'|'.join(self.offsets)})" if self.offsets else ""
         return {
             "anyOf": [
                 {
                     "type": "integer" if self.whole else "number",
                     **({"minimum": self.least_bare} if self.least_bare else {"exclusiveMinimum": 0}),
                 },
-                {"type": "string", "pattern": rf"^\s*{sign}[0-9.]+([eE][-+]?[0-9]+)?\s*({spellings})?\s*$"},
+                {"type": "string", "pattern": rf"^\s*(\+?{number}({spellings})?{below})\s*$"},
             ],
             "examples": [self.example],
         }
