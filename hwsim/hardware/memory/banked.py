@@ -94,6 +94,10 @@ class Banked:
         return cells
 
     @cached_property
+    def _shape(self) -> tuple[int, ...]:
+        return self.cells.shape[:3]
+
+    @cached_property
     def _flat(self) -> list[list[float]]:
         flat: list[list[float]] = self.cells.reshape(-1, len(COLUMNS)).tolist()
         return flat
@@ -101,8 +105,7 @@ class Banked:
     def spot(self, size_bytes: float, width_bits: float, banks: int) -> Spot:
         """Return where an array lies; the same in all tables whose sizes and widths have the same bounds."""
         key = (size_bytes, width_bits, banks)
-        shape = self.cells.shape[:3]
-        return key, corners(shape, *self.one.place(size_bytes, width_bits), math.log2(banks))
+        return key, corners(self._shape, *self.one.place(size_bytes, width_bits), math.log2(banks))
 
     def _place(self, size_bytes: float, width_bits: float, banks: int) -> tuple[int, int, int]:
         i, j = self.one.place(size_bytes, width_bits)

@@ -68,7 +68,8 @@ def sram_candidates(request: Request, published: PublishedSpec | None = None) ->
         answer = finished(model.answer(grid, stored), request)
         figures = {n: v for n, v in zip(NAMES, answer.figures, strict=True) if v == v}
         why = model.why if open_ else f"{way or 'published figures'} is of higher fidelity"
-        found.append(Candidate(model.name, figures, open_, f"{why}; {answer.tell().sources[0]}"))
+        how, sources, _ = answer.tell()
+        found.append(Candidate(model.name, figures, open_, f"{why}; {how}; {sources[0]}"))
         open_, way = False, way or model.name
     return found
 

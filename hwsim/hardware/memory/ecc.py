@@ -1,7 +1,8 @@
 """Error correction of an SRAM: check bits stored beside every word.
 
 SECDED corrects one wrong bit of a word and detects two: the fewest check bits ``r`` with
-``2^r >= k + r + 1`` for ``k`` bits of data (Hamming), and one for the parity of all.
+``2^r >= k + r + 1`` for ``k`` bits of data (Hamming), and one for the parity of all. Narrow words take
+the larger share of check bits, so of two protected arrays of one capacity the wider may be the smaller.
 """
 
 from __future__ import annotations

@@ -181,6 +181,8 @@ def made(kind: type[M], answer: Answer, of: Iterable[tuple[str, Any]]) -> M:
     A frozen dataclass sets its fields one by one, which takes longer than all figures do.
     """
     memory = object.__new__(kind)
-    memory.__dict__.update(of, tell=answer.tell)
-    memory.__dict__.update(zip(NAMES, answer.figures, strict=True))
+    fields = memory.__dict__
+    fields.update(of)
+    fields.update(zip(NAMES, answer.figures, strict=True))
+    fields["tell"] = answer.tell
     return memory

@@ -9,7 +9,9 @@ capacity has no order over the width: as many cells leak in every shape, and a s
 less periphery; it is at least that of fewer bits per word and as many words.
 
 Rows that are out of order are moved, up or down, such that the sum of the absolute logarithms of what
-they are multiplied by is least (isotonic regression, least absolute deviations; a linear program).
+they are multiplied by is least (isotonic regression, least absolute deviations, by a linear program). That
+moves 39 % of the rows in access time, by 2.7 % on the mean of all, 26 % in area (1.1 %), 10 % in cycle
+time (2.8 %), 6 % in leakage (0.3 %) and 1 % in energy (0.1 %): ``sram_order.csv``.
 """
 
 from __future__ import annotations

@@ -80,6 +80,10 @@ class Request(NamedTuple):
     ecc: Ecc = "none"
 
 
+#: Temperature, ports and check bits of the rows.
+USUAL = (ROWS_K, "1rw", "none")
+
+
 def sram_devices() -> list[str]:
     """Return the device types of the table."""
     return shipped_grid().devices
@@ -153,7 +157,9 @@ def check_kind(grid: Grid, device: str, kelvin: float, ports: str, ecc: str) -> 
 
 def answer_of(grid: Grid, request: Request) -> Answer:
     """Return the figures of a request that :func:`check_request` lets pass."""
-    size_bytes, width_bits, banks, node_nm, device, _, _, ecc = request
+    size_bytes, width_bits, banks, node_nm, device, kelvin, ports, ecc = request
+    if (kelvin, ports, ecc) == USUAL:
+        return _array(grid, size_bytes, width_bits, banks, node_nm, device)
     wide = width_bits + check_bits(ecc, width_bits)
     return finished(_array(grid, stored_bytes(size_bytes, width_bits, wide), wide, banks, node_nm, device), request)
 
@@ -222,13 +228,7 @@ def _array(grid: Grid, size_bytes: int, width_bits: int, banks: int, node_nm: fl
     wider = max(width_bits / widest, 1)
     larger = max(size_bytes / wider / largest, 1)
     size, width = min(size_bytes / wider, largest), min(max(width_bits, narrowest), widest)
-
-    answer = at_node(
-        node_nm,
-        device,
-        grid.nodes(device),
-        lambda node: grid.table(node, device).at(size, width, min(banks, MOST_BANKS)),
-    )
+    answer = _at_spot(grid, node_nm, device, size, width, min(banks, MOST_BANKS))
     if banks > MOST_BANKS:
         # a wider port has grown from one of the table's widest, which is what is divided
         answer = beyond(answer, banks, size_bytes * 8 / (width_bits * banks), min(width_bits, widest))
