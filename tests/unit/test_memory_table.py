@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hwsim.hardware.memory.figures import NAMES, Answer, Story, alike
-from hwsim.hardware.memory.table import COLUMNS, Table, corners, grown, weighted
+from hwsim.hardware.memory.table import COLUMNS, Table, corners, grown, linear
 
 SIZES, WIDTHS = [2**i for i in range(10, 16)], [8, 16, 32, 64]
 EXPONENTS = {"read_pJ": (0.5, 0.6), "write_pJ": (0.4, 0.7), "leak_mW_total": (1, 0), "area_mm2": (1, 0.1), "access_ns": (0.3, -0.1), "cycle_ns": (0.1, 0.2)}  # fmt: skip
@@ -86,7 +86,7 @@ def test_growth_multiplies_by_powers_of_the_ratio_and_leaves_the_table_alone():
 @given(arrays(float, (3, 4, 2, 6), elements=st.floats(-5, 5)), st.floats(0, 2), st.floats(0, 3), st.floats(0, 1))
 def test_the_cells_around_a_place_are_what_linear_interpolation_takes(cells, size, width, banks):
     place = size, width, banks
-    found = weighted(cells.reshape(-1, 6).tolist(), corners(cells.shape[:3], *place))
+    found = linear(cells.reshape(-1, 6).tolist(), corners(cells.shape[:3], *place))
     slow = cells
     for p in place:
         low = min(int(p), len(slow) - 2)

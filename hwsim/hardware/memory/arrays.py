@@ -80,12 +80,14 @@ def _logs(grid: Grid, size: Floats, width: Floats, count: Floats, node_nm: float
 def _within(cells: Floats, place: Floats) -> Floats:
     """Return what lies at places of a lattice (the first axis is the coordinate): linear along each."""
     lows = [np.minimum(p.astype(int), n - 2) for p, n in zip(place, cells.shape, strict=False)]
-    found = np.zeros((*place.shape[1:], cells.shape[-1]))
-    for corner in product((0, 1), repeat=len(lows)):
-        shares = [p - low if up else 1 - (p - low) for p, low, up in zip(place, lows, corner, strict=True)]
-        at = tuple(low + up for low, up in zip(lows, corner, strict=True))
-        found += np.prod(shares, axis=0)[..., None] * cells[at]
-    return found
+    shares = [(p - low)[..., None] for p, low in zip(place, lows, strict=True)]
+    found: list[Floats] = [
+        cells[tuple(low + up for low, up in zip(lows, corner, strict=True))]
+        for corner in product((0, 1), repeat=len(lows))
+    ]
+    for share in reversed(shares):
+        found = [a + share * (b - a) for a, b in zip(found[::2], found[1::2], strict=True)]
+    return found[0]
 
 
 def _check(grid: Grid, size: Floats, width: Floats, banks: Floats) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hwsim.hardware.memory.figures import NAMES, Answer, Reasons, Story, alike
 from hwsim.hardware.memory.order import between, ordered
-from hwsim.hardware.memory.table import COLUMNS, Corners, Logs, Table, corners, weighted
+from hwsim.hardware.memory.table import COLUMNS, Corners, Logs, Table, corners, linear
 from hwsim.spec.data import read_csv_rows
 
 #: Banks of the rows behind the factors; more are taken for as many of the same words.
@@ -129,7 +129,7 @@ class Banked:
         key, around = spot
         if key in self._known:
             return self._row(key)
-        logs, banks = weighted(self._flat, around), key[2]
+        logs, banks = linear(self._flat, around), key[2]
         if banks > 1 and not self._measured:
             return Answer(logs, partial(self._tell_factors, logs, key))
         return Answer(logs, self._between[banks > 1])
