@@ -227,9 +227,9 @@ def bank_logs(banks: int, words_per_bit: float) -> Logs:
 
 def beyond(answer: Answer, banks: int, words: float, width_bits: float) -> Answer:
     """Return the figures of an array in ``MOST_BANKS`` banks divided into more, of so many words."""
-    place, rows = _doublings(words / width_bits), _factors().divided
-    fewer = place + math.log2(banks / MOST_BANKS)
-    logs = [a - b for a, b in zip(_at(place, rows), _at(fewer, rows), strict=True)]
+    ratio, rows = words / width_bits, _factors().divided
+    many, most = _at(_doublings(ratio), rows), _at(_doublings(ratio * banks / MOST_BANKS), rows)
+    logs = [a - b for a, b in zip(many, most, strict=True)]
     return answer.plus(logs, partial(_tell_divided, MOST_BANKS, banks, words))
 
 
