@@ -7,22 +7,22 @@ from typing import Any
 
 from pydantic import Field
 
+from hwsim.hardware.accelerator import DramSpec, make_dram
 from hwsim.hardware.memory import (
     Device,
-    Dram,
-    RegisterFile,
-    Sram,
+    MemorySheet,
     build_register_file,
     build_sram,
     dram_names,
-    load_dram,
+    dram_sheet,
+    load_preset,
     memory_deviations,
     memory_sheet,
 )
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, table
 from hwsim.spec.bind import Spec, validate_mapping
-from hwsim.spec.errors import UsageError, did_you_mean
-from hwsim.spec.units import EnergyPjPerBit, SizeBytes
+from hwsim.spec.errors import MissingFigureError, UsageError, did_you_mean
+from hwsim.spec.units import SizeBytes
 
 
 class SramSettings(Spec):
@@ -47,18 +47,12 @@ class RegisterFileSettings(Spec):
     device: Device = "hp"
 
 
-class DramSettings(Spec):
-    """What a DRAM preset leaves open."""
-
-    energy: EnergyPjPerBit | None = None
-
-
 @EXPLAINERS.register("memory")
 def explain_memory(name: str, question: Question) -> list[Section]:
     """Return every figure of the memory with its source; ``references`` lists published figures beside ours."""
     if name == "references":
         return [_references()]
-    sheet = memory_sheet(_memory(name, question.settings))
+    sheet = _sheet(name, question.settings)
     rows, notes = cited([
         {"quantity": r.quantity, "value": r.value, "unit": r.unit, "estimated": "yes" if r.estimated else "no",
          "source": r.source}
@@ -67,17 +61,25 @@ def explain_memory(name: str, question: Question) -> list[Section]:
     return [Section(sheet.title, table(rows), [*sheet.notes, *notes])]
 
 
-def _memory(name: str, settings: Mapping[str, Any]) -> Dram | Sram | RegisterFile:
+def _sheet(name: str, settings: Mapping[str, Any]) -> MemorySheet:
     if name == "sram":
         s = validate_mapping(settings, SramSettings, "--set")
-        return build_sram(s.size, s.width, s.banks, s.node, s.device)
+        return memory_sheet(build_sram(s.size, s.width, s.banks, s.node, s.device))
     if name == "register_file":
         r = validate_mapping(settings, RegisterFileSettings, "--set")
-        return build_register_file(r.words, r.width, r.read_ports, r.write_ports, r.node, r.device, r.shared_ports)
+        ports = (r.read_ports, r.write_ports)
+        return memory_sheet(build_register_file(r.words, r.width, *ports, r.node, r.device, r.shared_ports))
     names = [*dram_names(), "register_file", "references", "sram"]
     if name not in names:
         raise UsageError(f"unknown memory {name!r}; {did_you_mean(name, names)}")
-    return load_dram(name, energy_pj_per_bit=validate_mapping(settings, DramSettings, "--set").energy)
+    asked = validate_mapping({"preset": name, **settings}, DramSpec, "--set")
+    try:
+        return memory_sheet(make_dram(asked))
+    except MissingFigureError as error:
+        if settings:
+            raise
+        sheet = dram_sheet(load_preset(name))
+        return sheet._replace(notes=[*sheet.notes, str(error)])
 
 
 def _references() -> Section:
