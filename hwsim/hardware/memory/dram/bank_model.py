@@ -62,6 +62,7 @@ class BankRun:
     """What a run did: cycles of the DRAM's clock, accesses by row-buffer outcome, commands.
 
     ``latency_cycles`` is the mean from a read's acceptance to the end of its data; NaN without reads.
+    ``open_share`` of the time a rank has a row open.
     """
 
     cycles: int
@@ -75,6 +76,7 @@ class BankRun:
     refreshes: int
     latency_cycles: float
     bandwidth_gb_s: float
+    open_share: float
 
 
 class BankModel:
@@ -241,6 +243,9 @@ class _Run:
         self.counts = dict.fromkeys(("hits", "misses", "conflicts", "activates", "precharges", "refreshes"), 0)
         self.served = [0, 0]
         self.latency = 0
+        self.rows_open = [0] * units
+        self.since = [0] * units
+        self.open_cycles = 0
 
     def load(self, bank: list[int], row: list[int], write: list[bool], arrivals: Sequence[int] | None) -> None:
         """Take the requests."""
@@ -283,7 +288,11 @@ class _Run:
         reads, writes = self.served
         rate = (reads + writes) * burst_bytes / (cycles * self.t.clock_ns)
         mean = self.latency / reads if reads else float("nan")
-        return BankRun(cycles, reads, writes, **self.counts, latency_cycles=mean, bandwidth_gb_s=rate)
+        still = sum(max(cycles - since, 0) for rows, since in zip(self.rows_open, self.since, strict=True) if rows)
+        open_share = (self.open_cycles + still) / (cycles * len(self.since))
+        return BankRun(
+            cycles, reads, writes, **self.counts, latency_cycles=mean, bandwidth_gb_s=rate, open_share=open_share
+        )
 
     def _next_arrival(self) -> int:
         if self.offered is None or self.fed >= len(self.bank):
@@ -372,10 +381,12 @@ class _Run:
         if want == ACT:
             self.gaps.activate(bank, now)
             self.open[bank], self.row_hits[bank] = self.row[self.head[bank]], 0
+            self._count_open(bank // self.o.banks, 1, now)
             counts["activates"] += 1
         elif want == PRE:
             self.gaps.precharge(bank, now)
             self.open[bank], self.conflict[bank] = -1, True
+            self._count_open(bank // self.o.banks, -1, now)
             counts["precharges"] += 1
         else:
             self._access(bank, now, want == WR)
@@ -400,6 +411,15 @@ class _Run:
             self.queue[bank][write].remove(i)
             self.inside[write] -= 1
 
+    def _count_open(self, unit: int, more: int, now: int) -> None:
+        """Take note that rows of a rank open or close."""
+        before = self.rows_open[unit]
+        self.rows_open[unit] = after = before + more
+        if not before and after:
+            self.since[unit] = now
+        elif before and not after:
+            self.open_cycles += now - self.since[unit]
+
     def _refresh(self, unit: int, due: int) -> None:
         """Close the rows of a rank and refresh it; its next refresh falls due a tREFI later."""
         at, t = self.gaps.at, self.t
@@ -411,6 +431,7 @@ class _Run:
                 self.counts["precharges"] += 1
             self.open[bank], self.conflict[bank] = -1, False
         start = max(start, int(at[ACT, banks.start : banks.stop].max()) if self.served != [0, 0] else due)
+        self._count_open(unit, -self.rows_open[unit], start)
         _raise(at[ACT, banks.start : banks.stop], start + t.rfc)
         self.counts["refreshes"] += 1
         self.due[unit] += t.refi
