@@ -348,7 +348,7 @@ class _Run:
         """Turn from reads to writes or back, by the fill of the write queue; return whether that happened."""
         reads, writes = self.inside
         if self.writing:
-            turn = bool(reads) and writes < self.c.drain_to * self.c.write_depth
+            turn = bool(reads) and (not writes or writes < self.c.drain_to * self.c.write_depth)
         else:
             turn = bool(writes) and (not reads or writes > self.c.drain_from * self.c.write_depth)
         self.writing ^= turn

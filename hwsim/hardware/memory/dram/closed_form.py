@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
-from math import ceil, gcd
+from math import gcd
 from operator import mul
 from typing import Any, Literal, NamedTuple
 
@@ -226,7 +226,6 @@ class _Scalar:
 
     maximum = staticmethod(max)
     minimum = staticmethod(min)
-    ceil = staticmethod(ceil)
     gcd = staticmethod(gcd)
 
     @staticmethod
@@ -254,8 +253,8 @@ def _walk(m: AddressMap, pattern: str, request: Any, stride: Any, ops: Any) -> _
     if pattern == "sequential":
         walks = [_Walk(sizes[name], m.below(name)) for name in BANK_FIELDS]
         return _Way(row, row, 1.0, 1, *walks)
-    bursts = ops.ceil(request / m.burst_bytes)
-    step = ops.maximum(bursts, ops.ceil(stride / m.burst_bytes))
+    bursts = (request + m.burst_bytes - 1) // m.burst_bytes
+    step = ops.maximum(bursts, (stride + m.burst_bytes - 1) // m.burst_bytes)
     walks, own, passed, places = [], bursts, 1, 1
     for name in BANK_FIELDS:
         size, below = sizes[name], m.below(name)
@@ -320,7 +319,8 @@ def _needs(o: Organisation, t: Timing, c: Controller, way: _Way, uneven: bool, r
     needs["banks"] = banks.need(cycle / way.run, 0, ops)
     needs["lookahead"] = (opening / way.run + column) / sight
     # A request may fall on the banks of the one before, with another row; what else is in sight hides that.
-    closing = (t.rtp + opening) / (way.places * ops.maximum(way.together, sight)) if uneven else 0.0
+    others = ops.maximum(1, sight / way.together)
+    closing = (t.rtp + opening) / (way.places * way.together * others**2) if uneven else 0.0
     needs["conflicts"] = closing
     needs["commands"] = ops.maximum(1, 2 / way.run) if o.dual_command else 1 + 2 / way.run
     return needs

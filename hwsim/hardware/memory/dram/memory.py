@@ -17,7 +17,7 @@ GIVEN = "given by the user"
 #: What our own formulas say of themselves.
 DERIVED = "closed form of the preset's timing"
 #: Effective bandwidth is rounded down to a whole MB/s, so that times stay simple fractions.
-STEP_GB_S = 1e-3
+STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def load_dram(
     reached = _reached(found, access, mapping)
     share, how = (1.0, _why_peak(found, access)) if reached is None else (reached.efficiency, _how(reached, access))
     read, write = _energies(found, energy_pj_per_bit, access, mapping)
-    rate = peak.value if reached is None else math.floor(peak.value * share / STEP_GB_S) * STEP_GB_S
+    rate = peak.value if reached is None else math.floor(peak.value * share * STEPS) / STEPS
     return Dram(
         found.name, peak.value, rate, read.value, write.value, found.scope, peak.source, how, read.source, write.source,
         read_estimated=read.source.startswith("currents"), write_estimated=write.source != GIVEN, preset=found,
