@@ -17,7 +17,7 @@ def test_columns_lowest_stay_in_a_row():
     places = m.places(np.arange(2 * ORG.bursts_per_row) * ORG.burst_bytes)
     assert places.bank.tolist() == [0] * ORG.bursts_per_row + [ORG.banks_per_group] * ORG.bursts_per_row
     assert set(places.row) == {0}
-    assert m.below("bg") == ORG.bursts_per_row
+    assert m.below["bg"] == ORG.bursts_per_row
 
 
 def test_bank_groups_lowest_take_turns():

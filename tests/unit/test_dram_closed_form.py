@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -122,7 +123,7 @@ def test_longer_random_requests_hit_more_rows_and_are_no_slower(name):
     opened = [f.activates_per_burst for f in found]
     assert opened == sorted(opened, reverse=True)
     # Within the tenth that the closed form is off: conflicts of neighbours show where few requests are in sight.
-    for shorter, longer in zip(found, found[1:], strict=False):
+    for shorter, longer in pairwise(found):
         assert longer.efficiency > 0.9 * shorter.efficiency
     assert found[-1].efficiency >= 0.95 * found[0].efficiency
 

@@ -8,7 +8,7 @@ column, in bursts. It is the notation of DRAMsim3, with ``ps`` added.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,16 +54,24 @@ class AddressMap:
         for name, size in self.order:
             found[name] = left % size
             left = left // size
-        sizes = dict(self.order)
         bank = found["ps"]
         for name in ("ra", "bg", "ba"):
-            bank = bank * sizes[name] + found[name]
+            bank = bank * self.sizes[name] + found[name]
         return Places(found["ch"], bank, found["ro"])
 
-    def below(self, name: str) -> int:
-        """Return the bursts from one value of a field to its next."""
-        names = [field for field, _ in self.order]
-        return prod(size for _, size in self.order[: names.index(name)])
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Values of each field."""
+        return dict(self.order)
+
+    @cached_property
+    def below(self) -> dict[str, int]:
+        """Bursts from one value of each field to its next."""
+        passed, found = 1, {}
+        for name, size in self.order:
+            found[name] = passed
+            passed *= size
+        return found
 
 
 def address_map(text: str, organisation: Organisation) -> AddressMap:

@@ -9,11 +9,10 @@ norm of order :data:`UNEVEN`, set against the bank model of this package (within
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from math import gcd
-from operator import mul
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -103,17 +102,20 @@ class _Way(NamedTuple):
     """How a pattern goes through a DRAM: cached per organisation, map, pattern and sizes.
 
     ``run`` bursts per activation, ``together`` bursts per request, ``useful`` share of the bytes;
-    ``places`` sets of banks that a request may fall on, all alike.
+    ``places`` sets of banks that a request may fall on, all alike. ``channel``, ``ranks``, ``groups`` and
+    ``banks`` are the walks through pseudo-channels, through ranks of all of these, and so on; ``ra``
+    that through ranks alone.
     """
 
     run: Any
     together: Any
     useful: Any
     places: Any
-    ps: _Walk
+    channel: _Walk
+    ranks: _Walk
+    groups: _Walk
+    banks: _Walk
     ra: _Walk
-    bg: _Walk
-    ba: _Walk
 
 
 def peak_gb_s(preset: Preset) -> float:
@@ -150,12 +152,12 @@ def effective(
     o, t = preset.timed
     way = _way(o, mapping, access.pattern, access.request_bytes, access.stride_bytes)
     needs = _needs(o, t, controller, way, access.pattern == "random", access.read_share, _Scalar)
-    cycles = _together(needs, access.pattern == "random", _Scalar) + needs.pop("conflicts")
+    cycles = _together(needs, _conflicts(t, controller, way, _Scalar), access.pattern == "random", _Scalar)
     if 0 < access.read_share < 1:
         cycles += _turn(o, t, controller, cycles, access.apart, _Scalar) * (1 - access.read_share)
     if refresh:
         cycles /= _available(t, controller, way, _Scalar)
-    bound = max(needs, key=lambda name: needs[name])
+    bound = max(needs, key=needs.__getitem__)
     return _result(preset, way, cycles, bound)
 
 
@@ -181,13 +183,13 @@ def effective_many(
         np.asarray(request_bytes, dtype=np.int64), np.asarray(stride_bytes, dtype=np.int64), np.asarray(read_share)
     )
     _check(pattern, sizes, strides, shares)
-    way = _walk(_map(o, mapping), pattern, sizes, strides, np)
-    needs = _needs(o, t, controller, way, pattern == "random", shares, np)
-    cycles = _together(needs, pattern == "random", np) + needs["conflicts"]
-    turns = _turn(o, t, controller, cycles, False, np) * (1 - shares)
+    way = _walk(_map(o, mapping), pattern, sizes, strides, _Arrays)
+    needs = _needs(o, t, controller, way, pattern == "random", shares, _Arrays)
+    cycles = _together(needs, _conflicts(t, controller, way, _Arrays), pattern == "random", _Arrays)
+    turns = _turn(o, t, controller, cycles, False, _Arrays) * (1 - shares)
     cycles = cycles + np.where((shares > 0) & (shares < 1), turns, 0.0)
     if refresh:
-        cycles = cycles / _available(t, controller, way, np)
+        cycles = cycles / _available(t, controller, way, _Arrays)
     return _result(preset, way, cycles, None)
 
 
@@ -227,10 +229,24 @@ class _Scalar:
     maximum = staticmethod(max)
     minimum = staticmethod(min)
     gcd = staticmethod(gcd)
+    most = staticmethod(max)
 
     @staticmethod
     def where(condition: bool, yes: Any, no: Any) -> Any:
         return yes if condition else no
+
+
+class _Arrays:
+    """The same on arrays."""
+
+    maximum = np.maximum
+    minimum = np.minimum
+    gcd = np.gcd
+    where = np.where
+
+    @staticmethod
+    def most(values: Iterable[Any]) -> Any:
+        return reduce(np.maximum, values)
 
 
 @lru_cache(maxsize=256)
@@ -249,18 +265,18 @@ def _walk(m: AddressMap, pattern: str, request: Any, stride: Any, ops: Any) -> _
     A request of so many bursts walks the fields below its length; from request to request, a field
     takes as many values as the stride's greatest common divisor with its span leaves.
     """
-    sizes, row, span = dict(m.order), dict(m.order)["co"], m.below("co") * dict(m.order)["co"]
+    sizes, row, span = m.sizes, m.sizes["co"], m.below["co"] * m.sizes["co"]
     if pattern == "sequential":
-        walks = [_Walk(sizes[name], m.below(name)) for name in BANK_FIELDS]
-        return _Way(row, row, 1.0, 1, *walks)
+        walks = [_Walk(sizes[name], m.below[name]) for name in BANK_FIELDS]
+        return _Way(row, row, 1.0, 1, *_nested(walks, ops))
     bursts = (request + m.burst_bytes - 1) // m.burst_bytes
     step = ops.maximum(bursts, (stride + m.burst_bytes - 1) // m.burst_bytes)
     walks, own, passed, places = [], bursts, 1, 1
     for name in BANK_FIELDS:
-        size, below = sizes[name], m.below(name)
+        size, below = sizes[name], m.below[name]
         inner = ops.minimum(size, ops.maximum(1, bursts // below))
         outer = size if pattern == "random" else size * below // ops.gcd(step, size * below)
-        if below < m.below("co"):
+        if below < m.below["co"]:
             own, passed = own / inner, passed * ops.minimum(size // inner, outer)
         places = places * (size // inner)
         within = inner > 1
@@ -269,7 +285,7 @@ def _walk(m: AddressMap, pattern: str, request: Any, stride: Any, ops: Any) -> _
     own = ops.maximum(own, 1)
     if pattern != "random":
         own = own * ops.maximum(1, ops.maximum(1, span // step) / passed)
-    return _Way(ops.minimum(own, row), bursts, request / (bursts * m.burst_bytes), places, *walks)
+    return _Way(ops.minimum(own, row), bursts, request / (bursts * m.burst_bytes), places, *_nested(walks, ops))
 
 
 class _Sight(NamedTuple):
@@ -283,16 +299,26 @@ class _Sight(NamedTuple):
         return (1 - self.both) * alone + self.both * ops.maximum(floor, alone / self.wide)
 
 
-def _sight(walks: Sequence[_Walk], ahead: Any, uneven: bool, ops: Any) -> _Sight:
-    """Return what ``ahead`` bursts show of the places that ``walks`` span.
+def _nested(walks: Sequence[_Walk], ops: Any) -> tuple[_Walk, _Walk, _Walk, _Walk, _Walk]:
+    """Return the walks through the places of the first field, of the first two together, and so on, and of ranks."""
+    found: list[_Walk] = []
+    values: Any = 1
+    hold: Any = FAR
+    for walk in walks:
+        values, hold = values * walk.values, ops.where(walk.values > 1, ops.minimum(hold, walk.hold), hold)
+        found.append(_Walk(values, hold))
+    channel, ranks, groups, banks = found
+    return channel, ranks, groups, banks, walks[1]
+
+
+def _sight(walk: _Walk, ahead: Any, uneven: bool, ops: Any) -> _Sight:
+    """Return what ``ahead`` bursts show of the places of a walk.
 
     Near a change both sides are in sight, each served while the other is: twice ``ahead`` bursts of
     every ``hold``. Random requests meet a place again by chance.
     """
-    values = reduce(mul, (walk.values for walk in walks))
-    hold = reduce(ops.minimum, (ops.where(walk.values > 1, walk.hold, FAR) for walk in walks))
-    both = ops.minimum(1, 2 * ahead / hold)
-    seen = ahead / hold
+    values, seen = walk.values, ahead / walk.hold
+    both = ops.minimum(1, 2 * seen)
     if uneven:
         draws = ops.maximum(seen, 1)
         both = both * (1 - 1.0 / values**draws)
@@ -306,32 +332,37 @@ def _needs(o: Organisation, t: Timing, c: Controller, way: _Way, uneven: bool, r
     sight = c.read_depth + c.bank_depth / 2 + mixed * c.write_depth
     column, opening = t.column, t.rp + t.rcd_read
     ahead = sight if uneven else ops.maximum(1, sight - opening / max(column, t.ccd_l))
-    bus = _sight((way.ps,), ahead, uneven, ops).need(column, 0, ops)
-    ranks = _sight((way.ps, way.ra), ahead, uneven, ops)
+    bus = _sight(way.channel, ahead, uneven, ops).need(column, 0, ops)
+    ranks = _sight(way.ranks, ahead, uneven, ops)
     needs = {"data bus": bus + t.rank_switch * (way.ra.values > 1) / ops.maximum(way.ra.hold, sight)}
     gap = reads * t.ccd_l + (1 - reads) * t.ccd_l_write if o.bank_groups > 1 else column
-    needs["bank groups"] = _sight((way.ps, way.ra, way.bg), ahead, uneven, ops).need(gap, bus, ops)
+    needs["bank groups"] = _sight(way.groups, ahead, uneven, ops).need(gap, bus, ops)
     rrd = t.rrd_s if o.bank_groups > 1 else t.rrd_l
     needs["activations"] = ranks.need(max(t.faw / 4, rrd) / way.run, 0, ops)
     cycle = ops.maximum(t.rc, t.rcd_read + (way.run - 1) * column + t.rtp + t.rp)
     own = ops.minimum(way.run, way.together) if uneven else way.run
-    banks = _sight((way.ps, way.ra, way.bg, way.ba), sight + (0 if uneven else own), uneven, ops)
+    banks = _sight(way.banks, sight + (0 if uneven else own), uneven, ops)
     needs["banks"] = banks.need(cycle / way.run, 0, ops)
     needs["lookahead"] = (opening / way.run + column) / sight
-    # A request may fall on the banks of the one before, with another row; what else is in sight hides that.
-    others = ops.maximum(1, sight / way.together)
-    closing = (t.rtp + opening) / (way.places * way.together * others**2) if uneven else 0.0
-    needs["conflicts"] = closing
     needs["commands"] = ops.maximum(1, 2 / way.run) if o.dual_command else 1 + 2 / way.run
     return needs
 
 
-def _together(needs: dict[str, Any], uneven: bool, ops: Any) -> Any:
-    """Return the cycles that all needs together take: the largest, or where places are random a norm."""
-    if uneven:
-        norm = sum(needs[name] ** UNEVEN for name in ("bank groups", "activations", "banks")) ** (1 / UNEVEN)
-        return ops.maximum(ops.maximum(norm, needs["data bus"]), needs["commands"])
-    return reduce(ops.maximum, (value for name, value in needs.items() if name != "conflicts"))
+def _together(needs: dict[str, Any], conflicts: Any, uneven: bool, ops: Any) -> Any:
+    """Return the cycles that all needs together take: the largest, or where places are random a norm and more."""
+    if not uneven:
+        return ops.most(needs.values())
+    norm = sum(needs[name] ** UNEVEN for name in ("bank groups", "activations", "banks")) ** (1 / UNEVEN)
+    return ops.maximum(ops.maximum(norm, needs["data bus"]), needs["commands"]) + conflicts
+
+
+def _conflicts(t: Timing, c: Controller, way: _Way, ops: Any) -> Any:
+    """Return the cycles per burst that random requests lose on the banks of the one before, with another row.
+
+    What else is in sight hides that.
+    """
+    others = ops.maximum(1, (c.read_depth + c.bank_depth / 2) / way.together)
+    return (t.rtp + t.rp + t.rcd_read) / (way.places * way.together * others**2)
 
 
 def _turn(o: Organisation, t: Timing, c: Controller, cycles: Any, apart: bool, ops: Any) -> Any:
@@ -353,6 +384,6 @@ def _available(t: Timing, c: Controller, way: _Way, ops: Any) -> Any:
     Ranks in turn refresh one after another; while one does, the queues hold work for the others.
     """
     lost = t.rtp + t.rp + t.rfc + t.rcd_read
-    held = c.read_depth + c.bank_depth * way.bg.values * way.ba.values
+    held = c.read_depth + c.bank_depth * (way.banks.values // way.ranks.values)
     ranks = 1 + (way.ra.values - 1) * (way.ra.hold < held)
     return 1 - ops.maximum(lost - (ranks - 1) * held * t.column, 0) * ranks / t.refi
