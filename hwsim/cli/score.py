@@ -30,7 +30,8 @@ WORST = 10
 def command(kind: str, file: Path, output: Path | None, leave_out: int | None, table_format: str) -> None:
     """Compare the model of KIND with the rows of FILE; exit code 4 when a bar is missed.
 
-    Kinds: synthesis (units of known size in a cell library), sram (rows of CACTI 7).
+    Kinds: synthesis (units of known size in a cell library), sram (rows of CACTI 7), dram (runs of Ramulator 2.1
+    or DRAMsim3).
     """
     import pandas as pd
 

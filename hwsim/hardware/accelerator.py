@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -20,7 +20,7 @@ from hwsim.formats import Format, parse_format
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.functions import FunctionUnit, chosen_units
 from hwsim.hardware.functions.choice import describe, known_units
-from hwsim.hardware.memory import Dram, PublishedSpec, Sram, build_buffer, load_dram
+from hwsim.hardware.memory import SEQUENTIAL, Access, Dram, PublishedSpec, Sram, build_buffer, load_dram
 from hwsim.hardware.memory.ecc import Ecc
 from hwsim.hardware.memory.published import published_or
 from hwsim.hardware.memory.sram import Request
@@ -101,11 +101,40 @@ class MemoriesSpec(Spec):
 
 
 class DramSpec(Spec):
-    """Off-chip memory: a preset, with its bandwidth and energy overridable."""
+    """Off-chip memory: a preset, with its bandwidth and energy overridable, and how it is accessed.
+
+    Where the preset has timing, the accelerator gets the bandwidth that the access pattern leaves of the
+    peak; with ``access: peak``, or without timing, the peak.
+    """
 
     preset: str = Field(description="one of hwsim list memory")
-    bandwidth: BandwidthBytesPerS | None = Field(None, description="peak, overrides the preset")
+    bandwidth: BandwidthBytesPerS | None = Field(None, description="peak of all channels, overrides the preset")
     energy: EnergyPjPerBit | None = Field(None, description="per bit moved, overrides the preset")
+    access: Literal["peak", "sequential", "strided", "random", "tiles"] = Field(
+        "sequential", description="pattern that sets the effective bandwidth; sequential: one long run; peak: none"
+    )
+    request: SizeBytes = Field(64, description="bytes that lie together, for strided, random and tiles")
+    stride: SizeBytes | None = Field(None, description="bytes from request to request, for strided and tiles")
+    read_share: float = Field(1.0, ge=0, le=1, description="reads among the accesses; others turn the bus")
+    address_map: str | None = Field(
+        None, description="fields from the highest bits down, such as rorabachcopsbg (the default) or rochrababgco"
+    )
+    channels: int | None = Field(None, ge=1, le=4096, description="channels, instead of the preset's own")
+
+    @property
+    def asked(self) -> Access | None:
+        """The pattern, None for the peak.
+
+        Raises
+        ------
+        UsageError
+            If a stride is missing or too small.
+        """
+        if self.access == "peak":
+            return None
+        if self.access == "sequential":
+            return replace(SEQUENTIAL, read_share=self.read_share)
+        return Access(self.access, int(self.request), int(self.stride or 0), self.read_share)
 
 
 class TechnologySpec(Spec):
@@ -377,9 +406,9 @@ def make_dram(spec: DramSpec) -> Dram:
     Raises
     ------
     UsageError
-        If there is no such preset.
+        If there is no such preset, or its access pattern or address map is wrong.
     MissingFigureError
-        If no source gives its energy and none is given.
+        If no source gives its energy and none is given, or its timing where a pattern needs it.
     """
     bandwidth = None if spec.bandwidth is None else spec.bandwidth / 1e9
-    return load_dram(spec.preset, bandwidth_gb_s=bandwidth, energy_pj_per_bit=spec.energy)
+    return load_dram(spec.preset, bandwidth, spec.energy, spec.asked, spec.address_map, spec.channels)

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hwsim.hardware.memory import MEMORIES, Candidate, dram_names, load_dram, memory_deviations, memory_sheet
-from hwsim.hardware.memory.explain import MemorySheet
+from hwsim.hardware.accelerator import DramSpec, make_dram
+from hwsim.hardware.memory import (
+    MEMORIES,
+    Candidate,
+    MemorySheet,
+    dram_names,
+    dram_sheet,
+    load_preset,
+    memory_deviations,
+    memory_sheet,
+)
 from hwsim.hardware.memory.figures import NAMES
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, table
-from hwsim.spec.bind import Spec, validate_mapping
-from hwsim.spec.errors import UsageError, did_you_mean
+from hwsim.spec.bind import validate_mapping
+from hwsim.spec.errors import MissingFigureError, UsageError, did_you_mean
 from hwsim.spec.paths import replaced
-from hwsim.spec.units import EnergyPjPerBit
-
-
-class DramSettings(Spec):
-    """What a DRAM preset leaves open."""
-
-    energy: EnergyPjPerBit | None = None
 
 
 @EXPLAINERS.register("memory")
@@ -33,8 +35,7 @@ def explain_memory(name: str, question: Question) -> list[Section]:
     if name not in dram_names():
         names = [*dram_names(), *MEMORIES.names(), "references"]
         raise UsageError(f"unknown memory {name!r}; {did_you_mean(name, names)}")
-    energy = validate_mapping(question.settings, DramSettings, "--set").energy
-    return [_figures(memory_sheet(load_dram(name, energy_pj_per_bit=energy)))]
+    return [_figures(_dram(name, question.settings))]
 
 
 def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,6 +53,18 @@ def _figures(sheet: MemorySheet) -> Section:
         for r in sheet.rows
     ])  # fmt: skip
     return Section(sheet.title, table(rows), [*sheet.notes, *notes])
+
+
+def _dram(name: str, settings: Mapping[str, Any]) -> MemorySheet:
+    """Return a preset as it is asked for; where it leaves something open and nothing is asked, what it states."""
+    asked = validate_mapping({"preset": name, **settings}, DramSpec, "--set")
+    try:
+        return memory_sheet(make_dram(asked))
+    except MissingFigureError as error:
+        if settings:
+            raise
+        sheet = dram_sheet(load_preset(name))
+        return sheet._replace(notes=[*sheet.notes, str(error)])
 
 
 def _candidates(candidates: Sequence[Candidate]) -> list[Section]:
