@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hwsim.cli._progress import rows_progress
 from hwsim.cli.common import format_option, show
 from hwsim.spec.errors import ComparisonError
 
@@ -38,7 +39,7 @@ def command(kind: str, file: Path, output: Path | None, leave_out: int | None, t
     from hwsim.explore.score import score
     from hwsim.report.tables import write_frame
 
-    found = score(kind, file, leave_out)
+    found = score(kind, file, leave_out, rows_progress(kind))
     bars = pd.DataFrame(
         [
             {"bar": b.name, "value": b.value, "limit": _limit(b), "reached": _reached(b)} for b in found.bars

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwsim.explore.score import SCORERS, Bar, Score
+from hwsim.explore.score import SCORERS, Bar, Score, Track, untracked
 from hwsim.hardware.memory.dram import (
     QUEUED,
     SEQUENTIAL,
@@ -61,7 +61,7 @@ PATTERNS = ("seq_read", "seq_write", COPY, ROW_STRIDE, "random_read", *TILES)
 
 
 @SCORERS.register("dram")
-def score(path: Path) -> Score:
+def score(path: Path, track: Track = untracked) -> Score:
     """Compare a table of either form with our model; rows of which there is no preset are named in the notes.
 
     Raises
@@ -77,7 +77,7 @@ def score(path: Path) -> Score:
     refused = Counter[str]()
     found: list[dict[str, object]] = []
     problems = []
-    for line, row in rows:
+    for line, row in track(rows):
         try:
             found += compare(row)
         except _UnknownError as unknown:
