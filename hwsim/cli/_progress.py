@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -65,3 +65,13 @@ def notes(progress: Progress) -> str:
     """Return what is out of the ordinary: points found in the store, infeasible and failed ones."""
     counts = {"stored": progress.reused, "infeasible": progress.infeasible, "failed": progress.failed}
     return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+
+def rows_progress(name: str) -> Callable[[Sequence[Any]], Iterable[Any]]:
+    """Return what shows on a terminal how many of some rows are done; elsewhere it does nothing."""
+    if not sys.stderr.isatty():
+        return lambda rows: rows
+    from rich.console import Console
+    from rich.progress import track
+
+    return lambda rows: track(rows, name, console=Console(stderr=True), transient=True)

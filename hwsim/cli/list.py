@@ -50,9 +50,9 @@ def _technology() -> list[str]:
 
 
 def _memory() -> list[str]:
-    from hwsim.hardware.memory import dram_names
+    from hwsim.hardware.memory import MEMORIES, dram_names
 
-    return dram_names()
+    return sorted([*dram_names(), *MEMORIES.names()])
 
 
 def _multiplier() -> list[str]:

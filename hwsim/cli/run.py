@@ -57,6 +57,8 @@ def command(
         figures = [c for c in design.columns if c not in ("design_id", "workload", "status", "reason")]
         show(design, table_format, title="totals", columns=figures)
         click.echo(NOTE)
+        dram = simulated.accelerator.dram
+        click.echo(f"DRAM {dram.name}: {dram.effective_gb_s:g} of {dram.bandwidth_gb_s:g} GB/s: {dram.bandwidth_how}.")
     for note in result.notes:
         click.echo(f"{note}.", err=table_format != "table")
     if output is not None:

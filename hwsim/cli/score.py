@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hwsim.cli._progress import rows_progress
 from hwsim.cli.common import format_option, show
 from hwsim.spec.errors import ComparisonError
 
@@ -30,14 +31,15 @@ WORST = 10
 def command(kind: str, file: Path, output: Path | None, leave_out: int | None, table_format: str) -> None:
     """Compare the model of KIND with the rows of FILE; exit code 4 when a bar is missed.
 
-    Kinds: synthesis (units of known size in a cell library), sram (rows of CACTI 7).
+    Kinds: synthesis (units of known size in a cell library), sram (rows of CACTI 7), dram (runs of Ramulator 2.1
+    or DRAMsim3).
     """
     import pandas as pd
 
     from hwsim.explore.score import score
     from hwsim.report.tables import write_frame
 
-    found = score(kind, file, leave_out)
+    found = score(kind, file, leave_out, rows_progress(kind))
     bars = pd.DataFrame(
         [
             {"bar": b.name, "value": b.value, "limit": _limit(b), "reached": _reached(b)} for b in found.bars

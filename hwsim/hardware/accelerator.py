@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -20,14 +20,18 @@ from hwsim.formats import Format, parse_format
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.functions import FunctionUnit, chosen_units
 from hwsim.hardware.functions.choice import describe, known_units
-from hwsim.hardware.memory import Dram, Sram, build_buffer, load_dram
+from hwsim.hardware.memory import SEQUENTIAL, Access, Dram, PublishedSpec, Sram, build_buffer, load_dram
+from hwsim.hardware.memory.ecc import Ecc
+from hwsim.hardware.memory.published import published_or
+from hwsim.hardware.memory.sram import Request
+from hwsim.hardware.memory.temperature import ROWS_K
 from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
 from hwsim.hardware.technology import PartsPrice, Price, Technology, load_technology
 from hwsim.spec.bind import Spec, as_value_error
 from hwsim.spec.errors import InfeasibleError
-from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, SizeBytes, VoltageV
+from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, SizeBytes, TemperatureK, VoltageV
 
 #: Largest array edge: beyond it a model of one array with one clock says nothing any more.
 MAX_EDGE = 65_536
@@ -60,6 +64,13 @@ class BufferSpec(Spec):
     )
     macro_bits: int = Field(256, ge=8, le=1024, description="widest SRAM macro; wider ports are several side by side")
     double_buffered: bool = Field(True, description="one half is filled while the other is in use")
+    ports: Literal["1rw", "1r1w"] = Field(
+        "1rw", description="of every macro: one port that reads or writes, or one of each; a cost, not a bandwidth"
+    )
+    ecc: Ecc = Field("none", description="secded: check bits beside the word of every macro")
+    figures: PublishedSpec | None = Field(
+        None, description="measured or published figures of the whole buffer, which go before the models'"
+    )
 
     @property
     def parts(self) -> int:
@@ -84,14 +95,46 @@ class MemoriesSpec(Spec):
     weights: BufferSpec
     activations: BufferSpec
     outputs: BufferSpec
+    temperature: TemperatureK | None = Field(
+        None, description="leakage of the buffers holds at it; default: the 360 K of CACTI's runs"
+    )
 
 
 class DramSpec(Spec):
-    """Off-chip memory: a preset, with its bandwidth and energy overridable."""
+    """Off-chip memory: a preset, with its bandwidth and energy overridable, and how it is accessed.
+
+    Where the preset has timing, the accelerator gets the bandwidth that the access pattern leaves of the
+    peak; with ``access: peak``, or without timing, the peak.
+    """
 
     preset: str = Field(description="one of hwsim list memory")
-    bandwidth: BandwidthBytesPerS | None = Field(None, description="peak, overrides the preset")
+    bandwidth: BandwidthBytesPerS | None = Field(None, description="peak of all channels, overrides the preset")
     energy: EnergyPjPerBit | None = Field(None, description="per bit moved, overrides the preset")
+    access: Literal["peak", "sequential", "strided", "random", "tiles"] = Field(
+        "sequential", description="pattern that sets the effective bandwidth; sequential: one long run; peak: none"
+    )
+    request: SizeBytes = Field(64, description="bytes that lie together, for strided, random and tiles")
+    stride: SizeBytes | None = Field(None, description="bytes from request to request, for strided and tiles")
+    read_share: float = Field(1.0, ge=0, le=1, description="reads among the accesses; others turn the bus")
+    address_map: str | None = Field(
+        None, description="fields from the highest bits down, such as rorabachcopsbg (the default) or rochrababgco"
+    )
+    channels: int | None = Field(None, ge=1, le=4096, description="channels, instead of the preset's own")
+
+    @property
+    def asked(self) -> Access | None:
+        """The pattern, None for the peak.
+
+        Raises
+        ------
+        UsageError
+            If a stride is missing or too small.
+        """
+        if self.access == "peak":
+            return None
+        if self.access == "sequential":
+            return replace(SEQUENTIAL, read_share=self.read_share)
+        return Access(self.access, int(self.request), int(self.stride or 0), self.read_share)
 
 
 class TechnologySpec(Spec):
@@ -307,9 +350,7 @@ def build_accelerator(
         buffer: BufferSpec = getattr(spec.memories, name)
         width = port_bits[key] if buffer.port_bits == "auto" else buffer.port_bits
         try:
-            srams[key] = build_buffer(
-                buffer.size, width, buffer.banks, technology.node_nm, spec.technology.sram_device, buffer.macro_bits
-            )
+            srams[key] = _priced_buffer(spec, buffer, width, technology.node_nm)
         except InfeasibleError as error:
             raise InfeasibleError(f"memories.{name}.size: {error}") from None
     price, stages = pipelined_price(pe, technology, spec.clock)
@@ -324,6 +365,17 @@ def build_accelerator(
         dequant_price=dequantizer_price(pe, *dequantized, technology, spec.clock) if dequantized else None,
         dequantizers=spec.array.cols * _per_column(pe, *dequantized, spec.array.rows, in_place) if dequantized else 0,
         sum_registers=spec.array.rows * spec.array.cols if dequantized and in_place and not pe.own_dequantizer else 0,
+    )
+
+
+def _priced_buffer(spec: HardwareSpec, buffer: BufferSpec, width_bits: int, node_nm: float) -> Sram:
+    """Return one buffer behind a port of ``width_bits``."""
+    kelvin = spec.memories.temperature or ROWS_K
+    request = Request(
+        buffer.size, width_bits, buffer.banks, node_nm, spec.technology.sram_device, kelvin, buffer.ports, buffer.ecc
+    )
+    return published_or(
+        buffer.figures, Sram, request, lambda: build_buffer(*request[:5], buffer.macro_bits, *request[5:])
     )
 
 
@@ -354,9 +406,9 @@ def make_dram(spec: DramSpec) -> Dram:
     Raises
     ------
     UsageError
-        If there is no such preset.
+        If there is no such preset, or its access pattern or address map is wrong.
     MissingFigureError
-        If no source gives its energy and none is given.
+        If no source gives its energy and none is given, or its timing where a pattern needs it.
     """
     bandwidth = None if spec.bandwidth is None else spec.bandwidth / 1e9
-    return load_dram(spec.preset, bandwidth_gb_s=bandwidth, energy_pj_per_bit=spec.energy)
+    return load_dram(spec.preset, bandwidth, spec.energy, spec.asked, spec.address_map, spec.channels)

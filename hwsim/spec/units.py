@@ -46,6 +46,8 @@ class Dimension:
         Whether only whole numbers of the base unit exist; values are then ``int``.
     example
         Shown to editors and in messages.
+    offsets
+        Units that count from elsewhere: what is added to them to be in the base unit.
     least_bare
         A number without a unit below this one is refused: its unit was forgotten.
     """
@@ -57,6 +59,7 @@ class Dimension:
     also: Mapping[str, Fraction] = field(default_factory=dict)
     whole: bool = False
     least_bare: int = 0
+    offsets: Mapping[str, Fraction] = field(default_factory=dict)
 
     def parse(self, value: object) -> int | float:
         """Return ``value`` in the base unit, correctly rounded (exact if :attr:`whole`).
@@ -88,9 +91,11 @@ class Dimension:
         if match is None:
             raise UsageError(f"{shown(text)} is not {self.noun}; {self._expected()}")
         number, unit = match[1], match[2] or self.base
+        if unit in self.offsets:
+            return Fraction(number) + self.offsets[unit]
         factor = self.factor(unit)
         if factor is None:
-            valid = did_you_mean(unit, self.units, ordered=True)
+            valid = did_you_mean(unit, [*self.units, *self.offsets], ordered=True)
             raise UsageError(f"{shown(text)} is not {self.noun}; write a number and a unit, {valid}")
         return Fraction(number) * factor
 
@@ -123,7 +128,9 @@ class Dimension:
         return rounded
 
     def _expected(self) -> str:
-        return f"write a number and a unit, valid: {', '.join(self.units)}, for example {self.example}"
+        return (
+            f"write a number and a unit, valid: {', '.join([*self.units, *self.offsets])}, for example {self.example}"
+        )
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.parse)
@@ -131,13 +138,15 @@ class Dimension:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         micro = [f"µ{unit[1:]}" for unit in self.units if unit[0] == "u"]
         spellings = "|".join([*self.units, *self.also, *micro])
+        number = r"[0-9.]+([eE][-+]?[0-9]+)?\s*"
+        below = rf"|[-+]?{number}({'|'.join(self.offsets)})" if self.offsets else ""
         return {
             "anyOf": [
                 {
                     "type": "integer" if self.whole else "number",
                     **({"minimum": self.least_bare} if self.least_bare else {"exclusiveMinimum": 0}),
                 },
-                {"type": "string", "pattern": rf"^\s*\+?[0-9.]+([eE][-+]?[0-9]+)?\s*({spellings})?\s*$"},
+                {"type": "string", "pattern": rf"^\s*(\+?{number}({spellings})?{below})\s*$"},
             ],
             "examples": [self.example],
         }
@@ -217,8 +226,18 @@ THROUGHPUT = Dimension(
     least_bare=10**6,
 )
 NODE = Dimension("a technology node", "nm", _si("m", "n u", base_exponent=-9), "28nm")
+TEMPERATURE = Dimension(
+    "a temperature",
+    "K",
+    {"K": Fraction(1)},
+    "360 K",
+    least_bare=200,
+    offsets=dict.fromkeys(("degC", "°C"), Fraction("273.15")),
+)
+ENERGY = Dimension("an energy", "pJ", _si("J", "f p n u", base_exponent=-12), "3.5 pJ")
+TIME = Dimension("a time", "ns", _si("s", "p n u", base_exponent=-9), "0.8 ns")
 
-DIMENSIONS = (SIZE, FREQUENCY, BANDWIDTH, ENERGY_PER_BIT, VOLTAGE, POWER, NODE)
+DIMENSIONS = (SIZE, FREQUENCY, BANDWIDTH, ENERGY_PER_BIT, VOLTAGE, POWER, NODE, TEMPERATURE, ENERGY, TIME)
 
 #: Field types of specs. All are finite and above zero.
 SizeBytes = Annotated[int, SIZE]
@@ -228,6 +247,10 @@ EnergyPjPerBit = Annotated[float, ENERGY_PER_BIT]
 VoltageV = Annotated[float, VOLTAGE]
 PowerW = Annotated[float, POWER]
 NodeNm = Annotated[float, NODE]
+TemperatureK = Annotated[float, TEMPERATURE]
+EnergyPj = Annotated[float, ENERGY]
+TimeNs = Annotated[float, TIME]
+AreaMm2 = Annotated[float, AREA]
 
 
 def parse_quantity(value: object) -> tuple[Fraction, str]:

@@ -114,7 +114,7 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
     from hwsim.formats import parse_format
     from hwsim.formats.approximate import MULTIPLIERS
     from hwsim.hardware.functions import FUNCTIONS, METHODS
-    from hwsim.hardware.memory import load_dram
+    from hwsim.hardware.memory import MEMORIES, load_dram
     from hwsim.hardware.pe import PES
     from hwsim.hardware.technology import load_technology
     from hwsim.hardware.units import UNITS
@@ -130,7 +130,9 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
         "format": parse_format,
         "function": FUNCTIONS.get,
         "function-method": METHODS.get,
-        "memory": lambda name: load_dram(name, bandwidth_gb_s=1.0, energy_pj_per_bit=1.0),
+        "memory": lambda name: (
+            MEMORIES.get(name) if name in MEMORIES else load_dram(name, bandwidth_gb_s=1.0, energy_pj_per_bit=1.0)
+        ),
         "model": find_model,
         "multiplier": MULTIPLIERS.get,
         "pe": PES.get,

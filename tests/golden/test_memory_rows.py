@@ -11,8 +11,8 @@ import pytest
 from hwsim.hardware.memory import build_register_file, build_sram
 from hwsim.hardware.memory.grid import shipped_grid
 from hwsim.hardware.memory.nodes import leakage_corrections
-from hwsim.hardware.memory.sram import sram_of
-from hwsim.hardware.memory.table import COLUMNS, Table
+from hwsim.hardware.memory.sram import Request, sram_of
+from hwsim.hardware.memory.table import COLUMNS
 from hwsim.spec.data import read_csv_rows
 
 DATA = Path(__file__).parents[1] / "data"
@@ -21,7 +21,7 @@ FILES = list(csv.DictReader((DATA / "rf_cacti7.csv").open()))
 BANKED = [row for row in SRAM if row["banks"] != "1"]
 SINGLE = [row for row in SRAM if row["banks"] == "1"]
 ONE_BANK = shipped_grid().without(lambda key: key[-1] > 1)
-READ, WRITE, LEAKAGE, AREA, ACCESS = range(5)
+READ, WRITE, LEAKAGE, AREA, ACCESS, CYCLE = range(6)
 
 # CACTI 7, 64-bit words, 1 bank, hp, pJ: 8 KiB and 1 MiB, printed to three digits
 READS = {90: (15.90, 259.6), 65: (8.81, 125.4), 45: (5.29, 67.7), 32: (2.91, 38.4), 28: (2.30, 31.7), 22: (1.50, 18.4)}
@@ -50,7 +50,8 @@ def sram(row):
 
 def by_factors(row):
     """The same from the rows of one bank alone."""
-    return sram_of(ONE_BANK, *(int(row[k]) for k in ("size_bytes", "word_bits", "banks", "tech_nm")), device(row))
+    shape = (int(row[k]) for k in ("size_bytes", "word_bits", "banks", "tech_nm"))
+    return sram_of(ONE_BANK, Request(*shape, device(row)))
 
 
 def deviations(row, model=sram):
@@ -64,22 +65,19 @@ def test_the_rows_are_spread():
     assert all(row["source"] for row in SRAM + FILES)
 
 
-@pytest.mark.parametrize("row", SINGLE, ids=name)
-def test_one_bank_is_the_row_itself(row):
-    assert [r.value for r in sram(row).rows()] == pytest.approx(expected(row), rel=1e-12)
-    assert sram(row).answered_by == "table"
-
-
-@pytest.mark.parametrize("row", BANKED, ids=name)
-def test_banked_rows_are_the_rows_themselves_but_for_what_smaller_arrays_take(row):
-    found = sram(row)
+@pytest.mark.parametrize("row", SRAM, ids=name)
+def test_rows_are_themselves_but_for_what_the_order_moves(row):
+    found, moved = sram(row), 0
     for ours, theirs in zip(found.rows(), expected(row), strict=True):
-        if "smaller array" in ours.source:
-            assert ours.quantity in ("leakage_mw", "area_mm2")
-            assert theirs < ours.value < 1.35 * theirs  # the most that CACTI undercuts itself
+        if "moved least" in ours.source:
+            moved += 1
+            # the most that any row moves: 2.4 times in cycle time, 1.5 times else
+            assert (0.4 if ours.quantity == "cycle_ns" else 0.66) < ours.value / theirs < 2.4
+            assert ours.value != pytest.approx(theirs, rel=1e-7)
+            assert ours.estimated
         else:
             assert ours.value == pytest.approx(theirs, rel=1e-12)
-    assert found.answered_by in ("table", "table, at least what smaller arrays take (estimated)")
+    assert found.answered_by == ("table, put in order of size (estimated)" if moved else "table")
 
 
 @pytest.mark.parametrize("row", BANKED, ids=name)
@@ -87,24 +85,25 @@ def test_banked_rows_by_the_factors_alone(row):
     # Without the banked rows. Nine in ten lie within 44 % (read), 22 % (write), 12 % (leakage), 20 %
     # (area) and 18 % (access); CACTI changes its array splits at a bank count of its own.
     found = deviations(row, by_factors)
-    assert min(found) > -0.5
+    assert min(found[:CYCLE]) > -0.5
     assert found[READ] < 0.75
     assert found[WRITE] < 0.6
     assert abs(found[LEAKAGE]) < 0.35
     assert found[AREA] < 0.75
     assert abs(found[ACCESS]) < 0.35
+    assert -0.75 < found[CYCLE] < 1.5  # jumps with the splits: 23 % on the mean
     assert "factor of" in by_factors(row).answered_by
     assert by_factors(row).estimated
 
 
 def test_banked_rows_on_the_mean():
-    # The fit's own means, each node and device left out in turn: 16, 10, 5, 8 and 8 %; this is a
-    # sample of 40 of 1270 rows, hence the margin of a third.
+    # The fit's own means, each node and device left out in turn: 16, 10, 5, 8 and 8 %, cycle time 23 %
+    # by the rows it was fitted to; this is a sample of 40 of 1270 rows, hence the margin of a third.
     found = [deviations(row, by_factors) for row in BANKED]
     means = [statistics.mean(map(abs, column)) for column in zip(*found, strict=True)]
-    assert [m < bar for m, bar in zip(means, (0.21, 0.13, 0.07, 0.11, 0.11), strict=True)] == [True] * 5
+    assert [m < bar for m, bar in zip(means, (0.21, 0.13, 0.07, 0.11, 0.11, 0.33), strict=True)] == [True] * 6
     medians = [statistics.median(column) for column in zip(*found, strict=True)]
-    assert medians == pytest.approx([0] * 5, abs=0.05)  # no bias
+    assert medians[:CYCLE] == pytest.approx([0] * 5, abs=0.05)  # no bias
 
 
 @pytest.mark.parametrize("node", READS)
@@ -124,20 +123,6 @@ def test_cells_that_the_table_lacks(node):
 def test_cells_that_the_table_lacks_on_the_mean():
     pairs = [(build_sram(2**15, 64, 1, n, d).read_pj, v) for n in UNSEEN for d, v in zip(("hp", "lstp"), UNSEEN[n], strict=True)]  # fmt: skip
     assert statistics.mean(abs(ours / theirs - 1) for ours, theirs in pairs) < 0.08
-
-
-def test_interpolation_is_as_good_as_its_source_text_says():
-    # Every row left out of its table, one after the other.
-    errors = []
-    groups = {}
-    for row in read_csv_rows("memory", "sram_grid.csv"):
-        groups.setdefault((row["tech_nm"], row["device"]), []).append(row)
-    for rows in groups.values():
-        for i in range(len(rows)):
-            found = Table(rows[:i] + rows[i + 1 :], "", "").at(int(rows[i]["size_bytes"]), int(rows[i]["word_bits"]))
-            errors.append([abs(f / float(rows[i][c]) - 1) for f, c in zip(found.figures, COLUMNS, strict=True)])
-    means = [statistics.mean(column) for column in zip(*errors, strict=True)]
-    assert means == pytest.approx([0.08, 0.06, 0.03, 0.05, 0.04], abs=0.005)  # stated as whole per cents
 
 
 @pytest.mark.parametrize("row", FILES, ids=name)
@@ -163,5 +148,5 @@ def test_the_line_through_one_and_two_ports_finds_the_third():
         for g in groups.values()
     ]
     means = [statistics.mean(map(abs, column)) for column in zip(*errors, strict=True)]
-    assert means == pytest.approx([0.03, 0.03, 0.05, 0.03, 0.03], abs=0.006)
+    assert means == pytest.approx([0.03, 0.03, 0.05, 0.03, 0.03, 0.03], abs=0.006)
     assert max(abs(e) for row in errors for e in row) < 0.46

@@ -65,6 +65,60 @@ def test_ports_are_as_wide_as_the_edge_needs():
     assert wide.srams["a"].width_bits == 4 * 4 * 16  # rows · lanes · 16 bits
 
 
+def buffers(acc):
+    return {key: sram.figures for key, sram in acc.srams.items()}
+
+
+def test_buffers_leak_as_their_temperature_says():
+    usual, cool, warm = (
+        small(memories={**BASE["memories"], **more}).accelerator
+        for more in ({}, {"temperature": "300 K"}, {"temperature": "106.85 degC"})
+    )
+    factors = {f: factor_at(f, usual, cool) for f in ("leakage_mw", "read_pj", "area_mm2", "cycle_ns")}
+    assert factors == pytest.approx({"leakage_mw": 0.305, "read_pj": 1, "area_mm2": 1, "cycle_ns": 1}, rel=0.02)
+    assert warm.srams["w"].kelvin == 380
+    assert cool.leakage_w < usual.leakage_w < warm.leakage_w
+    assert "leakage at 300 K" in cool.srams["w"].answered_by
+
+
+def factor_at(figure, usual, cool):
+    (found,) = {round(getattr(cool.srams[k], figure) / getattr(usual.srams[k], figure), 9) for k in usual.srams}
+    return found
+
+
+def test_ports_and_check_bits_of_one_buffer_are_its_own():
+    weights = {**BASE["memories"]["weights"], "ecc": "secded", "ports": "1r1w"}
+    usual, other = small().accelerator, small(memories={**BASE["memories"], "weights": weights}).accelerator
+    assert buffers(usual)["a"] == buffers(other)["a"]
+    assert other.srams["w"].area_mm2 > 2 * usual.srams["w"].area_mm2
+    assert (other.srams["w"].ports, other.srams["w"].ecc) == ("1r1w", "secded")
+
+
+def test_published_figures_of_a_buffer_go_before_the_models():
+    weights = {**BASE["memories"]["weights"], "figures": {"source": "a chip", "read_energy": "10 pJ", "area": "2 mm2"}}
+    acc = small(memories={**BASE["memories"], "weights": weights}).accelerator
+    assert acc.srams["w"].read_pj == 10
+    assert acc.area_breakdown_mm2["weights"] == 2
+    assert acc.srams["w"].sources[0] == "given by the user: a chip"
+    assert acc.srams["w"].write_pj == small().accelerator.srams["w"].write_pj
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("temperature", "500 K", "no leakage figures at 500 K; valid: 300 to 380 K"),
+        ("temperature", 85, "85 has no unit and would be in K"),
+        ("temperature", "85 F", "valid: K, degC, °C"),
+        ("weights", {"size": "64 KiB", "ports": "2rw"}, "1r1w"),
+        ("weights", {"size": "64 KiB", "ecc": "parity"}, "secded"),
+        ("weights", {"size": "64 KiB", "figures": {"area": "1 mm2"}}, "source"),
+    ],
+)
+def test_what_buffers_cannot_be_is_refused(path, value, said):
+    with pytest.raises((SpecError, MissingFigureError), match=said):
+        small(memories={**BASE["memories"], path: value})
+
+
 def test_wide_ports_are_macros_side_by_side():
     one, four = build_sram(65536, 256, 1, 28), build_buffer(4 * 65536, 1024, 1, 28)
     assert four.read_pj == pytest.approx(4 * one.read_pj)
@@ -124,7 +178,11 @@ def test_dequantizers_are_cut_into_stages_too():
 
 def test_rates_and_distances_by_hand():
     acc = small(array=array(rows=4, cols=8)).accelerator
-    assert acc.dram_bits_per_cycle == Fraction(1536, 5)  # 19.2 GB/s at 500 MHz
+    # 18.228 GB/s of 19.2 at 500 MHz: refresh takes (9 + 16 + 433 + 16) of every 9364 cycles.
+    assert acc.dram.effective_gb_s == pytest.approx(19.2 * (1 - (9 + 16 + 433 + 16) / 9364), abs=1e-3)
+    assert acc.dram_bits_per_cycle == Fraction(acc.dram.effective_bandwidth_bits_per_s) / Fraction(5 * 10**8)
+    peak = small(array=array(rows=4, cols=8), dram={"preset": "ddr4_2400", "access": "peak"}).accelerator
+    assert peak.dram_bits_per_cycle == Fraction(1536, 5)  # 19.2 GB/s at 500 MHz
     assert acc.period_ns == 2.0
     int8 = parse_format("int8")
     assert acc.peak_macs_per_s(int8, int8) == 32 * 5e8

@@ -84,7 +84,7 @@ class TestQuantities:
     @pytest.mark.parametrize(
         "value",
         [
-            *["fp16", "512", "KiB", "", "512 kib", "512 K", "28nm", "28 nm", "1e9999 B", "1 2 B", "1 GHz!", "٣ KiB"],
+            *["fp16", "512", "KiB", "", "512 kib", "512 Kb", "28nm", "28 nm", "1e9999 B", "1 2 B", "1 GHz!", "٣ KiB"],
             *[None, 512, 1.5, True, ["1 B"], {"a": "1 B"}],
         ],
     )

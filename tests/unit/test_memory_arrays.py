@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hwsim.hardware.memory import build_sram, sram_figures
@@ -20,6 +20,7 @@ nodes = st.floats(7, 90) | st.sampled_from([7, 14, 22, 28, 32, 45, 65, 90])
 devices = st.sampled_from(["hp", "lstp", "lop"])
 
 
+@example([(524288, 2048, 33)], 7.0, "hp")  # banks shallower than any of the factors
 @given(st.lists(shapes, max_size=8), nodes, devices)
 def test_many_are_as_one_by_one(drawn, node, device):
     built = [s for s in drawn if s[0] * 8 >= 32 * s[1] * s[2]]

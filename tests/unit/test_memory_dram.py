@@ -6,7 +6,17 @@ import math
 
 import pytest
 
-from hwsim.hardware.memory import build_register_file, build_sram, dram_names, load_dram, memory_sheet
+from hwsim.hardware.memory import (
+    Access,
+    build_register_file,
+    build_sram,
+    dram_names,
+    dram_sheet,
+    load_dram,
+    load_preset,
+    memory_sheet,
+)
+from hwsim.hardware.memory.dram import peak_gb_s
 from hwsim.spec.errors import MissingFigureError, UsageError
 
 # The figures of the notes: peak GB/s, pJ/bit
@@ -21,13 +31,77 @@ MISSING = {"ddr5_4800": "energy", "gddr5": "bandwidth", "hbm3": "energy", "lpddr
 def test_presets_carry_bandwidth_energy_and_source(name, figures):
     found = load_dram(name)
     assert (found.bandwidth_gb_s, found.read_pj_per_bit, found.write_pj_per_bit) == (*figures, figures[1])
-    assert found.effective_bandwidth_bits_per_s == figures[0] * 8e9
+    assert load_dram(name, access=None).effective_bandwidth_bits_per_s == figures[0] * 8e9
+    timed = found.preset.timing is not None
+    assert (found.effective_gb_s < found.bandwidth_gb_s) == timed
+    assert ("no timing is sourced" in found.bandwidth_how) != timed
     assert found.source == f"bandwidth: {found.bandwidth_source}; energy: {found.energy_source}"
     assert found.scope
 
 
-def test_no_other_presets():
-    assert dram_names() == sorted([*PRESETS, *MISSING])
+STANDARDS = {
+    "DDR3", "DDR4", "DDR5", "LPDDR3", "LPDDR4", "LPDDR4X", "LPDDR5", "LPDDR6", "GDDR5", "GDDR5X", "GDDR6", "GDDR6X",
+    "GDDR7", "HBM1", "HBM2", "HBM2E", "HBM3", "HBM4",
+}  # fmt: skip
+
+
+def test_presets_of_every_standard():
+    assert {*PRESETS, *MISSING} < set(dram_names())
+    assert {load_preset(name).standard for name in dram_names()} == STANDARDS
+
+
+@pytest.mark.parametrize("name", dram_names())
+def test_a_preset_says_what_it_lacks_and_where_the_rest_is_from(name):
+    preset = load_preset(name)
+    has = (preset.timing, preset.bandwidth, preset.energy or preset.currents)
+    assert all(has) or preset.lacks
+    for group in (preset.bandwidth, preset.energy, preset.organisation, preset.timing, preset.currents):
+        assert group is None or len(group.source) > 10
+    assert (preset.timing is None) == (preset.organisation is None)
+    if preset.timing is not None:
+        o, t = preset.timed
+        assert preset.bandwidth.value == pytest.approx(peak_gb_s(preset), rel=0.003)
+        assert o.row_bytes % o.burst_bytes == 0
+        assert (t.rc, t.ccd_l, t.rrd_l, t.faw) >= (t.ras, t.ccd_s, t.rrd_s, 4)
+        assert t.refi > t.rfc
+
+
+@pytest.mark.parametrize("name", ["lpddr4_8gb_x16_2400", "gddr6_8gb_x16", "gddr5_8gb_x32"])
+def test_copied_currents_are_no_energy(name):
+    assert load_preset(name).currents is None
+    with pytest.raises(MissingFigureError, match=f"dram.energy: no source gives the energy of {name}; give it"):
+        load_dram(name)
+
+
+def test_a_pattern_needs_timing():
+    with pytest.raises(MissingFigureError, match="gddr6x has no sourced timing.*ddr4_2400"):
+        load_dram("gddr6x", access=Access("random"))
+
+
+def test_channels_scale_the_peak_and_exclude_a_bandwidth():
+    one, two = load_dram("ddr4_2400"), load_dram("ddr4_2400", channels=2)
+    assert (two.bandwidth_gb_s, two.effective_gb_s) == (38.4, pytest.approx(2 * one.effective_gb_s, abs=2e-3))
+    assert "2 channel(s) instead of 1" in two.bandwidth_source
+    with pytest.raises(UsageError, match="bandwidth or channels, not both"):
+        load_dram("ddr4_2400", bandwidth_gb_s=10, channels=2)
+    with pytest.raises(UsageError, match="at least 1"):
+        load_dram("ddr4_2400", channels=0)
+
+
+def test_a_given_bandwidth_is_a_peak():
+    whole, half = load_dram("ddr4_2400"), load_dram("ddr4_2400", bandwidth_gb_s=9.6)
+    assert half.effective_gb_s == pytest.approx(whole.effective_gb_s / 2, abs=1e-3)
+
+
+def test_patterns_cost_bandwidth_and_by_currents_energy():
+    name = "ddr4_8gb_x8_2400"
+    stream, scattered = load_dram(name), load_dram(name, access=Access("random", 64))
+    assert scattered.effective_gb_s < stream.effective_gb_s
+    assert scattered.read_pj_per_bit > 1.3 * stream.read_pj_per_bit
+    assert stream.read_pj_per_bit == pytest.approx(12.33, rel=0.03)  # DRAMsim3's run of this stream
+    mixed = load_dram(name, access=Access(read_share=0.5))
+    assert mixed.effective_gb_s < stream.effective_gb_s
+    assert "50% reads" in mixed.bandwidth_how
 
 
 @pytest.mark.parametrize(("name", "figure"), MISSING.items())
@@ -55,15 +129,26 @@ def test_unknown_preset_suggests_a_name():
 def test_sheet_of_a_preset():
     sheet = memory_sheet(load_dram("hbm2", energy_pj_per_bit=5))
     assert sheet.title == "DRAM hbm2"
-    assert [(r.quantity, r.value, r.unit) for r in sheet.rows] == [
-        ("bandwidth_gb_s", 256, "GB/s"), ("read_pj_per_bit", 5, "pJ/bit"), ("write_pj_per_bit", 5, "pJ/bit")
+    assert [(r.quantity, r.value, r.unit) for r in sheet.rows[:4]] == [
+        ("bandwidth_gb_s", 256, "GB/s"), ("effective_bandwidth_gb_s", 243.331, "GB/s"),
+        ("read_pj_per_bit", 5, "pJ/bit"), ("write_pj_per_bit", 5, "pJ/bit"),
     ]  # fmt: skip
-    assert sheet.rows[1].source == "given by the user"
+    assert sheet.rows[2].source == "given by the user"
     assert sheet.notes[0] == "scope: device and I/O, one stack at 2 Gb/s/pin, energy as given by the user"
+    assert {"burst_bytes", "faw", "refi", "clock_ns", "random_read_latency_ns"} < {r.quantity for r in sheet.rows}
+    assert all(row.source for row in sheet.rows)
+
+
+def test_sheet_of_what_lacks_energy_shows_the_rest():
+    sheet = dram_sheet(load_preset("hbm3"))
+    assert [r.quantity for r in sheet.rows[:2]] == ["bandwidth_gb_s", "channels"]
+    assert "lacks energy: no authoritative figure found" in sheet.notes
+    bare = dram_sheet(load_preset("gddr6x"))
+    assert [r.quantity for r in bare.rows] == ["bandwidth_gb_s", "read_pj_per_bit"]
 
 
 def test_a_write_costs_a_read_and_says_that_this_is_an_estimate():
-    read, write = memory_sheet(load_dram("hbm2")).rows[1:]
+    read, write = memory_sheet(load_dram("hbm2")).rows[2:4]
     assert (read.estimated, write.estimated) == (False, True)
     assert write.source == f"as a read: {read.source}"
 

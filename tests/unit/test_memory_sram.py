@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hwsim.hardware.memory import build_sram, sram_devices, sram_nodes
 from hwsim.spec.errors import InfeasibleError, MissingFigureError, UsageError
 
-FIGURES = ("read_pj", "write_pj", "leakage_mw", "area_mm2", "access_ns")
+FIGURES = ("read_pj", "write_pj", "leakage_mw", "area_mm2", "access_ns", "cycle_ns")
 KIB, MIB = 2**10, 2**20
 
 
@@ -130,14 +130,16 @@ def test_growth_beyond_the_table_continues_what_it_shows(device):
     for row in sram_nodes(device)[4:]:
         found = ratios(build_sram(16 * MIB, 128, 1, row, device), build_sram(MIB, 128, 1, row, device))
         beyond = ratios(build_sram(256 * MIB, 128, 1, row, device), build_sram(16 * MIB, 128, 1, row, device))
-        for name in FIGURES:
+        for name in FIGURES[:5]:
             assert math.log(beyond[name] / found[name], 16) == pytest.approx(0, abs=0.16), (row, name)
+        # cycle time jumps between none and a factor of three; beyond the table it stays nearly as it is
+        assert 1 < beyond["cycle_ns"] < 1.05
 
 
 def test_interpolated_cells_lie_between_their_neighbours():
     low, mid, high = (build_sram(s, 64, 1, 28) for s in (2**16, 3 * 2**15, 2**17))
     for name in FIGURES:
-        assert getattr(low, name) < getattr(mid, name) < getattr(high, name)
+        assert getattr(low, name) <= getattr(mid, name) <= getattr(high, name)
     assert mid.answered_by == "interpolation"
     assert all("interpolated between rows" in source for source in mid.sources)
     assert all(mid.estimates)
@@ -152,10 +154,10 @@ def test_interpolated_cells_lie_between_their_neighbours():
         ((2**13, 64, 4, 28), "table, times the factor of 4 banks (estimated)"),
         ((2**13, 64, 1, 7), "table, extrapolated from 22 nm (estimated)"),
         ((2**13, 64, 1, 40), "table, between 32 and 45 nm (estimated)"),
-        ((2**13, 64, 1, 28, "lop"), "table, between 22 and 32 nm (estimated)"),
+        ((2**14, 128, 1, 28, "lop"), "interpolation, between 22 and 32 nm (estimated)"),
         ((2**15, 2048, 1, 28), "interpolation, extrapolated beyond a port of 1024 bits (estimated)"),
-        ((2**26, 16, 1, 28), "table, extrapolated beyond 16 MiB (estimated)"),
-        ((2**13, 4, 1, 28), "table, as 8 bits (estimated)"),
+        ((2**26, 16, 1, 28), "table, put in order of size (estimated), extrapolated beyond 16 MiB (estimated)"),
+        ((2**13, 4, 1, 28), "table, put in order of size (estimated), as 8 bits (estimated)"),
     ],
 )
 def test_an_answer_says_how_it_came_about(args, answered_by):
@@ -167,7 +169,7 @@ def test_an_answer_says_how_it_came_about(args, answered_by):
 
 
 def test_interpolation_says_how_far_it_is_off_and_many_banks_say_that_they_are_not_measured():
-    assert "8 % in read energy" in build_sram(2**15, 64, 1, 28).sources[0]
+    assert "8 % in read and 7 % in write" in build_sram(2**15, 64, 1, 28).sources[0]
     assert "no rows beyond 8 banks" not in build_sram(2**15, 64, 8, 28).source
     assert "no rows beyond 8 banks" in build_sram(2**15, 64, 16, 28).source
 

@@ -127,9 +127,9 @@ def test_array_energy_by_hand():
     hop = acc.pe_pitch_mm * acc.technology.wire_fj_per_bit_mm * 0.5 + acc.technology.price(Register(1)).energy_fj
     shifts = 16 * 8 * 2.5 * hop
     assert row["energy_rf_pj"] == pytest.approx((64 * registers + wires + shifts + cycles * 16 * price.clock_fj) * 1e-3)
-    # 16 weights and 16 activations of 8 bits in, 16 results of 8 bits out, over 19.2 GB/s at 500 MHz.
+    # 16 weights and 16 activations of 8 bits in, 16 results of 8 bits out, over 18.2 GB/s of the peak's 19.2 at 500 MHz.
     assert (row["dram_read_bytes"], row["dram_write_bytes"]) == (32, 16)
-    assert row["cycles"] == cycles + 1 + 1  # 256 bits in and 128 bits out at 307.2 bits per cycle
+    assert row["cycles"] == cycles + 1 + 1  # 256 bits in and 128 bits out at 291.6 bits per cycle
     assert row["energy_dram_pj"] == pytest.approx(48 * 8 * acc.dram.read_pj_per_bit)
     assert row["energy_leakage_pj"] == pytest.approx(row["cycles"] * 2 * acc.leakage_w * 1e3)
     reads = {"w": 16 * 8, "a": 16 * 8, "o": 16 * 32}

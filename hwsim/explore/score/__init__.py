@@ -5,11 +5,11 @@ One file is one kind of table; it registers a function that takes the file and r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hwsim.spec.errors import UsageError
 from hwsim.spec.registry import Registry
@@ -57,12 +57,21 @@ class Score:
     notes: Sequence[str] = ()
 
 
-#: A scorer takes the file, and may take ``leave_out``: how many folds of its rows to leave out in turn.
+#: Wraps rows, to show how far their scorer is.
+Track = Callable[[Sequence[Any]], Iterable[Any]]
+
+#: A scorer takes the file, and may take ``leave_out``, how many folds of its rows to leave out in turn, and
+#: ``track``, which wraps the rows.
 SCORERS: Registry[Callable[..., Score]] = Registry("score", "hwsim.explore.score")
 
 
-def score(kind: str, path: Path, leave_out: int | None = None) -> Score:
-    """Compare a table with our model.
+def untracked(rows: Sequence[Any]) -> Iterable[Any]:
+    """Return ``rows`` as they are."""
+    return rows
+
+
+def score(kind: str, path: Path, leave_out: int | None = None, track: Track = untracked) -> Score:
+    """Compare a table with our model; ``track`` wraps the rows of kinds that take long, to show how far it is.
 
     Raises
     ------
@@ -70,8 +79,10 @@ def score(kind: str, path: Path, leave_out: int | None = None) -> Score:
         If the kind is unknown, has nothing to leave out, or the table cannot be compared.
     """
     scorer = SCORERS.get(kind)
+    takes = signature(scorer).parameters
+    shown = {"track": track} if "track" in takes else {}
     if leave_out is None:
-        return scorer(path)
-    if "leave_out" not in signature(scorer).parameters:
+        return scorer(path, **shown)
+    if "leave_out" not in takes:
         raise UsageError(f"score {kind}: its model was fitted, so there are no rows to leave out; valid: score sram")
-    return scorer(path, leave_out=leave_out)
+    return scorer(path, leave_out=leave_out, **shown)

@@ -1,4 +1,4 @@
-"""SRAM: energies, leakage, area and access time against rows of CACTI 7 or of a table of their form.
+"""SRAM: energies, leakage, area, access and cycle time against rows of CACTI 7 or of a table of their form.
 
 Every row of the shipped grid is its own answer, so what the model is worth between rows shows only
 where rows are left out: with ``leave_out`` N, every Nth row of the file is priced from the shipped
@@ -18,25 +18,25 @@ from typing import TYPE_CHECKING, NamedTuple
 from hwsim.explore.score import SCORERS, Bar, Score
 from hwsim.hardware.memory.grid import Grid, Key, key, shipped_grid
 from hwsim.hardware.memory.nodes import leakage_corrections
-from hwsim.hardware.memory.sram import sram_of
+from hwsim.hardware.memory.sram import Request, sram_of
+from hwsim.hardware.memory.temperature import ROWS_K
 from hwsim.spec.errors import Problem, SpecError, UsageError
 from hwsim.spec.text import read_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Per column: our figure, and the largest mean error.
-FIGURES: dict[str, tuple[str, float]] = {
+#: Per column: our figure, and the largest mean error; None where it is stated and no more.
+FIGURES: dict[str, tuple[str, float | None]] = {
     "read_pJ": ("read_pj", 0.12),
     "write_pJ": ("write_pj", 0.08),
     "leak_mW_total": ("leakage_mw", 0.06),
     "area_mm2": ("area_mm2", 0.08),
     "access_ns": ("access_ns", 0.06),
+    "cycle_ns": ("cycle_ns", None),
 }
 #: Columns that say what a row is of; ``temp_K`` holds for leakage alone.
 SHAPE = ("tech_nm", "device", "size_bytes", "word_bits", "banks", "temp_K")
-#: The temperature that the shipped leakage holds at.
-TEMPERATURE_K = 360.0
 
 
 class Row(NamedTuple):
@@ -94,7 +94,7 @@ def _folds(rows: Sequence[Row], leave_out: int | None) -> Iterator[tuple[Row, Gr
 def _compare(row: Row, grid: Grid, refused: Counter[str]) -> Iterator[dict[str, object]]:
     node, device, size, width, banks = row.of
     try:
-        model = sram_of(grid, size, width, banks, node, device)  # type: ignore[arg-type]
+        model = sram_of(grid, Request(size, width, banks, node, device, row.kelvin))  # type: ignore[arg-type]
     except UsageError as error:
         refused[f"row(s), such as {node} nm {device}, {size} B, {width} bits, {banks} bank(s): {error}"] += 1
         return
@@ -112,10 +112,8 @@ def _compare(row: Row, grid: Grid, refused: Counter[str]) -> Iterator[dict[str, 
 def _unusable(row: Row) -> str:
     """Return why the leakage of a row is no reference, or nothing."""
     node, device, *_ = row.of
-    if row.kelvin != TEMPERATURE_K:
-        return f"the grid holds at {TEMPERATURE_K:g} K, not {row.kelvin:g} K"
-    if (node, device) in leakage_corrections():
-        return f"CACTI misprints {node} nm {device} at {TEMPERATURE_K:g} K"
+    if row.kelvin == ROWS_K and (node, device) in leakage_corrections():
+        return f"CACTI misprints {node} nm {device} at {ROWS_K:g} K"
     return ""
 
 

@@ -10,20 +10,25 @@ banks the factors alone answer. Larger arrays never cost less: see ``order.py``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.hardware.memory.figures import NAMES, Answer
-from hwsim.hardware.memory.nodes import neighbours
-from hwsim.hardware.memory.order import rising
-from hwsim.hardware.memory.table import COLUMNS, Table, within
+from hwsim.hardware.memory.figures import NAMES, Answer, Reasons, Story, alike
+from hwsim.hardware.memory.order import between, ordered
+from hwsim.hardware.memory.table import COLUMNS, Corners, Logs, Table, corners, linear
 from hwsim.spec.data import read_csv_rows
 
 #: Banks of the rows behind the factors; more are taken for as many of the same words.
 MOST_BANKS = 8
+#: Bytes, bits of a word, banks.
+Shape = tuple[float, float, int]
+#: An array, and the cells of the lattice around it.
+Spot = tuple[Shape, Corners]
+#: Figures of a row put in order; None where it stays.
+Ordered = Mapping[Shape, Sequence[float | None]]
 
 
 class Banked:
@@ -37,19 +42,28 @@ class Banked:
         Those of 2 to ``MOST_BANKS`` banks, within the sizes and widths of ``one``; there may be none.
     source, errors
         As in :class:`Table`; the error of one bank and of several.
+    in_order
+        The figures of the rows that the order moves; None to find them, which takes much longer.
     """
 
     def __init__(
-        self, one: Sequence[dict[str, str]], more: Sequence[dict[str, str]], source: str, errors: tuple[str, str]
+        self,
+        one: Sequence[dict[str, str]],
+        more: Sequence[dict[str, str]],
+        source: str,
+        errors: tuple[str, str],
+        in_order: Ordered | None = None,
     ) -> None:
         self.one = Table(one, source, errors[0])
-        self._known = {
+        self._known: dict[Shape, tuple[float, ...]] = {
             (int(r["size_bytes"]), int(r["word_bits"]), int(r.get("banks", "1"))): tuple(float(r[c]) for c in COLUMNS)
             for r in (*one, *more)
         }
         self._measured = bool(more)
-        self._answers: dict[tuple[int, int, int], Answer] = {}
-        self._source, self._errors = source, errors
+        self._rows: dict[Shape, Answer] = {}
+        self._source, self._in_order = source, in_order
+        between_rows = (f"{source}; interpolated between rows, {error}" for error in errors)
+        self._between = [partial(Story.of, "interpolation", text, True) for text in between_rows]
 
     @cached_property
     def cells(self) -> NDArray[np.float64]:
@@ -64,9 +78,36 @@ class Banked:
             given = known.copy()
             given[:, :, 0] = True
             cells = _fill(cells - factors, given) + factors
-        return rising(cells, known)
+        cells = self._put_in_order(cells, known)
+        if not self._measured:
+            # the factors are of arrays in order
+            cells = factors + between(cells, known)[:, :, :1]
+        return between(cells, known)
 
-    def _place(self, size_bytes: int, width_bits: int, banks: int) -> tuple[int, int, int]:
+    def _put_in_order(self, cells: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+        if self._in_order is None:
+            return ordered(cells, known)
+        for key, figures in self._in_order.items():
+            place = self._place(*key)
+            moved = [i for i, figure in enumerate(figures) if figure is not None]
+            cells[(*place, moved)] = [math.log(figures[i] or math.nan) for i in moved]
+        return cells
+
+    @cached_property
+    def _shape(self) -> tuple[int, ...]:
+        return self.cells.shape[:3]
+
+    @cached_property
+    def _flat(self) -> list[list[float]]:
+        flat: list[list[float]] = self.cells.reshape(-1, len(COLUMNS)).tolist()
+        return flat
+
+    def spot(self, size_bytes: float, width_bits: float, banks: int) -> Spot:
+        """Return where an array lies; the same in all tables whose sizes and widths have the same bounds."""
+        key = (size_bytes, width_bits, banks)
+        return key, corners(self._shape, *self.one.place(size_bytes, width_bits), math.log2(banks))
+
+    def _place(self, size_bytes: float, width_bits: float, banks: int) -> tuple[int, int, int]:
         i, j = self.one.place(size_bytes, width_bits)
         return int(i), int(j), banks.bit_length() - 1
 
@@ -76,35 +117,48 @@ class Banked:
         for i, j, k in np.ndindex(*found.shape[:3]):
             width, banks = self.one.narrowest << j, 1 << k
             words = (self.one.smallest << i) * 8 / (width * banks)
-            found[i, j, k] = np.log(bank_factors(banks, words / width))
+            found[i, j, k] = bank_logs(banks, words / width)
         return found
 
     def at(self, size_bytes: float, width_bits: float, banks: int) -> Answer:
         """Return the figures within the rows' sizes and widths, up to ``MOST_BANKS`` banks."""
-        whole = size_bytes == int(size_bytes) and width_bits == int(width_bits)
-        key = (int(size_bytes), int(width_bits), banks)
-        if whole and key in self._known:
+        return self.on(self.spot(size_bytes, width_bits, banks))
+
+    def on(self, spot: Spot) -> Answer:
+        """Return the figures at a :meth:`spot`."""
+        key, around = spot
+        if key in self._known:
             return self._row(key)
-        figures = np.exp(within(self.cells, *self.one.place(size_bytes, width_bits), math.log2(banks)))
+        logs, banks = linear(self._flat, around), key[2]
         if banks > 1 and not self._measured:
-            one = self.at(size_bytes, width_bits, 1)
-            return divided(one, figures / one.figures, 1, banks, size_bytes * 8 / (width_bits * banks))
-        source = f"{self._source}; interpolated between rows, {self._errors[banks > 1]}"
-        return Answer(tuple(figures.tolist()), "interpolation", (source,) * len(COLUMNS), (True,) * len(COLUMNS))
+            return Answer(logs, partial(self._tell_factors, logs, key))
+        return Answer(logs, self._between[banks > 1])
 
-    def _row(self, key: tuple[int, int, int]) -> Answer:
-        if key not in self._answers:
-            self._answers[key] = self._raised(self._known[key], np.exp(self.cells[self._place(*key)]).tolist())
-        return self._answers[key]
+    def _tell_factors(self, logs: Logs, key: Shape) -> Story:
+        """Tell an answer of banks that no rows have from the same array in one bank."""
+        size, width, banks = key
+        one = self.at(size, width, 1)
+        over = [a - b for a, b in zip(logs, one.logs, strict=True)]
+        return one.tell().because(over, *_tell_divided(1, banks, size * 8 / (width * banks)))
 
-    def _raised(self, known: tuple[float, ...], least: Sequence[float]) -> Answer:
-        found = Answer(known, "table", (self._source,) * len(COLUMNS), (False,) * len(COLUMNS))
-        factors = [a / b if a > b * (1 + 1e-9) else 1.0 for a, b in zip(least, known, strict=True)]
-        if max(factors) == 1:
-            return found
-        reason = "that of a smaller array, which CACTI's optimum undercuts"
-        reasons = [reason if factor > 1 else "" for factor in factors]
-        return found.times(factors, reasons, "at least what smaller arrays take (estimated)")
+    def _row(self, key: Shape) -> Answer:
+        if key not in self._rows:
+            known = self._known[key]
+            logs = [math.log(figure) for figure in known]
+            cell = self.cells[self._place(*key)].tolist()
+            moves = [0.0 if abs(a - b) < MOVED else a - b for a, b in zip(cell, logs, strict=True)]
+            found = Answer(logs, partial(Story.of, "table", self._source, False), known)
+            self._rows[key] = found.plus(moves, partial(_tell_moves, moves)) if any(moves) else found
+        return self._rows[key]
+
+
+#: Logarithm below which a figure counts as its row's: the digits of the rows.
+MOVED = 1e-9
+
+
+def _tell_moves(moves: Logs) -> Reasons:
+    reason = "moved least such that no smaller array costs more and no larger one less (CACTI optimises each by itself)"
+    return "put in order of size (estimated)", [reason if move else "" for move in moves]
 
 
 def _fill(cells: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -127,36 +181,56 @@ def _bends(shape: tuple[int, int, int]) -> NDArray[np.float64]:
     return found
 
 
+class _Factors:
+    """``bank_factors.csv``: what holds for any banks, and what shallowness costs by words over bits per word."""
+
+    def __init__(self) -> None:
+        anyhow, *shapes = read_csv_rows("memory", "bank_factors.csv")
+        self.source = anyhow["source"]
+        self.anyhow = [math.log(float(anyhow[name])) for name in NAMES]
+        self.ratios = [float(row["words_per_bit"]) for row in shapes]
+        self.shallow = [[math.log(float(row[name])) for name in NAMES] for row in shapes]
+        deeper = [*self.shallow[MOST_BANKS.bit_length() - 1 :], *[self.shallow[-1]] * (MOST_BANKS.bit_length() - 1)]
+        #: What ``MOST_BANKS`` banks of such shapes cost over one, but for what holds for any banks.
+        self.divided = [[a - b for a, b in zip(*rows, strict=True)] for rows in zip(self.shallow, deeper, strict=True)]
+
+
 @lru_cache(maxsize=1)
-def _rows() -> tuple[dict[str, str], dict[float, dict[str, str]]]:
-    """Return the row that holds for any banks, and those of shallowness by words over bits per word."""
-    anyhow, *shapes = read_csv_rows("memory", "bank_factors.csv")
-    return anyhow, {float(row["words_per_bit"]): row for row in shapes}
+def _factors() -> _Factors:
+    return _Factors()
 
 
-@lru_cache(maxsize=4096)
-def _shallow(words_per_bit: float) -> NDArray[np.float64]:
-    """Return what an array costs over a deep one."""
-    rows = _rows()[1]
-    low, high, share = neighbours(min(words_per_bit, max(rows)), rows)
-    return np.array([float(rows[low][name]) ** (1 - share) * float(rows[high][name]) ** share for name in NAMES])
+def _doublings(words_per_bit: float) -> float:
+    """Return the place of a shape among the rows of shallowness, which are doublings apart."""
+    lowest = _factors().ratios[0]
+    return math.log2(max(words_per_bit, lowest) / lowest)
 
 
-def bank_factors(banks: int, words_per_bit: float) -> NDArray[np.float64]:
-    """Return what banks of so many words over bits per word cost over the undivided array."""
+def _at(doublings: float, rows: Sequence[Logs]) -> Logs:
+    """Return what lies at a place among rows that are doublings apart; the last row beyond them."""
+    low = int(doublings)
+    if low >= len(rows) - 1:
+        return rows[-1]
+    share = doublings - low
+    return [a + share * (b - a) for a, b in zip(rows[low], rows[low + 1], strict=True)]
+
+
+def bank_logs(banks: int, words_per_bit: float) -> Logs:
+    """Return the logarithms of what banks of so many words over bits per word cost over the undivided array."""
     if banks == 1:
-        return np.ones(len(NAMES))
-    anyhow, shapes = _rows()
-    ratio = max(words_per_bit, min(shapes))
-    anyhow_factors = np.array([float(anyhow[name]) for name in NAMES])
-    return anyhow_factors * _shallow(ratio) / _shallow(ratio * min(banks, MOST_BANKS))
+        return [0.0] * len(NAMES)
+    place = _doublings(words_per_bit)
+    rows = _factors().shallow
+    bank, undivided = _at(place, rows), _at(place + math.log2(min(banks, MOST_BANKS)), rows)
+    return [a + b - c for a, b, c in zip(_factors().anyhow, bank, undivided, strict=True)]
 
 
 def beyond(answer: Answer, banks: int, words: float, width_bits: float) -> Answer:
     """Return the figures of an array in ``MOST_BANKS`` banks divided into more, of so many words."""
-    ratio = words / width_bits
-    factors = bank_factors(banks, ratio) / bank_factors(MOST_BANKS, ratio * banks / MOST_BANKS)
-    return divided(answer, factors, MOST_BANKS, banks, words)
+    ratio, rows = words / width_bits, _factors().divided
+    many, most = _at(_doublings(ratio), rows), _at(_doublings(ratio * banks / MOST_BANKS), rows)
+    logs = [a - b for a, b in zip(many, most, strict=True)]
+    return answer.plus(logs, partial(_tell_divided, MOST_BANKS, banks, words))
 
 
 def beyond_logs(banks: NDArray[np.float64], words_per_bit: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -167,20 +241,19 @@ def beyond_logs(banks: NDArray[np.float64], words_per_bit: NDArray[np.float64]) 
 
 def _log_divided(words_per_bit: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the logarithms of what ``MOST_BANKS`` banks cost over one, but for what holds for any banks."""
-    ratio = np.maximum(words_per_bit, min(_rows()[1]))
+    ratio = np.maximum(words_per_bit, _factors().ratios[0])
     return _log_shallow(ratio) - _log_shallow(ratio * MOST_BANKS)
 
 
 def _log_shallow(words_per_bit: NDArray[np.float64]) -> NDArray[np.float64]:
-    rows = _rows()[1]
-    at = np.log(sorted(rows))
-    known = ([math.log(float(rows[r][name])) for r in sorted(rows)] for name in NAMES)
+    at = np.log(_factors().ratios)
+    known = zip(*_factors().shallow, strict=True)
     return np.stack([np.interp(np.log(words_per_bit), at, figures) for figures in known], axis=-1)
 
 
-def divided(answer: Answer, factors: NDArray[np.float64], over: int, banks: int, words: float) -> Answer:
-    """Return figures times the factors of more banks than ``over``, with where these come from."""
+def _tell_divided(over: int, banks: int, words: float) -> Reasons:
+    """Tell the factors of more banks than ``over``."""
     reason = f"{banks} banks of {words:.6g} words over {'one array' if over == 1 else f'{over} banks'}: "
-    reason += _rows()[0]["source"]
+    reason += _factors().source
     reason += f", no rows beyond {MOST_BANKS} banks, so as {MOST_BANKS} of as many words" if banks > MOST_BANKS else ""
-    return answer.times(factors.tolist(), [reason] * len(NAMES), f"times the factor of {banks} banks (estimated)")
+    return alike(f"times the factor of {banks} banks (estimated)", reason)

@@ -48,4 +48,4 @@ def _memory(row: dict[str, str]) -> Macro:
     size, width, node = int(row["size_bytes"]), int(row["width_bits"]), float(row["node_nm"])
     if row["memory"] == "rf":
         return build_register_file(size * 8 // width, width, 1, 1, node)
-    return build_sram(size, width, 1, node)
+    return build_sram(size, width, 1, node, ports=row["ports"])

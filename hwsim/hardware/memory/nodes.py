@@ -9,15 +9,25 @@ No source gives a law of SRAM over supply voltage, so each node has the one supp
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
-from functools import lru_cache
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache, partial
 
-from hwsim.hardware.memory.figures import NAMES, QUANTITIES, Answer, Device, MemoryRow
+from hwsim.hardware.memory.figures import (
+    LEAKAGE,
+    QUANTITIES,
+    Answer,
+    Device,
+    MemoryRow,
+    Reasons,
+    Story,
+    leakage_alone,
+)  # fmt: skip
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import MissingFigureError
 
 #: From a node of the tables to its figures.
 Lookup = Callable[[int], Answer]
+Logs = Sequence[float]
 
 
 @lru_cache(maxsize=1)
@@ -64,7 +74,7 @@ def leakage_corrections() -> dict[tuple[int, str], tuple[float, str]]:
     return {(int(r["node_nm"]), r["device"]): (float(r["factor"]), r["source"]) for r in rows}
 
 
-def at_node(node_nm: float, device: Device, nodes: Collection[int], lookup: Lookup) -> Answer:
+def at_node(node_nm: float, device: Device, nodes: tuple[int, ...], lookup: Lookup) -> Answer:
     """Return figures at ``node_nm`` from a ``lookup`` of those at ``nodes``; misprinted leakage is corrected.
 
     Raises
@@ -72,16 +82,35 @@ def at_node(node_nm: float, device: Device, nodes: Collection[int], lookup: Look
     MissingFigureError
         If the node is outside the range of tables and factors.
     """
-    _check_node(node_nm, nodes)
-    if node_nm < min(nodes):
-        return _scaled(node_nm, _table_node(min(nodes), device, lookup), min(nodes))
-    low, high, share = neighbours(node_nm, nodes)
-    below = _table_node(int(low), device, lookup)
-    return below if low == high else _between(below, _table_node(int(high), device, lookup), low, high, share)
+    terms, scaled = node_terms(node_nm, nodes)
+    low, share = terms[0]
+    below = lookup(low)
+    logs, tell, row = below
+    correction = misprint_log(low, device) * share
+    if len(terms) > 1:
+        high, other = terms[1]
+        above = lookup(high)
+        logs = [share * a + other * b for a, b in zip(logs, above.logs, strict=True)]
+        correction += misprint_log(high, device) * other
+        tell, row = partial(_tell_between, below, above, low, high, device), None
+    elif correction:
+        tell, row = partial(_tell_corrected, below, low, device), None
+    if correction:
+        logs = [*logs[:LEAKAGE], logs[LEAKAGE] + correction, *logs[LEAKAGE + 1 :]]
+    answer = Answer(logs, tell, row)
+    return answer.plus(scaled, partial(_tell_scaled, low, node_nm)) if scaled else answer
 
 
-def node_terms(node_nm: float, device: Device, nodes: Collection[int]) -> tuple[dict[int, float], list[float]]:
-    """Return what :func:`at_node` does: by node, its share in the logarithms; and a factor for each quantity.
+@lru_cache(maxsize=1024)
+def node_terms(node_nm: float, nodes: tuple[int, ...]) -> tuple[tuple[tuple[int, float], ...], Logs]:
+    """Return what :func:`at_node` takes: nodes of the tables with their shares, and the scaling below them.
+
+    Returns
+    -------
+    terms
+        Each node with its share in the logarithms.
+    scaled
+        The logarithm of each quantity's factor below the smallest node; empty from it on.
 
     Raises
     ------
@@ -89,12 +118,17 @@ def node_terms(node_nm: float, device: Device, nodes: Collection[int]) -> tuple[
         If the node is outside the range of tables and factors.
     """
     _check_node(node_nm, nodes)
-    low, high, share = neighbours(max(node_nm, min(nodes)), nodes)
-    shares = {int(low): 1 - share, int(high): share} if low != high else {int(low): 1.0}
-    factors = [node_factor(kind, node_nm).value if node_nm < min(nodes) else 1.0 for _, _, kind in QUANTITIES]
-    for node, part in shares.items():
-        factors[NAMES.index("leakage_mw")] *= leakage_corrections().get((node, device), (1.0, ""))[0] ** part
-    return shares, factors
+    smallest = min(nodes)
+    if node_nm < smallest:
+        return ((smallest, 1.0),), [math.log(node_factor(kind, node_nm).value) for _, _, kind in QUANTITIES]
+    low, high, share = neighbours(node_nm, nodes)
+    return (((int(low), 1 - share), (int(high), share)) if low != high else ((int(low), 1.0),)), []
+
+
+@lru_cache(maxsize=64)
+def misprint_log(node: int, device: str) -> float:
+    """Return the logarithm of what CACTI's leakage at a node of the tables is corrected by; 0 if it is right."""
+    return math.log(leakage_corrections().get((node, device), (1.0, ""))[0])
 
 
 def _check_node(node_nm: float, nodes: Collection[int]) -> None:
@@ -104,35 +138,33 @@ def _check_node(node_nm: float, nodes: Collection[int]) -> None:
         raise MissingFigureError(f"no memory figures at {node_nm:g} nm; valid nodes: {valid}")
 
 
-def _table_node(node: int, device: Device, lookup: Lookup) -> Answer:
-    answer = lookup(node)
-    factor, reason = leakage_corrections().get((node, device), (1.0, ""))
-    if not reason:
-        return answer
-    only = [name == "leakage_mw" for name in NAMES]
-    reasons = [f"misprint at {node} nm {device}: {reason}" if here else "" for here in only]
-    return answer.times([factor if here else 1.0 for here in only], reasons)
+def _tell_corrected(answer: Answer, node: int, device: Device) -> Story:
+    """Tell an answer at a node of the tables, its leakage corrected where CACTI misprints it."""
+    if (node, device) not in leakage_corrections():
+        return answer.tell()
+    logs = [misprint_log(node, device)] * len(QUANTITIES)
+    return answer.tell().because(logs, *leakage_alone("", f"misprint at {node} nm {device}: {_reason(node, device)}"))
 
 
-def _between(below: Answer, above: Answer, low: float, high: float, share: float) -> Answer:
+def _reason(node: int, device: Device) -> str:
+    return leakage_corrections()[node, device][1]
+
+
+def _tell_between(below: Answer, above: Answer, low: int, high: int, device: Device) -> Story:
     nodes = f"between {low:g} and {high:g} nm"
-    return Answer(
-        tuple(a ** (1 - share) * b**share for a, b in zip(below.figures, above.figures, strict=True)),
-        f"{below.how}, {nodes} (estimated)",
-        tuple(_merged(a, b, nodes) for a, b in zip(below.sources, above.sources, strict=True)),
-        (True,) * len(QUANTITIES),
-    )
+    first, second = _tell_corrected(below, low, device), _tell_corrected(above, high, device)
+    sources = tuple(_merged(a, b, nodes) for a, b in zip(first.sources, second.sources, strict=True))
+    return Story(f"{first.how}, {nodes} (estimated)", sources, (True,) * len(QUANTITIES))
 
 
-@lru_cache(maxsize=256)
 def _merged(below: str, above: str, nodes: str) -> str:
     return "; ".join(dict.fromkeys([*below.split("; "), *above.split("; "), f"log-log interpolation {nodes}"]))
 
 
-def _scaled(node_nm: float, origin: Answer, base: int) -> Answer:
+def _tell_scaled(base: int, node_nm: float) -> Reasons:
     factors = [node_factor(kind, node_nm) for _, _, kind in QUANTITIES]
     reasons = [f"from {base} to {node_nm:g} nm, extrapolated: {f.source}" for f in factors]
-    return origin.times([f.value for f in factors], reasons, f"extrapolated from {base} nm (estimated)")
+    return f"extrapolated from {base} nm (estimated)", reasons
 
 
 def supply(node_nm: float, device: Device) -> MemoryRow | None:

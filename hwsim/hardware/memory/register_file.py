@@ -10,13 +10,15 @@ access time and 5 % for leakage (mean; the worst row is off by 45 %).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
-from hwsim.hardware.memory.figures import NAMES, Answer, Device, Macro
+from hwsim.hardware.memory.figures import NAMES, Answer, Device, Macro, Reasons, alike, made
 from hwsim.hardware.memory.nodes import at_node, check_supply
 from hwsim.hardware.memory.table import Table, grown
+from hwsim.hardware.memory.temperature import ROWS_K, at_temperature, check_temperature
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import InfeasibleError, MissingFigureError, UsageError, did_you_mean
 
@@ -40,6 +42,13 @@ class RegisterFile(Macro):
     read_ports: int
     write_ports: int
     shared_ports: int
+    kelvin: float = ROWS_K
+
+    @property
+    def title(self) -> str:
+        """What it is."""
+        ports = f"{self.read_ports} read, {self.write_ports} write, {self.shared_ports} shared ports"
+        return f"register file {self.words} words of {self.width_bits} bits, {ports}, {self.node_nm:g} nm {self.device}"
 
     @property
     def size_bytes(self) -> float:
@@ -73,6 +82,7 @@ def build_register_file(
     device: Device = "hp",
     shared_ports: int = 0,
     vdd_v: float | None = None,
+    kelvin: float = ROWS_K,
 ) -> RegisterFile:
     """Return a register file; ``shared_ports`` read or write, so with one of them the others may be 0.
 
@@ -81,7 +91,8 @@ def build_register_file(
     UsageError
         If it cannot be read or written, or words or width are not positive.
     MissingFigureError
-        If no figures are known of the device type, at the node, the supply ``vdd_v`` or for so many ports.
+        If no figures are known of the device type, at the node, the supply ``vdd_v``, the temperature
+        or for so many ports.
     InfeasibleError
         If it is smaller or larger than the rows: registers and SRAM cover what lies beyond.
     """
@@ -89,18 +100,15 @@ def build_register_file(
     if device not in _rows():
         raise MissingFigureError(f"no register files of device type {device!r}; {did_you_mean(device, _rows())}")
     check_supply(node_nm, device, vdd_v)
+    check_temperature(kelvin)
     _check_shape(words, width_bits)
     answer = _cells(words, width_bits, (shared_ports, read_ports, write_ports), node_nm, device)
-    return RegisterFile(
-        width_bits=width_bits,
-        node_nm=node_nm,
-        device=device,
-        words=words,
-        read_ports=read_ports,
-        write_ports=write_ports,
-        shared_ports=shared_ports,
-        **answer.fields(),
-    )
+    answer = at_temperature(answer, kelvin, node_nm, device, ", of SRAM of the same device")
+    of = {
+        "width_bits": width_bits, "node_nm": node_nm, "device": device, "words": words, "read_ports": read_ports,
+        "write_ports": write_ports, "shared_ports": shared_ports, "kelvin": kelvin,
+    }  # fmt: skip
+    return made(RegisterFile, answer, of.items())
 
 
 def _check_ports(read_ports: int, write_ports: int, shared_ports: int) -> None:
@@ -137,22 +145,36 @@ def _cells(words: int, width_bits: int, mix: tuple[int, int, int], node_nm: floa
     size = words * width / 8
 
     def lookup(node: int) -> Answer:
-        found = [_table(node, device, p).at(size, width) for p in MIXES]
-        return found[ports - 1] if ports in MIXES else _more_ports(found, ports)
+        if ports in MIXES:
+            return _table(node, device, ports).at(size, width)
+        return _more_ports([_table(node, device, p).at(size, width) for p in MIXES], ports)
 
-    answer = grown(at_node(node_nm, device, _rows()[device], lookup), "rf", "port_bits", wider)
+    answer = grown(at_node(node_nm, device, tuple(_rows()[device]), lookup), "rf", "port_bits", wider)
     if ports in MIXES and mix != MIXES[ports]:
-        reason = "CACTI's rows with as many ports are {} shared, {} read, {} write".format(*MIXES[ports])
-        return answer.times([1] * len(NAMES), [reason] * len(NAMES), "other port mix (estimated)")
+        return answer.said(partial(_tell_other_mix, ports))
     return answer
 
 
+def _tell_other_mix(ports: int) -> Reasons:
+    reason = "CACTI's rows with as many ports are {} shared, {} read, {} write".format(*MIXES[ports])
+    return alike("other port mix (estimated)", reason)
+
+
+#: The square root of the area is linear in the ports.
+_POWERS = [2 if name == "area_mm2" else 1 for name in NAMES]
+
+
 def _more_ports(found: Sequence[Answer], ports: int) -> Answer:
-    """Continue the line through one and three ports; the square root of the area is linear."""
+    """Continue the line through one and three ports."""
     one, three = found[0], found[2]
-    powers = [2 if name == "area_mm2" else 1 for name in NAMES]
-    # CACTI's optimum jumps now and then; more ports never cost less
-    steps = [max(1 - (a / c) ** (1 / p), 0) / 2 for a, c, p in zip(one.figures, three.figures, powers, strict=True)]
-    factors = [(1 + step * (ports - 3)) ** p for step, p in zip(steps, powers, strict=True)]
+    logs = []
+    for a, c, p in zip(one.logs, three.logs, _POWERS, strict=True):
+        # CACTI's optimum jumps now and then; more ports never cost less
+        step = max(1 - math.exp((a - c) / p), 0) / 2
+        logs.append(p * math.log(1 + step * (ports - 3)))
+    return three.plus(logs, partial(_tell_more_ports, ports))
+
+
+def _tell_more_ports(ports: int) -> Reasons:
     reason = f"{ports} ports over 3, on the line through CACTI's 1 and 3 ports"
-    return three.times(factors, [reason] * len(NAMES), "extrapolated in ports (estimated)")
+    return alike("extrapolated in ports (estimated)", reason)

@@ -55,6 +55,7 @@ def _headline(simulated: Simulated) -> Any:
         "pipeline stages of a PE": acc.pipeline_stages,
         "peak (TOPS)": 2 * acc.peak_macs_per_s(w, a) * 1e-12,
         "DRAM": f"{acc.dram.name}: {acc.dram.bandwidth_gb_s:g} GB/s, {acc.dram.read_pj_per_bit:g} pJ/bit",
+        "DRAM effective bandwidth": f"{acc.dram.effective_gb_s:g} GB/s: {acc.dram.bandwidth_how}",
         "DRAM energy covers": acc.dram.scope,
         "DRAM source": acc.dram.source,
         "leakage (W)": acc.leakage_w,

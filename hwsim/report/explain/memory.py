@@ -1,56 +1,26 @@
-"""A memory: a DRAM preset, an SRAM or register file of given size, or all published figures."""
+"""A memory: a DRAM preset, one of a kind on chip and of given size, or all published figures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import Field
-
+from hwsim.hardware.accelerator import DramSpec, make_dram
 from hwsim.hardware.memory import (
-    Device,
-    Dram,
-    RegisterFile,
-    Sram,
-    build_register_file,
-    build_sram,
+    MEMORIES,
+    Candidate,
+    MemorySheet,
     dram_names,
-    load_dram,
+    dram_sheet,
+    load_preset,
     memory_deviations,
     memory_sheet,
 )
+from hwsim.hardware.memory.figures import NAMES
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, table
-from hwsim.spec.bind import Spec, validate_mapping
-from hwsim.spec.errors import UsageError, did_you_mean
-from hwsim.spec.units import EnergyPjPerBit, SizeBytes
-
-
-class SramSettings(Spec):
-    """The SRAM that is explained."""
-
-    size: SizeBytes = 64 * 1024
-    width: int = Field(64, ge=1, le=1 << 20, description="bits per access")
-    banks: int = Field(1, ge=1, le=64)
-    node: float = Field(28, gt=0, description="nm")
-    device: Device = "hp"
-
-
-class RegisterFileSettings(Spec):
-    """The register file that is explained."""
-
-    words: int = Field(64, ge=1)
-    width: int = Field(32, ge=1, description="bits per access")
-    read_ports: int = Field(1, ge=0)
-    write_ports: int = Field(1, ge=0)
-    shared_ports: int = Field(0, ge=0)
-    node: float = Field(28, gt=0, description="nm")
-    device: Device = "hp"
-
-
-class DramSettings(Spec):
-    """What a DRAM preset leaves open."""
-
-    energy: EnergyPjPerBit | None = None
+from hwsim.spec.bind import validate_mapping
+from hwsim.spec.errors import MissingFigureError, UsageError, did_you_mean
+from hwsim.spec.paths import replaced
 
 
 @EXPLAINERS.register("memory")
@@ -58,26 +28,56 @@ def explain_memory(name: str, question: Question) -> list[Section]:
     """Return every figure of the memory with its source; ``references`` lists published figures beside ours."""
     if name == "references":
         return [_references()]
-    sheet = memory_sheet(_memory(name, question.settings))
+    if name in MEMORIES:
+        kind = MEMORIES.get(name)
+        settings = validate_mapping(_nested(question.settings), kind.settings, "--set")
+        return [_figures(kind.sheet(settings)), *_candidates(kind.candidates(settings))]
+    if name not in dram_names():
+        names = [*dram_names(), *MEMORIES.names(), "references"]
+        raise UsageError(f"unknown memory {name!r}; {did_you_mean(name, names)}")
+    return [_figures(_dram(name, question.settings))]
+
+
+def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with dotted names, such as ``figures.area``, as mappings."""
+    found: dict[str, Any] = {}
+    for path, value in settings.items():
+        found = replaced(found, tuple(path.split(".")), value)
+    return found
+
+
+def _figures(sheet: MemorySheet) -> Section:
     rows, notes = cited([
         {"quantity": r.quantity, "value": r.value, "unit": r.unit, "estimated": "yes" if r.estimated else "no",
          "source": r.source}
         for r in sheet.rows
     ])  # fmt: skip
-    return [Section(sheet.title, table(rows), [*sheet.notes, *notes])]
+    return Section(sheet.title, table(rows), [*sheet.notes, *notes])
 
 
-def _memory(name: str, settings: Mapping[str, Any]) -> Dram | Sram | RegisterFile:
-    if name == "sram":
-        s = validate_mapping(settings, SramSettings, "--set")
-        return build_sram(s.size, s.width, s.banks, s.node, s.device)
-    if name == "register_file":
-        r = validate_mapping(settings, RegisterFileSettings, "--set")
-        return build_register_file(r.words, r.width, r.read_ports, r.write_ports, r.node, r.device, r.shared_ports)
-    names = [*dram_names(), "register_file", "references", "sram"]
-    if name not in names:
-        raise UsageError(f"unknown memory {name!r}; {did_you_mean(name, names)}")
-    return load_dram(name, energy_pj_per_bit=validate_mapping(settings, DramSettings, "--set").energy)
+def _dram(name: str, settings: Mapping[str, Any]) -> MemorySheet:
+    """Return a preset as it is asked for; where it leaves something open and nothing is asked, what it states."""
+    asked = validate_mapping({"preset": name, **settings}, DramSpec, "--set")
+    try:
+        return memory_sheet(make_dram(asked))
+    except MissingFigureError as error:
+        if settings:
+            raise
+        sheet = dram_sheet(load_preset(name))
+        return sheet._replace(notes=[*sheet.notes, str(error)])
+
+
+def _candidates(candidates: Sequence[Candidate]) -> list[Section]:
+    """Return every model with its answer, in the order of fidelity."""
+    if not candidates:
+        return []
+    rows, notes = cited([
+        {"model": c.model, "chosen": "yes" if c.chosen else "no", **{name: c.figures.get(name) for name in NAMES},
+         "source": c.why}
+        for c in candidates
+    ])  # fmt: skip
+    frame = table(rows).rename(columns={"source": "why"})
+    return [Section("models that could answer, by fidelity", frame, notes)]
 
 
 def _references() -> Section:
