@@ -28,7 +28,9 @@ def test_every_constant_has_a_source(name):
 
 
 def test_the_names_are_what_they_say():
-    assert technology_names() == ["12nm", "16nm", "28nm", "45nm", "7nm", "gt2n", "sg13g2", "sky130"]
+    nodes = [3, 5, 7, 10, 12, 14, 16, 20, 22, 28, 32, 40, 45, 65, 90, 130, 180]
+    assert technology_names() == sorted([*(f"{node}nm" for node in nodes), "gt2n", "sg13g2", "sky130"])
+    assert all(load_technology(f"{node}nm").node_nm == node for node in nodes)
     with pytest.raises(UsageError, match="28nm"):
         load_technology("28 nm")
 

@@ -1,0 +1,141 @@
+"""Stillmaker and Baas' fits of a gate over its supply, per node and flavour (Integration 58, 2017).
+
+Energy and power are quadratic, delay is cubic in VDD (``vdd_fits.csv``); all rows share one unit, so
+that any two are comparable. 180 to 65 nm are bulk, 45 and 32 nm planar and 20 to 7 nm FinFETs, each
+high-performance (hp) and low-power (lp). Areas are one per node (``node_areas.csv``).
+
+The published coefficients of a delay have four digits and cancel, so some fits rise again above a
+supply (45 hp above 0.95 V, 32 hp above 0.845 V). The alpha-power law of a row
+(``alpha_power.csv``; derived from the part of the fit that falls) is there for the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Literal
+
+from hwsim.spec.data import read_csv_rows
+
+#: Transistors of a row.
+Flavour = Literal["bulk", "hp", "lp"]
+FLAVOURS: tuple[Flavour, ...] = ("bulk", "hp", "lp")
+#: How a delay follows from the supply: the cubic as published, the alpha-power law, or the cubic as far
+#: as it falls and the alpha-power law above.
+DelayLaw = Literal["auto", "fit", "alpha_power"]
+DELAY_LAWS: tuple[DelayLaw, ...] = ("auto", "fit", "alpha_power")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One row: coefficients from the highest power of VDD down, and the alpha-power law."""
+
+    node_nm: float
+    flavour: str
+    delay: tuple[float, ...]
+    energy: tuple[float, ...]
+    power: tuple[float, ...]
+    nominal_v: float
+    alpha: float
+    vth_v: float
+    source: str
+
+    @property
+    def label(self) -> str:
+        """The row's name as the paper has it, such as ``45HP``."""
+        return f"{self.node_nm:g}{'' if self.flavour == 'bulk' else self.flavour.upper()}"
+
+    @cached_property
+    def turn_v(self) -> float:
+        """Supply at which the delay fit stops falling; infinite if it never does."""
+        d3, d2, d1, _ = self.delay
+        if d3 == 0:
+            return -d1 / (2 * d2)
+        inner = d2 * d2 - 3 * d3 * d1
+        return math.inf if inner < 0 else min((-d2 - sign * math.sqrt(inner)) / (3 * d3) for sign in (1, -1))
+
+    @cached_property
+    def range_v(self) -> tuple[float, float]:
+        """Supplies that are accepted: half of the nominal one to one and a half times it (chosen).
+
+        The lower end is higher where energy, or power, would fall with the supply or be negative (180 nm).
+        """
+        least = max(0.5 * self.nominal_v, *(_least(fit) for fit in (self.energy, self.power)))
+        return math.ceil(least * 1000) / 1000, round(1.5 * self.nominal_v, 6)
+
+    def energy_at(self, vdd_v: float) -> float:
+        """Return the relative energy of a gate."""
+        return _polynomial(self.energy, vdd_v)
+
+    def power_at(self, vdd_v: float) -> float:
+        """Return the relative power of a gate at full speed."""
+        return _polynomial(self.power, vdd_v)
+
+    def delay_at(self, vdd_v: float, law: DelayLaw = "fit") -> float:
+        """Return the relative delay of a gate.
+
+        The alpha-power law meets the fit at the nominal supply, or where the fit stops falling.
+        """
+        meets = min(self.nominal_v, self.turn_v)
+        if law == "fit" or (law == "auto" and vdd_v <= self.turn_v):
+            return _polynomial(self.delay, vdd_v)
+        if law == "auto":
+            meets = self.turn_v
+        return _polynomial(self.delay, meets) * self._alpha_power(vdd_v) / self._alpha_power(meets)
+
+    def _alpha_power(self, vdd_v: float) -> float:
+        return float(vdd_v / (vdd_v - self.vth_v) ** self.alpha)
+
+
+def _polynomial(coefficients: tuple[float, ...], x: float) -> float:
+    # Powers are added from the highest down, not by Horner's rule: figures scaled before stay the same.
+    highest = len(coefficients) - 1
+    return sum(c * x ** (highest - i) for i, c in enumerate(coefficients))
+
+
+def _least(quadratic: tuple[float, ...]) -> float:
+    """Return the supply above which a quadratic is positive and rises."""
+    a, b, c = quadratic
+    if a == 0:
+        return -c / b
+    inner = b * b - 4 * a * c
+    return (-b + math.sqrt(max(inner, 0.0))) / (2 * a)
+
+
+@lru_cache(maxsize=1)
+def fits() -> dict[tuple[float, str], Fit]:
+    """Return every row by node in nm and flavour."""
+    laws = {(r["node_nm"], r["flavour"]): r for r in read_csv_rows("technology", "alpha_power.csv")}
+    found = {}
+    for row in read_csv_rows("technology", "vdd_fits.csv"):
+        law = laws[row["node_nm"], row["flavour"]]
+        fit = Fit(
+            node_nm=float(row["node_nm"]),
+            flavour=row["flavour"],
+            delay=tuple(float(row[k]) for k in ("d3", "d2", "d1", "d0")),
+            energy=tuple(float(row[k]) for k in ("e2", "e1", "e0")),
+            power=tuple(float(row[k]) for k in ("p2", "p1", "p0")),
+            nominal_v=float(law["nominal_v"]),
+            alpha=float(law["alpha"]),
+            vth_v=float(law["vth_v"]),
+            source=row["source"],
+        )
+        found[fit.node_nm, fit.flavour] = fit
+    return found
+
+
+@lru_cache(maxsize=1)
+def node_areas() -> dict[float, float]:
+    """Return the area of a gate over that at 7 nm, by node in nm."""
+    return {float(r["node_nm"]): float(r["area"]) for r in read_csv_rows("technology", "node_areas.csv")}
+
+
+@lru_cache(maxsize=4)
+def ladder(flavour: str) -> tuple[Fit, ...]:
+    """Return the rows between which a flavour is interpolated, smallest node first: its own, and the bulk ones.
+
+    High-performance and low-power rows never meet in one ladder.
+    """
+    rows = [fit for (_, kind), fit in fits().items() if kind in (flavour, "bulk")]
+    return tuple(sorted(rows, key=lambda fit: fit.node_nm))
