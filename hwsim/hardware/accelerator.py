@@ -13,8 +13,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
-from pydantic_core import CoreSchema
+from pydantic import AfterValidator, Field, model_validator
 
 from hwsim.formats import Format, parse_format
 from hwsim.hardware.circuits import Register
@@ -24,10 +23,11 @@ from hwsim.hardware.memory import Dram, Sram, build_buffer, load_dram
 from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
-from hwsim.hardware.technology import PartsPrice, Price, Technology, load_technology
+from hwsim.hardware.technology import PartsPrice, Price, Technology
+from hwsim.hardware.technology.spec import TechnologySpec, open_technology
 from hwsim.spec.bind import Spec, as_value_error
-from hwsim.spec.errors import InfeasibleError
-from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, SizeBytes, VoltageV
+from hwsim.spec.errors import InfeasibleError, MissingFigureError
+from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, SizeBytes
 
 #: Largest array edge: beyond it a model of one array with one clock says nothing any more.
 MAX_EDGE = 65_536
@@ -36,11 +36,6 @@ MAX_EDGE = 65_536
 SUM_REGISTER = Register(32)
 
 BUFFERS = {"w": "weights", "a": "activations", "o": "outputs"}
-
-
-def _known_technology(name: str) -> str:
-    load_technology(name)
-    return name
 
 
 def _known_format(name: str) -> str:
@@ -92,19 +87,6 @@ class DramSpec(Spec):
     preset: str = Field(description="one of hwsim list memory")
     bandwidth: BandwidthBytesPerS | None = Field(None, description="peak, overrides the preset")
     energy: EnergyPjPerBit | None = Field(None, description="per bit moved, overrides the preset")
-
-
-class TechnologySpec(Spec):
-    """A technology and its supply voltage."""
-
-    name: Annotated[str, AfterValidator(as_value_error(_known_technology))]
-    vdd: VoltageV | None = Field(None, description="supply; default: the technology's nominal one")
-    sram_device: Literal["hp", "lstp"] = Field("hp", description="transistor type of the SRAM macros")
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """Editors accept the short form ``technology: 28nm`` too."""
-        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(schema))]}
 
 
 class VectorUnitSpec(Spec):
@@ -236,13 +218,14 @@ class Accelerator:
 
     @cached_property
     def leakage_w(self) -> float:
-        """Leakage of the whole chip in W."""
+        """Leakage of the whole chip in W, at the technology's temperature if one is set."""
         logic_nw = self.pes * self.pe_price.leakage_nw + self.spec.vector_unit.lanes * self.vector_lane.leakage_nw
         logic_nw += self.spec.vector_unit.lanes * sum(price.leakage_nw for price in self._function_prices)
         if self.dequant_price is not None:
             logic_nw += self.dequantizers * self.dequant_price.leakage_nw
             logic_nw += self.sum_registers * self.technology.price(SUM_REGISTER).leakage_nw
-        return logic_nw * 1e-9 + sum(s.leakage_mw for s in self.srams.values()) * 1e-3
+        warmer = self.technology.sram_leakage_factor(self.spec.technology.sram_device).value
+        return logic_nw * 1e-9 + sum(s.leakage_mw for s in self.srams.values()) * warmer * 1e-3
 
     def mode_price(self, w: Format, a: Format, operands: Operands | None = None) -> PartsPrice:
         """Return the cost of a PE while it works on a pair of formats, and on what is stated of its operands."""
@@ -300,7 +283,7 @@ def build_accelerator(
     MissingFigureError
         If the DRAM preset has no energy and none is given.
     """
-    technology = load_technology(spec.technology.name, vdd_v=spec.technology.vdd)
+    technology = open_technology(spec.technology.name, spec.technology)
     pe = make_pe(spec.pe)
     srams = {}
     for key, name in BUFFERS.items():
@@ -312,6 +295,11 @@ def build_accelerator(
             )
         except InfeasibleError as error:
             raise InfeasibleError(f"memories.{name}.size: {error}") from None
+        except MissingFigureError as error:
+            raise MissingFigureError(
+                f"technology {technology.name}: {error}; a whole accelerator needs SRAM there, a PE alone can be "
+                f"priced (hwsim explain pe NAME --technology {technology.name})"
+            ) from None
     price, stages = pipelined_price(pe, technology, spec.clock)
     return Accelerator(
         spec=spec,

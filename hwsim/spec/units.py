@@ -46,6 +46,8 @@ class Dimension:
         Whether only whole numbers of the base unit exist; values are then ``int``.
     example
         Shown to editors and in messages.
+    offsets
+        Units that count from elsewhere: what is added to them to be in the base unit.
     least_bare
         A number without a unit below this one is refused: its unit was forgotten.
     """
@@ -57,6 +59,7 @@ class Dimension:
     also: Mapping[str, Fraction] = field(default_factory=dict)
     whole: bool = False
     least_bare: int = 0
+    offsets: Mapping[str, Fraction] = field(default_factory=dict)
 
     def parse(self, value: object) -> int | float:
         """Return ``value`` in the base unit, correctly rounded (exact if :attr:`whole`).
@@ -88,6 +91,8 @@ class Dimension:
         if match is None:
             raise UsageError(f"{shown(text)} is not {self.noun}; {self._expected()}")
         number, unit = match[1], match[2] or self.base
+        if unit in self.offsets:
+            return Fraction(number) + self.offsets[unit]
         factor = self.factor(unit)
         if factor is None:
             valid = did_you_mean(unit, self.units, ordered=True)
@@ -123,14 +128,14 @@ class Dimension:
         return rounded
 
     def _expected(self) -> str:
-        return f"write a number and a unit, valid: {', '.join(self.units)}, for example {self.example}"
+        return f"write a number and a unit, valid: {', '.join([*self.units, *self.offsets])}, for example {self.example}"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.parse)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         micro = [f"µ{unit[1:]}" for unit in self.units if unit[0] == "u"]
-        spellings = "|".join([*self.units, *self.also, *micro])
+        spellings = "|".join([*self.units, *self.also, *self.offsets, *micro])
         return {
             "anyOf": [
                 {
@@ -217,8 +222,18 @@ THROUGHPUT = Dimension(
     least_bare=10**6,
 )
 NODE = Dimension("a technology node", "nm", _si("m", "n u", base_exponent=-9), "28nm")
+TEMPERATURE = Dimension(
+    "a temperature",
+    "K",
+    {"K": Fraction(1)},
+    "360 K",
+    least_bare=200,
+    offsets=dict.fromkeys(("degC", "°C"), Fraction("273.15")),
+)
+#: Not among :data:`DIMENSIONS`: its units are spelled as those of a node.
+LENGTH = Dimension("a length", "mm", {"mm": Fraction(1), "um": Fraction(1, 1000)}, "0.5 mm")
 
-DIMENSIONS = (SIZE, FREQUENCY, BANDWIDTH, ENERGY_PER_BIT, VOLTAGE, POWER, NODE)
+DIMENSIONS = (SIZE, FREQUENCY, BANDWIDTH, ENERGY_PER_BIT, VOLTAGE, POWER, NODE, TEMPERATURE)
 
 #: Field types of specs. All are finite and above zero.
 SizeBytes = Annotated[int, SIZE]
@@ -228,6 +243,8 @@ EnergyPjPerBit = Annotated[float, ENERGY_PER_BIT]
 VoltageV = Annotated[float, VOLTAGE]
 PowerW = Annotated[float, POWER]
 NodeNm = Annotated[float, NODE]
+TemperatureK = Annotated[float, TEMPERATURE]
+LengthMm = Annotated[float, LENGTH]
 
 
 def parse_quantity(value: object) -> tuple[Fraction, str]:

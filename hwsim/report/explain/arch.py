@@ -81,6 +81,7 @@ def _events(simulated: Simulated) -> Any:
         "PE step, registers (pJ)": unit.pe_register_pj_per_step,
         "PE step, wires between PEs (pJ)": unit.wire_pj_per_step,
         **{f"{BUFFERS[k]} through the rows (pJ/bit)": v for k, v in unit.shift_pj_per_bit.items() if v},
+        **{f"{BUFFERS[k]} on a bus across the array (pJ/bit)": v for k, v in unit.bus_pj_per_bit.items() if v},
         "array clock per cycle (pJ)": unit.array_clock_pj_per_cycle,
         "dequantization of a group sum (pJ)": unit.dequant_pj,
         **{f"read of {BUFFERS[k]} (pJ/bit)": v for k, v in unit.sram_read_pj_per_bit.items()},
