@@ -16,10 +16,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from hwsim.formats import Format, parse_format
+from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.functions import FunctionUnit, chosen_units
 from hwsim.hardware.functions.choice import describe, known_units
 from hwsim.hardware.memory import Dram, Sram, build_buffer, load_dram
+from hwsim.hardware.network import Network
+from hwsim.hardware.network.spec import NetworkSpec, open_network
 from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
@@ -122,6 +125,9 @@ class HardwareSpec(Spec):
     memories: MemoriesSpec
     dram: DramSpec
     vector_unit: VectorUnitSpec = VectorUnitSpec(lanes=32)
+    network: NetworkSpec | None = Field(
+        None, description="between buffers, array and DRAM port; default: a wire of half the edges of both blocks"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -138,7 +144,8 @@ class Accelerator:
 
     ``srams`` are keyed ``w``, ``a``, ``o``. ``dequant_price`` is the cost of one of ``dequantizers``
     units that scale group sums (its energy per sum), None when no format of a run needs one.
-    ``sum_registers`` PEs also keep the running FP32 sum of their scaled groups.
+    ``sum_registers`` PEs also keep the running FP32 sum of their scaled groups. ``in_place``
+    says that sums are scaled inside the array.
     """
 
     spec: HardwareSpec
@@ -151,6 +158,7 @@ class Accelerator:
     dequant_price: PartsPrice | None
     dequantizers: int
     sum_registers: int
+    in_place: bool
 
     @property
     def rows(self) -> int:
@@ -246,8 +254,12 @@ class Accelerator:
 
     @cached_property
     def pe_pitch_mm(self) -> float:
-        """Edge of a square PE in mm: the length of one hop between neighbours."""
-        return math.sqrt(self.pe_price.area_um2) * 1e-3
+        """Edge of a square PE in mm: the length of one hop between neighbours.
+
+        Dequantizers and sums of scaled groups that stay in the array take their share of it.
+        """
+        shared_mm2 = self.area_breakdown_mm2.get("dequantizers", 0.0) if self.in_place else 0.0
+        return math.sqrt(self.pe_price.area_um2 * 1e-6 + shared_mm2 / self.pes)
 
     @cached_property
     def buffer_distance_mm(self) -> float:
@@ -257,6 +269,19 @@ class Accelerator:
         """
         sram_mm2 = sum(s.area_mm2 for s in self.srams.values())
         return 0.5 * (math.sqrt(self.area_breakdown_mm2["array"]) + math.sqrt(sram_mm2))
+
+    @cached_property
+    def network(self) -> Network | None:
+        """The network over the chip, a square of array, buffers and vector unit; None where wires go directly."""
+        asked = self.spec.network
+        return None if asked is None else open_network(asked, self.area_mm2, self.technology)
+
+    @cached_property
+    def network_pj_per_bit(self) -> float:
+        """Energy of a bit between a buffer and the array's edge or the DRAM port, random bits."""
+        if self.network is not None:
+            return self.network.pj_per_bit(self.network.topology.unicast(self.network.grid))
+        return self.buffer_distance_mm * self.technology.wire_fj_per_bit_mm * RANDOM_TOGGLE * 1e-3
 
     def peak_macs_per_s(self, w: Format, a: Format) -> float:
         """Return the peak multiply-accumulate rate for one pair of formats, of PEs that wait for no other."""
@@ -301,7 +326,7 @@ def build_accelerator(
                 f"priced (hwsim explain pe NAME --technology {technology.name})"
             ) from None
     price, stages = pipelined_price(pe, technology, spec.clock)
-    return Accelerator(
+    built = Accelerator(
         spec=spec,
         pe=pe,
         technology=technology,
@@ -312,7 +337,10 @@ def build_accelerator(
         dequant_price=dequantizer_price(pe, *dequantized, technology, spec.clock) if dequantized else None,
         dequantizers=spec.array.cols * _per_column(pe, *dequantized, spec.array.rows, in_place) if dequantized else 0,
         sum_registers=spec.array.rows * spec.array.cols if dequantized and in_place and not pe.own_dequantizer else 0,
+        in_place=in_place,
     )
+    _ = built.network  # refuses what cannot be built before anything runs on it
+    return built
 
 
 def _per_column(pe: PE, w: Format, a: Format, rows: int, in_place: bool) -> int:

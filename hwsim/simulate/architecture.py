@@ -282,7 +282,7 @@ class Simulated:
             sram_write_pj_per_bit={k: s.write_pj / s.width_bits for k, s in acc.srams.items()},
             dram_read_pj_per_bit=acc.dram.read_pj_per_bit,
             dram_write_pj_per_bit=acc.dram.write_pj_per_bit,
-            network_pj_per_bit=acc.buffer_distance_mm * wire_fj_mm * 1e-3,
+            network_pj_per_bit=acc.network_pj_per_bit,
             leakage_w=acc.leakage_w,
             period_ns=acc.period_ns,
         )

@@ -128,7 +128,9 @@ class Dimension:
         return rounded
 
     def _expected(self) -> str:
-        return f"write a number and a unit, valid: {', '.join([*self.units, *self.offsets])}, for example {self.example}"
+        return (
+            f"write a number and a unit, valid: {', '.join([*self.units, *self.offsets])}, for example {self.example}"
+        )
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.parse)

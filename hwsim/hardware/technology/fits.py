@@ -57,11 +57,11 @@ class Fit:
 
     @cached_property
     def range_v(self) -> tuple[float, float]:
-        """Supplies that are accepted: half of the nominal one to one and a half times it (chosen).
+        """Supplies that are accepted (chosen): 0.6, where the alpha-power law begins, to 1.5 of the nominal one.
 
         The lower end is higher where energy, or power, would fall with the supply or be negative (180 nm).
         """
-        least = max(0.5 * self.nominal_v, *(_least(fit) for fit in (self.energy, self.power)))
+        least = max(0.6 * self.nominal_v, *(_least(fit) for fit in (self.energy, self.power)))
         return math.ceil(least * 1000) / 1000, round(1.5 * self.nominal_v, 6)
 
     def energy_at(self, vdd_v: float) -> float:

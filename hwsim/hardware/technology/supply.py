@@ -29,8 +29,8 @@ class SupplyFactors:
 def supply_factors(node_nm: float, nominal_v: float, vdd_v: float, law: DelayLaw = "auto") -> SupplyFactors:
     """Return energy and delay at ``vdd_v`` over those at the nominal supply.
 
-    With the law ``auto``, a delay fit that does not fall between the two supplies is left to its neighbour in
-    node; where none falls, the alpha-power law answers. ``fit`` refuses then, ``alpha_power`` is that law alone.
+    With the law ``auto``, a row whose delay fit stops falling goes on by its alpha-power law there, so that
+    more supply is never slower; ``fit`` refuses instead, ``alpha_power`` is that law alone.
 
     Raises
     ------
@@ -44,37 +44,29 @@ def supply_factors(node_nm: float, nominal_v: float, vdd_v: float, law: DelayLaw
     low, high = nominal_v * (1 - RANGE), nominal_v * (1 + RANGE)
     if not low <= vdd_v <= high:
         raise UsageError(f"vdd {vdd_v:g} V at {node_nm:g} nm; valid: {low:.3g} to {high:.3g} V")
-    below, above, share = neighbours(max(node_nm, ladder("hp")[0].node_nm), _flavour(node_nm))
+    flavour: Flavour = "bulk" if node_nm >= SMALLEST_BULK_NM else "hp"
+    below, above, share = neighbours(max(node_nm, ladder("hp")[0].node_nm), flavour)
     rows = (below, above)
+    turned = [row for row in dict.fromkeys(rows) if max(vdd_v, nominal_v) > row.turn_v]
+    if law == "fit" and turned:
+        raise UsageError(
+            f"vdd {vdd_v:g} V at {node_nm:g} nm: the delay fit of {turned[0].label} stops falling at "
+            f"{turned[0].turn_v:.3g} V; use the delay law auto or alpha_power"
+        )
     energy = [row.energy_at(vdd_v) / row.energy_at(nominal_v) for row in rows]
-    delay, how = _delays(rows, node_nm, nominal_v, vdd_v, law)
-    labels = " and ".join(dict.fromkeys(row.label for row in rows))
-    source = f"{PAPER}: quadratic energy and delay ({how}) of {labels}, {nominal_v:g} to {vdd_v:g} V"
+    delay = [row.delay_at(vdd_v, law) / row.delay_at(nominal_v, law) for row in rows]
     return SupplyFactors(
-        energy[0] ** (1 - share) * energy[1] ** share, delay[0] ** (1 - share) * delay[1] ** share, source
+        energy[0] ** (1 - share) * energy[1] ** share,
+        delay[0] ** (1 - share) * delay[1] ** share,
+        _source(rows, turned, nominal_v, vdd_v, law),
     )
 
 
-def _flavour(node_nm: float) -> Flavour:
-    return "bulk" if node_nm >= SMALLEST_BULK_NM else "hp"
-
-
-def _delays(
-    rows: tuple[Fit, Fit], node_nm: float, nominal_v: float, vdd_v: float, law: DelayLaw
-) -> tuple[list[float], str]:
-    """Return the ratio of delays by row, and how it was found."""
-    if law != "alpha_power":
-        ratios = [row.delay_at(vdd_v) / row.delay_at(nominal_v) for row in rows]
-        falls = [(ratio < 1) == (vdd_v > nominal_v) for ratio in ratios]
-        if all(falls):
-            return ratios, "cubic fits"
-        if any(falls):
-            kept = falls.index(True)
-            return [ratios[kept]] * 2, f"cubic fit of {rows[kept].label}, the other one does not fall here"
-        if law == "fit":
-            raise UsageError(
-                f"vdd {vdd_v:g} V at {node_nm:g} nm: the delay fits do not hold there; use {nominal_v:g} V or the law "
-                "alpha_power"
-            )
-    ratios = [row.delay_at(vdd_v, "alpha_power") / row.delay_at(nominal_v, "alpha_power") for row in rows]
-    return ratios, "alpha-power law, derived from the falling part of the cubic fits"
+def _source(rows: tuple[Fit, Fit], turned: list[Fit], nominal_v: float, vdd_v: float, law: DelayLaw) -> str:
+    labels = " and ".join(dict.fromkeys(row.label for row in rows))
+    delay = "delay by the alpha-power law derived from the fits" if law == "alpha_power" else "cubic delay"
+    text = f"{PAPER}: quadratic energy, {delay}, of {labels}, {nominal_v:g} to {vdd_v:g} V"
+    if law == "auto" and turned:
+        above = " and ".join(f"{row.turn_v:.3g} V of {row.label}" for row in turned)
+        text += f"; above {above}, where the cubic stops falling, its alpha-power law"
+    return text

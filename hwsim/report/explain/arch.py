@@ -7,6 +7,7 @@ from typing import Any
 from hwsim.hardware.accelerator import BUFFERS
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, table
 from hwsim.simulate.architecture import Simulated, open_arch
+from hwsim.simulate.dataflow import ArrayShape
 from hwsim.simulate.vector_unit import unit_cost
 from hwsim.spec.data import find_example
 
@@ -52,6 +53,8 @@ def _headline(simulated: Simulated) -> Any:
         "formats of a run": f"w {policy.w_format}, a {policy.a_format}, kv {policy.kv_format}, o {policy.o_format}",
         "technology": f"{acc.technology.name}, {acc.technology.vdd_v:g} V, SRAM {spec.technology.sram_device}",
         "clock (GHz)": spec.clock / 1e9,
+        "pitch of a PE (um)": acc.pe_pitch_mm * 1e3,
+        **_buses(simulated),
         "pipeline stages of a PE": acc.pipeline_stages,
         "peak (TOPS)": 2 * acc.peak_macs_per_s(w, a) * 1e-12,
         "DRAM": f"{acc.dram.name}: {acc.dram.bandwidth_gb_s:g} GB/s, {acc.dram.read_pj_per_bit:g} pJ/bit",
@@ -61,6 +64,18 @@ def _headline(simulated: Simulated) -> Any:
         "clock energy of the array (pJ/cycle)": acc.array_clock_pj_per_cycle,
     }
     return table([{"property": k, "value": v} for k, v in rows.items()])
+
+
+def _buses(simulated: Simulated) -> dict[str, str]:
+    """Return length and wire delay of the buses across the array, with a warning where one is slower than the clock."""
+    acc = simulated.accelerator
+    shape = ArrayShape(acc.rows, acc.cols, acc.pe.lanes)
+    found = {}
+    for key, length_mm in simulated.dataflow.bus_mm(shape, acc.pe_pitch_mm).items():
+        delay_ns = length_mm * acc.technology.wire.delay_ns_per_mm
+        slow = f", longer than the period of {acc.period_ns:g} ns: pipeline it" if delay_ns > acc.period_ns else ""
+        found[f"bus of {BUFFERS[key]}"] = f"{length_mm:.3g} mm, {delay_ns:.3g} ns{slow}"
+    return found
 
 
 def _buffers(simulated: Simulated) -> tuple[Any, list[str]]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from hwsim.hardware.network.topologies.bus import line_pitches
 from hwsim.simulate.dataflow.base import DATAFLOWS, ArrayShape
 from hwsim.simulate.dataflow.output_stationary import OutputStationary
 
@@ -37,7 +38,7 @@ class Broadcast(OutputStationary):
 
     def bus_mm(self, shape: ArrayShape, pitch_mm: float) -> dict[str, float]:
         """Activations drive a row of the array, weights a column."""
-        return {"a": shape.cols * pitch_mm, "w": shape.rows * pitch_mm}
+        return {"a": line_pitches(shape.cols) * pitch_mm, "w": line_pitches(shape.rows) * pitch_mm}
 
     def arrival(self, shape: ArrayShape, row: int, col: int) -> int:
         """All PEs see the first operands in cycle 0."""
