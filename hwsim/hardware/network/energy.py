@@ -92,8 +92,10 @@ def build_network(
         raise UsageError(f"network pitch must be positive, not {pitch_mm!r} mm")
     if not 0 <= activity <= 1:
         raise UsageError(f"network activity must be between 0 and 1, not {activity!r}")
+    grid = Grid(rows, cols)
+    kind.unicast(grid)  # refuses a grid that the topology cannot have
     stop = _stop(kind, technology, router_pj_per_bit, router)
-    return Network(kind, Grid(rows, cols), pitch_mm, technology, stop, activity)
+    return Network(kind, grid, pitch_mm, technology, stop, activity)
 
 
 def _stop(kind: Topology, technology: Technology, energy: float | None, published: str | None) -> Stop:

@@ -95,7 +95,7 @@ def neighbours(node_nm: float, flavour: Flavour) -> tuple[Fit, Fit, float]:
         If the node lies outside of the rows.
     """
     rows = ladder(flavour)
-    low, high = rows[0].node_nm, rows[-1].node_nm
+    low, high = (ladder("hp")[end].node_nm for end in (0, -1))
     if not low <= node_nm <= high:
         raise MissingFigureError(
             f"no scaling equations at {node_nm:g} nm; valid nodes: {low:g} to {high:g} nm ({PAPER})"
