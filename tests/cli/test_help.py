@@ -115,6 +115,7 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
     from hwsim.formats.approximate import MULTIPLIERS
     from hwsim.hardware.functions import FUNCTIONS, METHODS
     from hwsim.hardware.memory import load_dram
+    from hwsim.hardware.network import TOPOLOGIES
     from hwsim.hardware.pe import PES
     from hwsim.hardware.technology import load_technology
     from hwsim.hardware.units import UNITS
@@ -133,6 +134,7 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
         "memory": lambda name: load_dram(name, bandwidth_gb_s=1.0, energy_pj_per_bit=1.0),
         "model": find_model,
         "multiplier": MULTIPLIERS.get,
+        "network": TOPOLOGIES.get,
         "pe": PES.get,
         "technology": load_technology,
         "unit": UNITS.get,
