@@ -131,13 +131,39 @@ def test_wrong_formats(trace, tmp_path, capsys, formats, words):
         (["memory", "hbm2"], ["GB/s", "FGDRAM"]),
         (["memory", "sram", "--set", "size=64KiB", "--set", "banks=4"], ["4 bank", "CACTI"]),
         (["memory", "references"], ["Jouppi", "CACTI"]),
-        (["arch", "bitmod_28nm"], ["dequantizers", "area by block", "DRAM read"]),
+        (["arch", "bitmod_28nm"], ["dequantizers", "area by block", "DRAM read", "bus of weights", "on a bus across"]),
+        (
+            [
+                "arch",
+                "tpu_like_7nm",
+                "--set",
+                "technology.temperature=340K",
+                "--set",
+                "network={topology: h_tree, rows: 4, cols: 4}",
+            ],
+            ["340 K", "h_tree, 4 × 4 nodes", "slack_30, 115.4 fJ"],
+        ),
     ],
 )
 def test_explain(arguments, words, capsys):
     assert run_command(["explain", *arguments]) == 0
     shown = capsys.readouterr().out
     assert all(word in shown for word in words), shown
+
+
+def test_kinds_of_hardware_scale_apart(capsys):
+    assert run_command(["explain", "technology", "7nm", "--format", "json"]) == 0
+    sections = json.loads(capsys.readouterr().out)
+    rows = next(s["rows"] for s in sections if "kind by kind" in s["title"])
+    published = {row["energy"].split(" (")[0]: row["published ratio"] for row in rows}
+    # 0.2 to 0.07, 3.7 to 1.31, 10 to 7.5, 20 to 8.5, 100 to 14, 1300 to 1300 pJ.
+    wanted = ["0.35", "0.354", "", "0.75", "0.425", "0.14", "", "1"]
+    assert list(published.values()) == wanted
+    for row in rows[:-1]:
+        assert row["ratio"] == pytest.approx(row["here"] / row["at 45 nm"])
+    assert run_command(["explain", "technology", "65nm", "--format", "json"]) == 0
+    rows = next(s["rows"] for s in json.loads(capsys.readouterr().out) if "kind by kind" in s["title"])
+    assert {row["published ratio"] for row in rows} == {""}
 
 
 def test_every_published_row_at_a_node_has_its_deviation(capsys):

@@ -176,6 +176,7 @@ class Technology:
         return [
             Constant("logic energy", self.supply.energy, "x", self.supply.source, moved),
             Constant("logic delay", self.supply.delay, "x", self.supply.source, moved),
+            Constant("clock at the same stages", 1 / self.supply.delay, "x", "one over the delay of logic", moved),
             Constant("logic leakage", self._logic_leakage, "x", linear, moved or self.temperature_k is not None),
             Constant("wire energy", (self.vdd_v / self.nominal_v) ** 2, "x", "C V^2", False),
             Constant("SRAM energy and delay", 1.0, "x", "no sourced law: SRAM stays at its own supply", False),

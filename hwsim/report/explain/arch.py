@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.hardware.accelerator import BUFFERS
+from hwsim.hardware.technology import Technology
+from hwsim.hardware.technology.temperature import LOGIC_REFERENCE_K, SRAM_REFERENCE_K
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, table
 from hwsim.simulate.architecture import Simulated, open_arch
 from hwsim.simulate.dataflow import ArrayShape
@@ -52,6 +55,10 @@ def _headline(simulated: Simulated) -> Any:
         "built for": f"{w.name} × {a.name}",
         "formats of a run": f"w {policy.w_format}, a {policy.a_format}, kv {policy.kv_format}, o {policy.o_format}",
         "technology": f"{acc.technology.name}, {acc.technology.vdd_v:g} V, SRAM {spec.technology.sram_device}",
+        "temperature of leakage": _temperature(acc.technology),
+        "wires": f"{acc.technology.wires.style}, {acc.technology.wire_fj_per_bit_mm:.4g} fJ per transition, bit and mm, "
+        f"{acc.technology.wire.delay_ns_per_mm:.3g} ns/mm; {RANDOM_TOGGLE:g} transitions per random bit",
+        **_network(simulated),
         "clock (GHz)": spec.clock / 1e9,
         "pitch of a PE (um)": acc.pe_pitch_mm * 1e3,
         **_buses(simulated),
@@ -64,6 +71,21 @@ def _headline(simulated: Simulated) -> Any:
         "clock energy of the array (pJ/cycle)": acc.array_clock_pj_per_cycle,
     }
     return table([{"property": k, "value": v} for k, v in rows.items()])
+
+
+def _temperature(technology: Technology) -> str:
+    if technology.temperature_k is not None:
+        return f"{technology.temperature_k:g} K"
+    return f"logic {LOGIC_REFERENCE_K:g} K, SRAM {SRAM_REFERENCE_K:g} K, as their figures were taken"
+
+
+def _network(simulated: Simulated) -> dict[str, str]:
+    network = simulated.accelerator.network
+    if network is None:
+        return {}
+    grid, name = network.grid, network.topology.name
+    text = f"{name}, {grid.rows} × {grid.cols} nodes, pitch {network.pitch_mm:.3g} mm, {network.topology.traffic}"
+    return {"network": f"{text}; {network.topology.stop}: {network.stop.source}"}
 
 
 def _buses(simulated: Simulated) -> dict[str, str]:

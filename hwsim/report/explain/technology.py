@@ -22,6 +22,7 @@ from hwsim.hardware.technology.scaling import point_of
 from hwsim.hardware.technology.spec import ConditionsSpec, open_technology
 from hwsim.hardware.technology.wires import WireStyle
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, constants_section, table
+from hwsim.report.explain.technology_kinds import kinds_section
 from hwsim.spec.bind import validate_mapping
 from hwsim.spec.errors import MissingFigureError
 
@@ -58,6 +59,7 @@ def explain_technology(name: str, question: Question) -> list[Section]:
         _conditions(technology, conditions),
         _path(name),
         _checks(technology),
+        kinds_section(technology, conditions.sram_device),
         _wires(technology),
         Section("factors on energy, by family of circuits, the same in every technology", table(factors), factor_notes),
         Section(f"{name}: published memory figures and ours", table(memories, columns), memory_notes),
