@@ -56,8 +56,7 @@ def _headline(simulated: Simulated) -> Any:
         "formats of a run": f"w {policy.w_format}, a {policy.a_format}, kv {policy.kv_format}, o {policy.o_format}",
         "technology": f"{acc.technology.name}, {acc.technology.vdd_v:g} V, SRAM {spec.technology.sram_device}",
         "temperature of leakage": _temperature(acc.technology),
-        "wires": f"{acc.technology.wires.style}, {acc.technology.wire_fj_per_bit_mm:.4g} fJ per transition, bit and mm, "
-        f"{acc.technology.wire.delay_ns_per_mm:.3g} ns/mm; {RANDOM_TOGGLE:g} transitions per random bit",
+        "wires": _wires(acc.technology),
         **_network(simulated),
         "clock (GHz)": spec.clock / 1e9,
         "pitch of a PE (um)": acc.pe_pitch_mm * 1e3,
@@ -77,6 +76,12 @@ def _temperature(technology: Technology) -> str:
     if technology.temperature_k is not None:
         return f"{technology.temperature_k:g} K"
     return f"logic {LOGIC_REFERENCE_K:g} K, SRAM {SRAM_REFERENCE_K:g} K, as their figures were taken"
+
+
+def _wires(technology: Technology) -> str:
+    one = technology.wire
+    each = f"{one.energy_fj_per_bit_mm:.4g} fJ per transition, bit and mm, {one.delay_ns_per_mm:.3g} ns/mm"
+    return f"{technology.wires.style}, {each}; {RANDOM_TOGGLE:g} transitions per random bit"
 
 
 def _network(simulated: Simulated) -> dict[str, str]:
