@@ -136,16 +136,19 @@ class Dimension:
         return core_schema.no_info_plain_validator_function(self.parse)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        sign = "[-+]?" if self.offsets else r"\+?"
         micro = [f"µ{unit[1:]}" for unit in self.units if unit[0] == "u"]
-        spellings = "|".join([*self.units, *self.also, *self.offsets, *micro])
+        spellings = "|".join([*self.units, *self.also, *micro])
+        number = r"[0-9.]+([eE][-+]?[0-9]+)?"
+        pattern = rf"\+?{number}\s*({spellings})?"
+        if self.offsets:
+            pattern = rf"({pattern}|[-+]?{number}\s*({'|'.join(self.offsets)}))"
         return {
             "anyOf": [
                 {
                     "type": "integer" if self.whole else "number",
                     **({"minimum": self.least_bare} if self.least_bare else {"exclusiveMinimum": 0}),
                 },
-                {"type": "string", "pattern": rf"^\s*{sign}[0-9.]+([eE][-+]?[0-9]+)?\s*({spellings})?\s*$"},
+                {"type": "string", "pattern": rf"^\s*{pattern}\s*$"},
             ],
             "examples": [self.example],
         }

@@ -17,9 +17,9 @@ from hwsim.spec.errors import UsageError, shown
 from hwsim.spec.units import (
     BANDWIDTH,
     DIMENSIONS,
-    LENGTH,
     ENERGY_PER_BIT,
     FREQUENCY,
+    LENGTH,
     NODE,
     POWER,
     SIZE,
