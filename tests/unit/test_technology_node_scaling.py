@@ -111,7 +111,7 @@ def test_nodes_that_nothing_is_sourced_for_are_refused(node, flavour):
         (lambda: scale_factor("delay", Point(45, "hp", 1.0), Point(45, "hp", 1.0), "cubic"), "valid: alpha_power"),
         (lambda: scale_factor("energy", Point(45, "hp", 0.9), Point(45, "hp", 0.4)), r"valid: 0\.6 to 1\.5 V"),
         (
-            lambda: scale_factor("delay", Point(45, "hp", 0.9), Point(45, "hp", 1.0), "fit"),
+            lambda: scale_factor("delay", Point(45, "hp", 0.9), Point(45, "hp", 1.1), "fit"),
             r"stops falling at 0\.949 V",
         ),
     ],
@@ -122,22 +122,32 @@ def test_errors_say_what_is_valid(make, words):
 
 
 def test_where_the_alpha_power_law_answers_the_source_says_so():
-    found = scale_factor("delay", Point(45, "hp", 0.9), Point(45, "hp", 1.0))
+    found = scale_factor("delay", Point(45, "hp", 0.9), Point(45, "hp", 1.1))
     assert found.estimated
     assert "45HP: alpha-power law" in found.source
+    assert "made to fall" in scale_factor("delay", Point(45, "hp", 0.9), Point(45, "hp", 0.95)).source
     assert not scale_factor("delay", Point(45, "hp", 0.7), Point(45, "hp", 0.9)).estimated
 
 
 @pytest.mark.parametrize("fit", list(fits().values()), ids=lambda f: f.label)
-def test_the_laws_meet_and_the_fit_falls_up_to_its_turn(fit):
+def test_delays_fall_are_published_at_the_nominal_supply_and_do_not_jump(fit):
     low, high = fit.range_v
-    top = min(high, fit.turn_v)
-    steps = [fit.delay_at(low + (top - low) * i / 200) for i in range(201)]
-    assert all(a > b > 0 for a, b in pairwise(steps))
-    if fit.turn_v < high:
-        after = fit.turn_v * (1 + 1e-12)
-        assert fit.delay_at(after, "auto") == pytest.approx(fit.delay_at(fit.turn_v), rel=1e-9)
-        assert fit.delay_at(min(high, fit.turn_v * 1.05), "fit") > fit.delay_at(fit.turn_v, "fit")
+    steps = [low + (high - low) * i / 400 for i in range(401)]
+    for law in ("auto", "alpha_power"):
+        assert all(fit.delay_at(a, law) > fit.delay_at(b, law) > 0 for a, b in pairwise(steps))
+        assert fit.delay_at(fit.nominal_v, law) == pytest.approx(fit.delay_at(fit.nominal_v), rel=1e-12)
+    for joint in (fit.bridge_v, fit.nominal_v, fit.end_v):
+        if joint < high:
+            before, after = (fit.delay_at(joint * (1 + e), "auto") for e in (-1e-9, 1e-9))
+            assert before == pytest.approx(after, rel=1e-6)
+    for vdd in (v for v in steps if v <= fit.bridge_v):
+        assert fit.delay_at(vdd, "auto") == fit.delay_at(vdd)
+    if fit.bridge_v < fit.end_v:
+        assert fit.label in ("45HP", "32HP")
+        place = [fit.bridge_v + (fit.end_v - fit.bridge_v) * i / 100 for i in range(101)]
+        worst = max(abs(fit.delay_at(v, "auto") / fit.delay_at(v) - 1) for v in place)
+        assert worst < {"45HP": 0.03, "32HP": 0.115}[fit.label]  # the dip of the cubic
+        assert any(fit.delay_at(b) > fit.delay_at(a) for a, b in pairwise(place))
 
 
 NODES = st.sampled_from(
@@ -155,7 +165,7 @@ def test_a_technology_is_never_slower_at_more_supply(node, one, other, law):
 
 def test_the_fit_alone_refuses_where_it_does_not_fall():
     with pytest.raises(UsageError, match="32HP stops falling at 0.845 V"):
-        supply_factors(28, 0.9, 0.85, "fit")
+        supply_factors(28, 0.9, 0.95, "fit")
     assert supply_factors(7, 0.7, 0.6, "fit") == supply_factors(7, 0.7, 0.6, "auto")
     with pytest.raises(UsageError, match="auto"):
         load_technology("7nm", 0.65, delay_law="autp")

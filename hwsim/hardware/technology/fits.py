@@ -5,8 +5,11 @@ that any two are comparable. 180 to 65 nm are bulk, 45 and 32 nm planar and 20 t
 high-performance (hp) and low-power (lp). Areas are one per node (``node_areas.csv``).
 
 The published coefficients of a delay have four digits and cancel, so some fits rise again above a
-supply (45 hp above 0.95 V, 32 hp above 0.845 V). The alpha-power law of a row
-(``alpha_power.csv``; derived from the part of the fit that falls) is there for the rest.
+supply: 45 hp above 0.95 V and 32 hp above 0.845 V, short of their nominal supplies. There the law
+``auto`` goes straight (in log(delay)) from where the fit is 0.5 % above its nominal value to that
+value, so that it is the published one at the nominal supply and never rises: 3 % (45 hp) and 11 %
+(32 hp) off the dip of the cubic between.
+Above, the alpha-power law of the row goes on (``alpha_power.csv``, derived from the fit).
 """
 
 from __future__ import annotations
@@ -21,10 +24,12 @@ from hwsim.spec.data import read_csv_rows
 #: Transistors of a row.
 Flavour = Literal["bulk", "hp", "lp"]
 FLAVOURS: tuple[Flavour, ...] = ("bulk", "hp", "lp")
-#: How a delay follows from the supply: the cubic as published, the alpha-power law, or the cubic as far
-#: as it falls and the alpha-power law above.
+#: How a delay follows from the supply: the cubic as published, up to the nominal supply or as far as it
+#: falls; the alpha-power law; or the cubic made to fall and the alpha-power law above.
 DelayLaw = Literal["auto", "fit", "alpha_power"]
 DELAY_LAWS: tuple[DelayLaw, ...] = ("auto", "fit", "alpha_power")
+#: How far above its nominal value a fit that rises before is left for the straight piece.
+BRIDGE = 1.005
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,22 @@ class Fit:
         inner = d2 * d2 - 3 * d3 * d1
         return math.inf if inner < 0 else min((-d2 - sign * math.sqrt(inner)) / (3 * d3) for sign in (1, -1))
 
+    @property
+    def end_v(self) -> float:
+        """Supply up to which the cubic is used: the nominal one, or further where it still falls."""
+        return max(self.turn_v, self.nominal_v)
+
+    @cached_property
+    def bridge_v(self) -> float:
+        """Supply from which a straight piece leads to the nominal one; :attr:`end_v` where the cubic falls that far."""
+        if self.turn_v >= self.nominal_v:
+            return self.end_v
+        wanted, low, high = BRIDGE * self.delay_at(self.nominal_v), 0.6 * self.nominal_v, self.turn_v
+        for _ in range(60):  # bisection: the cubic falls from low to high
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.delay_at(middle) > wanted else (low, middle)
+        return high
+
     @cached_property
     def range_v(self) -> tuple[float, float]:
         """Supplies that are accepted (chosen): 0.6, where the alpha-power law begins, to 1.5 of the nominal one.
@@ -73,16 +94,18 @@ class Fit:
         return _polynomial(self.power, vdd_v)
 
     def delay_at(self, vdd_v: float, law: DelayLaw = "fit") -> float:
-        """Return the relative delay of a gate.
-
-        The alpha-power law meets the fit at the nominal supply, or where the fit stops falling.
-        """
-        meets = min(self.nominal_v, self.turn_v)
-        if law == "fit" or (law == "auto" and vdd_v <= self.turn_v):
+        """Return the relative delay of a gate; the alpha-power law alone meets the fit at the nominal supply."""
+        if law == "alpha_power":
+            return self._continued(vdd_v, self.nominal_v)
+        if law == "fit" or vdd_v <= self.bridge_v:
             return _polynomial(self.delay, vdd_v)
-        if law == "auto":
-            meets = self.turn_v
-        return _polynomial(self.delay, meets) * self._alpha_power(vdd_v) / self._alpha_power(meets)
+        if vdd_v > self.end_v:
+            return self._continued(vdd_v, self.end_v)
+        place = (vdd_v - self.bridge_v) / (self.nominal_v - self.bridge_v)
+        return float(_polynomial(self.delay, self.nominal_v) * BRIDGE ** (1 - place))
+
+    def _continued(self, vdd_v: float, from_v: float) -> float:
+        return _polynomial(self.delay, from_v) * self._alpha_power(vdd_v) / self._alpha_power(from_v)
 
     def _alpha_power(self, vdd_v: float) -> float:
         return float(vdd_v / (vdd_v - self.vth_v) ** self.alpha)

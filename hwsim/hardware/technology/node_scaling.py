@@ -130,12 +130,13 @@ def _level(quantity: Quantity, point: Point, law: DelayLaw) -> tuple[float, list
 
 
 def _delay(row: Fit, vdd_v: float, law: DelayLaw, notes: list[str]) -> float:
-    falls = vdd_v <= row.turn_v
-    if law == "fit" and not falls:
+    if law == "fit" and vdd_v > row.end_v:
         raise UsageError(
             f"the delay fit of {row.label} stops falling at {row.turn_v:.3g} V, {vdd_v:g} V asked; use the law "
             "auto or alpha_power"
         )
-    if law == "alpha_power" or not falls:
+    if law == "alpha_power" or vdd_v > row.end_v:
         notes.append(f"{row.label}: alpha-power law, alpha {row.alpha:g}, Vth {row.vth_v:g} V, derived from its fit")
+    elif law == "auto" and row.bridge_v < vdd_v < row.nominal_v:
+        notes.append(f"{row.label}: the cubic made to fall from {row.bridge_v:.3g} V to the nominal supply")
     return row.delay_at(vdd_v, law)

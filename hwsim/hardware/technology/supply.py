@@ -29,8 +29,8 @@ class SupplyFactors:
 def supply_factors(node_nm: float, nominal_v: float, vdd_v: float, law: DelayLaw = "auto") -> SupplyFactors:
     """Return energy and delay at ``vdd_v`` over those at the nominal supply.
 
-    With the law ``auto``, a row whose delay fit stops falling goes on by its alpha-power law there, so that
-    more supply is never slower; ``fit`` refuses instead, ``alpha_power`` is that law alone.
+    With the law ``auto``, more supply is never slower (:mod:`~hwsim.hardware.technology.fits`); ``fit`` is the
+    cubic as published and refuses supplies above its end, ``alpha_power`` is that law alone.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def supply_factors(node_nm: float, nominal_v: float, vdd_v: float, law: DelayLaw
     flavour: Flavour = "bulk" if node_nm >= SMALLEST_BULK_NM else "hp"
     below, above, share = neighbours(max(node_nm, ladder("hp")[0].node_nm), flavour)
     rows = (below, above)
-    turned = [row for row in dict.fromkeys(rows) if max(vdd_v, nominal_v) > row.turn_v]
+    turned = [row for row in dict.fromkeys(rows) if max(vdd_v, nominal_v) > row.end_v]
     if law == "fit" and turned:
         raise UsageError(
             f"vdd {vdd_v:g} V at {node_nm:g} nm: the delay fit of {turned[0].label} stops falling at "
@@ -65,8 +65,10 @@ def supply_factors(node_nm: float, nominal_v: float, vdd_v: float, law: DelayLaw
 def _source(rows: tuple[Fit, Fit], turned: list[Fit], nominal_v: float, vdd_v: float, law: DelayLaw) -> str:
     labels = " and ".join(dict.fromkeys(row.label for row in rows))
     delay = "delay by the alpha-power law derived from the fits" if law == "alpha_power" else "cubic delay"
+    cut = [row for row in dict.fromkeys(rows) if row.turn_v < row.nominal_v]
     text = f"{PAPER}: quadratic energy, {delay}, of {labels}, {nominal_v:g} to {vdd_v:g} V"
+    if law == "auto" and cut:
+        text += f"; {' and '.join(row.label for row in cut)} made to fall up to the nominal supply"
     if law == "auto" and turned:
-        above = " and ".join(f"{row.turn_v:.3g} V of {row.label}" for row in turned)
-        text += f"; above {above}, where the cubic stops falling, its alpha-power law"
+        text += f"; above {' and '.join(f'{row.end_v:.3g} V of {row.label}' for row in turned)} the alpha-power law"
     return text
