@@ -151,7 +151,7 @@ def test_delays_fall_are_published_at_the_nominal_supply_and_do_not_jump(fit):
 
 
 NODES = st.sampled_from(
-    [(2, 0.7), (7, 0.7), (12, 0.8), (28, 0.9), (40, 0.9), (45, 0.9), (65, 1.1), (130, 1.8), (180, 1.8)]
+    [(2, 0.7), (7, 0.7), (12, 0.8), (28, 0.9), (32, 0.9), (40, 0.9), (45, 0.9), (65, 1.1), (130, 1.8), (180, 1.8)]
 )
 
 
@@ -163,9 +163,27 @@ def test_a_technology_is_never_slower_at_more_supply(node, one, other, law):
     assert low.delay > high.delay > 0
 
 
+def test_rows_that_rise_at_the_nominal_supply_are_left_to_sound_ones():
+    twenty, large = (fits()[float(n), "hp"].delay_at for n in (20, 45))
+    assert supply_factors(28, 0.9, 0.8).delay == pytest.approx(twenty(0.8) / twenty(0.9))
+    assert supply_factors(40, 0.9, 0.8).delay == pytest.approx(large(0.8) / large(0.9))
+    share = math.log(32 / 20) / math.log(45 / 20)
+    wanted = (twenty(0.8) / twenty(0.9)) ** (1 - share) * (large(0.8) / large(0.9)) ** share
+    assert supply_factors(32, 0.9, 0.8).delay == pytest.approx(wanted)
+    assert "cubic delay of 20HP and 45HP" in supply_factors(32, 0.9, 0.8).source
+
+
+def test_a_cubic_is_not_followed_to_nothing():
+    # SKY130 works at 1.8 V, the end of the 130 nm row's range; 20 % above, its cubic would leave 0.4 % of the delay.
+    row = fits()[130.0, "bulk"]
+    assert row.delay_at(2.16) / row.delay_at(1.8) < 0.01
+    assert 0.85 < supply_factors(130, 1.8, 2.16).delay < 0.95
+    assert supply_factors(130, 1.8, 1.5).delay == pytest.approx(row.delay_at(1.5) / row.delay_at(1.8))
+
+
 def test_the_fit_alone_refuses_where_it_does_not_fall():
-    with pytest.raises(UsageError, match="32HP stops falling at 0.845 V"):
-        supply_factors(28, 0.9, 0.95, "fit")
+    with pytest.raises(UsageError, match="20HP stops falling at 0.958 V"):
+        supply_factors(28, 0.9, 1.0, "fit")
     assert supply_factors(7, 0.7, 0.6, "fit") == supply_factors(7, 0.7, 0.6, "auto")
     with pytest.raises(UsageError, match="auto"):
         load_technology("7nm", 0.65, delay_law="autp")

@@ -62,8 +62,11 @@ class Fit:
 
     @property
     def end_v(self) -> float:
-        """Supply up to which the cubic is used: the nominal one, or further where it still falls."""
-        return max(self.turn_v, self.nominal_v)
+        """Supply up to which the cubic is used: the nominal one, or as far as it falls within the range.
+
+        Beyond, a cubic that still falls may fall to nothing (130 nm at 2.16 V).
+        """
+        return min(max(self.turn_v, self.nominal_v), self.range_v[1])
 
     @cached_property
     def bridge_v(self) -> float:

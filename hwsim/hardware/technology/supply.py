@@ -6,6 +6,8 @@ node. Below 7 nm the 7 nm row stands (estimated): it is a ratio within one node 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hwsim.hardware.technology.fits import DELAY_LAWS, DelayLaw, Fit, Flavour, ladder
@@ -29,8 +31,9 @@ class SupplyFactors:
 def supply_factors(node_nm: float, nominal_v: float, vdd_v: float, law: DelayLaw = "auto") -> SupplyFactors:
     """Return energy and delay at ``vdd_v`` over those at the nominal supply.
 
-    With the law ``auto``, more supply is never slower (:mod:`~hwsim.hardware.technology.fits`); ``fit`` is the
-    cubic as published and refuses supplies above its end, ``alpha_power`` is that law alone.
+    A row whose delay fit has stopped falling at the nominal supply (32 hp at 0.9 V) is left to its neighbour
+    in node, or to the next rows on both sides where the node is its own. More supply is never slower with the
+    laws ``auto`` and ``alpha_power``; ``fit`` is the cubic as published and refuses supplies above its end.
 
     Raises
     ------
@@ -45,30 +48,54 @@ def supply_factors(node_nm: float, nominal_v: float, vdd_v: float, law: DelayLaw
     if not low <= vdd_v <= high:
         raise UsageError(f"vdd {vdd_v:g} V at {node_nm:g} nm; valid: {low:.3g} to {high:.3g} V")
     flavour: Flavour = "bulk" if node_nm >= SMALLEST_BULK_NM else "hp"
-    below, above, share = neighbours(max(node_nm, ladder("hp")[0].node_nm), flavour)
-    rows = (below, above)
-    turned = [row for row in dict.fromkeys(rows) if max(vdd_v, nominal_v) > row.end_v]
+    inside = max(node_nm, ladder("hp")[0].node_nm)
+    below, above, share = neighbours(inside, flavour)
+    energy = [row.energy_at(vdd_v) / row.energy_at(nominal_v) for row in (below, above)]
+    rows, place = _delay_rows(inside, below, above, share, nominal_v)
+    _check_fits(rows, node_nm, vdd_v, law)
+    delay = [row.delay_at(vdd_v, law) / row.delay_at(nominal_v, law) for row in rows]
+    return SupplyFactors(
+        energy[0] ** (1 - share) * energy[1] ** share,
+        delay[0] ** (1 - place) * delay[-1] ** place,
+        _source((below, above), rows, nominal_v, vdd_v, law),
+    )
+
+
+def _delay_rows(node_nm: float, below: Fit, above: Fit, share: float, nominal_v: float) -> tuple[list[Fit], float]:
+    """Return the rows whose delay fits fall up to the nominal supply, and the node's place between two of them."""
+    around = [below, above] if share else [below]
+    kept = [row for row in around if _falls(row, nominal_v)]
+    if len(kept) == len(around):
+        return kept, share
+    if kept:
+        return kept, 0.0
+    sound = [row for row in ladder("hp") if _falls(row, nominal_v)]
+    lower = max((row for row in sound if row.node_nm < node_nm), key=lambda row: row.node_nm)
+    upper = min((row for row in sound if row.node_nm > node_nm), key=lambda row: row.node_nm)
+    return [lower, upper], math.log(node_nm / lower.node_nm) / math.log(upper.node_nm / lower.node_nm)
+
+
+def _falls(row: Fit, nominal_v: float) -> bool:
+    return nominal_v <= row.bridge_v
+
+
+def _check_fits(rows: Sequence[Fit], node_nm: float, vdd_v: float, law: DelayLaw) -> None:
+    turned = [row for row in rows if vdd_v > row.end_v]
     if law == "fit" and turned:
         raise UsageError(
             f"vdd {vdd_v:g} V at {node_nm:g} nm: the delay fit of {turned[0].label} stops falling at "
             f"{turned[0].turn_v:.3g} V; use the delay law auto or alpha_power"
         )
-    energy = [row.energy_at(vdd_v) / row.energy_at(nominal_v) for row in rows]
-    delay = [row.delay_at(vdd_v, law) / row.delay_at(nominal_v, law) for row in rows]
-    return SupplyFactors(
-        energy[0] ** (1 - share) * energy[1] ** share,
-        delay[0] ** (1 - share) * delay[1] ** share,
-        _source(rows, turned, nominal_v, vdd_v, law),
-    )
 
 
-def _source(rows: tuple[Fit, Fit], turned: list[Fit], nominal_v: float, vdd_v: float, law: DelayLaw) -> str:
-    labels = " and ".join(dict.fromkeys(row.label for row in rows))
-    delay = "delay by the alpha-power law derived from the fits" if law == "alpha_power" else "cubic delay"
-    cut = [row for row in dict.fromkeys(rows) if row.turn_v < row.nominal_v]
-    text = f"{PAPER}: quadratic energy, {delay}, of {labels}, {nominal_v:g} to {vdd_v:g} V"
-    if law == "auto" and cut:
-        text += f"; {' and '.join(row.label for row in cut)} made to fall up to the nominal supply"
+def _source(rows: Sequence[Fit], delays: Sequence[Fit], nominal_v: float, vdd_v: float, law: DelayLaw) -> str:
+    labels, slow = (" and ".join(dict.fromkeys(row.label for row in some)) for some in (rows, delays))
+    text = f"{PAPER}: quadratic energy of {labels}, "
+    if law == "alpha_power":
+        text += f"delay by the alpha-power law derived from the fits of {slow}"
+    else:
+        text += f"cubic delay of {slow}"
+    turned = [row for row in delays if vdd_v > row.end_v]
     if law == "auto" and turned:
-        text += f"; above {' and '.join(f'{row.end_v:.3g} V of {row.label}' for row in turned)} the alpha-power law"
-    return text
+        text += f" (alpha-power law above {' and '.join(f'{row.end_v:.3g} V of {row.label}' for row in turned)})"
+    return f"{text}, {nominal_v:g} to {vdd_v:g} V"
