@@ -236,10 +236,11 @@ TEMPERATURE = Dimension(
     least_bare=200,
     offsets=dict.fromkeys(("degC", "°C"), Fraction("273.15")),
 )
-#: Not among :data:`DIMENSIONS`: its units are spelled as those of a node.
+#: Not among :data:`DIMENSIONS`, as temperature is not: their units are spelled as those of a node, and ``K`` is what
+#: sizes are mistyped with.
 LENGTH = Dimension("a length", "mm", {"mm": Fraction(1), "um": Fraction(1, 1000)}, "0.5 mm")
 
-DIMENSIONS = (SIZE, FREQUENCY, BANDWIDTH, ENERGY_PER_BIT, VOLTAGE, POWER, NODE, TEMPERATURE)
+DIMENSIONS = (SIZE, FREQUENCY, BANDWIDTH, ENERGY_PER_BIT, VOLTAGE, POWER, NODE)
 
 #: Field types of specs. All are finite and above zero.
 SizeBytes = Annotated[int, SIZE]

@@ -11,6 +11,8 @@ logic and wires by laws of their own (:meth:`Technology.conditions`).
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -331,8 +333,22 @@ def factor(kind: str, family: str) -> float:
 
 
 def technology_names() -> list[str]:
-    """Return the technologies that ship with hwsim."""
-    return sorted(path.stem for path in data_path("technology").glob("*.yaml"))
+    """Return the technologies that ship with hwsim: nodes, the smallest first, then libraries."""
+    names = [path.stem for path in data_path("technology").glob("*.yaml")]
+    return sorted(names, key=lambda name: (_node_of(name) or math.inf, name))
+
+
+def _node_of(name: str) -> float | None:
+    """Return the node in nm that a name such as ``28nm`` means, None for other names."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s*nm", name)
+    return float(match[1]) or None if match else None
+
+
+def _nearest(name: str) -> str:
+    """Return the technology whose node is nearest to the one in ``name``, or ``name``."""
+    wanted = _node_of(name)
+    nodes = {n: node for n in technology_names() if (node := _node_of(n)) is not None}
+    return name if wanted is None else min(nodes, key=lambda n: abs(math.log(nodes[n] / wanted)))
 
 
 @lru_cache(maxsize=64)
@@ -351,5 +367,7 @@ def load_technology(
         If there is none, or supply or temperature are out of the range of their laws.
     """
     if name not in technology_names():
-        raise UsageError(f"unknown technology {name!r}; {did_you_mean(name, technology_names())}")
+        raise UsageError(
+            f"unknown technology {name!r}; {did_you_mean(_nearest(name), technology_names(), ordered=True)}"
+        )
     return Technology(name, vdd_v, temperature_k, wires, delay_law)
