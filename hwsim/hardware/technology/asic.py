@@ -333,9 +333,8 @@ def factor(kind: str, family: str) -> float:
 
 
 def technology_names() -> list[str]:
-    """Return the technologies that ship with hwsim: nodes, the smallest first, then libraries."""
-    names = [path.stem for path in data_path("technology").glob("*.yaml")]
-    return sorted(names, key=lambda name: (_node_of(name) or math.inf, name))
+    """Return the technologies that ship with hwsim."""
+    return sorted(path.stem for path in data_path("technology").glob("*.yaml"))
 
 
 def _node_of(name: str) -> float | None:
@@ -344,11 +343,13 @@ def _node_of(name: str) -> float | None:
     return float(match[1]) or None if match else None
 
 
-def _nearest(name: str) -> str:
-    """Return the technology whose node is nearest to the one in ``name``, or ``name``."""
+def _valid(name: str) -> str:
+    """Return the technologies for a message, nodes by size, and which of them is nearest to the node in ``name``."""
     wanted = _node_of(name)
-    nodes = {n: node for n in technology_names() if (node := _node_of(n)) is not None}
-    return name if wanted is None else min(nodes, key=lambda n: abs(math.log(nodes[n] / wanted)))
+    names = sorted(technology_names(), key=lambda n: (_node_of(n) or math.inf, n))
+    nodes = {n: node for n in names if (node := _node_of(n)) is not None}
+    near = name if wanted is None else min(nodes, key=lambda n: abs(math.log(nodes[n] / wanted)))
+    return did_you_mean(near, names, ordered=True)
 
 
 @lru_cache(maxsize=64)
@@ -367,7 +368,5 @@ def load_technology(
         If there is none, or supply or temperature are out of the range of their laws.
     """
     if name not in technology_names():
-        raise UsageError(
-            f"unknown technology {name!r}; {did_you_mean(_nearest(name), technology_names(), ordered=True)}"
-        )
+        raise UsageError(f"unknown technology {name!r}; {_valid(name)}")
     return Technology(name, vdd_v, temperature_k, wires, delay_law)
