@@ -14,7 +14,7 @@ from hwsim.spec.errors import UsageError
 if TYPE_CHECKING:
     from hwsim.report.explain import Section
 
-KINDS = ("arch", "calibration", "format", "function", "memory", "pe", "technology", "unit")
+KINDS = ("arch", "calibration", "format", "function", "memory", "network", "pe", "technology", "unit")
 #: Kinds of which there is one.
 SINGLE = ("calibration",)
 
@@ -27,7 +27,7 @@ SINGLE = ("calibration",)
     "--tech",
     default="28nm",
     show_default=True,
-    help="For function, pe, unit: one of hwsim list technology.",
+    help="For function, network, pe, unit: one of hwsim list technology.",
 )
 @click.option("--clock", default="1 GHz", show_default=True, help="For pe: sets the number of pipeline stages.")
 @click.option("--iso-area", default=None, help="For several PEs: area that each fills, e.g. 2mm2.")
@@ -54,8 +54,10 @@ def command(
 
     pe: a family or a format (explain pe lmul --set format=bf16; explain pe bitmod4_g128);
     memory: a DRAM preset, sram or register_file (--set size=64KiB --set width=128 …); arch: a file
-    or an example (--set array.rows=64); format and technology: a name; function: one of hwsim list
-    function (--set method=piecewise --set segments=16).
+    or an example (--set array.rows=64); format: a name; technology: a name (--set vdd=0.8V
+    --set temperature=85degC); network: a topology (--set rows=8 --set pitch=0.5mm --set
+    router_energy=0.1pJ/bit); function: one of hwsim list function (--set method=piecewise --set
+    segments=16).
     """
     from hwsim.report.explain import EXPLAINERS, Question
     from hwsim.spec.paths import read_value

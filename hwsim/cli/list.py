@@ -55,6 +55,12 @@ def _memory() -> list[str]:
     return sorted([*dram_names(), *MEMORIES.names()])
 
 
+def _network() -> list[str]:
+    from hwsim.hardware.network import TOPOLOGIES
+
+    return TOPOLOGIES.names()
+
+
 def _multiplier() -> list[str]:
     from hwsim.formats.approximate import MULTIPLIERS
 
@@ -95,6 +101,7 @@ KINDS: dict[str, Callable[[], list[str]]] = {
     "memory": _memory,
     "model": _model,
     "multiplier": _multiplier,
+    "network": _network,
     "pe": _pe,
     "sweep": _sweep,
     "technology": _technology,

@@ -91,13 +91,13 @@ def check_arch(document: Document) -> Simulated:
         With every mistake at its place.
     """
     from hwsim.formats import parse_format
-    from hwsim.hardware.technology import load_technology
+    from hwsim.hardware.technology.spec import open_technology
     from hwsim.simulate.architecture import ArchSpec, simulate_arch
     from hwsim.spec.bind import bind
 
     spec = bind(document, ArchSpec)
     with document.blame("technology"):
-        load_technology(spec.technology.name, vdd_v=spec.technology.vdd)
+        open_technology(spec.technology.name, spec.technology)
     with document.blame():
         simulated = simulate_arch(spec)
     policy = simulated.policy

@@ -13,10 +13,10 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
-from pydantic_core import CoreSchema
+from pydantic import AfterValidator, Field, model_validator
 
 from hwsim.formats import Format, parse_format
+from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.functions import FunctionUnit, chosen_units
 from hwsim.hardware.functions.choice import describe, known_units
@@ -25,13 +25,16 @@ from hwsim.hardware.memory.ecc import Ecc
 from hwsim.hardware.memory.published import published_or
 from hwsim.hardware.memory.sram import Request
 from hwsim.hardware.memory.temperature import ROWS_K
+from hwsim.hardware.network import Network
+from hwsim.hardware.network.spec import NetworkSpec, open_network
 from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
-from hwsim.hardware.technology import PartsPrice, Price, Technology, load_technology
+from hwsim.hardware.technology import PartsPrice, Price, Technology
+from hwsim.hardware.technology.spec import TechnologySpec, open_technology
 from hwsim.spec.bind import Spec, as_value_error
-from hwsim.spec.errors import InfeasibleError
-from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, SizeBytes, TemperatureK, VoltageV
+from hwsim.spec.errors import InfeasibleError, MissingFigureError
+from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, SizeBytes, TemperatureK
 
 #: Largest array edge: beyond it a model of one array with one clock says nothing any more.
 MAX_EDGE = 65_536
@@ -40,11 +43,6 @@ MAX_EDGE = 65_536
 SUM_REGISTER = Register(32)
 
 BUFFERS = {"w": "weights", "a": "activations", "o": "outputs"}
-
-
-def _known_technology(name: str) -> str:
-    load_technology(name)
-    return name
 
 
 def _known_format(name: str) -> str:
@@ -96,7 +94,7 @@ class MemoriesSpec(Spec):
     activations: BufferSpec
     outputs: BufferSpec
     temperature: TemperatureK | None = Field(
-        None, description="leakage of the buffers holds at it; default: the 360 K of CACTI's runs"
+        None, description="leakage of the buffers holds at it; default: the technology's, or the 360 K of CACTI's runs"
     )
 
 
@@ -137,19 +135,6 @@ class DramSpec(Spec):
         return Access(self.access, int(self.request), int(self.stride or 0), self.read_share)
 
 
-class TechnologySpec(Spec):
-    """A technology and its supply voltage."""
-
-    name: Annotated[str, AfterValidator(as_value_error(_known_technology))]
-    vdd: VoltageV | None = Field(None, description="supply; default: the technology's nominal one")
-    sram_device: Literal["hp", "lstp"] = Field("hp", description="transistor type of the SRAM macros")
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """Editors accept the short form ``technology: 28nm`` too."""
-        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(schema))]}
-
-
 class VectorUnitSpec(Spec):
     """The unit for softmax, norms, activations and element-wise operations."""
 
@@ -183,6 +168,9 @@ class HardwareSpec(Spec):
     memories: MemoriesSpec
     dram: DramSpec
     vector_unit: VectorUnitSpec = VectorUnitSpec(lanes=32)
+    network: NetworkSpec | None = Field(
+        None, description="between buffers, array and DRAM port; default: a wire of half the edges of both blocks"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -199,7 +187,8 @@ class Accelerator:
 
     ``srams`` are keyed ``w``, ``a``, ``o``. ``dequant_price`` is the cost of one of ``dequantizers``
     units that scale group sums (its energy per sum), None when no format of a run needs one.
-    ``sum_registers`` PEs also keep the running FP32 sum of their scaled groups.
+    ``sum_registers`` PEs also keep the running FP32 sum of their scaled groups. ``in_place``
+    says that sums are scaled inside the array.
     """
 
     spec: HardwareSpec
@@ -212,6 +201,7 @@ class Accelerator:
     dequant_price: PartsPrice | None
     dequantizers: int
     sum_registers: int
+    in_place: bool
 
     @property
     def rows(self) -> int:
@@ -279,7 +269,7 @@ class Accelerator:
 
     @cached_property
     def leakage_w(self) -> float:
-        """Leakage of the whole chip in W."""
+        """Leakage of the whole chip in W, at the technology's temperature if one is set."""
         logic_nw = self.pes * self.pe_price.leakage_nw + self.spec.vector_unit.lanes * self.vector_lane.leakage_nw
         logic_nw += self.spec.vector_unit.lanes * sum(price.leakage_nw for price in self._function_prices)
         if self.dequant_price is not None:
@@ -306,8 +296,12 @@ class Accelerator:
 
     @cached_property
     def pe_pitch_mm(self) -> float:
-        """Edge of a square PE in mm: the length of one hop between neighbours."""
-        return math.sqrt(self.pe_price.area_um2) * 1e-3
+        """Edge of a square PE in mm: the length of one hop between neighbours.
+
+        Dequantizers and sums of scaled groups that stay in the array take their share of it.
+        """
+        shared_mm2 = self.area_breakdown_mm2.get("dequantizers", 0.0) if self.in_place else 0.0
+        return math.sqrt(self.pe_price.area_um2 * 1e-6 + shared_mm2 / self.pes)
 
     @cached_property
     def buffer_distance_mm(self) -> float:
@@ -317,6 +311,19 @@ class Accelerator:
         """
         sram_mm2 = sum(s.area_mm2 for s in self.srams.values())
         return 0.5 * (math.sqrt(self.area_breakdown_mm2["array"]) + math.sqrt(sram_mm2))
+
+    @cached_property
+    def network(self) -> Network | None:
+        """The network over the chip, a square of array, buffers and vector unit; None where wires go directly."""
+        asked = self.spec.network
+        return None if asked is None else open_network(asked, self.area_mm2, self.technology)
+
+    @cached_property
+    def network_pj_per_bit(self) -> float:
+        """Energy of a bit between a buffer and the array's edge or the DRAM port, random bits."""
+        if self.network is not None:
+            return self.network.pj_per_bit(self.network.topology.unicast(self.network.grid))
+        return self.buffer_distance_mm * self.technology.wire_fj_per_bit_mm * RANDOM_TOGGLE * 1e-3
 
     def peak_macs_per_s(self, w: Format, a: Format) -> float:
         """Return the peak multiply-accumulate rate for one pair of formats, of PEs that wait for no other."""
@@ -343,7 +350,7 @@ def build_accelerator(
     MissingFigureError
         If the DRAM preset has no energy and none is given.
     """
-    technology = load_technology(spec.technology.name, vdd_v=spec.technology.vdd)
+    technology = open_technology(spec.technology.name, spec.technology)
     pe = make_pe(spec.pe)
     srams = {}
     for key, name in BUFFERS.items():
@@ -353,8 +360,13 @@ def build_accelerator(
             srams[key] = _priced_buffer(spec, buffer, width, technology.node_nm)
         except InfeasibleError as error:
             raise InfeasibleError(f"memories.{name}.size: {error}") from None
+        except MissingFigureError as error:
+            raise MissingFigureError(
+                f"technology {technology.name}: {error}; a whole accelerator needs SRAM there, a PE alone can be "
+                f"priced (hwsim explain pe NAME --technology {technology.name})"
+            ) from None
     price, stages = pipelined_price(pe, technology, spec.clock)
-    return Accelerator(
+    built = Accelerator(
         spec=spec,
         pe=pe,
         technology=technology,
@@ -365,12 +377,15 @@ def build_accelerator(
         dequant_price=dequantizer_price(pe, *dequantized, technology, spec.clock) if dequantized else None,
         dequantizers=spec.array.cols * _per_column(pe, *dequantized, spec.array.rows, in_place) if dequantized else 0,
         sum_registers=spec.array.rows * spec.array.cols if dequantized and in_place and not pe.own_dequantizer else 0,
+        in_place=in_place,
     )
+    _ = built.network  # refuses what cannot be built before anything runs on it
+    return built
 
 
 def _priced_buffer(spec: HardwareSpec, buffer: BufferSpec, width_bits: int, node_nm: float) -> Sram:
     """Return one buffer behind a port of ``width_bits``."""
-    kelvin = spec.memories.temperature or ROWS_K
+    kelvin = spec.memories.temperature or spec.technology.temperature or ROWS_K
     request = Request(
         buffer.size, width_bits, buffer.banks, node_nm, spec.technology.sram_device, kelvin, buffer.ports, buffer.ecc
     )

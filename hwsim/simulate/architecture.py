@@ -205,13 +205,13 @@ class Simulated:
     def _prices(self, w: Format, a: Format, operands: Operands = RANDOM) -> Prices:
         """Return the energies by which the mapper weighs its candidates."""
         unit, pe = self.unit_costs(w, a, operands), self.accelerator.pe
-        network = unit.network_pj_per_bit
+        wires = {k: unit.network_pj_per_bit + unit.shift_pj_per_bit[k] + unit.bus_pj_per_bit[k] for k in BUFFERS}
         reads, writes = unit.sram_read_pj_per_bit, unit.sram_write_pj_per_bit
         return Prices(
             dram_pj_per_bit=(unit.dram_read_pj_per_bit + unit.dram_write_pj_per_bit) / 2,
-            sram_w_pj_per_bit=reads["w"] + network + unit.shift_pj_per_bit["w"],
-            sram_a_pj_per_bit=reads["a"] + network + unit.shift_pj_per_bit["a"],
-            sram_o_pj_per_bit=(reads["o"] + writes["o"]) / 2 + network + unit.shift_pj_per_bit["o"],
+            sram_w_pj_per_bit=reads["w"] + wires["w"],
+            sram_a_pj_per_bit=reads["a"] + wires["a"],
+            sram_o_pj_per_bit=(reads["o"] + writes["o"]) / 2 + wires["o"],
             mac_pj=(unit.pe_pj_per_step + unit.pe_register_pj_per_step + unit.wire_pj_per_step) / pe.lanes,
             static_pj_per_cycle=unit.leakage_w * unit.period_ns * 1e3,
             clock_pj_per_cycle=unit.array_clock_pj_per_cycle,
@@ -265,6 +265,7 @@ class Simulated:
         wire_fj_mm = acc.technology.wire_fj_per_bit_mm * RANDOM_TOGGLE
         shape = ArrayShape(acc.rows, acc.cols, pe.lanes)
         hops = self.dataflow.wire_bits_mm(shape, element_bits(pe, w, a), acc.pe_pitch_mm)
+        buses = self.dataflow.bus_mm(shape, acc.pe_pitch_mm)
         toggles = {"w": bit_toggles(operands.w, w), "a": bit_toggles(operands.a, a), "psum": 1.0}
         # What is stationary is shifted through half of the rows, a wire and a register per row.
         hop_fj = acc.pe_pitch_mm * wire_fj_mm + acc.technology.price(Register(1)).energy_fj
@@ -274,13 +275,14 @@ class Simulated:
             pe_register_pj_per_step=cycles * registers * 1e-3,
             wire_pj_per_step=sum(mm * toggles[key] for key, mm in hops.items()) * wire_fj_mm * 1e-3,
             shift_pj_per_bit={k: shifted if k == self.dataflow.stationary else 0.0 for k in acc.srams},
+            bus_pj_per_bit={k: buses[k] * toggles[k] * wire_fj_mm * 1e-3 if k in buses else 0.0 for k in acc.srams},
             array_clock_pj_per_cycle=acc.array_clock_pj(w, a),
             dequant_pj=acc.dequant_price.energy_fj * 1e-3 if acc.dequant_price else 0.0,
             sram_read_pj_per_bit={k: s.read_pj / s.width_bits for k, s in acc.srams.items()},
             sram_write_pj_per_bit={k: s.write_pj / s.width_bits for k, s in acc.srams.items()},
             dram_read_pj_per_bit=acc.dram.read_pj_per_bit,
             dram_write_pj_per_bit=acc.dram.write_pj_per_bit,
-            network_pj_per_bit=acc.buffer_distance_mm * wire_fj_mm * 1e-3,
+            network_pj_per_bit=acc.network_pj_per_bit,
             leakage_w=acc.leakage_w,
             period_ns=acc.period_ns,
         )

@@ -33,7 +33,8 @@ class UnitCosts:
 
     SRAM prices are per bit through the buffer's port; ``wire_pj_per_step`` is the energy of
     operands and partial sums hopping between PEs, ``shift_pj_per_bit`` that of a stationary operand
-    on its way through the rows to its PE or back; ``network_pj_per_bit`` carries a bit between a
+    on its way through the rows to its PE or back, ``bus_pj_per_bit`` that of an operand on a bus across
+    the array; ``network_pj_per_bit`` carries a bit between a
     buffer and the edge of the array or the DRAM port (taken to be as far).
     """
 
@@ -41,6 +42,7 @@ class UnitCosts:
     pe_register_pj_per_step: float
     wire_pj_per_step: float
     shift_pj_per_bit: Mapping[str, float]
+    bus_pj_per_bit: Mapping[str, float]
     array_clock_pj_per_cycle: float
     dequant_pj: float
     sram_read_pj_per_bit: Mapping[str, float]
@@ -112,11 +114,12 @@ def gemm_energy(schedule: Schedule, timing: Timing, counts: Counts, unit: UnitCo
     """Return the energy parts of one GEMM with its batch, in pJ; the array's clock is gated while it waits."""
     steps = schedule.pe_steps * schedule.gemm.batch
     moved = sum(counts.sram_read_bits.values()) + sum(counts.sram_write_bits.values())
-    shifted = sum(bits * unit.shift_pj_per_bit[buffer] for buffer, bits in array_bits(schedule).items())
+    inside = {buffer: unit.shift_pj_per_bit[buffer] + unit.bus_pj_per_bit[buffer] for buffer in unit.shift_pj_per_bit}
+    carried = sum(bits * inside[buffer] for buffer, bits in array_bits(schedule).items())
     return {
         "energy_pe_pj": steps * unit.pe_pj_per_step + schedule.dequant_ops * schedule.gemm.batch * unit.dequant_pj,
         "energy_rf_pj": steps * (unit.pe_register_pj_per_step + unit.wire_pj_per_step)
-        + shifted
+        + carried
         + timing.compute_cycles * unit.array_clock_pj_per_cycle,
         "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
         "energy_dram_pj": counts.dram_read_bits * unit.dram_read_pj_per_bit

@@ -24,6 +24,9 @@ from hwsim.spec.text import read_text
 #: A message that begins with the name of a field: ``array.rows: …``.
 _NAMES_FIELD = re.compile(r"(\w+(?:\.\w+)*): (.+)", re.DOTALL)
 
+#: Fields whose text is short for a mapping with that name: ``technology: 28nm`` for ``{name: 28nm}``.
+SHORT_FORMS = ("technology",)
+
 
 @dataclass(frozen=True)
 class Document:
@@ -141,7 +144,7 @@ class Document:
         for path, value in overrides.items():
             try:
                 parts = split_path(path, data)
-                data = replaced(data, parts, read_value(value))
+                data = replaced(_long_form(data, parts), parts, read_value(value))
                 changed.append((parts, origin))
             except UsageError as error:
                 problems.append(Problem(origin, 0, 0, path, _bare_message(error)))
@@ -153,6 +156,14 @@ class Document:
         if not isinstance(path, str):
             return tuple(path)
         return split_path(path, self.data) if path else ()
+
+
+def _long_form(data: Any, parts: Path_) -> Any:
+    """Return ``data`` with a text in the place of a mapping written out, if ``parts`` lead into it."""
+    short = len(parts) > 1 and parts[0] in SHORT_FORMS and isinstance(data, Mapping)
+    if not short or not isinstance(data.get(parts[0]), str):
+        return data
+    return {**data, parts[0]: {"name": data[parts[0]]}}
 
 
 def load_document(path: str | Path, inherit: bool = True) -> Document:

@@ -236,6 +236,8 @@ TEMPERATURE = Dimension(
 )
 ENERGY = Dimension("an energy", "pJ", _si("J", "f p n u", base_exponent=-12), "3.5 pJ")
 TIME = Dimension("a time", "ns", _si("s", "p n u", base_exponent=-9), "0.8 ns")
+#: Not among :data:`DIMENSIONS`: its units are spelled as those of a node.
+LENGTH = Dimension("a length", "mm", {"mm": Fraction(1), "um": Fraction(1, 1000)}, "0.5 mm")
 
 DIMENSIONS = (SIZE, FREQUENCY, BANDWIDTH, ENERGY_PER_BIT, VOLTAGE, POWER, NODE, TEMPERATURE, ENERGY, TIME)
 
@@ -251,6 +253,7 @@ TemperatureK = Annotated[float, TEMPERATURE]
 EnergyPj = Annotated[float, ENERGY]
 TimeNs = Annotated[float, TIME]
 AreaMm2 = Annotated[float, AREA]
+LengthMm = Annotated[float, LENGTH]
 
 
 def parse_quantity(value: object) -> tuple[Fraction, str]:

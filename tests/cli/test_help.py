@@ -115,6 +115,7 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
     from hwsim.formats.approximate import MULTIPLIERS
     from hwsim.hardware.functions import FUNCTIONS, METHODS
     from hwsim.hardware.memory import MEMORIES, load_dram
+    from hwsim.hardware.network import TOPOLOGIES
     from hwsim.hardware.pe import PES
     from hwsim.hardware.technology import load_technology
     from hwsim.hardware.units import UNITS
@@ -135,6 +136,7 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
         ),
         "model": find_model,
         "multiplier": MULTIPLIERS.get,
+        "network": TOPOLOGIES.get,
         "pe": PES.get,
         "technology": load_technology,
         "unit": UNITS.get,

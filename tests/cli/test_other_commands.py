@@ -108,7 +108,17 @@ def test_wrong_formats(trace, tmp_path, capsys, formats, words):
     [
         (["technology", "45nm"], ["published figures and ours", "add int8 energy", "Horowitz", "wire_fj_per_bit_mm"]),
         (["technology", "28nm"], ["BitMoD", "float_mac fp16 area", "int_mac int8 delay"]),
-        (["technology", "7nm"], ["Jouppi", "mul fp32 energy"]),
+        (["technology", "7nm"], ["Jouppi", "mul fp32 energy", "a library of its own"]),
+        (
+            ["technology", "65nm", "--set", "vdd=1.0V", "--set", "temperature=85degC"],
+            ["scaling path", "45nm", "logic leakage", "at 1 V, 358.15 K", "against Stillmaker and Baas", "low_swing"],
+        ),
+        (["technology", "32nm"], ["geometric mean in log(node), 0.281 of the way", "no verified published figure"]),
+        (["technology", "3nm"], ["TSMC N3 over N5", "TSMC N5 over N7", "no scaling equations at 3 nm"]),
+        (["network", "mesh", "--set", "router_energy=0.1pJ/bit"], ["2.667", "router_energy", "CACTI"]),
+        (["network", "torus", "--set", "router=park2012", "--technology", "45nm"], ["DAC 2012", "covers its link"]),
+        (["network", "h_tree", "--set", "rows=8", "--set", "cols=8", "--set", "pitch=50um"], ["126", "repeaters"]),
+        (["network", "chain"], ["a flip-flop of 28nm"]),
         (
             ["pe", "lmul", "--set", "format=bf16", "--set", "semantics=formula"],
             ["fraction adder", "saving", "whole PE"],
@@ -132,13 +142,39 @@ def test_wrong_formats(trace, tmp_path, capsys, formats, words):
         ),
         (["memory", "register_file", "--set", "temperature=300K"], ["of SRAM of the same device"]),
         (["memory", "references"], ["Jouppi", "CACTI"]),
-        (["arch", "bitmod_28nm"], ["dequantizers", "area by block", "DRAM read"]),
+        (["arch", "bitmod_28nm"], ["dequantizers", "area by block", "DRAM read", "bus of weights", "on a bus across"]),
+        (
+            [
+                "arch",
+                "tpu_like_7nm",
+                "--set",
+                "technology.temperature=340K",
+                "--set",
+                "network={topology: h_tree, rows: 4, cols: 4}",
+            ],
+            ["340 K", "h_tree, 4 × 4 nodes", "slack_30, 115.4 fJ"],
+        ),
     ],
 )
 def test_explain(arguments, words, capsys):
     assert run_command(["explain", *arguments]) == 0
     shown = capsys.readouterr().out
     assert all(word in shown for word in words), shown
+
+
+def test_kinds_of_hardware_scale_apart(capsys):
+    assert run_command(["explain", "technology", "7nm", "--format", "json"]) == 0
+    sections = json.loads(capsys.readouterr().out)
+    rows = next(s["rows"] for s in sections if "kind by kind" in s["title"])
+    published = {row["energy"].split(" (")[0]: row["published ratio"] for row in rows}
+    # 0.2 to 0.07, 3.7 to 1.31, 10 to 7.5, 20 to 8.5, 100 to 14, 1300 to 1300 pJ.
+    wanted = ["0.35", "0.354", "", "0.75", "0.425", "0.14", "", "1"]
+    assert list(published.values()) == wanted
+    for row in rows[:-1]:
+        assert row["ratio"] == pytest.approx(row["here"] / row["at 45 nm"])
+    assert run_command(["explain", "technology", "65nm", "--format", "json"]) == 0
+    rows = next(s["rows"] for s in json.loads(capsys.readouterr().out) if "kind by kind" in s["title"])
+    assert {row["published ratio"] for row in rows} == {""}
 
 
 def test_every_published_row_at_a_node_has_its_deviation(capsys):
@@ -158,13 +194,20 @@ def test_every_published_row_at_a_node_has_its_deviation(capsys):
         (["pe", "flaot_mac"], "float_mac"),
         (["pe", "lmul", "--set", "format=int8"], "one float"),
         (["technology", "27nm"], "28nm"),
+        (["technology", "28nm", "--set", "vdd=0.5V"], "valid: 0.72 to 1.08 V"),
+        (["technology", "28nm", "--set", "vddd=0.9V"], "vdd"),
+        (["technology", "28nm", "--set", "temperature=85"], "has no unit"),
+        (["network", "mehs"], "mesh"),
+        (["network", "mesh"], "router_energy"),
+        (["arch", "systolic_32x32_28nm", "--set", "technology=130nm"], "no memory figures at 130 nm"),
+        (["arch", "systolic_32x32_28nm", "--set", "technology.temperature=500K"], "298.15 to 380 K"),
         (["format", "mxfp44"], "mxfp4"),
         (["memory", "hbm22"], "hbm2"),
         (["memory", "lpddr5", "--set", "access=random"], "no source gives the energy"),
         (["memory", "hbm2", "--set", "address_map=rochraba"], "bg (bank group), co (column)"),
         (["memory", "sram", "--set", "wdith=3"], "width"),
         (["memory", "sram", "--set", "device=edram"], "embedded DRAM"),
-        (["memory", "sram", "--set", "temperature=400K"], "300 to 380 K"),
+        (["memory", "sram", "--set", "temperature=400K"], "298.15 to 380 K"),
         (["memory", "sram", "--set", "ports=2rw"], "1r1w"),
         (["memory", "sram", "--set", "figures.area=1mm2"], "source"),
         (["arch", "bitmod"], "bitmod_28nm"),

@@ -152,7 +152,11 @@ def test_edges_and_wires_carry_whole_operands(name, shape, w, a, psum):
     wires = flow.wire_bits_mm(shape, bits, 0.5)
     assert wires == {k: 2 * v for k, v in flow.wire_bits_mm(shape, bits, 0.25).items()}
     assert {"w": "w", "o": "psum"}[flow.stationary] not in wires  # what stays does not hop
-    assert sum(wires.values()) > 0
+    buses = flow.bus_mm(shape, 0.5)
+    assert buses == {k: 2 * v for k, v in flow.bus_mm(shape, 0.25).items()}
+    assert not buses.keys() & wires.keys()  # an operand hops or is on a bus
+    assert flow.stationary not in buses
+    assert sum(wires.values()) + sum(buses.values()) > 0
 
 
 @pytest.mark.parametrize("name", NAMES)

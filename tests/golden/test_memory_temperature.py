@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from hwsim.hardware.memory import build_register_file, build_sram, sram_figures
 from hwsim.hardware.memory.figures import NAMES
 from hwsim.hardware.memory.nodes import leakage_corrections
-from hwsim.hardware.memory.temperature import ROWS_K, temperature_logs, temperatures
+from hwsim.hardware.memory.temperature import ROWS_K, temperature_logs
+from hwsim.hardware.technology.temperature import temperature_range_k
 from hwsim.spec.errors import MissingFigureError
 
 ROWS = list(csv.DictReader((Path(__file__).parents[1] / "data" / "sram_leakage_cacti7.csv").open()))
 CASES = [row for row in ROWS if row["temp_K"] != "360"]
 
-kelvins = st.floats(*temperatures())
+kelvins = st.floats(*temperature_range_k())
 nodes = st.sampled_from([7, 16, 22, 28, 32, 45, 65, 90]) | st.floats(7, 90)
 devices = st.sampled_from(["hp", "lstp", "lop"])
 
@@ -65,7 +66,7 @@ def test_leakage_rises_with_temperature_even_where_cacti_misprints_it(one, other
 @pytest.mark.parametrize("device", ["hp", "lstp", "lop"])
 def test_far_apart_it_rises_by_at_least_a_half(device):
     for node in (7, 22, 28, 45, 90):
-        low, high = (build_sram(2**15, 64, 1, node, device, None, k).leakage_mw for k in temperatures())
+        low, high = (build_sram(2**15, 64, 1, node, device, None, k).leakage_mw for k in temperature_range_k())
         assert high > 1.5 * low
 
 
@@ -75,8 +76,7 @@ def test_at_the_temperature_of_the_rows_nothing_is_said_and_elsewhere_the_source
     assert "leakage at" not in usual.answered_by
     assert warm.answered_by == f"{usual.answered_by}, leakage at 380 K (estimated)"
     leakage = NAMES.index("leakage_mw")
-    assert "CACTI 7, leakage at 380 K over 360 K" in warm.sources[leakage]
-    assert "(log-linear between)" in between.sources[leakage]
+    assert "CACTI 7 SRAM leakage over temperature, itrs-hp at 45 nm: 360 to 380 K" in warm.sources[leakage]
     assert between.leakage_mw == pytest.approx(math.sqrt(usual.leakage_mw * warm.leakage_mw))
     assert warm.estimates[leakage]
     assert warm.sources[0] == usual.sources[0]
@@ -85,7 +85,7 @@ def test_at_the_temperature_of_the_rows_nothing_is_said_and_elsewhere_the_source
 def test_below_22_nm_the_growth_is_that_of_22_nm_and_says_so():
     cool, usual = (build_sram(2**13, 64, 1, 7, "hp", None, k) for k in (300.0, ROWS_K))
     assert cool.leakage_mw / usual.leakage_mw == pytest.approx(0.2871, rel=1e-3)
-    assert "growth as at 22 nm" in cool.source
+    assert "itrs-hp at 22 nm: 360 to 300 K" in cool.source
 
 
 def test_register_files_take_that_of_sram_and_say_so():
@@ -94,7 +94,7 @@ def test_register_files_take_that_of_sram_and_say_so():
     assert "of SRAM of the same device" in cool.source
 
 
-@pytest.mark.parametrize("kelvin", [299.9, 380.1, math.nan, 0.0])
+@pytest.mark.parametrize("kelvin", [298.1, 380.1, math.nan, 0.0])
 def test_what_no_row_has_is_refused(kelvin):
     for build in (
         lambda: build_sram(2**13, 64, 1, 45, "hp", None, kelvin),
@@ -102,6 +102,6 @@ def test_what_no_row_has_is_refused(kelvin):
         lambda: sram_figures(2**13, 64, 1, 45, "hp", kelvin),
     ):
         with pytest.raises(
-            MissingFigureError, match=r"no leakage figures at .* K; valid: 300 to 380 K \(26.85 to 106.85"
+            MissingFigureError, match=r"no leakage figures at .* K; valid: 298.15 to 380 K \(25 to 106.85"
         ):
             build()

@@ -106,7 +106,7 @@ def test_published_figures_of_a_buffer_go_before_the_models():
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("temperature", "500 K", "no leakage figures at 500 K; valid: 300 to 380 K"),
+        ("temperature", "500 K", "no leakage figures at 500 K; valid: 298.15 to 380 K"),
         ("temperature", 85, "85 has no unit and would be in K"),
         ("temperature", "85 F", "valid: K, degC, °C"),
         ("weights", {"size": "64 KiB", "ports": "2rw"}, "1r1w"),

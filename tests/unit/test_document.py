@@ -634,6 +634,15 @@ class TestOverrides:
         assert str(changed.mark("dram.bandwidth")) == "--set"
         assert changed.mark("drum")[:3] == ("f.yaml", 1, 1)
 
+    def test_a_short_form_is_written_out_where_a_part_of_it_is_set(self):
+        document = parse_document("technology: 28nm\nclock: 1 GHz\n")
+        changed = document.with_overrides({"technology.vdd": "0.8 V"})
+        assert changed.data["technology"] == {"name": "28nm", "vdd": "0.8 V"}
+        assert document.data["technology"] == "28nm"
+        assert document.with_overrides({"technology": "45nm"}).data["technology"] == "45nm"
+        with pytest.raises(SpecError, match="has no part 'x'"):
+            document.with_overrides({"clock.x": 1})
+
     def test_later_ones_win(self):
         changed = self.document.with_overrides({"array": "{rows: 1}", "array.rows": 2})
         assert changed.data["array"] == {"rows": 2}

@@ -46,7 +46,7 @@ def test_factors_are_the_rules_that_their_sources_state(node):
         assert f"{node:g}/22" in node_factor(kind, node).source
 
 
-FITS = {float(r["node_nm"]): r for r in read_csv_rows("technology", "vdd_fits.csv")}
+FITS = {float(r["node_nm"]): r for r in read_csv_rows("technology", "vdd_fits.csv") if r["flavour"] != "lp"}
 
 
 def logic(node, vdd, kind):

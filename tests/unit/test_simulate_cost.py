@@ -41,6 +41,7 @@ UNIT = UnitCosts(
     pe_register_pj_per_step=0.5,
     wire_pj_per_step=0.25,
     shift_pj_per_bit={"w": 0.125, "a": 0.0, "o": 0.0},
+    bus_pj_per_bit={"w": 0.0, "a": 0.375, "o": 0.0},
     array_clock_pj_per_cycle=3.0,
     dequant_pj=7.0,
     sram_read_pj_per_bit={"w": 0.5, "a": 1.0, "o": 2.0},
@@ -70,7 +71,10 @@ def test_energy_by_hand():
     reads, writes = counts.sram_read_bits, counts.sram_write_bits
     assert parts == {
         "energy_pe_pj": 48 * 2.0 + 10 * 7.0,
-        "energy_rf_pj": 48 * 0.75 + 56 * 0.125 + 100 * 3.0,  # the clock stands still for 30 cycles of stall
+        "energy_rf_pj": 48 * 0.75
+        + 56 * 0.125
+        + 208 * 0.375
+        + 100 * 3.0,  # the clock stands still for 30 cycles of stall
         "energy_sram_pj": (56 * 0.5 + 208 * 1.0 + reads["o"] * 2.0) + (48 * 1.5 + 192 * 3.0 + writes["o"] * 4.0),
         "energy_dram_pj": 1264 * 10.0 + 1280 * 20.0,
         "energy_network_pj": (56 + 208 + reads["o"] + 48 + 192 + writes["o"]) * 0.0625,

@@ -28,9 +28,14 @@ def test_every_constant_has_a_source(name):
 
 
 def test_the_names_are_what_they_say():
-    assert technology_names() == ["12nm", "16nm", "28nm", "45nm", "7nm", "gt2n", "sg13g2", "sky130"]
-    with pytest.raises(UsageError, match="28nm"):
-        load_technology("28 nm")
+    nodes = [3, 5, 7, 10, 12, 14, 16, 20, 22, 28, 32, 40, 45, 65, 90, 130, 180]
+    assert technology_names() == sorted([*(f"{node}nm" for node in nodes), "gt2n", "sg13g2", "sky130"])
+    assert all(load_technology(f"{node}nm").node_nm == node for node in nodes)
+    for asked, near in (("28 nm", "28nm"), ("29nm", "28nm"), ("1nm", "3nm"), ("500nm", "180nm"), ("sky13", "sky130")):
+        with pytest.raises(UsageError, match=rf"valid: 3nm, 5nm, .*180nm, gt2n.*did you mean '{near}'"):
+            load_technology(asked)
+    with pytest.raises(UsageError, match="unknown technology '0nm'"):
+        load_technology("0nm")
 
 
 @pytest.mark.parametrize("name", ["28nm", "45nm"])

@@ -20,6 +20,7 @@ from hwsim.spec.units import (
     ENERGY,
     ENERGY_PER_BIT,
     FREQUENCY,
+    LENGTH,
     NODE,
     POWER,
     SIZE,
@@ -82,6 +83,11 @@ GOOD = [
     (ENERGY_PER_BIT, "3.9 pJ/b", 3.9),
     (VOLTAGE, "0.9 V", 0.9),
     (VOLTAGE, "900 mV", 0.9),
+    (TEMPERATURE, "360 K", 360.0),
+    (TEMPERATURE, "85 degC", 358.15),
+    (TEMPERATURE, "-40°C", 233.15),
+    (LENGTH, "50 um", 0.05),
+    (LENGTH, 2, 2.0),
     (POWER, "5 mW", 0.005),
     (POWER, "5 uW", 5e-6),
     (POWER, "5 \N{MICRO SIGN}W", 5e-6),
@@ -145,6 +151,9 @@ BAD = [
     (ENERGY_PER_BIT, "0.7 pJ", "did you mean 'pJ/bit'"),
     (ENERGY_PER_BIT, 0, "must be > 0"),
     (VOLTAGE, "0.9 v", "did you mean 'V'"),
+    (TEMPERATURE, 85, "would be in K"),
+    (TEMPERATURE, "85 degF", "is not a temperature"),
+    (TEMPERATURE, "-300 degC", "must be > 0"),
     (VOLTAGE, math.nan, "must be finite"),
     (POWER, "5 MW", "'5 MW' is not a power"),
     (ENERGY, "3 pJ/bit", "'3 pJ/bit' is not an energy"),
@@ -282,7 +291,7 @@ class TestField:
         number, text = schema["anyOf"]
         assert number["type"] == ("integer" if dimension.whole else "number")
         assert number.get("minimum", 0) == dimension.least_bare
-        for unit in (*dimension.units, *dimension.also):
+        for unit in (*dimension.units, *dimension.also, *dimension.offsets):
             assert re.search(text["pattern"], f"1.5e3 {unit}")
         assert re.search(text["pattern"], "12")
         assert re.search(text["pattern"], dimension.example)

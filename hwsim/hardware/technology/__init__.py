@@ -13,8 +13,11 @@ from hwsim.hardware.technology.asic import (
     load_technology,
     technology_names,
 )
+from hwsim.hardware.technology.node_scaling import Point, Scaling, scale_factor
+from hwsim.hardware.technology.scaling import scaling_path
+from hwsim.hardware.technology.wires import Wire, WireChoice, wire
 
 __all__ = [
-    "Constant", "PartPrice", "PartsPrice", "Price", "Technology", "factor", "factor_rows", "load_technology",
-    "technology_names",
+    "Constant", "PartPrice", "PartsPrice", "Point", "Price", "Scaling", "Technology", "Wire", "WireChoice", "factor",
+    "factor_rows", "load_technology", "scale_factor", "scaling_path", "technology_names", "wire",
 ]  # fmt: skip

@@ -4,12 +4,15 @@ Area is counted cells times the fitted area per class. Energy is settled-value e
 data, proportional to area within a few per cent per family; what glitches and real data do to
 it are separate factors per family. Absolute picojoules are good to about a factor of two.
 
-A technology is synthesised (its file holds every figure) or scaled from another: one factor each
-for area, energy and delay moves the whole table to within some per cent.
+A technology is synthesised (its file holds every figure) or scaled (:mod:`scaling`): one factor each
+for area, energy and delay moves the whole table to within some per cent. Supply and temperature move
+logic and wires by laws of their own (:meth:`Technology.conditions`).
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -17,9 +20,18 @@ from typing import Any, Literal
 
 from hwsim.formats import Format
 from hwsim.hardware.circuits import Circuit, Part, Register
+from hwsim.hardware.technology.fits import DelayLaw
 from hwsim.hardware.technology.operations import DATAPATHS, operation_counts, operation_parts
 from hwsim.hardware.technology.scaling import scaled_data
 from hwsim.hardware.technology.supply import supply_factors
+from hwsim.hardware.technology.temperature import (
+    LOGIC_REFERENCE_K,
+    SRAM_REFERENCE_K,
+    LeakageDevice,
+    LeakageFactor,
+    leakage_factor,
+)
+from hwsim.hardware.technology.wires import USUAL_WIRES, Wire, WireChoice, wire
 from hwsim.spec.data import data_path, read_csv_rows
 from hwsim.spec.errors import MissingFigureError, UsageError, did_you_mean
 
@@ -104,20 +116,33 @@ UNITS = {
     "delay_ps_per_level": "ps",
     "register_clock_fj_per_bit": "fJ",
     "register_energy_fj_per_bit": "fJ",
-    "wire_fj_per_bit_mm": "fJ/bit/mm",
 }
 
 
 class Technology:
-    """A technology as its data file describes it; prices are remembered per circuit."""
+    """A technology as its data file describes it; prices are remembered per circuit.
 
-    def __init__(self, name: str, vdd_v: float | None = None) -> None:
+    Without ``temperature_k``, leakage of logic holds at 25 °C and that of SRAM at 360 K, as their
+    sources have it; with it, both are moved there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        vdd_v: float | None = None,
+        temperature_k: float | None = None,
+        wires: WireChoice = USUAL_WIRES,
+        delay_law: DelayLaw = "auto",
+    ) -> None:
         self._data: dict[str, Any] = scaled_data(name)
         self.name = str(self._data["name"])
         self.node_nm = float(self._data["node_nm"])
-        nominal = float(self._value("vdd_v"))
-        self.vdd_v = nominal if vdd_v is None else vdd_v
-        self._energy_factor, self._delay_factor = supply_factors(self.node_nm, nominal, self.vdd_v)
+        self.nominal_v = float(self._value("vdd_v"))
+        self.vdd_v = self.nominal_v if vdd_v is None else vdd_v
+        self.temperature_k = temperature_k
+        self.wires = wires
+        self.supply = supply_factors(self.node_nm, self.nominal_v, self.vdd_v, delay_law)
+        self._logic_leakage = self._leakage("hp", LOGIC_REFERENCE_K).value * self.vdd_v / self.nominal_v
         self._prices: dict[Circuit, Price] = {}
         self._operations: dict[tuple[str, Format], float] = {}
 
@@ -126,10 +151,40 @@ class Technology:
             raise MissingFigureError(f"technology {self.name} has no figure for {key}")
         return self._data[key]["value"]
 
+    @cached_property
+    def wire(self) -> Wire:
+        """One mm of wire at the supply, of the kind chosen."""
+        return wire(self.node_nm, self.vdd_v, self.wires)
+
     @property
     def wire_fj_per_bit_mm(self) -> float:
         """Energy of one transition on one mm of wire."""
-        return float(self._value("wire_fj_per_bit_mm")) * self._energy_factor
+        return self.wire.energy_fj_per_bit_mm
+
+    def sram_leakage_factor(self, device: LeakageDevice) -> LeakageFactor:
+        """Return what the temperature does to SRAM leakage, whose figures hold at 360 K."""
+        return self._leakage(device, SRAM_REFERENCE_K)
+
+    def _leakage(self, device: LeakageDevice, reference_k: float) -> LeakageFactor:
+        if self.temperature_k is None:
+            return LeakageFactor(1.0, f"at the {reference_k:g} K of the figures; no temperature is set", False)
+        return leakage_factor(self.node_nm, device, self.temperature_k, reference_k)
+
+    def conditions(self, sram_device: LeakageDevice = "hp") -> list[Constant]:
+        """Return what supply and temperature multiply, each kind of hardware by its own law."""
+        logic, sram = self._leakage("hp", LOGIC_REFERENCE_K), self.sram_leakage_factor(sram_device)
+        moved = self.vdd_v != self.nominal_v
+        linear = f"leakage current taken as constant over the supply; logic takes the curve of SRAM: {logic.source}"
+        return [
+            Constant("logic energy", self.supply.energy, "x", self.supply.source, moved),
+            Constant("logic delay", self.supply.delay, "x", self.supply.source, moved),
+            Constant("clock at the same stages", 1 / self.supply.delay, "x", "one over the delay of logic", moved),
+            Constant("logic leakage", self._logic_leakage, "x", linear, moved or self.temperature_k is not None),
+            Constant("wire energy", (self.vdd_v / self.nominal_v) ** 2, "x", "C V^2", False),
+            Constant("SRAM energy and delay", 1.0, "x", "no sourced law: SRAM stays at its own supply", False),
+            Constant(f"SRAM leakage, {sram_device}", sram.value, "x", sram.source, sram.estimated),
+            Constant("DRAM", 1.0, "x", "a chip of its own, at its own supply and temperature", False),
+        ]
 
     def price(self, circuit: Circuit) -> Price:
         """Return the cost of one copy of ``circuit``."""
@@ -146,10 +201,10 @@ class Technology:
         logic = area - flops * float(areas["reg"])
         return Price(
             area_um2=area,
-            energy_fj=(logic * float(self._value("energy_fj_per_um2")) + held) * self._energy_factor,
-            clock_fj=clock * self._energy_factor,
-            leakage_nw=area * float(self._value("leakage_nw_per_um2")) * self.vdd_v / float(self._value("vdd_v")),
-            delay_ps=circuit.levels() * float(self._value("delay_ps_per_level")) * self._delay_factor,
+            energy_fj=(logic * float(self._value("energy_fj_per_um2")) + held) * self.supply.energy,
+            clock_fj=clock * self.supply.energy,
+            leakage_nw=area * float(self._value("leakage_nw_per_um2")) * self._logic_leakage,
+            delay_ps=circuit.levels() * float(self._value("delay_ps_per_level")) * self.supply.delay,
         )
 
     def delay_ps(self, parts: Sequence[Part]) -> float:
@@ -235,7 +290,7 @@ class Technology:
         )
 
     def constants(self) -> list[Constant]:
-        """Return every constant with its unit and source."""
+        """Return every constant at the nominal supply with its unit and source."""
         found = []
         for key, unit in UNITS.items():
             entry = self._data[key]
@@ -243,6 +298,12 @@ class Technology:
             for cell, value in values.items():
                 label = f"{key}.{cell}" if cell else key
                 found.append(Constant(label, float(value), unit, entry["source"], bool(entry["estimated"])))
+        one = wire(self.node_nm, self.nominal_v, self.wires)
+        for label, figure, unit in (
+            ("wire_fj_per_bit_mm", one.energy_fj_per_bit_mm, "fJ/bit/mm"),
+            ("wire_delay_ns_per_mm", one.delay_ns_per_mm, "ns/mm"),
+        ):
+            found.append(Constant(label, figure, unit, one.source, one.estimated))
         return found
 
 
@@ -276,15 +337,36 @@ def technology_names() -> list[str]:
     return sorted(path.stem for path in data_path("technology").glob("*.yaml"))
 
 
+def _node_of(name: str) -> float | None:
+    """Return the node in nm that a name such as ``28nm`` means, None for other names."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s*nm", name)
+    return float(match[1]) or None if match else None
+
+
+def _valid(name: str) -> str:
+    """Return the technologies for a message, nodes by size, and which of them is nearest to the node in ``name``."""
+    wanted = _node_of(name)
+    names = sorted(technology_names(), key=lambda n: (_node_of(n) or math.inf, n))
+    nodes = {n: node for n in names if (node := _node_of(n)) is not None}
+    near = name if wanted is None else min(nodes, key=lambda n: abs(math.log(nodes[n] / wanted)))
+    return did_you_mean(near, names, ordered=True)
+
+
 @lru_cache(maxsize=64)
-def load_technology(name: str, vdd_v: float | None = None) -> Technology:
-    """Return the technology called ``name``, at another supply voltage if one is given.
+def load_technology(
+    name: str,
+    vdd_v: float | None = None,
+    temperature_k: float | None = None,
+    wires: WireChoice = USUAL_WIRES,
+    delay_law: DelayLaw = "auto",
+) -> Technology:
+    """Return the technology called ``name``, at another supply and temperature or with other wires if given.
 
     Raises
     ------
     UsageError
-        If there is none, or the voltage is out of the range of the scaling law.
+        If there is none, or supply or temperature are out of the range of their laws.
     """
     if name not in technology_names():
-        raise UsageError(f"unknown technology {name!r}; {did_you_mean(name, technology_names())}")
-    return Technology(name, vdd_v)
+        raise UsageError(f"unknown technology {name!r}; {_valid(name)}")
+    return Technology(name, vdd_v, temperature_k, wires, delay_law)

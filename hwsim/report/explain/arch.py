@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwsim.hardware.accelerator import BUFFERS
+from hwsim.formats.operand import RANDOM_TOGGLE
+from hwsim.hardware.accelerator import BUFFERS, Accelerator
+from hwsim.hardware.technology import Technology
+from hwsim.hardware.technology.temperature import LOGIC_REFERENCE_K, SRAM_REFERENCE_K
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, table
 from hwsim.simulate.architecture import Simulated, open_arch
+from hwsim.simulate.dataflow import ArrayShape
 from hwsim.simulate.vector_unit import unit_cost
 from hwsim.spec.data import find_example
 
@@ -51,7 +55,12 @@ def _headline(simulated: Simulated) -> Any:
         "built for": f"{w.name} × {a.name}",
         "formats of a run": f"w {policy.w_format}, a {policy.a_format}, kv {policy.kv_format}, o {policy.o_format}",
         "technology": f"{acc.technology.name}, {acc.technology.vdd_v:g} V, SRAM {spec.technology.sram_device}",
+        "temperature of leakage": _temperature(acc),
+        "wires": _wires(acc.technology),
+        **_network(simulated),
         "clock (GHz)": spec.clock / 1e9,
+        "pitch of a PE (um)": acc.pe_pitch_mm * 1e3,
+        **_buses(simulated),
         "pipeline stages of a PE": acc.pipeline_stages,
         "peak (TOPS)": 2 * acc.peak_macs_per_s(w, a) * 1e-12,
         "DRAM": f"{acc.dram.name}: {acc.dram.bandwidth_gb_s:g} GB/s, {acc.dram.read_pj_per_bit:g} pJ/bit",
@@ -62,6 +71,40 @@ def _headline(simulated: Simulated) -> Any:
         "clock energy of the array (pJ/cycle)": acc.array_clock_pj_per_cycle,
     }
     return table([{"property": k, "value": v} for k, v in rows.items()])
+
+
+def _temperature(acc: Accelerator) -> str:
+    logic = acc.technology.temperature_k or LOGIC_REFERENCE_K
+    sram = {buffer.kelvin for buffer in acc.srams.values()}
+    default = ", as their figures were taken" if logic == LOGIC_REFERENCE_K and sram == {SRAM_REFERENCE_K} else ""
+    return f"logic {logic:g} K, SRAM {', '.join(f'{k:g}' for k in sorted(sram))} K{default}"
+
+
+def _wires(technology: Technology) -> str:
+    one = technology.wire
+    each = f"{one.energy_fj_per_bit_mm:.4g} fJ per transition, bit and mm, {one.delay_ns_per_mm:.3g} ns/mm"
+    return f"{technology.wires.style}, {each}; {RANDOM_TOGGLE:g} transitions per random bit"
+
+
+def _network(simulated: Simulated) -> dict[str, str]:
+    network = simulated.accelerator.network
+    if network is None:
+        return {}
+    grid, name = network.grid, network.topology.name
+    text = f"{name}, {grid.rows} × {grid.cols} nodes, pitch {network.pitch_mm:.3g} mm, {network.topology.traffic}"
+    return {"network": f"{text}; {network.topology.stop}: {network.stop.source}"}
+
+
+def _buses(simulated: Simulated) -> dict[str, str]:
+    """Return length and wire delay of the buses across the array, with a warning where one is slower than the clock."""
+    acc = simulated.accelerator
+    shape = ArrayShape(acc.rows, acc.cols, acc.pe.lanes)
+    found = {}
+    for key, length_mm in simulated.dataflow.bus_mm(shape, acc.pe_pitch_mm).items():
+        delay_ns = length_mm * acc.technology.wire.delay_ns_per_mm
+        slow = f", longer than the period of {acc.period_ns:g} ns: pipeline it" if delay_ns > acc.period_ns else ""
+        found[f"bus of {BUFFERS[key]}"] = f"{length_mm:.3g} mm, {delay_ns:.3g} ns{slow}"
+    return found
 
 
 def _buffers(simulated: Simulated) -> tuple[Any, list[str]]:
@@ -82,6 +125,7 @@ def _events(simulated: Simulated) -> Any:
         "PE step, registers (pJ)": unit.pe_register_pj_per_step,
         "PE step, wires between PEs (pJ)": unit.wire_pj_per_step,
         **{f"{BUFFERS[k]} through the rows (pJ/bit)": v for k, v in unit.shift_pj_per_bit.items() if v},
+        **{f"{BUFFERS[k]} on a bus across the array (pJ/bit)": v for k, v in unit.bus_pj_per_bit.items() if v},
         "array clock per cycle (pJ)": unit.array_clock_pj_per_cycle,
         "dequantization of a group sum (pJ)": unit.dequant_pj,
         **{f"read of {BUFFERS[k]} (pJ/bit)": v for k, v in unit.sram_read_pj_per_bit.items()},

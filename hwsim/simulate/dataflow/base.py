@@ -139,7 +139,14 @@ class Dataflow(ABC):
 
     @abstractmethod
     def wire_bits_mm(self, shape: ArrayShape, bits: dict[str, int], pitch_mm: float) -> dict[str, float]:
-        """Return wire bit·mm inside the array per PE step: operands and partial sums moving."""
+        """Return wire bit·mm inside the array per PE step, by operand: hops from PE to PE, each one pitch."""
+
+    def bus_mm(self, shape: ArrayShape, pitch_mm: float) -> dict[str, float]:
+        """Return the wire that every bit from a buffer drives inside the array, by buffer, where it is on a bus.
+
+        A bus is as long as the array is there, however many of its PEs the GEMM uses.
+        """
+        return {}
 
     @abstractmethod
     def stepped(self, shape: ArrayShape, pe: DotUnit, operands: TileOperands) -> Generator[None, None, NDArray[Any]]:

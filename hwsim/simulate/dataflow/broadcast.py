@@ -5,6 +5,10 @@ inputs along rows, outputs stay) and of NVDLA-like adder-tree arrays. A fold tak
 ``ceil(K / lanes) · interval`` cycles, without skew, and ``R · drain_interval`` to move the
 results out. Folds do not overlap, ragged folds cost a full one.
 
+Wires: an operand from a buffer drives the whole bus of its row or column once, ``C`` or ``R`` pitches. In a
+fold that uses the whole array that is one pitch per operand and PE, as between neighbours; a
+ragged fold shares the same bus among fewer PEs. Results go down PE by PE.
+
 Lockstep: all PEs take the next operands from their buses together, when the slowest one is done; a
 column has one stream of weights for all rows, a row one stream of activations.
 """
@@ -13,6 +17,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from hwsim.hardware.network.topologies.bus import line_pitches
 from hwsim.simulate.dataflow.base import DATAFLOWS, ArrayShape
 from hwsim.simulate.dataflow.output_stationary import OutputStationary
 
@@ -26,6 +31,14 @@ class Broadcast(OutputStationary):
     def skew_cycles(self, shape: ArrayShape) -> int:
         """No skew: a bus reaches all PEs in the same cycle."""
         return 0
+
+    def wire_bits_mm(self, shape: ArrayShape, bits: dict[str, int], pitch_mm: float) -> dict[str, float]:
+        """Nothing hops from PE to PE while the array computes."""
+        return {}
+
+    def bus_mm(self, shape: ArrayShape, pitch_mm: float) -> dict[str, float]:
+        """Activations drive a row of the array, weights a column."""
+        return {"a": line_pitches(shape.cols) * pitch_mm, "w": line_pitches(shape.rows) * pitch_mm}
 
     def arrival(self, shape: ArrayShape, row: int, col: int) -> int:
         """All PEs see the first operands in cycle 0."""

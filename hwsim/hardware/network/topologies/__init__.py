@@ -1,0 +1,1 @@
+"""One file per topology; each registers itself."""

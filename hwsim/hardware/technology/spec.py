@@ -1,0 +1,62 @@
+"""What a file says of its technology: name, supply, temperature, wires; and how it is opened."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+
+from hwsim.hardware.technology.asic import Technology, load_technology
+from hwsim.hardware.technology.fits import DelayLaw
+from hwsim.hardware.technology.wires import Projection, WireChoice, WireDevice, WireStyle
+from hwsim.spec.bind import Spec, as_value_error
+from hwsim.spec.units import TemperatureK, VoltageV
+
+
+def _known_technology(name: str) -> str:
+    load_technology(name)
+    return name
+
+
+class WiresSpec(Spec):
+    """Which wires of CACTI's table carry operands: see ``hwsim explain technology``."""
+
+    style: WireStyle = Field("slack_30", description="how much delay is given up for energy (5 to 30 %), or low swing")
+    device: WireDevice = Field("hp", description="transistors of the repeaters")
+    projection: Projection = Field("conservative", description="outlook on wire resistance and capacitance")
+
+
+class ConditionsSpec(Spec):
+    """Supply, temperature and the choices that go with them."""
+
+    vdd: VoltageV | None = Field(None, description="supply of logic and wires; default: the technology's nominal one")
+    temperature: TemperatureK | None = Field(
+        None, description="of all leakage; default: 25 degC for logic and 360 K for SRAM, as their figures were taken"
+    )
+    delay_law: DelayLaw = Field("auto", description="delay over the supply: published cubic fits or alpha-power law")
+    sram_device: Literal["hp", "lstp"] = Field("hp", description="transistor type of the SRAM macros")
+    wires: WiresSpec = WiresSpec()
+
+
+class TechnologySpec(ConditionsSpec):
+    """A technology and the conditions that it works in."""
+
+    name: Annotated[str, AfterValidator(as_value_error(_known_technology))]
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Editors accept the short form ``technology: 28nm`` too."""
+        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(schema))]}
+
+
+def open_technology(name: str, conditions: ConditionsSpec) -> Technology:
+    """Return a technology under ``conditions``.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or supply or temperature are out of the range of their laws.
+    """
+    wires = WireChoice(conditions.wires.style, conditions.wires.device, conditions.wires.projection)
+    return load_technology(name, conditions.vdd, conditions.temperature, wires, conditions.delay_law)
