@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -72,6 +73,11 @@ class PE(ABC):
     @abstractmethod
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return the whole datapath with its registers, as it works on a pair (by default the built one)."""
+
+    @cached_property
+    def built(self) -> tuple[Part, ...]:
+        """The parts on the built pair, remembered."""
+        return self.parts()
 
     @abstractmethod
     def cycles_per_step(self, w: Format, a: Format) -> int:

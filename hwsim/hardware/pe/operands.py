@@ -144,5 +144,5 @@ def operands_applied(price: PartsPrice, w: Format, a: Format, found: DataFactors
             return next((registers[role] for role in part.role.split(" / ") if role in registers), 1.0)
         return found.toggles * found.zeros
 
-    rows = tuple(replace(row, energy_fj=row.energy_fj * left(row.part)) for row in price.rows)
+    rows = tuple(row._replace(energy_fj=row.energy_fj * left(row.part)) for row in price.rows)
     return replace(price, rows=rows)

@@ -45,12 +45,13 @@ def pipelined_price(
         If nobody measured what such operands do to this family.
     """
     w, a = w or pe.w_format, a or pe.a_format
-    mode, parts = pe.mode(w, a), pe.parts(w, a)
+    mode, single = pe.mode(w, a), len(pe.modes) == 1
+    parts = pe.built if single and (w, a) == (pe.w_format, pe.a_format) else pe.parts(w, a)
     stages, hurry = staging(parts, technology, clock_hz)
     own = stages
-    if len(pe.modes) > 1:
-        hurry = max(hurry, *(staging(one.parts(), technology, clock_hz)[1] for one in pe.modes))
-        own, _ = staging(mode.parts(), technology, clock_hz)
+    if not single:
+        hurry = max(hurry, *(staging(one.built, technology, clock_hz)[1] for one in pe.modes))
+        own, _ = staging(mode.built, technology, clock_hz)
     cut = (*parts, *_cut_registers(_joint_cuts(pe, parts, stages, technology, clock_hz)))
     price = technology.price_parts(cut, mode.glitch_family, stages=own, hurry=hurry)
     if pe.stated:
@@ -149,7 +150,7 @@ def _joint_cuts(pe: PE, parts: Sequence[Part], stages: int, technology: Technolo
     """
     if len(pe.modes) == 1:
         return _cuts(parts, stages, pe.psum_bits, technology)
-    modes = [one.parts() for one in pe.modes]
+    modes = [one.built for one in pe.modes]
     joint = [max(bits) for bits in zip(*(_cuts(m, stages, pe.psum_bits, technology) for m in modes), strict=True)]
     alone = (
         sum(_cuts(m, staging(m, technology, clock_hz)[0], one.psum_bits, technology))

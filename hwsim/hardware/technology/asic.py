@@ -16,7 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from hwsim.formats import Format
 from hwsim.hardware.circuits import Circuit, Part, Register
@@ -60,8 +60,7 @@ class Price:
     delay_ps: float
 
 
-@dataclass(frozen=True, slots=True)
-class PartPrice:
+class PartPrice(NamedTuple):
     """Cost of one part with its copies and activity; energy includes glitches and data."""
 
     part: Part
@@ -188,9 +187,11 @@ class Technology:
 
     def price(self, circuit: Circuit) -> Price:
         """Return the cost of one copy of ``circuit``."""
-        if circuit not in self._prices:
-            self._prices[circuit] = self._price(circuit)
-        return self._prices[circuit]
+        try:
+            return self._prices[circuit]
+        except KeyError:
+            found = self._prices[circuit] = self._price(circuit)
+            return found
 
     def _price(self, circuit: Circuit) -> Price:
         cells, areas = circuit.cells(), self._value("area_um2")

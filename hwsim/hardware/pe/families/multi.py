@@ -121,7 +121,7 @@ class MultiPE(PE):
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """What is built, with the modes that use it."""
-        return shared_slots(tuple(mode.parts() for mode in self.modes))
+        return shared_slots(tuple(mode.built for mode in self.modes))
 
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return the union of the modes' parts as they work on a pair, the path that of the slowest mode."""
