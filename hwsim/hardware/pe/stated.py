@@ -52,8 +52,7 @@ class Stated:
         energy = 1.0 if self.energy_pj is None else self.energy_pj * 1e3 / (price.energy_fj + price.clock_fj)
         leakage = area if self.leakage_nw is None else self.leakage_nw / price.leakage_nw
         rows = tuple(
-            replace(
-                row,
+            row._replace(
                 area_um2=row.area_um2 * area,
                 energy_fj=row.energy_fj * energy,
                 clock_fj=row.clock_fj * energy,
