@@ -16,7 +16,12 @@ SHOWN = ["layer", "op", "m", "n", "k", "repeat", "w_format", "a_format", "time_u
 @click.command("run", short_help="Simulate one workload on one architecture.")
 @click.argument("arch")
 @click.argument("workload")
-@click.option("--engine", default="fast", show_default=True, help="fast, or pe: cycle-stepped, for small GEMMs.")
+@click.option(
+    "--engine",
+    default="fast",
+    show_default=True,
+    help="fast; event: busy intervals, event by event; pe: cycle-stepped, for small GEMMs.",
+)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for layers.csv and designs.csv."
 )

@@ -96,10 +96,11 @@ def test_pe_engine_notices_a_wrong_datapath():
 
 
 def test_engines_have_the_names_of_the_command_line():
-    assert {"fast", "pe"} <= set(ENGINES.names())
+    assert {"fast", "event", "pe"} <= set(ENGINES.names())
     of = machine()
     schedule = map_gemm(gemm(5, 7, 9), of)
-    assert ENGINES.get("fast")(schedule, context(of)) == ENGINES.get("pe")(schedule, context(of))
+    fast, event, stepped = (ENGINES.get(name)(schedule, context(of)) for name in ("fast", "event", "pe"))
+    assert fast == event == stepped
 
 
 def test_a_spilling_schedule_pays_for_its_partial_sums():

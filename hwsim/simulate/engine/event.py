@@ -1,0 +1,157 @@
+"""Busy intervals on a clock of events (SimPy): arrays, and DRAM ports that they may have to share.
+
+An event is a tile's transfer or its computation, never a cycle. A core is two processes: its port
+side asks for one transfer after the other in program order, its array computes one tile after the
+other; each waits for what the machine model (:mod:`hwsim.simulate.engine`) makes it wait for. A port
+serves who asked first. Alone on its port a core takes the cycles of ``fast``, exactly; several cores on
+one port wait for each other, which no closed form here knows.
+
+Steps are read off the run-length code one by one and forgotten two steps later, so that a schedule of
+any length takes little memory.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, cast
+
+import simpy
+
+from hwsim.simulate.engine import ENGINES, Context
+from hwsim.simulate.schedule import Cycles, Node, Schedule, Step, Timing
+from hwsim.spec.errors import UsageError
+
+Happening = simpy.Event
+Process = Generator[simpy.Event, Any, None]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What a run of several cores found: the timing of each, when all were done, and how long the port was busy."""
+
+    cores: tuple[Timing, ...]
+    cycles: Cycles
+    port_busy_cycles: Cycles
+
+
+class _Port:
+    """One DRAM port: a transfer of b bits holds it for ``ceil(b / bandwidth)`` cycles, first come first served."""
+
+    def __init__(self, clock: simpy.Environment, bits_per_cycle: Fraction) -> None:
+        self._clock = clock
+        self._resource = simpy.Resource(clock)
+        self._numerator, self._denominator = bits_per_cycle.numerator, bits_per_cycle.denominator
+        self.busy_cycles = 0
+
+    def move(self, bits: int) -> Process:
+        """Hold the port for a transfer."""
+        cycles = -(-bits * self._denominator // self._numerator)
+        with self._resource.request() as turn:
+            yield turn
+            yield self._clock.timeout(cycles)
+            self.busy_cycles += cycles
+
+
+class _Core:
+    """One array with its buffers and its program."""
+
+    def __init__(self, clock: simpy.Environment, port: _Port, schedule: Schedule) -> None:
+        self._clock, self._port, self._schedule = clock, port, schedule
+        self._ahead = 2 if schedule.overlap else 1  # a load may start when the step so many before has computed
+        self._loaded: defaultdict[int, Happening] = defaultdict(clock.event)
+        self._computed: defaultdict[int, Happening] = defaultdict(clock.event)
+        self._stored: defaultdict[int, Happening] = defaultdict(clock.event)
+        self.busy_cycles: Cycles = 0
+        self.done_at: Cycles = 0
+
+    def run(self) -> Process:
+        """Run port side and array to their ends."""
+        yield self._clock.process(self._transfers()) & self._clock.process(self._computations())
+        self.done_at = _now(self._clock)
+
+    def _steps(self) -> Iterator[Step]:
+        for _ in range(self._schedule.gemm.batch):
+            yield from _read(self._schedule.body)
+
+    def _transfers(self) -> Process:
+        """Move in program order: the load of step i goes before the store of step i - 2, unless it reloads sums."""
+        stores: deque[tuple[int, int]] = deque()
+        number = -1
+        for number, step in enumerate(self._steps()):
+            due = stores.popleft() if stores and stores[0][0] <= number - self._ahead else None
+            if due and (step.reloads or self._ahead == 1):
+                yield from self._store(*due)
+                due = None
+            if step.load_bits:
+                yield from self._wait(self._computed, number - self._ahead)
+                yield from self._port.move(step.load_bits)
+                self._loaded[number].succeed()
+            if due:
+                yield from self._store(*due)
+            stores.append((number, step.store_bits))
+        for due in stores:
+            yield from self._store(*due)
+
+    def _store(self, number: int, bits: int) -> Process:
+        yield from self._wait(self._computed, number)
+        if bits:
+            yield from self._port.move(bits)
+        self._stored[number].succeed()
+        self._computed.pop(number - self._ahead, None)  # both who waited for it have passed
+
+    def _computations(self) -> Process:
+        for number, step in enumerate(self._steps()):
+            if step.load_bits:
+                yield from self._wait(self._loaded, number)
+                del self._loaded[number]
+            if step.opens or self._ahead == 1:
+                yield from self._wait(self._stored, number - self._ahead)
+            self._stored.pop(number - self._ahead - 1, None)
+            yield self._clock.timeout(cast(int, step.compute_cycles))  # any number that adds will do
+            self.busy_cycles += step.compute_cycles
+            self._computed[number].succeed()
+
+    @staticmethod
+    def _wait(happenings: defaultdict[int, Happening], number: int) -> Process:
+        if number >= 0 and not happenings[number].processed:
+            yield happenings[number]
+
+
+def _now(clock: simpy.Environment) -> Cycles:
+    # SimPy's clock holds whatever its timeouts add: whole cycles, or exact fractions of expected ones.
+    return cast(Cycles, clock.now)
+
+
+def _read(nodes: tuple[Node, ...]) -> Iterator[Step]:
+    for node in nodes:
+        if isinstance(node, Step):
+            yield node
+        else:
+            for _ in range(node.count):
+                yield from _read(node.body)
+
+
+def replay(schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction) -> Shared:
+    """Run one core per schedule, all from cycle 0 on one DRAM port.
+
+    Raises
+    ------
+    UsageError
+        If there is no schedule.
+    """
+    if not schedules:
+        raise UsageError("event engine: no schedule to run")
+    clock = simpy.Environment()
+    port = _Port(clock, dram_bits_per_cycle)
+    cores = [_Core(clock, port, schedule) for schedule in schedules]
+    clock.run(clock.all_of([clock.process(core.run()) for core in cores]))
+    return Shared(tuple(Timing(c.done_at, c.busy_cycles) for c in cores), _now(clock), port.busy_cycles)
+
+
+@ENGINES.register("event")
+def event(schedule: Schedule, context: Context) -> Timing:
+    """Time ``schedule`` event by event, alone on its port: the cycles of ``fast``."""
+    return replay([schedule], context.dram_bits_per_cycle).cores[0]
