@@ -21,6 +21,7 @@ from hwsim.hardware.circuits import Register
 from hwsim.hardware.functions import FunctionUnit, chosen_units
 from hwsim.hardware.functions.choice import describe, known_units
 from hwsim.hardware.memory import SEQUENTIAL, Access, Dram, PublishedSpec, Sram, build_buffer, load_dram
+from hwsim.hardware.memory.dram import Channels
 from hwsim.hardware.memory.ecc import Ecc
 from hwsim.hardware.memory.published import published_or
 from hwsim.hardware.memory.sram import Request
@@ -33,7 +34,7 @@ from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
 from hwsim.hardware.technology import PartsPrice, Price, Technology
 from hwsim.hardware.technology.spec import TechnologySpec, open_technology
 from hwsim.spec.bind import Spec, as_value_error
-from hwsim.spec.errors import InfeasibleError, MissingFigureError
+from hwsim.spec.errors import InfeasibleError, MissingFigureError, UsageError
 from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, SizeBytes, TemperatureK
 
 #: Largest array edge: beyond it a model of one array with one clock says nothing any more.
@@ -118,6 +119,9 @@ class DramSpec(Spec):
         None, description="fields from the highest bits down, such as rorabachcopsbg (the default) or rochrababgco"
     )
     channels: int | None = Field(None, ge=1, le=4096, description="channels, instead of the preset's own")
+    banks: bool = Field(
+        False, description="in the event engine: banks with open rows, command by command, for runs of some MB"
+    )
 
     @property
     def asked(self) -> Access | None:
@@ -227,6 +231,28 @@ class Accelerator:
     def dram_bits_per_cycle(self) -> Fraction:
         """DRAM bits per clock cycle, exact."""
         return Fraction(self.dram.effective_bandwidth_bits_per_s) / Fraction(self.spec.clock)
+
+    def dram_channels(self) -> Channels | None:
+        """Return fresh DRAM channels for a run that steps banks, None where it does not.
+
+        Raises
+        ------
+        MissingFigureError
+            If the preset has no timing.
+        UsageError
+            If bandwidth, channels or a pattern are given, which banks cannot heed.
+        """
+        spec = self.spec.dram
+        if not spec.banks:
+            return None
+        if spec.bandwidth is not None or spec.channels is not None or spec.access != "sequential":
+            raise UsageError("dram.banks: takes the preset's own channels; leave out bandwidth, channels and access")
+        return Channels(self.dram.preset, spec.address_map)
+
+    @cached_property
+    def dram_peak_bits_per_cycle(self) -> Fraction:
+        """DRAM bits per clock cycle that no pattern exceeds, exact."""
+        return Fraction(self.dram.bandwidth_gb_s) * 8 * 10**9 / Fraction(self.spec.clock)
 
     @cached_property
     def vector_format(self) -> Format:

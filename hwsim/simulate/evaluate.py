@@ -7,6 +7,7 @@ do not overlap with GEMMs. Each result is checked for conservation before anyone
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +114,7 @@ def _gemm_row(simulated: Simulated, gemm: Gemm, run: Any) -> dict[str, Any]:
     operands = Operands(read_operand_stats(gemm.w_stats), read_operand_stats(gemm.a_stats))
     machine = simulated.machine(w, a, o, gemm, operands)
     schedule = map_gemm(gemm, machine)
+    acc = simulated.accelerator
     context = Context(
         machine.dram_bits_per_cycle,
         machine.dataflow,
@@ -120,7 +122,10 @@ def _gemm_row(simulated: Simulated, gemm: Gemm, run: Any) -> dict[str, Any]:
         simulated.accelerator.pe,
         w.element,
         a.element,
-        *((code_shares(w, operands.w), code_shares(a, operands.a)) if machine.shape.data_cycles else ()),
+        w_shares=code_shares(w, operands.w) if machine.shape.data_cycles else None,
+        a_shares=code_shares(a, operands.a) if machine.shape.data_cycles else None,
+        channels=acc.dram_channels(),
+        period_ns=Fraction(10**9) / Fraction(acc.spec.clock),
     )
     cycles, compute_cycles = run(schedule, context).whole()
     unit = simulated.unit_costs(w, a, operands)
@@ -190,7 +195,9 @@ def _with_repeat(row: dict[str, Any], op: Gemm | VectorOp, design_id: str, perio
 def _check_gemm(simulated: Simulated, schedule: Schedule, timing: Timing, counts: Counts, w: Format, a: Format) -> None:
     """Refuse a result that breaks a conservation law."""
     gemm, traffic = schedule.gemm, schedule.traffic
-    dram_cycles = (counts.dram_read_bits + counts.dram_write_bits) / simulated.accelerator.dram_bits_per_cycle
+    acc = simulated.accelerator
+    fastest = acc.dram_peak_bits_per_cycle if acc.spec.dram.banks else acc.dram_bits_per_cycle
+    dram_cycles = (counts.dram_read_bits + counts.dram_write_bits) / fastest
     macs = gemm.m * gemm.n * gemm.k * gemm.batch
     bits, pe = schedule.bits, simulated.accelerator.pe
     fewest = 1 if pe.data_dependent(w, a) else pe.cycles_per_step(w, a)  # data may be better than expected

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from hwsim.hardware.memory.dram import Channels
 from hwsim.simulate.dataflow import ArrayShape, Dataflow, DotUnit
 from hwsim.simulate.schedule import Schedule, Timing
 from hwsim.spec.registry import Registry
@@ -46,7 +47,8 @@ class Context:
 
     ``fast`` needs the bandwidth alone; ``pe`` steps the array itself and carries codes of
     ``w_format`` and ``a_format`` through ``pe``: every finite one as often, or by their shares of ``w_shares``
-    and ``a_shares``, where cycles depend on data.
+    and ``a_shares``, where cycles depend on data. ``event`` moves data through ``channels``, if there are any,
+    at ``period_ns`` per cycle.
     """
 
     dram_bits_per_cycle: Fraction
@@ -57,6 +59,8 @@ class Context:
     a_format: CodeSet
     w_shares: NDArray[Any] | None = None
     a_shares: NDArray[Any] | None = None
+    channels: Channels | None = None
+    period_ns: Fraction = Fraction(1)
 
 
 class Engine(Protocol):

@@ -4,7 +4,8 @@ An event is a tile's transfer or its computation, never a cycle. A core is two p
 side asks for one transfer after the other in program order, its array computes one tile after the
 other; each waits for what the machine model (:mod:`hwsim.simulate.engine`) makes it wait for. A port
 serves who asked first. Alone on its port a core takes the cycles of ``fast``, exactly; several cores on
-one port wait for each other, which no closed form here knows.
+one port wait for each other, which no closed form here knows. With banks behind the port (``dram.banks``)
+transfers take what their commands take: row misses, turnarounds and refresh, as they come.
 
 Steps are read off the run-length code one by one and forgotten two steps later, so that a schedule of
 any length takes little memory.
@@ -16,10 +17,12 @@ from collections import defaultdict, deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from typing import Any, cast
 
 import simpy
 
+from hwsim.hardware.memory.dram import Channels
 from hwsim.simulate.engine import ENGINES, Context
 from hwsim.simulate.schedule import Cycles, Node, Schedule, Step, Timing
 from hwsim.spec.errors import UsageError
@@ -37,20 +40,37 @@ class Shared:
     port_busy_cycles: Cycles
 
 
-class _Port:
-    """One DRAM port: a transfer of b bits holds it for ``ceil(b / bandwidth)`` cycles, first come first served."""
+@dataclass(frozen=True)
+class Banks:
+    """DRAM channels behind the port, and the period of the cores' clock in ns."""
 
-    def __init__(self, clock: simpy.Environment, bits_per_cycle: Fraction) -> None:
-        self._clock = clock
+    channels: Channels
+    period_ns: Fraction
+
+    def cycles(self, now: Cycles, bits: int, write: bool) -> int:
+        """Return the cycles of a transfer that begins at ``now``."""
+        return ceil(self.channels.move(now * self.period_ns, bits, write) / self.period_ns - now)
+
+
+class _Port:
+    """One DRAM port, first come first served.
+
+    A transfer of b bits holds it for ``ceil(b / bandwidth)`` cycles, or for what the banks behind it take.
+    """
+
+    def __init__(self, clock: simpy.Environment, bits_per_cycle: Fraction, banks: Banks | None) -> None:
+        self._clock, self._banks = clock, banks
         self._resource = simpy.Resource(clock)
         self._numerator, self._denominator = bits_per_cycle.numerator, bits_per_cycle.denominator
         self.busy_cycles = 0
 
-    def move(self, bits: int) -> Process:
+    def move(self, bits: int, write: bool) -> Process:
         """Hold the port for a transfer."""
-        cycles = -(-bits * self._denominator // self._numerator)
         with self._resource.request() as turn:
             yield turn
+            cycles = -(-bits * self._denominator // self._numerator)
+            if self._banks is not None:
+                cycles = self._banks.cycles(_now(self._clock), bits, write)
             yield self._clock.timeout(cycles)
             self.busy_cycles += cycles
 
@@ -87,7 +107,7 @@ class _Core:
                 due = None
             if step.load_bits:
                 yield from self._wait(self._computed, number - self._ahead)
-                yield from self._port.move(step.load_bits)
+                yield from self._port.move(step.load_bits, write=False)
                 self._loaded[number].succeed()
             if due:
                 yield from self._store(*due)
@@ -98,7 +118,7 @@ class _Core:
     def _store(self, number: int, bits: int) -> Process:
         yield from self._wait(self._computed, number)
         if bits:
-            yield from self._port.move(bits)
+            yield from self._port.move(bits, write=True)
         self._stored[number].succeed()
         self._computed.pop(number - self._ahead, None)  # both who waited for it have passed
 
@@ -134,8 +154,8 @@ def _read(nodes: tuple[Node, ...]) -> Iterator[Step]:
                 yield from _read(node.body)
 
 
-def replay(schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction) -> Shared:
-    """Run one core per schedule, all from cycle 0 on one DRAM port.
+def replay(schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction, banks: Banks | None = None) -> Shared:
+    """Run one core per schedule, all from cycle 0 on one DRAM port, with ``banks`` behind it if there are any.
 
     Raises
     ------
@@ -145,7 +165,7 @@ def replay(schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction) -> Shar
     if not schedules:
         raise UsageError("event engine: no schedule to run")
     clock = simpy.Environment()
-    port = _Port(clock, dram_bits_per_cycle)
+    port = _Port(clock, dram_bits_per_cycle, banks)
     cores = [_Core(clock, port, schedule) for schedule in schedules]
     clock.run(clock.all_of([clock.process(core.run()) for core in cores]))
     return Shared(tuple(Timing(c.done_at, c.busy_cycles) for c in cores), _now(clock), port.busy_cycles)
@@ -153,5 +173,6 @@ def replay(schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction) -> Shar
 
 @ENGINES.register("event")
 def event(schedule: Schedule, context: Context) -> Timing:
-    """Time ``schedule`` event by event, alone on its port: the cycles of ``fast``."""
-    return replay([schedule], context.dram_bits_per_cycle).cores[0]
+    """Time ``schedule`` event by event, alone on its port: the cycles of ``fast``, unless banks are stepped."""
+    banks = None if context.channels is None else Banks(context.channels, context.period_ns)
+    return replay([schedule], context.dram_bits_per_cycle, banks).cores[0]

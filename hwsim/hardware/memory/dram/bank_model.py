@@ -135,13 +135,13 @@ class BankModel:
         kinds = np.zeros(count, dtype=bool) if writes is None else np.asarray(writes, dtype=bool)
         if not count or len(kinds) != count or (arrivals is not None and len(arrivals) != count):
             raise UsageError(f"bank model: {count} addresses, {len(kinds)} writes: as many of each, and at least one")
-        run = _Run(self.organisation, self.timing, self.controller, self.refresh)
+        run = ControllerRun(self.organisation, self.timing, self.controller, self.refresh)
         run.load(places.bank.tolist(), places.row.tolist(), kinds.tolist(), arrivals)
         run.serve(NEVER if max_cycles is None else max_cycles)
         return run.result(self.organisation.burst_bytes * 1.0)
 
 
-class _Run:
+class ControllerRun:
     """One run: queues, open rows, the clock."""
 
     def __init__(self, o: Organisation, t: Timing, c: Controller, refresh: bool) -> None:
@@ -176,12 +176,26 @@ class _Run:
         self.rows_open = [0] * units
         self.since = [0] * units
         self.open_cycles = 0
+        self.bank: list[int] = []
+        self.row: list[int] = []
+        self.write: list[bool] = []
+        self.accepted: list[int] = []
+        #: When each request is offered; empty: as soon as the queues take it.
+        self.offered: list[int] = []
 
     def load(self, bank: list[int], row: list[int], write: list[bool], arrivals: Sequence[int] | None) -> None:
         """Take the requests."""
         self.bank, self.row, self.write = bank, row, write
-        self.offered = arrivals
+        self.offered = [] if arrivals is None else list(arrivals)
         self.accepted = [0] * len(bank)
+
+    def add(self, bank: list[int], row: list[int], write: bool, arrival: int) -> None:
+        """Take more requests, all reads or all writes, that are offered at one time."""
+        self.bank += bank
+        self.row += row
+        self.write += [write] * len(bank)
+        self.accepted += [0] * len(bank)
+        self.offered += [arrival] * len(bank)
 
     def serve(self, end: int) -> None:
         """Issue commands until nothing is left or the clock passes ``end``."""
@@ -225,7 +239,7 @@ class _Run:
         )
 
     def _next_arrival(self) -> int:
-        if self.offered is None or self.fed >= len(self.bank):
+        if not self.offered or self.fed >= len(self.bank):
             return NEVER
         later = self.offered[self.fed]
         return later if later > self.now else NEVER
@@ -237,7 +251,7 @@ class _Run:
         while True:
             moved = False if direct else self._dispatch(changed)
             i = self.fed
-            if i < len(self.bank) and (self.offered is None or self.offered[i] <= self.now):
+            if i < len(self.bank) and (not self.offered or self.offered[i] <= self.now):
                 kind = int(self.write[i])
                 depth = self.c.write_depth if kind else self.c.read_depth
                 if (self.inside[kind] if direct else len(self.waiting[kind])) < depth:
