@@ -63,7 +63,10 @@ def command(
         show(design, table_format, title="totals", columns=figures)
         click.echo(NOTE)
         dram = simulated.accelerator.dram
-        click.echo(f"DRAM {dram.name}: {dram.effective_gb_s:g} of {dram.bandwidth_gb_s:g} GB/s: {dram.bandwidth_how}.")
+        how = f"{dram.effective_gb_s:g} of {dram.bandwidth_gb_s:g} GB/s: {dram.bandwidth_how}"
+        if engine == "event" and simulated.accelerator.spec.dram.banks:
+            how = f"banks with open rows, command by command, of {dram.bandwidth_gb_s:g} GB/s"
+        click.echo(f"DRAM {dram.name}: {how}.")
     for note in result.notes:
         click.echo(f"{note}.", err=table_format != "table")
     if output is not None:
