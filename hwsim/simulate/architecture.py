@@ -213,7 +213,7 @@ class Simulated:
             sram_a_pj_per_bit=reads["a"] + wires["a"],
             sram_o_pj_per_bit=(reads["o"] + writes["o"]) / 2 + wires["o"],
             mac_pj=(unit.pe_pj_per_step + unit.pe_register_pj_per_step + unit.wire_pj_per_step) / pe.lanes,
-            static_pj_per_cycle=unit.leakage_w * unit.period_ns * 1e3,
+            static_pj_per_cycle=(unit.leakage_w * 1e3 + unit.dram_background_mw) * unit.period_ns,
             clock_pj_per_cycle=unit.array_clock_pj_per_cycle,
         )
 
@@ -282,6 +282,7 @@ class Simulated:
             sram_write_pj_per_bit={k: s.write_pj / s.width_bits for k, s in acc.srams.items()},
             dram_read_pj_per_bit=acc.dram.read_pj_per_bit,
             dram_write_pj_per_bit=acc.dram.write_pj_per_bit,
+            dram_background_mw=acc.dram.background_mw,
             network_pj_per_bit=acc.network_pj_per_bit,
             leakage_w=acc.leakage_w,
             period_ns=acc.period_ns,

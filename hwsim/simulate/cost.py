@@ -49,6 +49,7 @@ class UnitCosts:
     sram_write_pj_per_bit: Mapping[str, float]
     dram_read_pj_per_bit: float
     dram_write_pj_per_bit: float
+    dram_background_mw: float
     network_pj_per_bit: float
     leakage_w: float
     period_ns: float
@@ -122,8 +123,7 @@ def gemm_energy(schedule: Schedule, timing: Timing, counts: Counts, unit: UnitCo
         + carried
         + timing.compute_cycles * unit.array_clock_pj_per_cycle,
         "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
-        "energy_dram_pj": counts.dram_read_bits * unit.dram_read_pj_per_bit
-        + counts.dram_write_bits * unit.dram_write_pj_per_bit,
+        "energy_dram_pj": dram_energy(counts, timing.cycles, unit),
         "energy_network_pj": moved * unit.network_pj_per_bit,
         "energy_vector_pj": 0.0,
         "energy_leakage_pj": leakage_energy(timing.cycles, unit),
@@ -135,6 +135,12 @@ def sram_energy(reads: Mapping[str, int], writes: Mapping[str, int], unit: UnitC
     return sum(bits * unit.sram_read_pj_per_bit[buffer] for buffer, bits in reads.items()) + sum(
         bits * unit.sram_write_pj_per_bit[buffer] for buffer, bits in writes.items()
     )
+
+
+def dram_energy(counts: Counts, cycles: Cycles, unit: UnitCosts) -> float:
+    """Return the energy in pJ of what DRAM moves, and of standby and refresh over ``cycles`` (1 mW · 1 ns = 1 pJ)."""
+    moved = counts.dram_read_bits * unit.dram_read_pj_per_bit + counts.dram_write_bits * unit.dram_write_pj_per_bit
+    return moved + cycles * unit.period_ns * unit.dram_background_mw
 
 
 def leakage_energy(cycles: Cycles, unit: UnitCosts) -> float:

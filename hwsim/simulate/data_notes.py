@@ -1,9 +1,10 @@
-"""What a run assumes where cycles depend on data: worst case, expected cycles, and of which data."""
+"""What a run assumes: where cycles depend on data, of which data; and that buffers keep up with the clock."""
 
 from __future__ import annotations
 
 from hwsim.formats import parse_format
 from hwsim.formats.operand import read_operand_stats
+from hwsim.hardware.accelerator import BUFFERS
 from hwsim.hardware.pe.operands import Operands
 from hwsim.simulate.architecture import Simulated
 from hwsim.workload import Gemm, Trace
@@ -30,6 +31,18 @@ def data_notes(simulated: Simulated, trace: Trace) -> tuple[str, ...]:
         )
         found.setdefault(head, []).append(float(simulated.machine(w, a, o, gemm, operands).shape.interval))
     return tuple(head.format(_range(intervals)) for head, intervals in found.items())
+
+
+def clock_notes(simulated: Simulated) -> tuple[str, ...]:
+    """Return a line per buffer whose SRAM takes longer than a clock period between two accesses."""
+    acc = simulated.accelerator
+    return tuple(
+        f"memories.{BUFFERS[key]}: its SRAM takes {sram.cycle_ns:.3g} ns from access to access, the clock's period is "
+        f"{acc.period_ns:g} ns, and cycles here take one access per period: more banks, a narrower or smaller buffer, "
+        "another device type or a slower clock would do"
+        for key, sram in acc.srams.items()
+        if sram.cycle_ns > acc.period_ns
+    )
 
 
 def _range(values: list[float]) -> str:

@@ -19,7 +19,7 @@ from hwsim.hardware.pe.operands import Operands
 from hwsim.simulate.accuracy import DESIGN_SOURCE, design_sqnr_db
 from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.cost import ENERGY_PARTS, Counts, gemm_counts, gemm_energy, moved_bytes, settle
-from hwsim.simulate.data_notes import data_notes
+from hwsim.simulate.data_notes import clock_notes, data_notes
 from hwsim.simulate.engine import ENGINES, Context
 from hwsim.simulate.mapping import map_gemm
 from hwsim.simulate.schedule import Cycles, Schedule, Timing, moved_bits
@@ -97,7 +97,8 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
         rows.append(_with_repeat(seen[key], op, simulated.spec.name, simulated.accelerator.period_ns))
     settle(rows)
     ordered = tuple({column: row[column] for column in LAYER_COLUMNS} for row in rows)
-    design, notes = _design_row(simulated, filled, ordered), data_notes(simulated, filled)
+    design = _design_row(simulated, filled, ordered)
+    notes = (*data_notes(simulated, filled), *clock_notes(simulated))
     return Result(simulated.spec.name, trace.name, engine, ordered, design, notes)
 
 

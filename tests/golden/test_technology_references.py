@@ -22,12 +22,11 @@ def ratios(technology, quantity):
 
 @pytest.mark.parametrize("technology", ["7nm", "45nm", "28nm"])
 def test_every_published_figure_within_a_factor_of_two(technology):
-    # Absolute picojoules are stated to be good to about 2x; areas are better. The units as synthesised are 0.77 to
-    # 2.10 times Jouppi's 7 nm figures (bf16 adder 2.10), so that the model cannot be nearer.
+    # Absolute picojoules are stated to be good to about 2x; areas are better.
     found = deviations(load_technology(technology))
     assert found
     for row in found:
-        assert 0.5 <= row.ratio <= 2.12, row
+        assert 0.5 <= row.ratio <= 2.0, row
 
 
 def test_no_unverified_row_is_used():
@@ -84,9 +83,8 @@ def test_28_nm_scalars_are_what_their_sources_state():
 def test_45_nm_delay_follows_from_the_28_nm_anchor():
     scale = {n: read_yaml("technology", f"{n}.yaml")["scale"]["delay"]["value"] for n in ("45nm", "28nm")}
     assert scale["45nm"] == pytest.approx(scale["28nm"] * law(45, 0.9, "delay") / between("delay"), rel=0.005)
-    # A published 45 nm multiplier was not used for it: it is at 1.1 V instead of 0.9 V and sized for speed, so that
-    # ours must be slower, by less than half.
-    assert 1 <= ratios("45nm", "delay")["mul bf16 delay"] <= 1.5
+    # A published 45 nm multiplier was not used for it; the supply differs (1.1 V).
+    assert ratios("45nm", "delay")["mul bf16 delay"] == pytest.approx(1, abs=0.2)
 
 
 def test_bitmod_pe_needs_its_published_four_stages_at_1_ghz():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 
@@ -11,7 +12,7 @@ from hwsim.formats import parse_format
 from hwsim.hardware.accelerator import SUM_REGISTER
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.memory import build_buffer, build_sram
-from hwsim.hardware.pe import make_pe, price_pe
+from hwsim.hardware.pe import make_pe, pairing, price_pe
 from hwsim.hardware.pe.pipeline import pipelined_price
 from hwsim.hardware.technology import factor, load_technology
 from hwsim.spec.errors import InfeasibleError, MissingFigureError, SpecError
@@ -146,9 +147,9 @@ def test_stages_are_cuts_at_the_width_of_the_sum(label, clock):
     hurry = max(0.0, 1 - stages * usable_ps / whole.delay_ps) / (1 - fastest)
     assert 0 <= hurry <= 1
     cuts = [row.part for row in acc.pe_price.rows if row.part.role == "pipeline stage"]
-    assert [part.count for part in cuts] == [1] * (stages - 1)
-    assert all(part.circuit.bits >= acc.pe.psum_bits for part in cuts)
-    added = sum(acc.technology.price(part.circuit).area_um2 for part in cuts)
+    assert [part.count for part in cuts] == ([stages - 1] if stages > 1 else [])
+    assert all(part.circuit.bits == acc.pe.cut_bits >= acc.pe.psum_bits for part in cuts)
+    added = sum(acc.technology.price(part.circuit).area_um2 * part.count for part in cuts)
     logic = sum(row.area_um2 for row in whole.rows if row.part.group != "register")
     larger = logic * hurry * (factor("speed", "area") - 1)
     assert acc.pe_price.area_um2 == pytest.approx(whole.area_um2 + added + larger)
@@ -157,17 +158,18 @@ def test_stages_are_cuts_at_the_width_of_the_sum(label, clock):
     assert acc.pe_price.glitch_factor == pytest.approx(1 + (whole.glitch_factor - 1) / stages)
 
 
-def test_a_cut_is_as_wide_as_what_is_live_there():
-    technology = load_technology("28nm")
-    pe = make_pe({"family": "block_dot", "format": "mxint8", "lanes": 32})
-    widths = [
-        row.part.circuit.bits
-        for row in pipelined_price(pe, technology, 1e9)[0].rows
-        if row.part.role == "pipeline stage"
-    ]
-    # The first cut falls into the tree over 32 products of 16 bits, later ones behind it.
-    assert widths[0] > 4 * 16 > widths[-1] >= 32
-    assert widths == sorted(widths, reverse=True) or min(widths) == 32
+def test_a_cut_is_as_wide_as_what_is_live_on_average():
+    one, many = (make_pe({"family": "block_dot", "format": "mxint8", "lanes": n}) for n in (2, 32))
+    # 32 products of 16 bits, and the levels of the tree over them, are narrower on average: most of the path is a sum.
+    assert one.cut_bits < many.cut_bits < 32 * 16
+    assert make_pe({"family": "int_mac", "format": "int8"}).cut_bits >= 32
+
+
+@pytest.mark.parametrize("label", ["int4", "int8", "fp8_e4m3", "fp16", "fp32", "bitmod4_g128", "figna_w4", "mxfp4"])
+def test_area_rises_with_the_clock(label):
+    pe, technology = make_pe(pairing(label).pe_spec), load_technology("28nm")
+    areas = [pipelined_price(pe, technology, 1e8 * 1.05**step)[0].area_um2 for step in range(56)]
+    assert all(later >= before * (1 - 1e-12) for before, later in pairwise(areas))
 
 
 def test_dequantizers_are_cut_into_stages_too():

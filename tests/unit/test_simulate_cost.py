@@ -48,6 +48,7 @@ UNIT = UnitCosts(
     sram_write_pj_per_bit={"w": 1.5, "a": 3.0, "o": 4.0},
     dram_read_pj_per_bit=10.0,
     dram_write_pj_per_bit=20.0,
+    dram_background_mw=0.25,
     network_pj_per_bit=0.0625,
     leakage_w=0.5,
     period_ns=2.0,

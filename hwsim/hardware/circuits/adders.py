@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hwsim.hardware.circuits.base import INVERTER, MUX_LEVELS, NAND, Circuit, log2_ceil
+from hwsim.hardware.circuits.base import INVERTER, MUX_LEVELS, NAND, SELECT_LEVELS, Circuit, log2_ceil
 
 #: Levels of one bit of a rippling carry; with it and one level more, the six rows int_add of 4 to 48 bits are
 #: within 9 % (synthesis with ASAP7, area mode, yosys 0.70 and abc; a level is the technology's).
@@ -32,6 +32,10 @@ class Adder(Circuit):
         """The carry ripples through every bit, the sum's XOR comes after."""
         return 1 + CARRY_LEVELS * self.bits
 
+    def ripple_levels(self) -> float:
+        """The carry."""
+        return CARRY_LEVELS * self.bits
+
     def live_bits(self, progress: float) -> float:
         """The sum as far as it is, and both numbers above."""
         return self.bits * (2 - progress)
@@ -51,6 +55,10 @@ class Subtractor(Circuit):
         """An inverter before the adder."""
         return 1.5 + CARRY_LEVELS * self.bits
 
+    def ripple_levels(self) -> float:
+        """The carry."""
+        return CARRY_LEVELS * self.bits
+
     def live_bits(self, progress: float) -> float:
         """The sum as far as it is, and both numbers above."""
         return self.bits * (2 - progress)
@@ -63,12 +71,16 @@ class SumDifference(Circuit):
     bits: int
 
     def cells(self) -> Mapping[str, float]:
-        """Two adders that share the XOR of their operands: 0.28 of a carry-propagate cell (``xor`` over ``cpa``)."""
-        return {"ha": 2, "cpa": (2 - SHARED_XOR) * (self.bits - 1)}
+        """Two adders that share the XOR of their operands, and inverters."""
+        return {"ha": 2, "cpa": (2 - SHARED_XOR) * (self.bits - 1), "and": INVERTER * self.bits}
 
     def levels(self) -> float:
         """As a subtractor."""
         return 1.5 + CARRY_LEVELS * self.bits
+
+    def ripple_levels(self) -> float:
+        """The carry."""
+        return CARRY_LEVELS * self.bits
 
     def live_bits(self, progress: float) -> float:
         """Both results."""
@@ -87,6 +99,10 @@ class Incrementer(Circuit):
 
     def levels(self) -> float:
         """The carry ripples through half adders, half a full adder each."""
+        return self.bits / 2
+
+    def ripple_levels(self) -> float:
+        """The carry."""
         return self.bits / 2
 
     def live_bits(self, progress: float) -> float:
@@ -108,6 +124,10 @@ class AddSubtract(Circuit):
         """An XOR with the fan-out of the line before the adder, whose cells do not merge with it."""
         return 2.3 + 0.96 * self.bits
 
+    def ripple_levels(self) -> float:
+        """The carry."""
+        return CARRY_LEVELS * self.bits
+
     def live_bits(self, progress: float) -> float:
         """The sum as far as it is, and both numbers above."""
         return self.bits * (2 - progress)
@@ -125,6 +145,10 @@ class Negator(Circuit):
 
     def levels(self) -> float:
         """The OR ripples, half a full adder per bit."""
+        return self.bits / 2
+
+    def ripple_levels(self) -> float:
+        """The carry."""
         return self.bits / 2
 
     def live_bits(self, progress: float) -> float:
@@ -152,6 +176,10 @@ class AdderTree(Circuit):
         depth = log2_ceil(max(self.inputs, 1))
         return 1 + CARRY_LEVELS * self.bits + (1 + CARRY_LEVELS) * (depth - 1) if depth else 0
 
+    def ripple_levels(self) -> float:
+        """The carry."""
+        return CARRY_LEVELS * self.bits if self.inputs > 1 else 0.0
+
     def live_bits(self, progress: float) -> float:
         """What is left of the numbers at a level of the tree."""
         return _tree_bits(self.inputs, self.bits, progress)
@@ -177,6 +205,10 @@ class StaggeredTree(Circuit):
         """The first carry chain, and the places by which numbers grow."""
         return 1 + CARRY_LEVELS * (self.bits + self.inputs) if self.inputs > 1 else 0
 
+    def ripple_levels(self) -> float:
+        """The carry."""
+        return CARRY_LEVELS * self.bits if self.inputs > 1 else 0.0
+
     def live_bits(self, progress: float) -> float:
         """What is left of the numbers at a level of the tree."""
         return _tree_bits(self.inputs, self.bits, progress)
@@ -194,8 +226,8 @@ class PrefixAdder(Circuit):
         return {"xor": 2 * self.bits, "and": self.bits + 3 * merges}
 
     def levels(self) -> float:
-        """Propagate, one merge per level of the tree, sum."""
-        return 1.0 + 0.5 * log2_ceil(max(self.bits, 2))
+        """An XOR, a merge of two gates per level of the tree, an XOR."""
+        return 2.2 + 1.6 * log2_ceil(max(self.bits, 2))
 
     def live_bits(self, progress: float) -> float:
         """Propagate and generate bits become sums."""
@@ -218,7 +250,11 @@ class CarrySelectAdder(Circuit):
     def levels(self) -> float:
         """One block's ripple, then a multiplexer per block."""
         blocks = -(-max(0, self.bits - self.block) // self.block)
-        return 1 + CARRY_LEVELS * min(self.block, self.bits) + MUX_LEVELS * blocks
+        return (
+            1
+            + CARRY_LEVELS * min(self.block, self.bits)
+            + (MUX_LEVELS + SELECT_LEVELS * log2_ceil(self.block)) * blocks
+        )
 
     def live_bits(self, progress: float) -> float:
         """Both sums of the blocks that are not selected yet."""

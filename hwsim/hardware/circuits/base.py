@@ -26,7 +26,24 @@ class Circuit(ABC):
 
     @abstractmethod
     def levels(self) -> float:
-        """Return the critical path in full-adder delays."""
+        """Return the critical path in levels of a technology (ASAP7: 30.1 ps), about 1.3 rippling carries."""
+
+    def ripple_levels(self) -> float:
+        """Return by how much the highest bit of the result comes after the lowest; 0: all come together.
+
+        What takes its bits from the lowest up, such as an adder, may begin so much earlier.
+        """
+        return 0.0
+
+    @property
+    def takes_ripples(self) -> bool:
+        """Whether it can begin with the lowest bits of what it takes."""
+        return self.ripple_levels() > 0
+
+    @property
+    def passes_ripples(self) -> bool:
+        """Whether every bit of the result needs the same bit of what it takes alone."""
+        return False
 
     @abstractmethod
     def live_bits(self, progress: float) -> float:

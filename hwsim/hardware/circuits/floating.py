@@ -10,7 +10,7 @@ from functools import lru_cache
 from hwsim.hardware.circuits.adders import Adder, AddSubtract, Incrementer, Subtractor
 from hwsim.hardware.circuits.logic import AndRow, Comparator, LeadingZeroCounter, OrTree, XorRow
 from hwsim.hardware.circuits.part import Part
-from hwsim.hardware.circuits.selection import Mux, Shifter
+from hwsim.hardware.circuits.selection import Mux, Shifter, Swap
 
 #: Guard, round and sticky bits below the longer operand of an addition.
 ROUNDING_BITS = 3
@@ -31,16 +31,17 @@ def float_addition(exponent: int, result: int, operand: int) -> tuple[Part, ...]
     """
     wide = operand + ROUNDING_BITS
     return (
-        Part("exponent difference", "exponent", Subtractor(exponent)),
+        Part("exponent difference", "exponent", Subtractor(exponent), beside_bits=2 * operand + 2),
         Part("magnitude compare", "exponent", Comparator(exponent + operand - 1), on_path=False),
-        Part("operand swap", "alignment", Mux(exponent + 2 * operand, 2)),
-        Part("align", "alignment", Shifter(wide, wide)),
+        Part("operand swap", "alignment", Swap(operand), beside_bits=exponent + 2),
+        Part("exponent select", "exponent", Mux(exponent, 2), on_path=False),
+        Part("align", "alignment", Shifter(wide, wide), beside_bits=operand + exponent + 2),
         Part("sticky", "alignment", OrTree(wide), on_path=False),
-        Part("add or subtract", "accumulator", AddSubtract(wide + 1)),
-        Part("leading zeros", "normalisation", LeadingZeroCounter(wide + 1)),
-        Part("normalise", "normalisation", Shifter(wide, wide)),
+        Part("add or subtract", "accumulator", AddSubtract(wide + 1), beside_bits=exponent + 1),
+        Part("leading zeros", "normalisation", LeadingZeroCounter(wide + 1), beside_bits=wide + exponent + 1),
+        Part("normalise", "normalisation", Shifter(wide, wide), beside_bits=exponent + 1),
         Part("exponent correction", "normalisation", Subtractor(exponent), on_path=False),
-        Part("round", "normalisation", Incrementer(exponent + result)),
+        Part("round", "normalisation", Incrementer(exponent + result), beside_bits=1),
         Part("range check", "normalisation", Comparator(exponent + 1), on_path=False),
         Part("zero and overflow", "normalisation", Mux(exponent + result, 2)),
     )

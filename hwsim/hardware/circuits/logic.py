@@ -23,6 +23,11 @@ class XorRow(Circuit):
         """One gate (rows c_xor)."""
         return 1.1
 
+    @property
+    def passes_ripples(self) -> bool:
+        """Bits do not meet."""
+        return True
+
     def live_bits(self, progress: float) -> float:
         """One per gate."""
         return self.bits
@@ -41,6 +46,11 @@ class AndRow(Circuit):
     def levels(self) -> float:
         """One gate (rows c_and)."""
         return 0.8
+
+    @property
+    def passes_ripples(self) -> bool:
+        """Bits do not meet."""
+        return True
 
     def live_bits(self, progress: float) -> float:
         """One per gate."""

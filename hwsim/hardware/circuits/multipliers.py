@@ -10,6 +10,8 @@ from hwsim.hardware.circuits.base import Circuit, log2_ceil
 #: Levels of the gates of a Booth encoder with its fan-out and of a selector: 80.4 ps of the row boothenc16 and
 #: 142.4 ps of boothpp16 over 30.1 ps, the 7 nm delay of a level (synthesis with ASAP7, yosys 0.70 and abc).
 ENCODER_LEVELS, SELECTOR_LEVELS = 2.7, 4.7
+#: Levels per bit of the final adder, whose carry starts before the upper bits are reduced (rows int_mul).
+FINAL_CARRY = 0.8
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,16 @@ class Multiplier(Circuit):
         long, short = max(self.a_bits, self.b_bits), min(self.a_bits, self.b_bits)
         if short == 1:
             return 0.8
-        return 0.5 + (1.7 * log2_ceil(short) if short > 2 else 1) + 0.8 * (long + short - 2)
+        return 0.5 + (1.7 * log2_ceil(short) if short > 2 else 1) + FINAL_CARRY * (long + short - 2)
+
+    def ripple_levels(self) -> float:
+        """The final adder's carry."""
+        return FINAL_CARRY * (self.a_bits + self.b_bits - 2)
+
+    @property
+    def takes_ripples(self) -> bool:
+        """Partial products take all bits at once."""
+        return False
 
     def live_bits(self, progress: float) -> float:
         """Sum and carry word, in part added."""
@@ -146,8 +157,17 @@ class BoothMultiplier(Circuit):
             + SELECTOR_LEVELS
             + (1.7 * log2_ceil(rows) if rows > 2 else 0)
             + triple
-            + 0.8 * (self.a_bits + self.b_bits - 2)
+            + FINAL_CARRY * (self.a_bits + self.b_bits - 2)
         )
+
+    def ripple_levels(self) -> float:
+        """The final adder's carry."""
+        return FINAL_CARRY * (self.a_bits + self.b_bits - 2)
+
+    @property
+    def takes_ripples(self) -> bool:
+        """Partial products take all bits at once."""
+        return False
 
     def live_bits(self, progress: float) -> float:
         """Sum and carry word, in part added."""

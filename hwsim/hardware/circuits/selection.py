@@ -27,9 +27,38 @@ class Mux(Circuit):
         """One multiplexer per level of the tree; the select line drives all bits."""
         return MUX_LEVELS * log2_ceil(self.ways) + SELECT_LEVELS * log2_ceil(self.bits) if self.ways > 1 else 0.0
 
+    @property
+    def passes_ripples(self) -> bool:
+        """Bits do not meet."""
+        return True
+
     def live_bits(self, progress: float) -> float:
         """What is still chosen from."""
         return self.bits * max(1.0, self.ways * math.exp2(-progress * log2_ceil(max(self.ways, 2))))
+
+
+@dataclass(frozen=True)
+class Swap(Circuit):
+    """Hands on two numbers of ``bits``, or exchanges them."""
+
+    bits: int
+
+    def cells(self) -> Mapping[str, float]:
+        """Two multiplexers per bit."""
+        return {"mux": 2 * self.bits}
+
+    def levels(self) -> float:
+        """One multiplexer; the select line drives both numbers."""
+        return MUX_LEVELS + SELECT_LEVELS * log2_ceil(2 * self.bits)
+
+    @property
+    def passes_ripples(self) -> bool:
+        """Bits do not meet."""
+        return True
+
+    def live_bits(self, progress: float) -> float:
+        """Both numbers."""
+        return 2 * self.bits
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hwsim.formats import Format
 from hwsim.formats.operand import DEFAULT_DISTRIBUTION
 from hwsim.hardware.circuits import Part
+from hwsim.hardware.pe.cuts import cut_bits
 from hwsim.hardware.pe.lockstep import UNSTATED, Data, Lockstep
 from hwsim.hardware.pe.stated import Stated
 
@@ -78,6 +79,11 @@ class PE(ABC):
     def built(self) -> tuple[Part, ...]:
         """The parts on the built pair, remembered."""
         return self.parts()
+
+    @cached_property
+    def cut_bits(self) -> int:
+        """Bits of a register that cuts the built datapath into stages (:func:`hwsim.hardware.pe.cuts.cut_bits`)."""
+        return cut_bits(self.built, self.psum_bits)
 
     @abstractmethod
     def cycles_per_step(self, w: Format, a: Format) -> int:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import accumulate
 
 from hwsim.formats import Format
 from hwsim.hardware.circuits import Part, Register
 from hwsim.hardware.pe.base import PE
+from hwsim.hardware.pe.cuts import cut_bits
 from hwsim.hardware.pe.lockstep import UNSTATED, Data
 from hwsim.hardware.pe.operands import Operands, data_factors, operands_applied
 from hwsim.hardware.technology import PartsPrice, Technology, factor
@@ -50,9 +49,11 @@ def pipelined_price(
     stages, hurry = staging(parts, technology, clock_hz)
     own = stages
     if not single:
-        hurry = max(hurry, *(staging(one.built, technology, clock_hz)[1] for one in pe.modes))
-        own, _ = staging(mode.built, technology, clock_hz)
-    cut = (*parts, *_cut_registers(_joint_cuts(pe, parts, stages, technology, clock_hz)))
+        alone = {one: staging(one.built, technology, clock_hz) for one in pe.modes}
+        stages = max(stages, *(found for found, _ in alone.values()))
+        hurry = max(hurry, *(found for _, found in alone.values()))
+        own, _ = alone[mode]
+    cut = (*parts, *_cut_register(max(one.cut_bits for one in pe.modes), stages))
     price = technology.price_parts(cut, mode.glitch_family, stages=own, hurry=hurry)
     if pe.stated:
         price = pe.stated.applied(price, technology.name)
@@ -81,9 +82,9 @@ def dequantizer_price(pe: PE, w: Format, a: Format, technology: Technology, cloc
 
 
 def pipelined(
-    parts: Sequence[Part], glitch_family: str, cut_bits: int, technology: Technology, clock_hz: float
+    parts: Sequence[Part], glitch_family: str, least_bits: int, technology: Technology, clock_hz: float
 ) -> tuple[PartsPrice, int]:
-    """Return the cost of ``parts`` with stage registers of ``cut_bits``, and the number of stages.
+    """Return the cost of ``parts`` with stage registers of at least ``least_bits``, and the number of stages.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def pipelined(
         If one register alone is slower than the clock.
     """
     stages, hurry = staging(parts, technology, clock_hz)
-    cut = (*parts, *_cut_registers(_cuts(parts, stages, cut_bits, technology)))
+    cut = (*parts, *_cut_register(cut_bits(parts, least_bits), stages))
     return technology.price_parts(cut, glitch_family, stages=stages, hurry=hurry), stages
 
 
@@ -118,47 +119,5 @@ def staging(parts: Sequence[Part], technology: Technology, clock_hz: float) -> t
     return stages, min(1.0, needed / (1 - fastest))
 
 
-def _cuts(parts: Sequence[Part], stages: int, least_bits: int, technology: Technology) -> list[int]:
-    """Return the bits of the register of each cut, at least ``least_bits``.
-
-    A cut holds what is live in the part that it falls into, in all copies of it side by side; where that deals
-    with exponents, also what the next part makes. Parts are taken in the order that the PE names them, from
-    operands to sum (estimated).
-    """
-    path = [part for part in parts if part.on_path]
-    spans = [technology.price(p.circuit).delay_ps * p.in_series for p in path]
-    ends = list(accumulate(spans))
-    found = []
-    for cut in range(1, stages):
-        at = ends[-1] * cut / stages
-        number = bisect_left(ends, at)
-        part, copies = path[number], path[number].in_series
-        passed = (at - ends[number] + spans[number]) / spans[number] * copies
-        progress = passed - min(int(passed), copies - 1)
-        live = part.circuit.live_bits(progress) * part.count / copies
-        if part.group == "exponent":
-            beside = next((p for p in path[number + 1 :] if p.group != "exponent"), None)
-            live += beside.circuit.live_bits(1.0) * beside.count / beside.in_series if beside else 0.0
-        found.append(max(least_bits, round(live)))
-    return found
-
-
-def _joint_cuts(pe: PE, parts: Sequence[Part], stages: int, technology: Technology, clock_hz: float) -> list[int]:
-    """Return the bits of each cut of a PE: where it has several modes, what the widest needs there.
-
-    No mode has fewer bits in all than it needs alone, where its cuts may fall on wider places.
-    """
-    if len(pe.modes) == 1:
-        return _cuts(parts, stages, pe.psum_bits, technology)
-    modes = [one.built for one in pe.modes]
-    joint = [max(bits) for bits in zip(*(_cuts(m, stages, pe.psum_bits, technology) for m in modes), strict=True)]
-    alone = (
-        sum(_cuts(m, staging(m, technology, clock_hz)[0], one.psum_bits, technology))
-        for m, one in zip(modes, pe.modes, strict=True)
-    )
-    missing = max(0, max(alone) - sum(joint))
-    return [joint[0] + missing, *joint[1:]] if joint else []
-
-
-def _cut_registers(bits: Sequence[int]) -> list[Part]:
-    return [Part("pipeline stage", "register", Register(one), on_path=False) for one in bits]
+def _cut_register(bits: int, stages: int) -> tuple[Part, ...]:
+    return (Part("pipeline stage", "register", Register(bits), stages - 1, on_path=False),) if stages > 1 else ()

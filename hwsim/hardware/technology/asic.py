@@ -19,7 +19,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple
 
 from hwsim.formats import Format
-from hwsim.hardware.circuits import Circuit, Part, Register
+from hwsim.hardware.circuits import Circuit, Part, Register, path_levels
 from hwsim.hardware.technology.fits import DelayLaw
 from hwsim.hardware.technology.operations import DATAPATHS, operation_counts, operation_parts
 from hwsim.hardware.technology.scaling import scaled_data
@@ -205,12 +205,16 @@ class Technology:
             energy_fj=(logic * float(self._value("energy_fj_per_um2")) + held) * self.supply.energy,
             clock_fj=clock * self.supply.energy,
             leakage_nw=area * float(self._value("leakage_nw_per_um2")) * self._logic_leakage,
-            delay_ps=circuit.levels() * float(self._value("delay_ps_per_level")) * self.supply.delay,
+            delay_ps=circuit.levels() * self._ps_per_level,
         )
 
     def delay_ps(self, parts: Sequence[Part]) -> float:
         """Return the delay of the critical path through ``parts``, as :meth:`price_parts` has it."""
-        return sum(self.price(part.circuit).delay_ps * part.in_series for part in parts if part.on_path)
+        return sum(path_levels(parts)) * self._ps_per_level
+
+    @property
+    def _ps_per_level(self) -> float:
+        return float(self._value("delay_ps_per_level")) * self.supply.delay
 
     def price_parts(
         self,
@@ -227,6 +231,8 @@ class Technology:
         glitches, whose energy grows with the depth that they cross: cut into ``stages``, a datapath
         keeps 1/stages of the excess (estimated; linear in depth).
 
+        Delays of rows are what parts add to the path (:func:`path_levels`); those beside it have their own.
+
         ``hurry`` from 0 to 1 says how far gates are sized for speed instead of for area; delays of the
         rows are then those that the sizing buys.
 
@@ -239,8 +245,8 @@ class Technology:
         settled = factor("settled", glitch_family)
         data = factor(regime, glitch_family) if regime == "gaussian" else 1.0
         larger, hungrier, quicker = (1 + hurry * (factor("speed", f) - 1) for f in ("area", "energy", "delay"))
-        rows = []
-        for part in parts:
+        rows, level_ps = [], self._ps_per_level
+        for part, levels in zip(parts, path_levels(parts), strict=True):
             one, held = self.price(part.circuit), isinstance(part.circuit, Register)
             noise = 1.0 if held else settled * glitch * data * hungrier
             size = 1.0 if held else larger
@@ -251,7 +257,7 @@ class Technology:
                     one.energy_fj * part.count * part.activity * noise,
                     one.clock_fj * part.count * part.clocked,
                     one.leakage_nw * part.count * size,
-                    one.delay_ps * part.in_series * (1.0 if held else quicker),
+                    levels * level_ps * (1.0 if held else quicker),
                 )
             )
         return PartsPrice(tuple(rows), glitch, data, settled)

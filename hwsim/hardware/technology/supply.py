@@ -45,7 +45,7 @@ def supply_factors(node_nm: float, nominal_v: float, vdd_v: float, law: DelayLaw
     if vdd_v == nominal_v:
         return SupplyFactors(1.0, 1.0, "nominal supply")
     low, high = nominal_v * (1 - RANGE), nominal_v * (1 + RANGE)
-    if not low <= vdd_v <= high:
+    if not low * (1 - 1e-9) <= vdd_v <= high * (1 + 1e-9):  # 0.9 V less a fifth is 0.72 V
         raise UsageError(f"vdd {vdd_v:g} V at {node_nm:g} nm; valid: {low:.3g} to {high:.3g} V")
     flavour: Flavour = "bulk" if node_nm >= SMALLEST_BULK_NM else "hp"
     inside = max(node_nm, ladder("hp")[0].node_nm)

@@ -87,6 +87,19 @@ def energy_per_bit(preset: Preset, found: Effective, read_share: float = 1.0) ->
     )
 
 
+def background_mw(preset: Preset) -> float:
+    """Return the power of standby with rows open and of refresh, of all ranks and channels.
+
+    Raises
+    ------
+    MissingFigureError
+        If the preset has no currents.
+    """
+    e = command_energy(preset)
+    o, t = preset.timed
+    return o.ranks * o.pseudo_channels * o.channels * (e.standby_mw + e.refresh_pj / (t.refi * t.clock_ns))
+
+
 def run_energy_pj(
     preset: Preset, activates: int, reads: int, writes: int, refreshes: int, cycles: int, open_share: float = 1.0
 ) -> float:

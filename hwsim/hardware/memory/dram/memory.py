@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from hwsim.hardware.memory.dram.address_map import INTERLEAVED
 from hwsim.hardware.memory.dram.closed_form import SEQUENTIAL, Access, Effective, effective, unloaded_latency_ns
-from hwsim.hardware.memory.dram.energy import command_energy, energy_per_bit
+from hwsim.hardware.memory.dram.energy import background_mw, command_energy, energy_per_bit
 from hwsim.hardware.memory.dram.preset import Cited, Preset, load_preset
 from hwsim.hardware.memory.figures import MemoryRow
 from hwsim.spec.errors import MissingFigureError, UsageError
@@ -34,6 +34,9 @@ class Dram:
         How the effective bandwidth came about, in words.
     read_estimated, write_estimated
         Whether these energies are nobody's figure as they stand.
+    background_mw
+        Standby and refresh of all channels and ranks, as long as a run takes; 0 where the energies per bit
+        are flat figures that hold them already.
     """
 
     name: str
@@ -49,6 +52,8 @@ class Dram:
     read_estimated: bool
     write_estimated: bool
     preset: Preset
+    background_mw: float
+    background_source: str
 
     @property
     def effective_bandwidth_bits_per_s(self) -> float:
@@ -68,6 +73,7 @@ class Dram:
             MemoryRow("effective_bandwidth_gb_s", self.effective_gb_s, "GB/s", self.bandwidth_how, derived),
             MemoryRow("read_pj_per_bit", self.read_pj_per_bit, "pJ/bit", self.energy_source, self.read_estimated),
             MemoryRow("write_pj_per_bit", self.write_pj_per_bit, "pJ/bit", self.write_source, self.write_estimated),
+            MemoryRow("background_mw", self.background_mw, "mW", self.background_source, self.background_mw > 0),
         ]
 
 
@@ -102,11 +108,13 @@ def load_dram(
     peak = _peak(found, bandwidth_gb_s, channels)
     reached = _reached(found, access, mapping)
     share, how = (1.0, _why_peak(found, access)) if reached is None else (reached.efficiency, _how(reached, access))
-    read, write = _energies(found, energy_pj_per_bit, access, mapping)
+    read, write = _energies(found, energy_pj_per_bit, access, mapping, reached)
+    background = _background(found, energy_pj_per_bit, peak.value)
     rate = peak.value if reached is None else math.floor(peak.value * share * STEPS) / STEPS
     return Dram(
         found.name, peak.value, rate, read.value, write.value, found.scope, peak.source, how, read.source, write.source,
         read_estimated=read.source.startswith("currents"), write_estimated=write.source != GIVEN, preset=found,
+        background_mw=background.value, background_source=background.source,
     )  # fmt: skip
 
 
@@ -181,19 +189,44 @@ def _how(found: Effective, access: Access | None) -> str:
     )
 
 
-def _energies(preset: Preset, given: float | None, access: Access | None, mapping: str | None) -> tuple[Cited, Cited]:
-    """Return the energies of a read and a write bit: given, by currents, or the flat figure."""
-    if given is None and preset.energy is None and preset.currents is not None:
+def _by_currents(preset: Preset, given: float | None) -> bool:
+    return given is None and preset.energy is None and preset.currents is not None
+
+
+def _background(preset: Preset, given: float | None, peak_gb_s: float) -> Cited:
+    """Return the power of standby and refresh in mW; 0 where flat figures hold it."""
+    if not _by_currents(preset, given) or preset.currents is None:
+        return Cited(0.0, "within the energies per bit")
+    own = preset.bandwidth.value if preset.bandwidth is not None else peak_gb_s
+    channels = peak_gb_s / own
+    why = f"currents of {preset.currents.source}: standby with rows open, and refresh, of all ranks"
+    return Cited(background_mw(preset) * channels, why)
+
+
+def _energies(
+    preset: Preset, given: float | None, access: Access | None, mapping: str | None, reached: Effective | None
+) -> tuple[Cited, Cited]:
+    """Return the energies of a read and a write bit: given, by currents, or the flat figure.
+
+    By currents they are those of commands; standby and refresh come by time. A flat figure is of whole
+    bursts: where a pattern wants less of one, its bits cost as much more.
+    """
+    if _by_currents(preset, given) and preset.currents is not None:
         how = "currents of " + preset.currents.source
         pair = []
         for share in (1.0, 0.0):
             base = access or SEQUENTIAL
             asked = Access(base.pattern, base.request_bytes, base.stride_bytes, share)
             found = effective(preset, asked, mapping or INTERLEAVED)
-            kind = f"{how}: {base.pattern} {'reads' if share else 'writes'}, with refresh and standby at that rate"
-            pair.append(Cited(energy_per_bit(preset, found, share).total, kind))
+            kind = f"{how}: activations and bursts of {base.pattern} {'reads' if share else 'writes'}"
+            split = energy_per_bit(preset, found, share)
+            pair.append(Cited(split.activate + split.burst, kind))
         return pair[0], pair[1]
     flat = _figure(preset, preset.energy, "energy", given, "5 pJ/bit")
+    if flat.source != GIVEN and reached is not None and preset.organisation is not None:
+        useful = reached.bandwidth_gb_s * 1e9 / reached.bursts_per_s / preset.organisation.burst_bytes
+        if useful < 1 - 1e-9:
+            flat = Cited(flat.value / useful, f"{flat.source}; whole bursts, of which {useful:.3g} are asked for")
     # No source tells a write from a read, so a write costs what a read does: an estimate.
     return flat, flat if flat.source == GIVEN else Cited(flat.value, f"as a read: {flat.source}")
 

@@ -94,21 +94,20 @@ class Figna(SummingPE):
         """Return this PE's share of largest exponent, shifters and negation; activations in, integers out."""
         act, n, wide = cast(Minifloat, self.a_format), self.lanes, self.aligned_bits
         count = n / self.shared
-        found = [
+        compared, depth = (n - 1) / self.shared, (n - 1).bit_length()
+        largest = (
+            Part("largest exponent", "exponent", Comparator(act.exponent_bits), compared, in_series=depth),
+            Part("select exponent", "exponent", Mux(act.exponent_bits, 2), compared, in_series=depth),
+        )
+        return (
+            *(largest if n > 1 else ()),
             Part("exponent difference of block", "exponent", Subtractor(act.exponent_bits), count),
             Part("align to block", "alignment", Shifter(wide, wide), count),
             Part("round aligned", "alignment", Incrementer(wide), count),
             Part("negate aligned", "alignment", XorRow(wide), count),
             Part("block activations", "register", Register(act.bits), count, on_path=False),
             Part("aligned activations", "register", Register(wide), count, on_path=False),
-        ]
-        if n > 1:
-            compared, depth = (n - 1) / self.shared, (n - 1).bit_length()
-            found += [
-                Part("largest exponent", "exponent", Comparator(act.exponent_bits), compared, in_series=depth),
-                Part("select exponent", "exponent", Mux(act.exponent_bits, 2), compared, in_series=depth),
-            ]
-        return tuple(found)
+        )
 
     def align(self, values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return integers of values along the last axis and the power of two that they count, per block."""

@@ -99,7 +99,7 @@ class FloatMac(SummingPE):
         n = self.lanes
         scale = [product_scale(self.w_format), product_scale(self.a_format)]
         found = [
-            Part("significand multiplier", "multiplier", Multiplier(as_, ws), count=n),
+            Part("significand multiplier", "multiplier", Multiplier(as_, ws), count=n, beside_bits=max(we, ae) + 2),
             Part("sign", "multiplier", XorRow(1), count=n, on_path=False),
             Part("exponent adder", "exponent", Adder(max(we, ae) + 1), count=n, on_path=False),
             Part("exponent bias", "exponent", Adder(max(we, ae) + 1), count=n, on_path=False),
