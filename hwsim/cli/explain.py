@@ -71,6 +71,8 @@ def command(
     values = {path: read_value(text) for path, text in parse_settings(settings).items()}
     area = None if iso_area is None else float(AREA.parse(iso_area))
     rate = None if iso_throughput is None else float(THROUGHPUT.parse(iso_throughput))
+    if (area or rate) and len(names) < 2:
+        raise UsageError("explain pe: --iso-area and --iso-throughput compare several PEs; found one, name another")
     clock_hz = float(FREQUENCY.parse(clock))
     question = Question(values, technology, clock_hz, area, rate, w_stats, a_stats, names[1:])
     sections = EXPLAINERS.get(kind)(name, question)

@@ -77,7 +77,7 @@ def test_energy_by_hand():
         + 208 * 0.375
         + 100 * 3.0,  # the clock stands still for 30 cycles of stall
         "energy_sram_pj": (56 * 0.5 + 208 * 1.0 + reads["o"] * 2.0) + (48 * 1.5 + 192 * 3.0 + writes["o"] * 4.0),
-        "energy_dram_pj": 1264 * 10.0 + 1280 * 20.0,
+        "energy_dram_pj": 1264 * 10.0 + 1280 * 20.0 + 130 * 2.0 * 0.25,
         "energy_network_pj": (56 + 208 + reads["o"] + 48 + 192 + writes["o"]) * 0.0625,
         "energy_vector_pj": 0.0,
         "energy_leakage_pj": 130 * 2.0 * 0.5 * 1000,

@@ -352,3 +352,29 @@ def test_accuracy_belongs_to_the_arithmetic():
     assert sqnr("int4_g128") < sqnr("int8") < sqnr("fp16")
     # L-Mul's own error rules: neither semantics gains from more mantissa bits.
     assert sqnr("lmul_bf16") < sqnr("fp8_e4m3") + 6
+
+
+def test_dram_stands_by_as_long_as_a_run_takes():
+    # The same traffic at a tenth of the clock: ten times the standby and refresh of a preset with currents.
+    trace = Trace("one", (Gemm("one", 32, 64, 64, w_format="int8", a_format="int8", o_format="int8"),))
+    slow, fast = (
+        evaluate(small("int8", clock=clock, dram={"preset": "ddr4_8gb_x8_2400"}), trace).layer_rows[0]
+        for clock in (5e7, 5e8)
+    )
+    assert slow["dram_read_bytes"] == fast["dram_read_bytes"]
+    dram = small("int8", dram={"preset": "ddr4_8gb_x8_2400"}).accelerator.dram
+    waited = (slow["time_us"] - fast["time_us"]) * 1e3 * dram.background_mw
+    assert slow["energy_dram_pj"] - fast["energy_dram_pj"] == pytest.approx(waited, rel=1e-6)
+
+
+def test_buffers_slower_than_the_clock_are_named():
+    lstp = {"name": "28nm", "sram_device": "lstp"}
+    trace = Trace("one", (Gemm("one", 8, 8, 8, w_format="int8", a_format="int8", o_format="int8"),))
+    quick, slow = (
+        evaluate(small("int8", technology=lstp, clock=clock, memories=BIG), trace).notes for clock in (2e9, 1e8)
+    )
+    assert any("memories.weights: its SRAM takes" in note for note in quick)
+    assert not any("its SRAM takes" in note for note in slow)
+
+
+BIG = {name: {"size": 1 << 20} for name in ("weights", "activations", "outputs")}

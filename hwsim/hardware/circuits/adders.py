@@ -1,4 +1,4 @@
-"""Carry-propagate adders, one ``cpa`` cell per bit; carries ripple, as in area-optimised synthesis.
+"""Carry-propagate adders, a half adder and then a ``cpa`` cell per bit; carries ripple, as in area-optimised synthesis.
 
 Depths are those of the rows int_add, c_sub, c_addsub, c_inc and c_negc (synthesis with ASAP7).
 """
@@ -98,7 +98,7 @@ class Incrementer(Circuit):
         return {"ha": self.bits}
 
     def levels(self) -> float:
-        """The carry ripples through half adders, half a full adder each."""
+        """The carry ripples through half adders, half a level each (rows c_inc)."""
         return self.bits / 2
 
     def ripple_levels(self) -> float:
@@ -144,7 +144,7 @@ class Negator(Circuit):
         return {"and": 2 * NAND * self.bits, "xor": self.bits}
 
     def levels(self) -> float:
-        """The OR ripples, half a full adder per bit."""
+        """The OR ripples, half a level per bit (rows c_negc)."""
         return self.bits / 2
 
     def ripple_levels(self) -> float:

@@ -9,7 +9,7 @@ from math import ceil, log
 from hwsim.hardware.circuits.base import Circuit, log2_ceil
 
 #: Levels from the inputs of a full adder to its sum: 65.8 ps of the row c_csa8 over 30.1 ps, the 7 nm delay of
-#: a level, which is that of a rippling carry (synthesis with ASAP7, yosys 0.70 and abc).
+#: a level (synthesis with ASAP7, yosys 0.70 and abc).
 SUM_LEVELS = 2.2
 #: Full adders on the way through a row of each kind of compressor, and the numbers that it takes and leaves.
 KINDS = {"3:2": (1.0, 3, 2), "4:2": (1.5, 4, 2), "6:2": (3.0, 6, 2)}

@@ -83,7 +83,7 @@ class EntEncoder(Circuit):
         return {"xor": self.bits, "ha": self.bits + 2 * digits, "and": 2 * digits}
 
     def levels(self) -> float:
-        """Return the negation's carry, half a full adder per bit, and the carry from digit to digit."""
+        """Return the negation's carry, half a level per bit, and the carry from digit to digit."""
         return 0.5 + self.bits / 2 + -(-self.bits // 2)
 
     def live_bits(self, progress: float) -> float:

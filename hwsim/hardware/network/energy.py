@@ -61,12 +61,8 @@ class Network:
         return self.link_pj(route) + self.stop_pj(route)
 
     def delay_ns(self, route: Route) -> float:
-        """Return the time in the wires of a transfer; routers and registers not included.
-
-        Where a transfer drives more wire than lies between the farthest nodes, as on a bus, that takes no longer.
-        """
-        farthest = self.length_mm(self.topology.longest(self.grid))
-        return min(self.length_mm(route), farthest) * self.technology.wire.delay_ns_per_mm
+        """Return the time in the wires of a transfer, one after the other; routers and registers not included."""
+        return self.length_mm(route) * self.technology.wire.delay_ns_per_mm
 
 
 def build_network(

@@ -34,7 +34,8 @@ PENALTY = {
 #: Relative errors beyond which a row counts less: of cells, and of effects.
 OUTLIER_CELLS, OUTLIER_EFFECTS = 0.15, 0.08
 FOLDS = 5
-#: Weight of a library in the areas of cells: other nodes are scaled from ASAP7's.
+#: Weight of a library in the areas of cells (chosen): other nodes are scaled from ASAP7's, whose rows are of two
+#: modes; 1 and 10 change no median error of unseen rows by more than 0.0002.
 WEIGHT = {"asap7": 3.0}
 #: Rounds of weights and scalars; both stand still after about ten.
 ROUNDS = 15

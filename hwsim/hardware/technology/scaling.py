@@ -21,7 +21,7 @@ from typing import Any
 
 from hwsim.hardware.circuits import CELLS
 from hwsim.hardware.synthesis import load_calibration
-from hwsim.hardware.synthesis.rows import AREA
+from hwsim.hardware.synthesis.rows import AREA, DELAY
 from hwsim.hardware.technology.fits import Flavour
 from hwsim.hardware.technology.node_scaling import SMALLEST_BULK_NM, Point, Quantity, scale_factor
 from hwsim.spec.data import read_csv_rows, read_yaml
@@ -61,6 +61,8 @@ def scaled_data(name: str) -> dict[str, Any]:
     data = read_yaml("technology", f"{name}.yaml")
     if "library" in data:
         data["area_um2"] = _cells(str(data["library"]))
+        if "delay_ps_per_level" not in data:
+            data["delay_ps_per_level"] = _level(str(data["library"]))
     if "between" in data:
         return {**_between(data), **data}
     if "scaled_from" not in data:
@@ -92,6 +94,17 @@ def _cells(place: str) -> dict[str, Any]:
         f"unseen units median {float(error['median']):.1%}, {float(error['within_15']):.0%} within 15 %"
     )
     return {"value": {cell: cells[cell] for cell in CELLS}, "source": source, "estimated": False}
+
+
+def _level(place: str) -> dict[str, Any]:
+    """Return the delay of a level in a library, from ASAP7's by the calibration's scalars of delay."""
+    effects, base = load_calibration().laws[DELAY].effects, scaled_data("7nm")["delay_ps_per_level"]["value"]
+    ratio = math.exp(effects["library", place] - effects["library", "asap7 area"])
+    source = (
+        f"ASAP7 figure, {base:g} ps, times {ratio:.4g}: scalar of delay of {place} over that of asap7 area "
+        "(hwsim explain calibration)"
+    )
+    return {"value": base * ratio, "source": source, "estimated": True}
 
 
 def scaling_path(name: str) -> list[Step]:

@@ -47,11 +47,13 @@ def _transfers(network: Network) -> Any:
         "to one node, longest": network.topology.longest(network.grid),
         "to all nodes": network.topology.broadcast(network.grid),
     }
+    # A bus drives more wire than lies between its farthest nodes, side by side.
+    farthest_ns = network.delay_ns(routes["to one node, longest"])
     return table([
         {"transfer": what, "hops": float(route.hops), "wire (mm)": network.length_mm(route),
          "wires (pJ/bit)": network.link_pj(route), "stops (pJ/bit)": network.stop_pj(route),
          "total (pJ/bit)": network.pj_per_bit(route),
-         "wire delay (ns)": "" if what == "to all nodes" else f"{network.delay_ns(route):.4g}"}
+         "wire delay (ns)": "" if what == "to all nodes" else f"{min(network.delay_ns(route), farthest_ns):.4g}"}
         for what, route in routes.items()
     ])  # fmt: skip
 

@@ -27,7 +27,9 @@ def operands_of(question: Question, data_dependent: bool = False) -> Operands:
 def operands_text(operands: Operands) -> str:
     """Return one line on what is stated of the operands, and what is not."""
     if not operands.stated:
-        return "operands: random, new ones every step (nothing is stated of them; see --w-stats, --a-stats)"
+        return (
+            "operands: random normal numbers, new ones every step (nothing is stated of them; see --w-stats, --a-stats)"
+        )
     return f"operands: weights {_text(operands.w)}; activations {_text(operands.a)}"
 
 

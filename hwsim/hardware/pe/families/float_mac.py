@@ -183,11 +183,19 @@ def build(options: Mapping[str, Any]) -> FloatMac:
     for fmt in (w, a):
         if isinstance(fmt, Scaled) and fmt.asymmetric:
             raise UsageError(f"pe: float_mac {fmt.name}: zero points need int_mac")
-    exact = rest.get("product", "exact") == "exact"
-    product = None if exact else take_minifloat(rest, "float_mac", "product", "fp16")
+    product = _take_product(rest)
     return FloatMac(
         w, a, int(rest.get("lanes", 1)), accumulator, take_flag(rest, "float_mac", "subnormals"), product=product
     )
+
+
+def _take_product(options: Mapping[str, Any]) -> Minifloat | None:
+    if options.get("product", "exact") == "exact":
+        return None
+    try:
+        return take_minifloat(options, "float_mac", "product", "fp16")
+    except UsageError as error:
+        raise UsageError(f"{error}; or exact, which rounds no product") from None
 
 
 @PAIRINGS.register("float_mac")

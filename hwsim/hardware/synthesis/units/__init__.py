@@ -1,1 +1,1 @@
-"""Classes of synthesised units; one file per family. Widths of paths are in full-adder delays (see ``unit``)."""
+"""Classes of synthesised units; one file per family. Paths are in levels (see ``unit``)."""
