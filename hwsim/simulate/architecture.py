@@ -21,16 +21,8 @@ from pydantic import model_validator
 from hwsim.formats import Format, parse_format
 from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.formats.own import look_beside
-from hwsim.hardware.accelerator import (
-    BUFFERS,
-    MAX_EDGE,
-    Accelerator,
-    FormatName,
-    HardwareSpec,
-    build_accelerator,
-    make_dram,
-    scale_group,
-)
+from hwsim.hardware.accelerator import BUFFERS, Accelerator, build_accelerator, make_dram, scale_group
+from hwsim.hardware.accelerator_spec import MAX_EDGE, FormatName, HardwareSpec
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.pe import PE, kv_format, make_pe
 from hwsim.hardware.pe.lockstep import Lockstep

@@ -19,18 +19,10 @@ SHARED_XOR = 0.28
 
 
 @dataclass(frozen=True)
-class Adder(Circuit):
-    """Adds two ``bits``-bit numbers."""
+class _Rippling(Circuit):
+    """An addition of two ``bits``-bit numbers whose carry ripples."""
 
     bits: int
-
-    def cells(self) -> Mapping[str, float]:
-        """A half adder, then a carry-propagate cell per bit."""
-        return {"ha": 1, "cpa": self.bits - 1}
-
-    def levels(self) -> float:
-        """The carry ripples through every bit, the sum's XOR comes after."""
-        return 1 + CARRY_LEVELS * self.bits
 
     def ripple_levels(self) -> float:
         """The carry."""
@@ -42,10 +34,21 @@ class Adder(Circuit):
 
 
 @dataclass(frozen=True)
-class Subtractor(Circuit):
-    """Subtracts two ``bits``-bit numbers."""
+class Adder(_Rippling):
+    """Adds two ``bits``-bit numbers."""
 
-    bits: int
+    def cells(self) -> Mapping[str, float]:
+        """A half adder, then a carry-propagate cell per bit."""
+        return {"ha": 1, "cpa": self.bits - 1}
+
+    def levels(self) -> float:
+        """The carry ripples through every bit, the sum's XOR comes after."""
+        return 1 + CARRY_LEVELS * self.bits
+
+
+@dataclass(frozen=True)
+class Subtractor(_Rippling):
+    """Subtracts two ``bits``-bit numbers."""
 
     def cells(self) -> Mapping[str, float]:
         """A half adder, then a carry-propagate cell per bit; an inverter per bit."""
@@ -54,14 +57,6 @@ class Subtractor(Circuit):
     def levels(self) -> float:
         """An inverter before the adder."""
         return 1.5 + CARRY_LEVELS * self.bits
-
-    def ripple_levels(self) -> float:
-        """The carry."""
-        return CARRY_LEVELS * self.bits
-
-    def live_bits(self, progress: float) -> float:
-        """The sum as far as it is, and both numbers above."""
-        return self.bits * (2 - progress)
 
 
 @dataclass(frozen=True)
@@ -111,10 +106,8 @@ class Incrementer(Circuit):
 
 
 @dataclass(frozen=True)
-class AddSubtract(Circuit):
+class AddSubtract(_Rippling):
     """Adds or subtracts two ``bits``-bit numbers, as one line says."""
-
-    bits: int
 
     def cells(self) -> Mapping[str, float]:
         """A carry-propagate cell and an inverting XOR per bit."""
@@ -123,14 +116,6 @@ class AddSubtract(Circuit):
     def levels(self) -> float:
         """An XOR with the fan-out of the line before the adder, whose cells do not merge with it."""
         return 2.3 + 0.96 * self.bits
-
-    def ripple_levels(self) -> float:
-        """The carry."""
-        return CARRY_LEVELS * self.bits
-
-    def live_bits(self, progress: float) -> float:
-        """The sum as far as it is, and both numbers above."""
-        return self.bits * (2 - progress)
 
 
 @dataclass(frozen=True)

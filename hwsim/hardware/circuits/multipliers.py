@@ -15,11 +15,30 @@ FINAL_CARRY = 0.8
 
 
 @dataclass(frozen=True)
-class Multiplier(Circuit):
-    """Array multiplier of ``a_bits`` × ``b_bits``; signed ones are Baugh-Wooley, same cells."""
+class _Product(Circuit):
+    """A product of ``a_bits`` × ``b_bits`` that ends in an adder."""
 
     a_bits: int
     b_bits: int
+
+    def ripple_levels(self) -> float:
+        """The final adder's carry."""
+        return FINAL_CARRY * (self.a_bits + self.b_bits - 2)
+
+    @property
+    def takes_ripples(self) -> bool:
+        """Partial products take all bits at once."""
+        return False
+
+    def live_bits(self, progress: float) -> float:
+        """Sum and carry word, in part added."""
+        return (self.a_bits + self.b_bits) * (2 - progress)
+
+
+@dataclass(frozen=True)
+class Multiplier(_Product):
+    """Array multiplier of ``a_bits`` × ``b_bits``; signed ones are Baugh-Wooley, same cells."""
+
     signed: bool = False
 
     def cells(self) -> Mapping[str, float]:
@@ -36,19 +55,6 @@ class Multiplier(Circuit):
         if short == 1:
             return 0.8
         return 0.5 + (1.7 * log2_ceil(short) if short > 2 else 1) + FINAL_CARRY * (long + short - 2)
-
-    def ripple_levels(self) -> float:
-        """The final adder's carry."""
-        return FINAL_CARRY * (self.a_bits + self.b_bits - 2)
-
-    @property
-    def takes_ripples(self) -> bool:
-        """Partial products take all bits at once."""
-        return False
-
-    def live_bits(self, progress: float) -> float:
-        """Sum and carry word, in part added."""
-        return (self.a_bits + self.b_bits) * (2 - progress)
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ class BoothSelector(Circuit):
 
 
 @dataclass(frozen=True)
-class BoothMultiplier(Circuit):
+class BoothMultiplier(_Product):
     """Multiplier with Booth-recoded ``b_bits``: radix 4 halves the rows, radix 8 leaves a third of them.
 
     Raises
@@ -120,8 +126,6 @@ class BoothMultiplier(Circuit):
         If the radix is not 4 or 8.
     """
 
-    a_bits: int
-    b_bits: int
     radix: int = 4
     signed: bool = True
 
@@ -159,16 +163,3 @@ class BoothMultiplier(Circuit):
             + triple
             + FINAL_CARRY * (self.a_bits + self.b_bits - 2)
         )
-
-    def ripple_levels(self) -> float:
-        """The final adder's carry."""
-        return FINAL_CARRY * (self.a_bits + self.b_bits - 2)
-
-    @property
-    def takes_ripples(self) -> bool:
-        """Partial products take all bits at once."""
-        return False
-
-    def live_bits(self, progress: float) -> float:
-        """Sum and carry word, in part added."""
-        return (self.a_bits + self.b_bits) * (2 - progress)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hwsim.hardware.accelerator import DramSpec, make_dram
+from hwsim.hardware.accelerator import make_dram
+from hwsim.hardware.accelerator_spec import DramSpec
 from hwsim.hardware.memory import (
     MEMORIES,
     Candidate,
