@@ -54,15 +54,15 @@ def test_activations_of_like_size_lose_nothing():
 
 def test_efficiency_over_float_macs():
     # Published: 6.34x TOPS/mm2 and 2.19x TOPS/W of FP16-INT4 over FP16 units (FIGNA, abstract), with
-    # baselines and clocks that are not known. Found are 2.4 and 3.4, a miss: ours aligns to 24 bits to lose
+    # baselines and clocks that are not known. Found are 2.7 and 4.5, a miss: ours aligns to 24 bits to lose
     # nothing, which costs area, and its baseline adds into FP32 with all of its glitches, which costs
-    # energy. Direction, and within a factor of 2.7, which is no agreement.
+    # energy. Direction, and within a factor of 2.5, which is no agreement.
     tech = load_technology("28nm")
     figna, fp16 = (pipelined_price(make_pe(o), tech, 5e8)[0] for o in (
         pairing("figna_w4").pe_spec, {"family": "float_mac", "format": "fp16"}))  # fmt: skip
     area = fp16.area_um2 * 16 / figna.area_um2
     energy = (fp16.energy_fj + fp16.clock_fj) * 16 / (figna.energy_fj + figna.clock_fj)
-    assert 6.34 / 2.7 < area < 6.34
+    assert 6.34 / 2.5 < area < 6.34
     assert 2.19 < energy < 2.19 * 2.5
 
 
