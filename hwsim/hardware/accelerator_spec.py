@@ -12,9 +12,11 @@ from hwsim.formats import parse_format
 from hwsim.hardware.functions.choice import describe, known_units
 from hwsim.hardware.memory import SEQUENTIAL, Access, PublishedSpec
 from hwsim.hardware.memory.ecc import Ecc
+from hwsim.hardware.memory.temperature import check_temperature
 from hwsim.hardware.network.spec import NetworkSpec
 from hwsim.hardware.technology.spec import TechnologySpec
 from hwsim.spec.bind import Spec, as_value_error
+from hwsim.spec.errors import MissingFigureError
 from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, SizeBytes, TemperatureK
 
 #: Largest array edge: beyond it a model of one array with one clock says nothing any more.
@@ -23,6 +25,14 @@ MAX_EDGE = 65_536
 
 def _known_format(name: str) -> str:
     return parse_format(name).name
+
+
+def _known_temperature(kelvin: float) -> float:
+    try:
+        check_temperature(kelvin)
+    except MissingFigureError as error:
+        raise ValueError(str(error)) from None
+    return kelvin
 
 
 FormatName = Annotated[str, AfterValidator(as_value_error(_known_format))]
@@ -69,7 +79,7 @@ class MemoriesSpec(Spec):
     weights: BufferSpec
     activations: BufferSpec
     outputs: BufferSpec
-    temperature: TemperatureK | None = Field(
+    temperature: Annotated[TemperatureK, AfterValidator(as_value_error(_known_temperature))] | None = Field(
         None, description="leakage of the buffers holds at it; default: the technology's, or the 360 K of CACTI's runs"
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
 from hwsim.hardware.technology.asic import Technology, load_technology
@@ -43,6 +43,11 @@ class TechnologySpec(ConditionsSpec):
     """A technology and the conditions that it works in."""
 
     name: Annotated[str, AfterValidator(as_value_error(_known_technology))]
+
+    @model_validator(mode="after")
+    def _within_the_laws(self) -> TechnologySpec:
+        open_technology(self.name, self)  # refuses a supply or a temperature that they do not reach
+        return self
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
