@@ -16,7 +16,7 @@ from hwsim.hardware.memory import (
     load_preset,
     memory_sheet,
 )
-from hwsim.hardware.memory.dram import peak_gb_s
+from hwsim.hardware.memory.dram import SEQUENTIAL, dram_candidates, peak_gb_s
 from hwsim.spec.errors import MissingFigureError, UsageError
 
 # The figures of the notes: peak GB/s, pJ/bit
@@ -182,3 +182,15 @@ def test_flat_figures_are_of_whole_bursts_and_hold_the_background():
 def test_channels_bring_their_own_background():
     one, two = (load_dram("ddr4_8gb_x8_2400", channels=n) for n in (1, 2))
     assert two.background_mw == pytest.approx(2 * one.background_mw)
+
+
+@pytest.mark.parametrize("name", ["ddr4_2400", "ddr4_8gb_x8_2400", "gddr6x", "hbm2"])
+@pytest.mark.parametrize("given", [None, 5.0])
+@pytest.mark.parametrize("access", [None, SEQUENTIAL])
+def test_what_candidates_choose_is_what_answers(name, given, access):
+    dram = load_dram(name, energy_pj_per_bit=given, access=access)
+    chosen = {c.figure: c for c in dram_candidates(dram, access) if c.chosen}
+    assert set(chosen) == {"bandwidth_gb_s", "read_pj_per_bit"}
+    assert chosen["bandwidth_gb_s"].value == pytest.approx(dram.effective_gb_s, rel=1e-3)  # whole MB/s
+    assert chosen["read_pj_per_bit"].value == pytest.approx(dram.read_pj_per_bit)
+    assert all(c.why for c in dram_candidates(dram, access))

@@ -17,6 +17,7 @@ from hwsim.hardware.memory import (
     memory_deviations,
     memory_sheet,
 )
+from hwsim.hardware.memory.dram import dram_candidates
 from hwsim.hardware.memory.figures import NAMES
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, table
 from hwsim.spec.bind import validate_mapping
@@ -36,7 +37,7 @@ def explain_memory(name: str, question: Question) -> list[Section]:
     if name not in dram_names():
         names = [*dram_names(), *MEMORIES.names(), "references"]
         raise UsageError(f"unknown memory {name!r}; {did_you_mean(name, names)}")
-    return [_figures(_dram(name, question.settings))]
+    return _dram(name, question.settings)
 
 
 def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,16 +57,24 @@ def _figures(sheet: MemorySheet) -> Section:
     return Section(sheet.title, table(rows), [*sheet.notes, *notes])
 
 
-def _dram(name: str, settings: Mapping[str, Any]) -> MemorySheet:
+def _dram(name: str, settings: Mapping[str, Any]) -> list[Section]:
     """Return a preset as it is asked for; where it leaves something open and nothing is asked, what it states."""
     asked = validate_mapping({"preset": name, **settings}, DramSpec, "--set")
     try:
-        return memory_sheet(make_dram(asked))
+        dram = make_dram(asked)
+        found = dram_candidates(dram, asked.asked, asked.address_map)
+        rows, notes = cited([
+            {"figure": c.figure, "model": c.model, "value": c.value, "chosen": "yes" if c.chosen else "no",
+             "source": c.why}
+            for c in found
+        ])  # fmt: skip
+        frame = table(rows).rename(columns={"source": "why"})
+        return [_figures(memory_sheet(dram)), Section("models that could answer, by fidelity", frame, notes)]
     except MissingFigureError as error:
         if settings:
             raise
         sheet = dram_sheet(load_preset(name))
-        return sheet._replace(notes=[*sheet.notes, str(error)])
+        return [_figures(sheet._replace(notes=[*sheet.notes, str(error)]))]
 
 
 def _candidates(candidates: Sequence[Candidate]) -> list[Section]:

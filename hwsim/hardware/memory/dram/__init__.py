@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hwsim.hardware.memory.dram.address_map import INTERLEAVED, ROW_BY_ROW, AddressMap, address_map
 from hwsim.hardware.memory.dram.bank_model import DIRECT, QUEUED, BankModel, BankRun, Controller
+from hwsim.hardware.memory.dram.candidates import DramCandidate, dram_candidates
 from hwsim.hardware.memory.dram.channels import Channels
 from hwsim.hardware.memory.dram.closed_form import (
     PATTERNS,
@@ -21,7 +22,8 @@ from hwsim.hardware.memory.dram.preset import Preset, by_reference, dram_names, 
 
 __all__ = [
     "DIRECT", "GIVEN", "INTERLEAVED", "PATTERNS", "QUEUED", "ROW_BY_ROW", "SEQUENTIAL", "Access", "AddressMap",
-    "BankModel", "BankRun", "Channels", "CommandEnergy", "Controller", "Dram", "Effective", "EnergyPerBit", "Preset",
-    "address_map", "by_reference", "command_energy", "dram_names", "effective", "effective_many", "energy_per_bit",
-    "load_dram", "load_preset", "peak_gb_s", "run_energy_pj", "timing_rows", "unloaded_latency_ns",
+    "BankModel", "BankRun", "Channels", "CommandEnergy", "Controller", "Dram", "DramCandidate", "Effective",
+    "EnergyPerBit", "Preset", "address_map", "by_reference", "command_energy", "dram_candidates", "dram_names",
+    "effective", "effective_many", "energy_per_bit", "load_dram", "load_preset", "peak_gb_s", "run_energy_pj",
+    "timing_rows", "unloaded_latency_ns",
 ]  # fmt: skip

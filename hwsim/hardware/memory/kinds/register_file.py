@@ -6,6 +6,7 @@ from pydantic import Field
 
 from hwsim.hardware.memory.candidates import Candidate
 from hwsim.hardware.memory.explain import MemorySheet, memory_sheet
+from hwsim.hardware.memory.figures import NAMES
 from hwsim.hardware.memory.kinds import MEMORIES
 from hwsim.hardware.memory.published import PublishedSpec, with_published
 from hwsim.hardware.memory.register_file import RegisterFile, build_register_file
@@ -35,20 +36,35 @@ class RegisterFileKind:
 
     def build(self, settings: RegisterFileSettings) -> RegisterFile:
         """Return the file."""
+        return with_published(self._modelled(settings), settings.figures)
+
+    @staticmethod
+    def _modelled(settings: RegisterFileSettings) -> RegisterFile:
         s = settings
         ports = s.read_ports, s.write_ports
-        built = build_register_file(
-            s.words, s.width, *ports, s.node, s.device, s.shared_ports, None, s.temperature,
-        )  # fmt: skip
-        return with_published(built, s.figures)
+        return build_register_file(s.words, s.width, *ports, s.node, s.device, s.shared_ports, None, s.temperature)
 
     def sheet(self, settings: RegisterFileSettings) -> MemorySheet:
         """Return its figures with their sources."""
         return memory_sheet(self.build(settings))
 
     def candidates(self, settings: RegisterFileSettings) -> list[Candidate]:
-        """Return nothing: one way leads to its figures, which ``answered_by`` states."""
-        return []
+        """Return the figures that the user gives, then what CACTI's rows answer, and how."""
+        modelled, given = self._modelled(settings), settings.figures.figures if settings.figures else {}
+        rest = [name for name in NAMES if name not in given]
+        why = "none given (figures: with a source)"
+        if settings.figures:
+            why = f"given by the user: {settings.figures.source}"
+        ours = f"answers for {', '.join(rest)}" if rest else "all figures are given"
+        return [
+            Candidate("published", given, bool(given), why),
+            Candidate(
+                modelled.answered_by,
+                {name: getattr(modelled, name) for name in NAMES},
+                bool(rest),
+                f"{ours}: CACTI's register files, the only model of them",
+            ),
+        ]
 
 
 MEMORIES.register("register_file")(RegisterFileKind())
