@@ -13,8 +13,10 @@ from hwsim.hardware.technology import factor, load_technology
 from hwsim.spec.data import data_path
 
 ROWS = read_rows(data_path("synthesis") / "rows.csv")
-#: Energy of a flip-flop at 7 nm with its clock, fJ per operation (7nm.yaml).
-FOUND = measured(ROWS, 1.2094)
+CONSTANTS = {c.name: c.value for c in load_technology("7nm").constants()}
+FOUND = measured(
+    ROWS, CONSTANTS["register_energy_fj_per_bit"], CONSTANTS["area_um2.reg"], CONSTANTS["energy_fj_per_um2"]
+)
 
 
 @pytest.mark.parametrize(("kind", "family"), sorted(FOUND))

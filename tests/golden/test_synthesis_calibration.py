@@ -37,13 +37,30 @@ def test_unseen_rows_are_within_the_bars(unseen_rows, figure):
     assert within is None or found["within_15"] >= within
 
 
-def test_unseen_units_keep_the_medians(rows):
-    # No library and no style of them was seen; their tails are longer: small multipliers, comparators. The bars
-    # are those of unseen rows: settled energy is at 1.05 of its own, energy with glitches at 1.08.
-    errors = cross_validate(rows, lambda row: row.unit, seed=7)
-    for figure, (median, _, _) in BARS.items():
-        assert summary(errors, figure)["median"] <= 1.10 * median
-    assert summary(errors, "area_um2")["within_15"] >= 0.85
+@pytest.fixture(scope="module")
+def unseen_units(rows):
+    # no library and no style of them was seen
+    return cross_validate(rows, lambda row: row.unit, seed=7)
+
+
+MISSED = pytest.mark.xfail(
+    strict=True,
+    reason="settled energy is at 1.05 of its bar, energy with glitches at 1.08: one table of cells for components and "
+    "whole units fits area better and leaves energies a little further off",
+)
+
+
+@pytest.mark.parametrize(
+    "figure",
+    ["area_um2", "crit_ps", *(pytest.param(f, marks=MISSED) for f in ("E_rand_noglitch_fJ", "E_rand_fJ"))],
+)
+def test_unseen_units_keep_the_medians(unseen_units, figure):
+    assert summary(unseen_units, figure)["median"] <= BARS[figure][0]
+
+
+def test_unseen_units_have_longer_tails(unseen_units):
+    # small multipliers, comparators
+    assert summary(unseen_units, "area_um2")["within_15"] >= 0.85
 
 
 def test_the_shipped_file_is_what_the_fit_gives(rows):

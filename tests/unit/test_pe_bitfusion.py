@@ -78,15 +78,18 @@ SYNTHESISED = {(8, 2): (11970.68, 23785.42), (8, 8): (3625.90, 7095.34),
                (4, 2): (2558.68, 5106.60), (4, 4): (1373.80, 2735.26)}  # fmt: skip
 
 
-@pytest.mark.parametrize(("bits", "published"), [(8, 3.41), (4, 1.87)])
+MISSED = pytest.mark.xfail(strict=True, reason="ours is 3.76: an INT8 MAC is priced as synthesised, at 0.95")
+
+
+@pytest.mark.parametrize(("bits", "published"), [pytest.param(8, 3.41, marks=MISSED), (4, 1.87)])
 def test_what_flexibility_costs(bits, published):
-    # One more PE that composes its operands from 2 bits over one more of fixed width: within 12 %. Their accumulators are
+    # One more PE that composes its operands from 2 bits over one more of fixed width: within 10 %. Their accumulators are
     # not known; INT32 is assumed. Whole arrays of one PE have 2.52 and 1.53: they hold more than a PE does.
     more = [(large - small) / 8 for small, large in (SYNTHESISED[bits, 2], SYNTHESISED[bits, bits])]
     assert more[0] / more[1] == pytest.approx(published, abs=0.005)
     t45, formats = load_technology("45nm"), {"format": f"int{bits}"}
     fused, fixed = bitfusion(max_bits=bits, **formats), make_pe({"family": "int_mac", **formats})
-    assert price_pe(fused, t45).area_um2 / price_pe(fixed, t45).area_um2 == pytest.approx(published, rel=0.12)
+    assert price_pe(fused, t45).area_um2 / price_pe(fixed, t45).area_um2 == pytest.approx(published, rel=0.10)
 
 
 def test_a_unit_for_more_bits_costs_more():

@@ -83,26 +83,31 @@ class SumDifference(Circuit):
 
 
 @dataclass(frozen=True)
-class Incrementer(Circuit):
-    """Adds one bit to a ``bits``-bit number: a rounding step."""
+class _Stepping(Circuit):
+    """A step from one ``bits``-bit number to another that ripples at half a level per bit (rows c_inc, c_negc)."""
 
     bits: int
+
+    def levels(self) -> float:
+        """The carry, or the OR over lower bits."""
+        return self.bits / 2
+
+    def ripple_levels(self) -> float:
+        """All of it."""
+        return self.bits / 2
+
+    def live_bits(self, progress: float) -> float:
+        """The number, in part stepped."""
+        return self.bits
+
+
+@dataclass(frozen=True)
+class Incrementer(_Stepping):
+    """Adds one bit to a ``bits``-bit number: a rounding step."""
 
     def cells(self) -> Mapping[str, float]:
         """A half adder per bit."""
         return {"ha": self.bits}
-
-    def levels(self) -> float:
-        """The carry ripples through half adders, half a level each (rows c_inc)."""
-        return self.bits / 2
-
-    def ripple_levels(self) -> float:
-        """The carry."""
-        return self.bits / 2
-
-    def live_bits(self, progress: float) -> float:
-        """The number, in part incremented."""
-        return self.bits
 
 
 @dataclass(frozen=True)
@@ -119,26 +124,12 @@ class AddSubtract(_Rippling):
 
 
 @dataclass(frozen=True)
-class Negator(Circuit):
+class Negator(_Stepping):
     """Negates a ``bits``-bit two's complement number, or not, as one line says."""
-
-    bits: int
 
     def cells(self) -> Mapping[str, float]:
         """Per bit two gates, for an OR over those below it and the line, and an XOR."""
         return {"and": 2 * NAND * self.bits, "xor": self.bits}
-
-    def levels(self) -> float:
-        """The OR ripples, half a level per bit (rows c_negc)."""
-        return self.bits / 2
-
-    def ripple_levels(self) -> float:
-        """The carry."""
-        return self.bits / 2
-
-    def live_bits(self, progress: float) -> float:
-        """The number, in part negated."""
-        return self.bits
 
 
 @dataclass(frozen=True)
@@ -211,7 +202,7 @@ class PrefixAdder(Circuit):
         return {"xor": 2 * self.bits, "and": self.bits + 3 * merges}
 
     def levels(self) -> float:
-        """An XOR, a merge of two gates per level of the tree, an XOR."""
+        """An XOR, a merge of two gates per level of the tree, an XOR (gates as in rows c_and and c_xor)."""
         return 2.2 + 1.6 * log2_ceil(max(self.bits, 2))
 
     def live_bits(self, progress: float) -> float:

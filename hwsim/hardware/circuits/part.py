@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hwsim.hardware.circuits.adders import CARRY_LEVELS
 from hwsim.hardware.circuits.base import Circuit
 
 GROUPS = (
@@ -39,7 +40,7 @@ class Part:
 
 
 #: Levels of the last bit of an adder that follows another one's carry: its own carry and sum.
-FOLLOWING = 1.75
+FOLLOWING = 1 + CARRY_LEVELS
 
 
 def path_levels(parts: Sequence[Part]) -> list[float]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from hwsim.hardware.synthesis.rows import Row
+from hwsim.hardware.synthesis.rows import AREA, Row
 
 #: Families and the classes of units that they are measured on.
 FAMILIES = {
@@ -22,16 +22,32 @@ FAMILIES = {
 SETTLED, EVENT, GAUSSIAN = "E_rand_noglitch_fJ", "E_rand_fJ", "E_gauss_fJ"
 
 
-def measured(rows: Sequence[Row], register_fj: float, place: str = "asap7 area") -> dict[tuple[str, str], float]:
-    """Return the medians over the rows of one library by kind (``glitch``, ``gaussian``) and family.
+#: Families of which a technology multiplies single parts by what stands still, instead of the whole.
+BY_PART = ("float_mac", "lmul_mac", "bitmod")
+
+
+def measured(
+    rows: Sequence[Row], register_fj: float, register_um2: float, fj_per_um2: float, place: str = "asap7 area"
+) -> dict[tuple[str, str], float]:
+    """Return the medians over the rows of one library by kind (``settled``, ``glitch``, ``gaussian``) and family.
 
     Parameters
     ----------
-    register_fj
-        Energy of a flip-flop per operation, its clock included.
+    register_fj, register_um2
+        Energy of a flip-flop per operation, its clock included, and its area.
+    fj_per_um2
+        The technology's settled-value energy of logic per area.
     """
     found = {}
     for family, kinds in FAMILIES.items():
+        if family not in BY_PART:
+            densities = [
+                (row.figures[SETTLED] - flops * register_fj) / ((row.figures[AREA] - flops * register_um2) * fj_per_um2)
+                for row in rows
+                if row.place == place and row.kind in kinds and row.figures.get(SETTLED)
+                for flops in (row.bill.cells.get("reg", 0.0),)
+            ]
+            found["settled", family] = float(np.median(densities))
         for kind, over, under in (("glitch", EVENT, SETTLED), ("gaussian", GAUSSIAN, EVENT)):
             ratios = list(_ratios(rows, place, kinds, register_fj, over, under))
             if ratios:

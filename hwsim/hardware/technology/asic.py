@@ -231,7 +231,7 @@ class Technology:
         glitches, whose energy grows with the depth that they cross: cut into ``stages``, a datapath
         keeps 1/stages of the excess (estimated; linear in depth).
 
-        Delays of rows are what parts add to the path (:func:`path_levels`); those beside it have their own.
+        Delays of rows are what parts add to the path (:func:`path_levels`), 0 beside it.
 
         ``hurry`` from 0 to 1 says how far gates are sized for speed instead of for area; delays of the
         rows are then those that the sizing buys.

@@ -8,6 +8,7 @@ over active standby; standby itself runs by time. I/O and termination are not pa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hwsim.hardware.memory.dram.closed_form import Effective
 from hwsim.hardware.memory.dram.preset import Preset
@@ -74,20 +75,25 @@ def energy_per_bit(preset: Preset, found: Effective, read_share: float = 1.0) ->
     MissingFigureError
         If the preset has no currents.
     """
-    e = command_energy(preset)
-    o, t = preset.timed
-    ranks = o.ranks * o.pseudo_channels * o.channels
-    bits = found.bandwidth_gb_s * 8e9 / found.bursts_per_s
-    per_burst_s = 1 / found.bursts_per_s
+    e, standing = command_energy(preset), standing_power(preset)
+    gbit_per_s = found.bandwidth_gb_s * 8
+    bits = gbit_per_s * 1e9 / found.bursts_per_s
     return EnergyPerBit(
         activate=e.activate_pj * found.activates_per_burst / bits,
         burst=(read_share * e.read_pj + (1 - read_share) * e.write_pj) / bits,
-        refresh=ranks * e.refresh_pj / (t.refi * t.clock_ns * 1e-9) * per_burst_s / bits,
-        background=ranks * e.standby_mw * 1e9 * per_burst_s / bits,
+        refresh=standing.refresh_mw / gbit_per_s,
+        background=standing.standby_mw / gbit_per_s,
     )
 
 
-def background_mw(preset: Preset) -> float:
+class StandingPower(NamedTuple):
+    """What all ranks and channels take whatever moves, in mW; over Gb/s it is in pJ per bit."""
+
+    standby_mw: float
+    refresh_mw: float
+
+
+def standing_power(preset: Preset) -> StandingPower:
     """Return the power of standby with rows open and of refresh, of all ranks and channels.
 
     Raises
@@ -97,7 +103,8 @@ def background_mw(preset: Preset) -> float:
     """
     e = command_energy(preset)
     o, t = preset.timed
-    return o.ranks * o.pseudo_channels * o.channels * (e.standby_mw + e.refresh_pj / (t.refi * t.clock_ns))
+    ranks = o.ranks * o.pseudo_channels * o.channels
+    return StandingPower(ranks * e.standby_mw, ranks * e.refresh_pj / (t.refi * t.clock_ns))
 
 
 def run_energy_pj(

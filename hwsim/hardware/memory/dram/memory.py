@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from hwsim.hardware.memory.dram.address_map import INTERLEAVED
 from hwsim.hardware.memory.dram.closed_form import SEQUENTIAL, Access, Effective, effective, unloaded_latency_ns
-from hwsim.hardware.memory.dram.energy import background_mw, command_energy, energy_per_bit
+from hwsim.hardware.memory.dram.energy import command_energy, energy_per_bit, standing_power
 from hwsim.hardware.memory.dram.preset import Cited, Preset, load_preset
 from hwsim.hardware.memory.figures import MemoryRow
 from hwsim.spec.errors import MissingFigureError, UsageError
@@ -200,7 +200,7 @@ def _background(preset: Preset, given: float | None, peak_gb_s: float) -> Cited:
     own = preset.bandwidth.value if preset.bandwidth is not None else peak_gb_s
     channels = peak_gb_s / own
     why = f"currents of {preset.currents.source}: standby with rows open, and refresh, of all ranks"
-    return Cited(background_mw(preset) * channels, why)
+    return Cited(sum(standing_power(preset)) * channels, why)
 
 
 def _energies(
