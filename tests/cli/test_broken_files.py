@@ -18,6 +18,8 @@ import pytest
 from hwsim.cli.main import run_command
 from hwsim.spec.screen import HEIGHT, WIDTH
 
+pytestmark = pytest.mark.usefixtures("folded")
+
 ARCH = """\
 name: small
 technology: 28nm

@@ -14,6 +14,8 @@ from hwsim.cli.main import CommandFiles, cli, run_command
 from hwsim.spec.data import example_path
 from hwsim.spec.screen import HEIGHT, WIDTH
 
+pytestmark = pytest.mark.usefixtures("folded")
+
 assert isinstance(cli, CommandFiles)
 CONTEXT = click.Context(cli)
 COMMANDS = cli.list_commands(CONTEXT)

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from hwsim.spec.errors import Problem, SpecError, UsageError
 from hwsim.spec.screen import HEIGHT, LONGEST, LONGEST_WORD, WIDTH, fitted, on_screen
 
+pytestmark = pytest.mark.usefixtures("folded")
+
 
 def problem(line: int, message: str = "must be even", source: str = "rows: 3") -> Problem:
     return Problem("f.yaml", line, 7, "array.rows", message, source)
