@@ -16,7 +16,7 @@ from math import ceil, lcm
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from hwsim.formats import Format, parse_format
 from hwsim.formats.operand import RANDOM_TOGGLE
@@ -30,7 +30,7 @@ from hwsim.hardware.pe.operands import Operands, bit_toggles
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
 from hwsim.simulate.cost import UnitCosts
 from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflow
-from hwsim.simulate.mapping import Machine, Prices
+from hwsim.simulate.mapping import POLICIES, Machine, Prices
 from hwsim.simulate.schedule import OperandBits
 from hwsim.spec.bind import Spec, as_value_error, bind
 from hwsim.spec.document import Document, load_document
@@ -55,9 +55,10 @@ class FormatsSpec(Spec):
 
 
 class MapperSpec(Spec):
-    """What the mapper looks for."""
+    """What the mapper looks for, or whose rule it follows."""
 
     objective: Literal["edp", "latency", "energy"] = "edp"
+    policy: str = Field("search", description="search: the best mapping by the objective; others: rules of simulators")
 
 
 class ArchSpec(HardwareSpec):
@@ -71,6 +72,9 @@ class ArchSpec(HardwareSpec):
         name = self.array.dataflow
         if name not in DATAFLOWS:
             raise ValueError(f"array.dataflow: unknown {name!r}; {did_you_mean(name, DATAFLOWS.names())}")
+        policy = self.mapper.policy
+        if policy not in POLICIES:
+            raise ValueError(f"mapper.policy: unknown {policy!r}; {did_you_mean(policy, POLICIES.names())}")
         as_value_error(_check_parts)(self)
         return self
 
@@ -191,6 +195,7 @@ class Simulated:
             dram_bits_per_cycle=acc.dram_bits_per_cycle,
             group_k=scale_group(w, a) if scaled else None,
             objective=self.spec.mapper.objective,
+            policy=self.spec.mapper.policy,
             prices=self._prices(w, a),
         )
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from hwsim.simulate.schedule import (
     tile_program,
 )
 from hwsim.spec.errors import InfeasibleError, UsageError
+from hwsim.spec.registry import Registry
 from hwsim.workload.ops import Gemm
 
 Objective = Literal["edp", "latency", "energy"]
@@ -75,6 +76,7 @@ class Machine:
     objective: Objective = "edp"
     prices: Prices = Prices()
     parts: tuple[int, int, int] = (2, 2, 2)
+    policy: str = "search"
 
     @property
     def overlap(self) -> bool:
@@ -99,8 +101,20 @@ def tile_candidates(extent: int, unit: int, limit: int = 18) -> NDArray[np.int64
     return np.array(sizes, dtype=np.int64)
 
 
+class MappingPolicy(Protocol):
+    """Callable that maps one GEMM instance."""
+
+    def __call__(self, gemm: Gemm, machine: Machine) -> Schedule:
+        """Return the schedule of ``gemm`` on ``machine``."""
+        ...
+
+
+#: Policies by the name that ``mapper.policy`` takes.
+POLICIES: Registry[MappingPolicy] = Registry("mapping policy", "hwsim.simulate.policies")
+
+
 def map_gemm(gemm: Gemm, machine: Machine) -> Schedule:
-    """Return the best schedule of ``gemm`` on ``machine``.
+    """Return the schedule of ``gemm`` by the machine's policy.
 
     Raises
     ------
@@ -111,8 +125,13 @@ def map_gemm(gemm: Gemm, machine: Machine) -> Schedule:
     """
     if gemm.m * gemm.k * gemm.n > MOST_MACS:
         raise UsageError(f"{gemm.layer}: {gemm.m} × {gemm.k} × {gemm.n} is more than {MOST_MACS:.0e} MACs per instance")
-    tiling = _search((gemm.m, gemm.k, gemm.n), machine)
-    return build_schedule(gemm, tiling, machine)
+    return POLICIES.get(machine.policy)(gemm, machine)
+
+
+@POLICIES.register("search")
+def search_mapping(gemm: Gemm, machine: Machine) -> Schedule:
+    """Return the best schedule of ``gemm`` by the machine's objective."""
+    return build_schedule(gemm, _search((gemm.m, gemm.k, gemm.n), machine), machine)
 
 
 def forget_mappings() -> None:

@@ -168,6 +168,7 @@ def test_more_rows_make_the_way_of_the_weights_longer():
         ("dram", {"preset": "ddr4"}, "dram.preset"),
         ("formats", {"weights": "int44"}, "formats.weights"),
         ("mapper", {"objective": "speed"}, "mapper.objective"),
+        ("mapper", {"policy": "scalesin"}, "mapper.policy"),
     ],
 )
 def test_unknown_names_are_refused_with_the_nearest_one(field, value, words):
