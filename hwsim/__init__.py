@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hwsim.explore.api import compare_formats, load_trace, run, sweep
+    from hwsim.explore.api import compare_formats, load_trace, pe_costs, run, sweep
 
-__all__ = ["compare_formats", "load_trace", "run", "sweep"]
+__all__ = ["compare_formats", "load_trace", "pe_costs", "run", "sweep"]
 
 
 def __getattr__(name: str) -> Any:

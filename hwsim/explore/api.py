@@ -9,6 +9,7 @@ from typing import Any
 from hwsim.explore import compare
 from hwsim.explore.compare import Comparison
 from hwsim.explore.evaluation import PointEvaluator, open_sweep
+from hwsim.explore.pe_costs import pe_costs
 from hwsim.explore.store import Store
 from hwsim.explore.sweep import Progress, SweepResult, run_sweep
 from hwsim.simulate.architecture import open_arch
@@ -127,3 +128,6 @@ def sweep(
     opened = open_sweep(find_example("sweeps", path))
     with Store(store) as opened_store:
         return run_sweep(opened, PointEvaluator(opened), opened_store, jobs, progress=progress)
+
+
+__all__ = ["compare_formats", "load_trace", "pe_costs", "run", "sweep"]

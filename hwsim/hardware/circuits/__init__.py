@@ -13,6 +13,7 @@ room             what it is for
 ``storage``      registers, small register files, shift registers
 ``part``         a circuit with its role in a datapath
 ``floating``     the parts of floating-point additions and products
+``widths``       widths of many designs at once, which every cost law takes
 ===============  =======================================================================
 """
 
@@ -38,11 +39,13 @@ from hwsim.hardware.circuits.multipliers import BoothEncoder, BoothMultiplier, B
 from hwsim.hardware.circuits.part import GROUPS, Part, path_levels
 from hwsim.hardware.circuits.selection import FunnelShifter, Mux, OneHotMux, Rom, Shifter, Swap
 from hwsim.hardware.circuits.storage import Lfsr, Register, RegisterTable
+from hwsim.hardware.circuits.widths import DivergenceError, Widths, largest, least, remembered, total, widths
 
 __all__ = [
     "CELLS", "GROUPS", "AddSubtract", "Adder", "AdderTree", "AndRow", "BoothEncoder", "BoothMultiplier",
-    "BoothSelector", "CarrySelectAdder", "Circuit", "Comparator", "CompressorTree", "EntEncoder", "Equality", "FanOut",
-    "FunnelShifter", "Incrementer", "LeadingZeroCounter", "Lfsr", "Multiplier", "Mux", "Negator", "OneHotMux",
-    "OrTree", "Part", "Popcount", "PrefixAdder", "Register", "RegisterTable", "Rom", "Shifter", "StaggeredTree",
-    "Subtractor", "SumDifference", "Swap", "XorRow", "float_addition", "float_product", "path_levels",
+    "BoothSelector", "CarrySelectAdder", "Circuit", "Comparator", "CompressorTree", "DivergenceError", "EntEncoder",
+    "Equality", "FanOut", "FunnelShifter", "Incrementer", "LeadingZeroCounter", "Lfsr", "Multiplier", "Mux",
+    "Negator", "OneHotMux", "OrTree", "Part", "Popcount", "PrefixAdder", "Register", "RegisterTable", "Rom",
+    "Shifter", "StaggeredTree", "Subtractor", "SumDifference", "Swap", "Widths", "XorRow", "float_addition",
+    "float_product", "largest", "least", "path_levels", "remembered", "total", "widths",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hwsim.hardware.circuits.base import INVERTER, MUX_LEVELS, NAND, SELECT_LEVELS, Circuit, log2_ceil
+from hwsim.hardware.circuits.widths import exp2, largest, least
 
 #: Levels of one bit of a rippling carry; with it and one level more, the six rows int_add of 4 to 48 bits are
 #: within 9 % (synthesis with ASAP7, area mode, yosys 0.70 and abc; a level is the technology's).
@@ -145,11 +146,11 @@ class AdderTree(Circuit):
         while count > 1:
             cells += (count // 2) * (width - 1)
             count, width = count - count // 2, width + 1
-        return {"ha": max(0, self.inputs - 1), "cpa": cells}
+        return {"ha": largest(0, self.inputs - 1), "cpa": cells}
 
     def levels(self) -> float:
         """The first carry chain, and a sum and one more bit per level."""
-        depth = log2_ceil(max(self.inputs, 1))
+        depth = log2_ceil(largest(self.inputs, 1))
         return 1 + CARRY_LEVELS * self.bits + (1 + CARRY_LEVELS) * (depth - 1) if depth else 0
 
     def ripple_levels(self) -> float:
@@ -175,7 +176,7 @@ class StaggeredTree(Circuit):
             cells += (count // 2) * (width - 1)
             count, joined = count - count // 2, 2 * joined
             width = self.bits + joined
-        return {"ha": max(0, self.inputs - 1), "cpa": cells}
+        return {"ha": largest(0, self.inputs - 1), "cpa": cells}
 
     def levels(self) -> float:
         """The first carry chain, and the places by which numbers grow."""
@@ -198,12 +199,12 @@ class PrefixAdder(Circuit):
 
     def cells(self) -> Mapping[str, float]:
         """Return bits / 2 · log2(bits) carry merges of two AND and an OR, two XOR and an AND per bit."""
-        merges = self.bits / 2 * log2_ceil(max(self.bits, 2))
+        merges = self.bits / 2 * log2_ceil(largest(self.bits, 2))
         return {"xor": 2 * self.bits, "and": self.bits + 3 * merges}
 
     def levels(self) -> float:
         """An XOR, a merge of two gates per level of the tree, an XOR (gates as in rows c_and and c_xor)."""
-        return 2.2 + 1.6 * log2_ceil(max(self.bits, 2))
+        return 2.2 + 1.6 * log2_ceil(largest(self.bits, 2))
 
     def live_bits(self, progress: float) -> float:
         """Propagate and generate bits become sums."""
@@ -219,16 +220,16 @@ class CarrySelectAdder(Circuit):
 
     def cells(self) -> Mapping[str, float]:
         """Two adders and a row of multiplexers for every block but the first."""
-        later = max(0, self.bits - self.block)
+        later = largest(0, self.bits - self.block)
         blocks = -(-later // self.block)
         return {"cpa": self.bits + later, "mux": later + blocks}
 
     def levels(self) -> float:
         """One block's ripple, then a multiplexer per block."""
-        blocks = -(-max(0, self.bits - self.block) // self.block)
+        blocks = -(-largest(0, self.bits - self.block) // self.block)
         return (
             1
-            + CARRY_LEVELS * min(self.block, self.bits)
+            + CARRY_LEVELS * least(self.block, self.bits)
             + (MUX_LEVELS + SELECT_LEVELS * log2_ceil(self.block)) * blocks
         )
 
@@ -239,5 +240,6 @@ class CarrySelectAdder(Circuit):
 
 def _tree_bits(inputs: int, bits: int, progress: float) -> float:
     """Return the bits of the numbers that are left when a share of a tree of adders is done."""
-    level = int(progress * log2_ceil(max(inputs, 1)) + 1e-9)
-    return math.ceil(inputs / math.exp2(level)) * float(bits + level)
+    level = math.floor(progress * log2_ceil(largest(inputs, 1)) + 1e-9)
+    left: float = math.ceil(inputs / exp2(level)) * (bits + level)
+    return left

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import ceil, log
 
 from hwsim.hardware.circuits.base import Circuit, log2_ceil
+from hwsim.hardware.circuits.widths import largest
 
 #: Levels from the inputs of a full adder to its sum: 65.8 ps of the row c_csa8 over 30.1 ps, the 7 nm delay of
 #: a level (synthesis with ASAP7, yosys 0.70 and abc).
@@ -35,9 +36,9 @@ class CompressorTree(Circuit):
 
     def cells(self) -> Mapping[str, float]:
         """Each full adder takes one bit away: inputs - 2 rows, one bit wider for each doubling of what they sum."""
-        rows = max(0, self.inputs - 2)
+        rows = largest(0, self.inputs - 2)
         # Rows near the root are wider: by half the growth of the whole tree on average.
-        return {"fa": rows * (self.bits + log2_ceil(max(self.inputs, 2)) / 2)} if rows else {"fa": 0.0}
+        return {"fa": rows * (self.bits + log2_ceil(largest(self.inputs, 2)) / 2)} if rows else {"fa": 0.0}
 
     def levels(self) -> float:
         """Return the rows on the way, each of the kind's depth."""
@@ -48,8 +49,8 @@ class CompressorTree(Circuit):
 
     def live_bits(self, progress: float) -> float:
         """What is left of the numbers."""
-        return max(2.0, self.inputs * (2 / self.inputs) ** progress if self.inputs > 2 else 2.0) * (
-            self.bits + log2_ceil(max(self.inputs, 2))
+        return largest(2.0, self.inputs * (2 / self.inputs) ** progress if self.inputs > 2 else 2.0) * (
+            self.bits + log2_ceil(largest(self.inputs, 2))
         )
 
 
@@ -61,11 +62,11 @@ class Popcount(Circuit):
 
     def cells(self) -> Mapping[str, float]:
         """Return one full adder per input that is not a bit of the result."""
-        return {"fa": max(0, self.inputs - self.inputs.bit_length())}
+        return {"fa": largest(0, self.inputs - self.inputs.bit_length())}
 
     def levels(self) -> float:
         """Return two full adders per doubling but the first."""
-        return max(1.0, 2.0 * log2_ceil(max(self.inputs, 2)) - 1)
+        return largest(1.0, 2.0 * log2_ceil(largest(self.inputs, 2)) - 1)
 
     def live_bits(self, progress: float) -> float:
         """What is not counted yet, and the count."""

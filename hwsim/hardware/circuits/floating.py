@@ -5,18 +5,17 @@ Round to nearest even, subnormals flushed to zero, no NaN path: as the synthesis
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from hwsim.hardware.circuits.adders import Adder, AddSubtract, Incrementer, Subtractor
 from hwsim.hardware.circuits.logic import AndRow, Comparator, LeadingZeroCounter, OrTree, XorRow
 from hwsim.hardware.circuits.part import Part
 from hwsim.hardware.circuits.selection import Mux, Shifter, Swap
+from hwsim.hardware.circuits.widths import largest, remembered
 
 #: Guard, round and sticky bits below the longer operand of an addition.
 ROUNDING_BITS = 3
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def float_addition(exponent: int, result: int, operand: int) -> tuple[Part, ...]:
     """Return the parts of an addition.
 
@@ -47,7 +46,7 @@ def float_addition(exponent: int, result: int, operand: int) -> tuple[Part, ...]
     )
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def float_product(exponent: int, significand: int) -> tuple[Part, ...]:
     """Return what a rounded product has besides the multiplier of significands; ``significand`` with hidden bit."""
     fraction = significand - 1
@@ -57,7 +56,7 @@ def float_product(exponent: int, significand: int) -> tuple[Part, ...]:
         Part("exponent adder", "exponent", Adder(exponent + 1), on_path=False),
         Part("bias and overflow", "exponent", Adder(exponent + 1), on_path=False),
         Part("normalise", "normalisation", Mux(significand, 2)),
-        Part("sticky", "normalisation", OrTree(max(fraction, 1)), on_path=False),
+        Part("sticky", "normalisation", OrTree(largest(fraction, 1)), on_path=False),
         Part("round", "normalisation", Incrementer(fraction + exponent)),
         Part("flush", "normalisation", AndRow(fraction + exponent)),
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hwsim.hardware.circuits.base import BUFFER, NAND, Circuit, log2_ceil
+from hwsim.hardware.circuits.widths import exp2, largest
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ class OrTree(Circuit):
 
     def levels(self) -> float:
         """A balanced tree of gates that drive one other each."""
-        return 0.5 * log2_ceil(max(self.bits, 2))
+        return 0.5 * log2_ceil(largest(self.bits, 2))
 
     def live_bits(self, progress: float) -> float:
         """Half as many per level of the tree."""
-        return max(1.0, self.bits * math.exp2(-progress * log2_ceil(max(self.bits, 2))))
+        return largest(1.0, self.bits * exp2(-progress * log2_ceil(largest(self.bits, 2))))
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ class Comparator(Circuit):
 
     def levels(self) -> float:
         """A tree (rows c_cmp of 4 to 32 bits: 2.8, 4.9, 7.2, 9.1 levels)."""
-        return 2.1 * log2_ceil(max(self.bits, 2)) - 1.4
+        return 2.1 * log2_ceil(largest(self.bits, 2)) - 1.4
 
     def live_bits(self, progress: float) -> float:
         """What is not compared yet, or the decision."""
-        return max(1.0, 2 * self.bits * (1 - progress))
+        return largest(1.0, 2 * self.bits * (1 - progress))
 
 
 @dataclass(frozen=True)
@@ -103,15 +103,15 @@ class LeadingZeroCounter(Circuit):
 
     def cells(self) -> Mapping[str, float]:
         """A tree: log2(bits) cells per bit."""
-        return {"lzc": self.bits * log2_ceil(max(self.bits, 2))}
+        return {"lzc": self.bits * log2_ceil(largest(self.bits, 2))}
 
     def levels(self) -> float:
         """A chain of gates, three to a level (rows c_lzc of 11 and 24 bits: 3.8 and 8.0 levels)."""
-        return max(1.0, self.bits / 3)
+        return largest(1.0, self.bits / 3)
 
     def live_bits(self, progress: float) -> float:
         """What is not looked at yet, and the count."""
-        return self.bits * (1 - progress) + (max(self.bits, 1)).bit_length()
+        return self.bits * (1 - progress) + (largest(self.bits, 1)).bit_length()
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,11 @@ class Equality(Circuit):
 
     def levels(self) -> float:
         """An XOR and the tree."""
-        return 1.1 + 0.5 * log2_ceil(max(self.bits, 2))
+        return 1.1 + 0.5 * log2_ceil(largest(self.bits, 2))
 
     def live_bits(self, progress: float) -> float:
         """What is not compared yet, or the decision."""
-        return max(1.0, 2 * self.bits * (1 - progress))
+        return largest(1.0, 2 * self.bits * (1 - progress))
 
 
 #: Loads that a buffer drives (estimated: a usual limit of synthesis).

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hwsim.hardware.circuits.base import Circuit, log2_ceil
+from hwsim.hardware.circuits.widths import largest, least
 
 #: Levels of the gates of a Booth encoder with its fan-out and of a selector: 80.4 ps of the row boothenc16 and
 #: 142.4 ps of boothpp16 over 30.1 ps, the 7 nm delay of a level (synthesis with ASAP7, yosys 0.70 and abc).
@@ -43,15 +44,15 @@ class Multiplier(_Product):
 
     def cells(self) -> Mapping[str, float]:
         """Return a·b AND; Dadda's full adders (l-1)(s-2) - (s-1), s - 1 half adders, a final adder of l + s - 2."""
-        long, short = max(self.a_bits, self.b_bits), min(self.a_bits, self.b_bits)
+        long, short = largest(self.a_bits, self.b_bits), least(self.a_bits, self.b_bits)
         if short == 1:
             return {"and": long}
-        full = max(0, (long - 1) * (short - 2) - (short - 1))
+        full = largest(0, (long - 1) * (short - 2) - (short - 1))
         return {"and": long * short, "fa": full, "ha": short - 1, "cpa": long + short - 2}
 
     def levels(self) -> float:
         """Reduction in log1.5 stages, then most of the final adder's carry."""
-        long, short = max(self.a_bits, self.b_bits), min(self.a_bits, self.b_bits)
+        long, short = largest(self.a_bits, self.b_bits), least(self.a_bits, self.b_bits)
         if short == 1:
             return 0.8
         return 0.5 + (1.7 * log2_ceil(short) if short > 2 else 1) + FINAL_CARRY * (long + short - 2)
@@ -147,7 +148,7 @@ class BoothMultiplier(_Product):
             "xor": 2 * rows + rows * width,
             "and": 2 * rows,
             "mux": ways * rows * width,
-            "fa": max(0, rows - 2) * (width + 1),
+            "fa": largest(0, rows - 2) * (width + 1),
             "ha": rows,
             "cpa": self.a_bits + self.b_bits + triple,
         }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hwsim.hardware.circuits.adders import CARRY_LEVELS
 from hwsim.hardware.circuits.base import Circuit
+from hwsim.hardware.circuits.widths import largest, least
 
 GROUPS = (
     "decode", "multiplier", "exponent", "alignment", "accumulator", "normalisation", "dequantization",
@@ -61,8 +62,8 @@ def path_levels(parts: Sequence[Part]) -> list[float]:
         number += 1
         alone = part.in_series not in (series[number - 1], series[number + 1])
         one, ripple = part.circuit.levels(), part.circuit.ripple_levels()
-        first = max(one - waiting, min(one, FOLLOWING)) if part.circuit.takes_ripples else one
-        later = max(one - ripple, min(one, FOLLOWING)) if part.circuit.takes_ripples and alone else one
+        first = largest(one - waiting, least(one, FOLLOWING)) if part.circuit.takes_ripples else one
+        later = largest(one - ripple, least(one, FOLLOWING)) if part.circuit.takes_ripples and alone else one
         found.append(first + later * (part.in_series - 1))
         waiting = waiting if part.circuit.passes_ripples else ripple
     return found

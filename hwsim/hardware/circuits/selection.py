@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hwsim.hardware.circuits.base import MUX_LEVELS, NAND, SELECT_LEVELS, Circuit, log2_ceil
+from hwsim.hardware.circuits.widths import exp2, largest, least
 
 #: Levels of a stage of a shifter: the rows c_shr of 11 to 28 bits take 1.40 to 1.65 (synthesis with ASAP7).
 STAGE_LEVELS = 1.45
@@ -34,7 +34,7 @@ class Mux(Circuit):
 
     def live_bits(self, progress: float) -> float:
         """What is still chosen from."""
-        return self.bits * max(1.0, self.ways * math.exp2(-progress * log2_ceil(max(self.ways, 2))))
+        return self.bits * largest(1.0, self.ways * exp2(-progress * log2_ceil(largest(self.ways, 2))))
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,18 @@ class Shifter(Circuit):
 
     def cells(self) -> Mapping[str, float]:
         """A cell per bit and stage, or an AND where zeros come in."""
-        stages = log2_ceil(max(self.positions, 2))
-        filled = sum(min(2**stage, self.bits) for stage in range(stages))
+        stages = log2_ceil(largest(self.positions, 2))
+        narrow = least(stages, self.bits.bit_length())  # stages that shift by no more than the word is wide
+        filled = 2**narrow - 1 + self.bits * (stages - narrow)
         return {"shift": self.bits * stages - filled, "and": filled}
 
     def levels(self) -> float:
         """One multiplexer per stage, its select line's fan-out included."""
-        return STAGE_LEVELS * log2_ceil(max(self.positions, 2))
+        return STAGE_LEVELS * log2_ceil(largest(self.positions, 2))
 
     def live_bits(self, progress: float) -> float:
         """The word, and the places that are still to come."""
-        return self.bits + log2_ceil(max(self.positions, 2)) * (1 - progress)
+        return self.bits + log2_ceil(largest(self.positions, 2)) * (1 - progress)
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,11 @@ class Rom(Circuit):
 
         An upper bound (derived): synthesis shares terms between bits.
         """
-        return {"tree": self.bits * max(1, (self.words + 1) // 2 - 1)}
+        return {"tree": self.bits * largest(1, (self.words + 1) // 2 - 1)}
 
     def levels(self) -> float:
         """One multiplexer per level of the tree above its lowest row."""
-        return MUX_LEVELS * max(1, log2_ceil(max(self.words, 2)) - 1)
+        return MUX_LEVELS * largest(1, log2_ceil(largest(self.words, 2)) - 1)
 
     def live_bits(self, progress: float) -> float:
         """The word."""
@@ -115,12 +116,12 @@ class FunnelShifter(Circuit):
 
     def cells(self) -> Mapping[str, float]:
         """Return the multiplexers of each stage: as wide as the word and what is still to be shifted by."""
-        stages = log2_ceil(max(self.positions, 2))
-        return {"shift": sum(self.bits + 2**stage - 1 for stage in range(stages))}
+        stages = log2_ceil(largest(self.positions, 2))
+        return {"shift": stages * (self.bits - 1) + 2**stages - 1}
 
     def levels(self) -> float:
         """One multiplexer per stage, its select line's fan-out included."""
-        return STAGE_LEVELS * log2_ceil(max(self.positions, 2))
+        return STAGE_LEVELS * log2_ceil(largest(self.positions, 2))
 
     def live_bits(self, progress: float) -> float:
         """The word, and what is shifted in."""
@@ -140,7 +141,7 @@ class OneHotMux(Circuit):
 
     def levels(self) -> float:
         """One gate, then the tree."""
-        return 0.8 + 0.5 * log2_ceil(max(self.ways, 2))
+        return 0.8 + 0.5 * log2_ceil(largest(self.ways, 2))
 
     def live_bits(self, progress: float) -> float:
         """The word."""

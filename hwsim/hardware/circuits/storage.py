@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hwsim.hardware.circuits.base import MUX_LEVELS, Circuit, log2_ceil
+from hwsim.hardware.circuits.widths import largest
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class RegisterTable(Circuit):
 
     def levels(self) -> float:
         """The read multiplexers."""
-        return MUX_LEVELS * log2_ceil(max(self.words, 2))
+        return MUX_LEVELS * log2_ceil(largest(self.words, 2))
 
     def live_bits(self, progress: float) -> float:
         """What is read."""
@@ -61,7 +62,7 @@ class Lfsr(Circuit):
 
     def levels(self) -> float:
         """The feedback's XOR tree."""
-        return 1.1 * log2_ceil(max(self.taps, 2))
+        return 1.1 * log2_ceil(largest(self.taps, 2))
 
     def live_bits(self, progress: float) -> float:
         """Its state."""

@@ -53,6 +53,9 @@ class PE(ABC):
     #: Whether zeros of weights and of activations take no work: they are then in the cycles at work already.
     skips_zeros: ClassVar[tuple[bool, bool]] = (False, False)
 
+    #: Whether its parts can be worked out for many PEs at once (:mod:`hwsim.hardware.pe.many`).
+    stacks: ClassVar[bool] = True
+
     @property
     def modes(self) -> tuple[PE, ...]:
         """The datapaths that it holds, one of which works at a time: itself, where it is only one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 from hwsim.formats import BitMod, Format, Minifloat, Scaled
 from hwsim.formats.block.olive import Olive
@@ -17,6 +16,8 @@ from hwsim.hardware.circuits import (
     Shifter,
     Subtractor,
     float_addition,
+    largest,
+    remembered,
 )
 from hwsim.hardware.technology import factor
 
@@ -24,7 +25,7 @@ from hwsim.hardware.technology import factor
 SUM_EXPONENT, SUM_SIGNIFICAND = 8, 24
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def float_accumulate(accumulator: Minifloat, product_bits: int, count: int = 1) -> tuple[Part, ...]:
     """Return the parts that add a product of ``product_bits`` to a floating-point accumulator.
 
@@ -33,13 +34,13 @@ def float_accumulate(accumulator: Minifloat, product_bits: int, count: int = 1) 
     """
     active = factor("activity", "float_accumulate")
     sig = accumulator.sig_bits
-    found = float_addition(accumulator.exponent_bits, sig, max(sig, product_bits))
+    found = float_addition(accumulator.exponent_bits, sig, largest(sig, product_bits))
     return tuple(replace(part, count=count, activity=active, in_series=count) for part in found)
 
 
 def subnormal_decode(role: str, significand_bits: int, count: int = 1) -> tuple[Part, ...]:
     """Return the parts that normalise a subnormal operand: a leading-zero counter and a shifter."""
-    bits = max(significand_bits, 2)
+    bits = largest(significand_bits, 2)
     return (
         Part(f"{role} subnormals", "decode", LeadingZeroCounter(bits), count=count),
         Part(f"{role} pre-shift", "decode", Shifter(significand_bits, bits), count=count),

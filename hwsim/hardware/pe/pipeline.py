@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from hwsim.formats import Format
-from hwsim.hardware.circuits import Part, Register
+from hwsim.hardware.circuits import Part, Register, largest, least
 from hwsim.hardware.pe.base import PE
 from hwsim.hardware.pe.cuts import cut_bits
 from hwsim.hardware.pe.lockstep import UNSTATED, Data
@@ -114,9 +114,9 @@ def staging(parts: Sequence[Part], technology: Technology, clock_hz: float) -> t
         raise UsageError(f"clock: {clock_hz / 1e9:g} GHz is faster than one register of {technology.name}")
     delay_ps = technology.delay_ps(parts)
     fastest = factor("speed", "delay")
-    stages = max(1, math.ceil(delay_ps * fastest / usable_ps))
-    needed = max(0.0, 1 - stages * usable_ps / delay_ps) if delay_ps else 0.0
-    return stages, min(1.0, needed / (1 - fastest))
+    stages = largest(1, math.ceil(delay_ps * fastest / usable_ps))
+    needed = largest(0.0, 1 - stages * usable_ps / delay_ps) if delay_ps else 0.0
+    return stages, least(1.0, needed / (1 - fastest))
 
 
 def _cut_register(bits: int, stages: int) -> tuple[Part, ...]:

@@ -19,7 +19,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple
 
 from hwsim.formats import Format
-from hwsim.hardware.circuits import Circuit, Part, Register, path_levels
+from hwsim.hardware.circuits import Circuit, DivergenceError, Part, Register, path_levels, total
 from hwsim.hardware.technology.fits import DelayLaw
 from hwsim.hardware.technology.operations import DATAPATHS, operation_counts, operation_parts
 from hwsim.hardware.technology.scaling import scaled_data
@@ -84,27 +84,32 @@ class PartsPrice:
     @cached_property
     def area_um2(self) -> float:
         """Cell area."""
-        return sum(row.area_um2 for row in self.rows)
+        found: float = total(row.area_um2 for row in self.rows)
+        return found
 
     @cached_property
     def energy_fj(self) -> float:
         """Energy of one cycle with every part at its activity, without the clock."""
-        return sum(row.energy_fj for row in self.rows)
+        found: float = total(row.energy_fj for row in self.rows)
+        return found
 
     @cached_property
     def clock_fj(self) -> float:
         """Energy of the registers' clock pins per cycle."""
-        return sum(row.clock_fj for row in self.rows)
+        found: float = total(row.clock_fj for row in self.rows)
+        return found
 
     @cached_property
     def leakage_nw(self) -> float:
         """Leakage power."""
-        return sum(row.leakage_nw for row in self.rows)
+        found: float = total(row.leakage_nw for row in self.rows)
+        return found
 
     @cached_property
     def delay_ps(self) -> float:
         """Sum of the delays of the parts on the critical path."""
-        return sum(row.delay_ps for row in self.rows if row.part.on_path)
+        found: float = total(row.delay_ps for row in self.rows if row.part.on_path)
+        return found
 
 
 UNITS = {
@@ -192,10 +197,12 @@ class Technology:
         except KeyError:
             found = self._prices[circuit] = self._price(circuit)
             return found
+        except DivergenceError:  # of many designs at once, which nobody will ask for again
+            return self._price(circuit)
 
     def _price(self, circuit: Circuit) -> Price:
         cells, areas = circuit.cells(), self._value("area_um2")
-        area = sum(count * float(areas[cell]) for cell, count in cells.items())
+        area = total(count * float(areas[cell]) for cell, count in cells.items())
         flops = cells.get("reg", 0.0)
         clock = flops * float(self._value("register_clock_fj_per_bit"))
         held = flops * float(self._value("register_energy_fj_per_bit")) - clock
@@ -210,7 +217,8 @@ class Technology:
 
     def delay_ps(self, parts: Sequence[Part]) -> float:
         """Return the delay of the critical path through ``parts``, as :meth:`price_parts` has it."""
-        return sum(path_levels(parts)) * self._ps_per_level
+        levels: float = total(path_levels(parts))
+        return levels * self._ps_per_level
 
     @property
     def _ps_per_level(self) -> float:

@@ -56,6 +56,8 @@ class MultiPE(PE):
     idle_share: float
 
     family: ClassVar[str] = "multi"
+    #: Which of its parts are shared depends on all of them.
+    stacks: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse lanes that are no multiple of what the modes have in common."""
