@@ -1,10 +1,11 @@
-"""What a run assumes: where cycles depend on data, of which data; and that buffers keep up with the clock."""
+"""What a run assumes: where cycles depend on data, of which data; and that buffers and sums keep up with the clock."""
 
 from __future__ import annotations
 
 from hwsim.formats import parse_format
 from hwsim.formats.operand import read_operand_stats
 from hwsim.hardware.accelerator import BUFFERS
+from hwsim.hardware.pe.clocking import clocking
 from hwsim.hardware.pe.operands import Operands
 from hwsim.simulate.architecture import Simulated
 from hwsim.workload import Gemm, Trace
@@ -34,14 +35,30 @@ def data_notes(simulated: Simulated, trace: Trace) -> tuple[str, ...]:
 
 
 def clock_notes(simulated: Simulated) -> tuple[str, ...]:
-    """Return a line per buffer whose SRAM takes longer than a clock period between two accesses."""
+    """Return a line per buffer whose SRAM is slower than the clock, and one if sums that stay in PEs are."""
     acc = simulated.accelerator
-    return tuple(
+    buffers = tuple(
         f"memories.{BUFFERS[key]}: its SRAM takes {sram.cycle_ns:.3g} ns from access to access, the clock's period is "
         f"{acc.period_ns:g} ns, and cycles here take one access per period: more banks, a narrower or smaller buffer, "
         "another device type or a slower clock would do"
         for key, sram in acc.srams.items()
         if sram.cycle_ns > acc.period_ns
+    )
+    return (*buffers, *_loop_notes(simulated))
+
+
+def _loop_notes(simulated: Simulated) -> tuple[str, ...]:
+    """Return what is assumed of sums that stay in PEs and take several cycles to come back to their adder."""
+    acc = simulated.accelerator
+    if simulated.dataflow.stationary != "o":
+        return ()
+    loop = clocking(acc.pe, acc.technology, float(acc.spec.clock))
+    if loop.loop_cycles == 1:
+        return ()
+    return (
+        f"pe: at {float(acc.spec.clock) / 1e9:g} GHz a sum of {acc.pe.family} is back at its adder after "
+        f"{loop.loop_cycles} cycles, and cycles here take a step in each: {loop.loop_cycles} sums per PE take turns, "
+        f"or the clock is at most {loop.loop_hz / 1e9:.3g} GHz",
     )
 
 

@@ -29,6 +29,16 @@ def test_a_narrow_accumulator_wraps_as_twos_complement():
     assert pe.dot(codes, codes, pe.w_format, pe.a_format) == -16384
 
 
+@pytest.mark.parametrize(("bits", "held"), [(48, True), (40, True), (33, False)])
+def test_accumulators_may_be_wider_than_numbers_in_memory(bits, held):
+    pe = make_pe({"family": "int_mac", "format": "int16", "accumulator": f"int{bits}", "lanes": 2})
+    least = np.full(100, 0x8000, dtype=np.uint32)  # (-32768)^2 a hundred times is more than 36 bits
+    exact = 100 * 32768**2
+    assert (pe.dot(least, least, pe.w_format, pe.a_format) == exact) == held
+    assert pe.dot(least, least, pe.w_format, pe.a_format) % 2**bits == exact % 2**bits
+    assert pe.psum_bits == bits
+
+
 def test_wider_weights_take_passes():
     pe = make_pe({"family": "int_mac", "w_format": "int4_g128", "a_format": "int8"})
     assert pe.cycles_per_step(parse_format("int8"), parse_format("int8")) == 2
@@ -51,7 +61,9 @@ def test_what_it_cannot_compute_it_says():
         ({"family": "int_mca", "format": "int8"}, "did you mean 'int_mac'"),
         ({"family": "int_mac", "format": "fp16"}, "integer formats"),
         ({"family": "int_mac", "format": "int8", "acumulator": "int32"}, "did you mean 'accumulator'"),
-        ({"family": "int_mac", "format": "int8", "accumulator": "int8"}, "16 to 32"),
+        ({"family": "int_mac", "format": "int8", "accumulator": "int8"}, "16 to 53"),
+        ({"family": "int_mac", "format": "int8", "accumulator": "int54"}, "wider than 53 bits"),
+        ({"family": "int_mac", "format": "int32"}, "fewer bits or lanes"),
         ({"family": "int_mac", "format": "int8", "lanes": 0}, "lanes"),
         ({"family": "int_mac", "w_format": "int8"}, "a_format"),
         ({"format": "int8"}, "family"),

@@ -22,7 +22,7 @@ class Part:
     ``on_path`` parts lie in series on the critical path, ``in_series`` of their copies one after
     the other. ``clocked`` is the share of cycles in which the clock reaches its registers. ``beside_bits``
     pass by each copy while it works, such as the exponent beside a shifter: registers that cut the
-    path there hold them too.
+    path there hold them too. Parts that ``feeds_back`` marks take a sum that they made a cycle before.
     """
 
     role: str
@@ -34,6 +34,7 @@ class Part:
     in_series: int = 1
     clocked: float = 1.0
     beside_bits: float = 0.0
+    feeds_back: bool = False
 
     def __post_init__(self) -> None:
         if self.group not in GROUPS:

@@ -35,7 +35,7 @@ def float_accumulate(accumulator: Minifloat, product_bits: int, count: int = 1) 
     active = factor("activity", "float_accumulate")
     sig = accumulator.sig_bits
     found = float_addition(accumulator.exponent_bits, sig, largest(sig, product_bits))
-    return tuple(replace(part, count=count, activity=active, in_series=count) for part in found)
+    return tuple(replace(part, count=count, activity=active, in_series=count, feeds_back=True) for part in found)
 
 
 def subnormal_decode(role: str, significand_bits: int, count: int = 1) -> tuple[Part, ...]:

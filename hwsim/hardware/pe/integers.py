@@ -51,7 +51,7 @@ class IntegerPE(SummingPE):
         """Return adder and register of the accumulator; used in a share of cycles only, they are on no path."""
         bits, often = self.accumulator.bits, activity == 1
         return (
-            Part("accumulator adder", "accumulator", Adder(bits), activity=activity, on_path=often),
+            Part("accumulator adder", "accumulator", Adder(bits), activity=activity, on_path=often, feeds_back=True),
             Part("accumulator", "register", Register(bits), activity=activity, on_path=often),
         )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from hwsim.formats import Format, Minifloat, parse_format
+from hwsim.formats import Format, Integer, Minifloat, parse_format
 from hwsim.hardware.pe.base import PE
 from hwsim.hardware.pe.stated import read_stated
 from hwsim.spec.errors import UsageError, did_you_mean
@@ -15,6 +16,9 @@ from hwsim.spec.registry import Registry
 
 #: How many elements along K a step may take.
 LANES = range(1, 1025)
+
+#: Widest integer accumulator: float64, in which sums leave the PE, holds all of its numbers.
+MAX_ACCUMULATOR = 53
 
 PES: Registry[Callable[[Mapping[str, Any]], PE]] = Registry("pe", "hwsim.hardware.pe.families")
 
@@ -77,6 +81,30 @@ def take_format(options: Mapping[str, Any], key: str, default: str = "") -> Form
         return parse_format(str(options.get(key, default)))
     except UsageError as error:
         raise UsageError(f"pe.{key}: {error}") from None
+
+
+def take_accumulator_format(options: Mapping[str, Any], default: str) -> Format:
+    """Return the format that ``accumulator`` names; integers may be wider than numbers in memory.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name.
+    """
+    name = str(options.get("accumulator", default))
+    match = re.fullmatch(r"int(\d{2,3})", name)
+    if match is None or int(match[1]) <= 32:
+        return take_format(options, "accumulator", default)
+    if int(match[1]) > MAX_ACCUMULATOR:
+        raise UsageError(f"pe.accumulator: {name} is wider than {MAX_ACCUMULATOR} bits")
+    return Integer(name, int(match[1]))
+
+
+def accumulator_widths(needed: int) -> str:
+    """Return which integer accumulators hold sums of ``needed`` bits, in words."""
+    if needed > MAX_ACCUMULATOR:
+        return "fewer bits or lanes"
+    return f"an integer of {needed} to {MAX_ACCUMULATOR} bits"
 
 
 def take_minifloat(options: Mapping[str, Any], family: str, key: str, default: str) -> Minifloat:

@@ -21,11 +21,8 @@ from hwsim.formats.sums import add_rounded, wrapped
 from hwsim.hardware.circuits import Adder, AdderTree, Multiplier, OrTree, Part, Register, Shifter
 from hwsim.hardware.pe.base import PE, Reason, Scaling
 from hwsim.hardware.pe.datapaths import dequantizer, float_accumulate
-from hwsim.hardware.pe.registry import take_format
+from hwsim.hardware.pe.registry import MAX_ACCUMULATOR, accumulator_widths, take_accumulator_format
 from hwsim.spec.errors import UsageError
-
-#: Integer accumulators beyond this are taken for a mistake.
-MAX_ACCUMULATOR = 32
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ class SummingPE(PE):
         if isinstance(self.accumulator, Minifloat):
             return (*float_accumulate(self.accumulator, product_bits, n), *held)
         tree = (Part("adder tree", "accumulator", AdderTree(n, product_bits)),) if n > 1 else ()
-        return (*tree, Part("accumulator adder", "accumulator", Adder(self.accumulator.bits)), *held)
+        return (*tree, Part("accumulator adder", "accumulator", Adder(self.accumulator.bits), feeds_back=True), *held)
 
     def initial(self, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return zeros, int64 or float64."""
@@ -178,15 +175,13 @@ def take_accumulator(
         If it is of the other kind, or an integer that does not hold one step's products.
     """
     whole = isinstance(a.element, Integer) or not isinstance(a.element, Minifloat)
-    found = take_format(options, "accumulator", "int32" if whole else "fp32")
+    found = take_accumulator_format(options, "int32" if whole else "fp32")
     if isinstance(found, Minifloat) and not whole:
         return found
     needed = product_bits + (lanes - 1).bit_length()
     if whole and isinstance(found, Integer) and found.signed and needed <= found.bits <= MAX_ACCUMULATOR:
         return found
-    valid = f"an integer of {needed} to {MAX_ACCUMULATOR} bits" if whole else "a float such as fp32, bf16"
-    if whole and needed > MAX_ACCUMULATOR:
-        valid = "fewer bits or lanes"
+    valid = accumulator_widths(needed) if whole else "a float such as fp32, bf16"
     raise UsageError(f"pe.accumulator: {family} {a.name} cannot be summed in {found.name}; valid: {valid}")
 
 

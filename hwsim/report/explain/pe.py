@@ -9,6 +9,7 @@ from hwsim.formats import Minifloat
 from hwsim.hardware.circuits import GROUPS
 from hwsim.hardware.claims import BASELINES, saving
 from hwsim.hardware.pe import PE, PES, make_pe, pairing
+from hwsim.hardware.pe.clocking import Clocking, clocking
 from hwsim.hardware.pe.lockstep import Data
 from hwsim.hardware.pe.operands import Operands, data_factors
 from hwsim.hardware.pe.pipeline import DEQUANTIZER_FAMILY, dequantizer_price, pipelined_price, step_energy_fj
@@ -39,10 +40,11 @@ def explain_pe(name: str, question: Question) -> list[Section]:
     pe, technology = make_pe(options), load_technology(question.technology)
     operands = operands_of(question, pe.data_dependent(pe.w_format, pe.a_format))
     price, stages = pipelined_price(pe, technology, question.clock_hz, operands=operands)
+    clocks = clocking(pe, technology, question.clock_hz)
     shown = f"{pe.family} {pe.w_format.name} × {pe.a_format.name}"
     where = f"{technology.name}, {question.clock_hz / 1e9:g} GHz"
     sections = [
-        Section(f"{shown} in {where}: parts", _parts(price), _notes(pe, price, stages, operands)),
+        Section(f"{shown} in {where}: parts", _parts(price), _notes(pe, price, stages, operands, clocks)),
         Section(
             "by group", _groups(price), ["the multiplier alone is not the PE: compare whole rows"], _draw(shown, price)
         ),
@@ -130,7 +132,7 @@ def _draw(name: str, price: PartsPrice) -> Callable[[], Figure]:
     return draw
 
 
-def _notes(pe: PE, price: PartsPrice, stages: int, operands: Operands) -> list[str]:
+def _notes(pe: PE, price: PartsPrice, stages: int, operands: Operands, clocks: Clocking) -> list[str]:
     w, a = pe.w_format, pe.a_format
     per_mac = step_energy_fj(pe, price, w, a, operands.data) / pe.lanes
     stated = ""
@@ -140,6 +142,7 @@ def _notes(pe: PE, price: PartsPrice, stages: int, operands: Operands) -> list[s
     return [
         f"{pe.lanes} lane(s), {_cycles(pe, operands.data)} cycle(s) per step: {per_mac:.4g} fJ per "
         f"multiply-accumulate; {stages} stage(s)",
+        _clock_text(stages, clocks),
         f"energy = settled-value energy (× {price.settled_factor:.3g}, that of the family over its area's) "
         f"× glitch factor {price.glitch_factor:.3g} × data factor "
         f"{price.regime_factor:.3g} (Gaussian data){stated}, registers without glitches; basis: {price.basis}",
@@ -147,6 +150,19 @@ def _notes(pe: PE, price: PartsPrice, stages: int, operands: Operands) -> list[s
         *([f"stated: {pe.stated.source}; parts keep their modelled shares"] if pe.stated else []),
         *expected_lines(pe, operands.data),
     ]
+
+
+def _clock_text(stages: int, clocks: Clocking) -> str:
+    """Return the fastest clocks, and how long a sum takes to come back to its adder."""
+    ghz = [f"{hz / 1e9:.3g} GHz" for hz in (clocks.unpipelined_hz, clocks.fastest_hz, clocks.loop_hz)]
+    text = f"fastest clock, gates sized for speed: {ghz[0]} without stage registers"
+    text += f", {ghz[1]} in {stages} stages" if stages > 1 else ""
+    if clocks.loop_cycles == 1:
+        return f"{text}; a sum is back at its adder after one cycle"
+    return (
+        f"{text}; a sum is back at its adder after {clocks.loop_cycles} cycles (one up to {ghz[2]}): where it stays in "
+        f"the PE, {clocks.loop_cycles} sums take turns"
+    )
 
 
 def _cycles(pe: PE, data: Data) -> str:

@@ -75,7 +75,7 @@ class Binary(SummingPE):
             Part("XNOR", "multiplier", XorRow(n)),
             *counter,
             Part("minus lanes", "accumulator", Incrementer(n.bit_length() + 1)),
-            Part("accumulator adder", "accumulator", Adder(self.accumulator.bits)),
+            Part("accumulator adder", "accumulator", Adder(self.accumulator.bits), feeds_back=True),
             Part("accumulator", "register", Register(self.accumulator.bits)),
             Part("operands", "register", Register(2 * n), on_path=False),
         )

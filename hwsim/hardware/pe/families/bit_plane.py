@@ -79,7 +79,7 @@ class BitPlane(SummingPE):
         found = [
             Part("gates", "multiplier", XorRow(n) if signed else AndRow(n), units),
             Part("shift", "alignment", Shifter(min(acc, count + wb + ab), max(2, wb + ab - 1)), units),
-            Part("accumulator adder", "accumulator", Adder(acc), units, in_series=units),
+            Part("accumulator adder", "accumulator", Adder(acc), units, in_series=units, feeds_back=True),
             Part("accumulator", "register", Register(acc)),
             Part("operands", "register", Register(n * (wb + ab)), on_path=False),
         ]

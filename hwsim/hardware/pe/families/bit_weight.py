@@ -148,7 +148,7 @@ class BitWeight(IntegerPE):
             found.append(Part("adder tree", "accumulator", AdderTree(n, wb + ab)))
         return (
             *found,
-            Part("accumulator adder", "accumulator", Adder(self.accumulator.bits)),
+            Part("accumulator adder", "accumulator", Adder(self.accumulator.bits), feeds_back=True),
             Part("accumulator", "register", Register(self.accumulator.bits)),
             *self.operand_registers(),
         )
@@ -199,7 +199,12 @@ class Parallel(BitWeight):
         tree = (Part("compressor", "accumulator", CompressorTree(rows, self.a_format.bits + 2)),) if rows > 2 else ()
         return (
             *tree,
-            Part("carry-save add", "accumulator", CompressorTree(min(rows, 2) + 2, acc, "4:2" if rows > 1 else "3:2")),
+            Part(
+                "carry-save add",
+                "accumulator",
+                CompressorTree(min(rows, 2) + 2, acc, "4:2" if rows > 1 else "3:2"),
+                feeds_back=True,
+            ),
             Part("accumulator", "register", Register(2 * acc)),
             Part("carry-propagate adder", "accumulator", Adder(acc), share, on_path=False),
         )
@@ -209,7 +214,7 @@ class Parallel(BitWeight):
         digits, bits, acc = self.digits, self.digit_sum_bits, self.accumulator.bits
         share = self.lanes / self.k_tile * digits
         return (
-            Part("digit compressor", "accumulator", CompressorTree(self.lanes + 2, bits), digits),
+            Part("digit compressor", "accumulator", CompressorTree(self.lanes + 2, bits), digits, feeds_back=True),
             Part("accumulator", "register", Register(2 * bits), digits),
             Part("carry-propagate adder", "accumulator", Adder(bits), share, on_path=False),
             Part("digit sums adder", "accumulator", Adder(acc), share, on_path=False),
@@ -297,7 +302,7 @@ class Serial(BitWeight):
         return (
             *found,
             Part("partial product", "multiplier", BoothSelector(ab + 1), n),
-            Part("carry-save add", "accumulator", CompressorTree(n + 2, bits, kind)),
+            Part("carry-save add", "accumulator", CompressorTree(n + 2, bits, kind), feeds_back=True),
             Part("accumulator", "register", Register(2 * bits)),
             Part("activations", "register", Register(held * ab), n, on_path=False),
             Part("digit", "register", Register(DIGIT + 1), n, on_path=False),

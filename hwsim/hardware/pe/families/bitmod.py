@@ -140,7 +140,7 @@ class BitModPE(PE):
     def _accumulator(self, exponent: int) -> tuple[Part, ...]:
         """Return swap, aligner, adder and overflow shift of the accumulator, with its register."""
         bits = self.accumulator_bits
-        return (
+        loop = (
             Part("grid difference", "exponent", Subtractor(exponent)),
             Part("grid select", "exponent", Mux(exponent, 2), on_path=False),
             Part("swap", "alignment", Mux(bits, 2), 2, on_path=False),
@@ -149,8 +149,9 @@ class BitModPE(PE):
             Part("accumulator adder", "accumulator", Adder(bits)),
             Part("overflow shift", "accumulator", Mux(bits, 2)),
             Part("grid correction", "exponent", Incrementer(exponent), on_path=False),
-            Part("accumulator", "register", Register(self.psum_bits)),
         )
+        register = Part("accumulator", "register", Register(self.psum_bits))
+        return (*(replace(part, feeds_back=True) for part in loop), register)
 
     def _encoder(self) -> tuple[Part, ...]:
         """Return the encoder of ``lanes`` weights: fixed-point decode, leading ones, Booth recoding."""

@@ -23,11 +23,14 @@ from hwsim.hardware.circuits import Adder, AdderTree, Multiplier, Mux, Part, Reg
 from hwsim.hardware.pe.base import PE, Reason, Scaling
 from hwsim.hardware.pe.datapaths import dequantizer
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format, known_pair
-from hwsim.hardware.pe.registry import PES, take_format, take_formats
+from hwsim.hardware.pe.registry import (
+    MAX_ACCUMULATOR,
+    PES,
+    accumulator_widths,
+    take_accumulator_format,
+    take_formats,
+)
 from hwsim.spec.errors import UsageError
-
-#: Accumulator widths beyond this are taken for a mistake.
-MAX_ACCUMULATOR = 32
 
 
 def _integer(fmt: Format) -> Integer | None:
@@ -76,7 +79,7 @@ class IntMac(PE):
         if wb < 8:  # wider weights come in passes of wb bits, at most four
             found.append(Part("pass shifter", "alignment", Mux(tree, 2)))
         found += [
-            Part("accumulator adder", "accumulator", Adder(acc)),
+            Part("accumulator adder", "accumulator", Adder(acc), feeds_back=True),
             Part("accumulator", "register", Register(acc)),
             Part("operands", "register", Register(self.lanes * (wb + ab)), on_path=False),
         ]
@@ -120,13 +123,11 @@ def build(options: Mapping[str, Any]) -> IntMac:
         raise UsageError(
             f"pe: int_mac takes integer formats, not {w.name} × {a.name}; valid: int2 … int16, int4_g128, …"
         )
-    accumulator = take_format(rest, "accumulator", "int32")
+    accumulator = take_accumulator_format(rest, "int32")
     lanes = int(rest.get("lanes", 1))
     needed = w.bits + a.bits + (lanes - 1).bit_length()
     if not isinstance(accumulator, Integer) or not needed <= accumulator.bits <= MAX_ACCUMULATOR:
-        valid = (
-            f"an integer of {needed} to {MAX_ACCUMULATOR} bits" if needed <= MAX_ACCUMULATOR else "fewer bits or lanes"
-        )
+        valid = accumulator_widths(needed)
         raise UsageError(f"pe.accumulator: {accumulator.name} does not hold these products; valid: {valid}")
     return IntMac(w, a, lanes, accumulator.bits)
 

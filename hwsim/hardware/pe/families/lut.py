@@ -55,7 +55,17 @@ from hwsim.hardware.circuits import FanOut, Mux, Part, Register, XorRow
 from hwsim.hardware.pe.base import PE, Reason, Scaling
 from hwsim.hardware.pe.lookup import entries, generator_adders, group_sizes, weight_planes
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format, known_pair
-from hwsim.hardware.pe.registry import LANES, PES, take_choice, take_format, take_formats, take_minifloat
+from hwsim.hardware.pe.registry import (
+    LANES,
+    MAX_ACCUMULATOR,
+    PES,
+    accumulator_widths,
+    take_accumulator_format,
+    take_choice,
+    take_format,
+    take_formats,
+    take_minifloat,
+)
 from hwsim.spec.errors import UsageError
 from hwsim.spec.options import take_count
 
@@ -322,11 +332,11 @@ def _integer_widths(rest: Mapping[str, Any], a: Format, k: int) -> tuple[int, in
     exact = a.bits + (k - 1).bit_length()
     found = rest.get("table", "exact")
     table = Integer(f"int{exact}", exact) if found == "exact" else take_format(rest, "table")
-    accumulator = take_format(rest, "accumulator", "int32")
+    accumulator = take_accumulator_format(rest, "int32")
     if not isinstance(table, Integer) or table.bits > exact:
         raise UsageError(f"pe.table: {table.name} beside {a.name}; valid: exact, int2 … int{exact}")
-    if not isinstance(accumulator, Integer) or not table.bits <= accumulator.bits <= 48:
-        raise UsageError(f"pe.accumulator: {accumulator.name}; valid: an integer of {table.bits} to 48 bits")
+    if not isinstance(accumulator, Integer) or not table.bits <= accumulator.bits <= MAX_ACCUMULATOR:
+        raise UsageError(f"pe.accumulator: {accumulator.name}; valid: {accumulator_widths(table.bits)}")
     return table.bits, accumulator.bits
 
 

@@ -84,7 +84,7 @@ class IntLut(Lut):
         if self.weight_bits > 1 and self.plane_sums == 1:
             found.append(Part("plane shift", "alignment", FunnelShifter(width, self.weight_bits)))
         found += [
-            Part("accumulator adder", "accumulator", Adder(acc)),
+            Part("accumulator adder", "accumulator", Adder(acc), feeds_back=True),
             Part("load partial sum", "accumulator", Mux(acc, 2), on_path=False),
             Part("accumulator", "register", Register(acc)),
         ]

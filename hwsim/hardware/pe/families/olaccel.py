@@ -162,7 +162,7 @@ class OLAccel(SummingPE):
             Part("outliers left", "control", OrTree(max(n, 2)), wide, on_path=False),
             Part("outlier selection", "multiplier", OneHotMux(wb + ab, n), wide),
             Part("outlier multiplier", "multiplier", Multiplier(ab, wb), wide),
-            Part("outlier adder", "accumulator", Adder(self.accumulator.bits), wide, in_series=wide),
+            Part("outlier adder", "accumulator", Adder(self.accumulator.bits), wide, in_series=wide, feeds_back=True),
         ]
         busy = self._busy()
         found += [replace(part, activity=busy, on_path=part.on_path) for part in outliers]

@@ -90,7 +90,9 @@ class Stripes(IntegerPE):
         total, on_path = addend + bits, activity == 1
         return [
             Part(f"sign of {role}s", "accumulator", XorRow(addend), activity=activity, on_path=on_path),
-            Part(f"{role} bits adder", "accumulator", Adder(total), activity=activity, on_path=on_path),
+            Part(
+                f"{role} bits adder", "accumulator", Adder(total), activity=activity, on_path=on_path, feeds_back=True
+            ),
             Part(f"{role} bits sum", "register", Register(total), activity=activity, on_path=on_path),
         ]
 
