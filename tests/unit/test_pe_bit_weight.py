@@ -235,7 +235,7 @@ def gain_at_own_clocks(array, lanes):
 
 @pytest.mark.parametrize(
     ("array", "lanes", "reported", "deviation"),
-    [("systolic_os", 1, 2.17, 0.85), ("systolic_ws", 1, 1.32, 1.39), ("cube", 8, 1.42, 1.12)],
+    [("systolic_os", 1, 2.17, 0.80), ("systolic_ws", 1, 1.32, 1.316), ("cube", 8, 1.42, 1.027)],
 )
 def test_gain_at_own_clocks_is_above_that_of_whole_arrays(array, lanes, reported, deviation):
     # Public SAED32 reports of 16x16 and 8^3 arrays. Their clocks (154 to 322 MHz) are a quarter of a PE's alone:

@@ -141,14 +141,21 @@ class BoothMultiplier(_Product):
         return -(-(self.b_bits + (not self.signed)) // step)
 
     def cells(self) -> Mapping[str, float]:
-        """Return encoders, selectors, full adders that reduce the rows, the final adder; radix 8 also adds 3·a."""
+        """Return encoders, selectors, full adders that reduce the rows, the final adder; radix 8 also adds 3·a.
+
+        A full adder takes one bit away, until two words are left, without the three places that have one bit
+        already. The top digit of an even unsigned number is 0 or 1: a row of ANDs.
+        """
         rows, width, ways = self.digits, self.a_bits + 1, 2 if self.radix == 4 else 4
         triple = 0 if self.radix == 4 else self.a_bits + 1
+        gated = 1 if self.radix == 4 and not self.signed and self.b_bits % 2 == 0 else 0
+        selected = (rows - gated) * width
+        reduced = rows * (width + 1) - (2 * (self.a_bits + self.b_bits) - 3)
         return {
-            "xor": 2 * rows + rows * width,
-            "and": 2 * rows,
-            "mux": ways * rows * width,
-            "fa": largest(0, rows - 2) * (width + 1),
+            "xor": 2 * rows + selected,
+            "and": 2 * rows + gated * width,
+            "mux": ways * selected,
+            "fa": largest(0, reduced) if rows > 2 else 0,
             "ha": rows,
             "cpa": self.a_bits + self.b_bits + triple,
         }
