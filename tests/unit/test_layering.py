@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,21 @@ def test_the_rule_itself(module, source, expected):
     assert bool(found) == (expected is not None), found
     if expected:
         assert expected in found[0]
+
+
+def test_no_module_imports_itself_in_a_circle():
+    modules = {module_name(path): path for path in FILES}
+
+    def module_of(target: str) -> str:
+        """Return the module that ``a.b.name`` names: itself, or the one that holds the name."""
+        return target if target in modules else target.rpartition(".")[0]
+
+    known = {
+        name: {module_of(target) for _, target in imported(path, path.read_text())} & modules.keys() - {name}
+        for name, path in modules.items()
+    }
+    order = TopologicalSorter(known)
+    try:
+        order.prepare()
+    except CycleError as circle:
+        pytest.fail(" imports ".join(reversed(circle.args[1])))

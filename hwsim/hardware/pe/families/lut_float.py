@@ -13,8 +13,8 @@ from hwsim.formats.sums import add_rounded
 from hwsim.hardware.circuits import Adder, AndRow, LeadingZeroCounter, Mux, Part, Register, Shifter, XorRow
 from hwsim.hardware.pe.base import Reason
 from hwsim.hardware.pe.datapaths import dequantizer, float_accumulate
-from hwsim.hardware.pe.families.lut import Lut
 from hwsim.hardware.pe.lookup import tree_sum
+from hwsim.hardware.pe.lut_base import Lut
 from hwsim.hardware.technology.operations import operation_parts
 
 #: Entries of quantized tables, and the exponent that those of a table share.

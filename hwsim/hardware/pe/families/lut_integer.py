@@ -23,7 +23,7 @@ from hwsim.hardware.circuits import (
 )
 from hwsim.hardware.pe.base import Reason
 from hwsim.hardware.pe.datapaths import dequantizer
-from hwsim.hardware.pe.families.lut import Lut
+from hwsim.hardware.pe.lut_base import Lut
 
 
 @dataclass(frozen=True)
