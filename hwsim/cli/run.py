@@ -20,7 +20,7 @@ SHOWN = ["layer", "op", "m", "n", "k", "repeat", "w_format", "a_format", "time_u
     "--engine",
     default="fast",
     show_default=True,
-    help="fast; event: busy intervals, event by event; pe: cycle-stepped, for small GEMMs.",
+    help="fast; event: busy intervals, event by event; pe: cycle-stepped, for small GEMMs; roofline: perfect overlap.",
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for layers.csv and designs.csv."

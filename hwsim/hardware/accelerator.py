@@ -166,8 +166,13 @@ class Accelerator:
         """Energy of the clock pins of the array's registers per cycle, on the built pair."""
         return self.array_clock_pj(self.pe.w_format, self.pe.a_format)
 
-    def array_clock_pj(self, w: Format, a: Format) -> float:
-        """Return the energy of the clock pins of the array's registers, dequantizers included, per cycle on a pair."""
+    def array_clock_pj(self, w: Format, a: Format, dequantization: bool = True) -> float:
+        """Return the energy per cycle on a pair of the clock pins of the array's registers.
+
+        Those of dequantizers and of running sums are included, unless without ``dequantization``.
+        """
+        if not dequantization:
+            return self.pes * self.mode_price(w, a).clock_fj * 1e-3
         dequantizers = self.dequantizers * self.dequant_price.clock_fj if self.dequant_price else 0.0
         sums = self.sum_registers * self.technology.price(SUM_REGISTER).clock_fj
         return (self.pes * self.mode_price(w, a).clock_fj + dequantizers + sums) * 1e-3

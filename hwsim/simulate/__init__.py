@@ -6,6 +6,7 @@ room                what it is for
 ``schedule``        tiles, steps, traffic, timing: the one contract of mappers and engines
 ``dataflow``        how a tile lies on the array, cycle by cycle; one file per dataflow
 ``mapping``         the mapper: tile sizes and loop orders under the SRAM capacities
+``policies``        mapping by a rule instead, those of other simulators
 ``engine``          a schedule becomes cycles: ``fast`` by recurrence, ``pe`` with real data
 ``vector_ops``      what one element of softmax, a norm or an activation takes
 ``vector_unit``     vector operations and the quantization of results, in cycles and energy

@@ -28,7 +28,7 @@ from hwsim.hardware.pe import PE, kv_format, make_pe
 from hwsim.hardware.pe.lockstep import Lockstep
 from hwsim.hardware.pe.operands import Operands, bit_toggles
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
-from hwsim.simulate.cost import UnitCosts
+from hwsim.simulate.cost import Omissible, UnitCosts, left_out
 from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflow
 from hwsim.simulate.mapping import POLICIES, Machine, Prices
 from hwsim.simulate.schedule import OperandBits
@@ -52,6 +52,9 @@ class FormatsSpec(Spec):
     activations: FormatName | None = None
     kv_cache: FormatName | None = None
     outputs: FormatName | None = None
+    weight_bits: float | None = Field(
+        None, ge=1, le=64, description="mean bits per stored weight, where layers or channels mix formats"
+    )
 
 
 class MapperSpec(Spec):
@@ -61,11 +64,20 @@ class MapperSpec(Spec):
     policy: str = Field("search", description="search: the best mapping by the objective; others: rules of simulators")
 
 
+class CostsSpec(Spec):
+    """What is priced."""
+
+    leave_out: list[Omissible] = Field(
+        [], description="parts of the energy that are not priced, for comparison with simulators that leave them out"
+    )
+
+
 class ArchSpec(HardwareSpec):
     """An architecture file: hardware, dataflow, mapper, formats."""
 
     formats: FormatsSpec = FormatsSpec()
     mapper: MapperSpec = MapperSpec()
+    costs: CostsSpec = CostsSpec()
 
     @model_validator(mode="after")
     def _known_names(self) -> ArchSpec:
@@ -157,9 +169,10 @@ class Simulated:
         UsageError
             If the PE cannot compute this pair.
         """
-        key = (w, a, o)
+        mean = self.spec.formats.weight_bits if gemm is not None and gemm.w_source == "dram" else None
+        key = (w, a, o, mean)
         if key not in self._machines:
-            self._machines[key] = self._build_machine(w, a, o)
+            self._machines[key] = self._build_machine(w, a, o, mean)
         found, pe = self._machines[key], self.accelerator.pe
         if not pe.data_dependent(w, a):
             return found
@@ -171,7 +184,7 @@ class Simulated:
             self._machines[waiting] = replace(found, shape=shape, prices=self._prices(w, a, operands))
         return self._machines[waiting]
 
-    def _build_machine(self, w: Format, a: Format, o: Format) -> Machine:
+    def _build_machine(self, w: Format, a: Format, o: Format, weight_bits: float | None) -> Machine:
         """Return the machine with the worst case of cycles that depend on data."""
         acc, pe = self.accelerator, self.accelerator.pe
         reason = pe.supports(w, a)
@@ -186,8 +199,8 @@ class Simulated:
         weights, activations, outputs = (getattr(self.spec.memories, name) for name in BUFFERS.values())
         return Machine(
             dataflow=self.dataflow,
-            shape=self._shape(w, a),
-            bits=operand_bits(w, a, o, SCALED_SUM_BITS if scaled else pe.mode(w, a).psum_bits),
+            shape=self._shape(w, a, weight_bits),
+            bits=operand_bits(w, a, o, SCALED_SUM_BITS if scaled else pe.mode(w, a).psum_bits, weight_bits),
             capacity_w_bits=weights.part_bits,
             capacity_a_bits=activations.part_bits,
             capacity_o_bits=outputs.part_bits,
@@ -197,6 +210,8 @@ class Simulated:
             objective=self.spec.mapper.objective,
             policy=self.spec.mapper.policy,
             prices=self._prices(w, a),
+            step_cycles=pe.cycles_per_step(w, a),
+            port_bits=(acc.srams["w"].width_bits, acc.srams["a"].width_bits, acc.srams["o"].width_bits),
         )
 
     def _prices(self, w: Format, a: Format, operands: Operands = RANDOM) -> Prices:
@@ -214,11 +229,14 @@ class Simulated:
             clock_pj_per_cycle=unit.array_clock_pj_per_cycle,
         )
 
-    def _shape(self, w: Format, a: Format) -> ArrayShape:
+    def _shape(self, w: Format, a: Format, weight_bits: float | None) -> ArrayShape:
         """Return the array as this pair sees it: operand intervals limited by PE and ports."""
         acc, pe = self.accelerator, self.accelerator.pe
         plain = ArrayShape(acc.rows, acc.cols, pe.lanes)
-        needed = self.dataflow.edge_bits(plain, element_bits(pe, w, a))
+        bits = element_bits(pe, w, a)
+        if weight_bits is not None:  # as they are stored; what decodes them is behind the port
+            bits["w"] = ceil(weight_bits)
+        needed = self.dataflow.edge_bits(plain, bits)
         ports = {key: sram.width_bits for key, sram in acc.srams.items()}
         per_step = {key: ceil(needed[key] / ports[key]) for key in needed}
         streamed = max(cycles for key, cycles in per_step.items() if key != self.dataflow.stationary)
@@ -251,7 +269,7 @@ class Simulated:
         """Return the price of every countable event for one pair of formats, by default on random operands."""
         key = (w, a, operands)
         if key not in self._costs:
-            self._costs[key] = self._build_costs(w, a, operands)
+            self._costs[key] = left_out(self._build_costs(w, a, operands), self.spec.costs.leave_out)
         return self._costs[key]
 
     def _build_costs(self, w: Format, a: Format, operands: Operands) -> UnitCosts:
@@ -273,7 +291,7 @@ class Simulated:
             wire_pj_per_step=sum(mm * toggles[key] for key, mm in hops.items()) * wire_fj_mm * 1e-3,
             shift_pj_per_bit={k: shifted if k == self.dataflow.stationary else 0.0 for k in acc.srams},
             bus_pj_per_bit={k: buses[k] * toggles[k] * wire_fj_mm * 1e-3 if k in buses else 0.0 for k in acc.srams},
-            array_clock_pj_per_cycle=acc.array_clock_pj(w, a),
+            array_clock_pj_per_cycle=acc.array_clock_pj(w, a, "dequantization" not in self.spec.costs.leave_out),
             dequant_pj=acc.dequant_price.energy_fj * 1e-3 if acc.dequant_price else 0.0,
             sram_read_pj_per_bit={k: s.read_pj / s.width_bits for k, s in acc.srams.items()},
             sram_write_pj_per_bit={k: s.write_pj / s.width_bits for k, s in acc.srams.items()},
@@ -341,9 +359,10 @@ def widest_ports(dataflow: Dataflow, rows: int, cols: int, pe: PE) -> dict[str, 
     return {key: max(bits[key] for bits in needed) for key in needed[0]}
 
 
-def operand_bits(w: Format, a: Format, o: Format, psum_bits: int) -> OperandBits:
-    """Return storage bits per element over their common denominator."""
-    exact = [Fraction(f.bits_per_element) for f in (w, a, o)]
+def operand_bits(w: Format, a: Format, o: Format, psum_bits: int, weight_bits: float | None = None) -> OperandBits:
+    """Return storage bits per element over their common denominator; ``weight_bits`` instead of those of ``w``."""
+    stored = Fraction(w.bits_per_element) if weight_bits is None else Fraction(str(weight_bits))
+    exact = [stored, *(Fraction(f.bits_per_element) for f in (a, o))]
     denominator = lcm(*(f.denominator for f in exact))
     w_bits, a_bits, o_bits = (int(f * denominator) for f in exact)
     return OperandBits(w_bits, a_bits, o_bits, psum=psum_bits * denominator, denominator=denominator)

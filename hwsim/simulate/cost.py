@@ -9,10 +9,11 @@ their totals exactly, in any order, in every table.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from hwsim.simulate.schedule import Cycles, Schedule, Timing
+from hwsim.simulate.schedule import Cycles, Foreign, Schedule, Timing
 from hwsim.spec.errors import ConservationError
 
 #: The parts of a layer's energy, in the order of the layer table.
@@ -25,6 +26,10 @@ ENERGY_PARTS = (
     "energy_vector_pj",
     "energy_leakage_pj",
 )
+
+
+#: What ``costs.leave_out`` may name.
+Omissible = Literal["leakage", "network", "array_wires", "dequantization"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +86,12 @@ def gemm_counts(schedule: Schedule, load_bits: int, store_bits: int) -> Counts:
         "o": b.move(t.sram_psum_read, "psum") + drains,
     }
     writes = {"w": fills["w"], "a": fills["a"], "o": b.move(t.sram_psum_write, "psum") + fills["o"]}
+    own = schedule.foreign or Foreign("")
     return Counts(
         dram_read_bits=load_bits * batch,
         dram_write_bits=store_bits * batch,
-        sram_read_bits={k: v * batch for k, v in reads.items()},
-        sram_write_bits={k: v * batch for k, v in writes.items()},
+        sram_read_bits={k: v * batch for k, v in (own.sram_read_bits or reads).items()},
+        sram_write_bits={k: v * batch for k, v in (own.sram_write_bits or writes).items()},
     )
 
 
@@ -130,11 +136,31 @@ def gemm_energy(schedule: Schedule, timing: Timing, counts: Counts, unit: UnitCo
     }
 
 
+def left_out(costs: UnitCosts, parts: Collection[str]) -> UnitCosts:
+    """Return ``costs`` without what other simulators leave out, some of :data:`Omissible`."""
+    nothing = dict.fromkeys(costs.shift_pj_per_bit, 0.0)
+    free: dict[str, dict[str, Any]] = {
+        "leakage": {"leakage_w": 0.0},
+        "network": {"network_pj_per_bit": 0.0},
+        "array_wires": {"wire_pj_per_step": 0.0, "shift_pj_per_bit": nothing, "bus_pj_per_bit": nothing},
+        "dequantization": {"dequant_pj": 0.0},
+    }
+    return replace(costs, **{field: value for part in parts for field, value in free[part].items()})
+
+
 def sram_energy(reads: Mapping[str, int], writes: Mapping[str, int], unit: UnitCosts) -> float:
     """Return the energy in pJ of SRAM reads and writes, bits by buffer."""
     return sum(bits * unit.sram_read_pj_per_bit[buffer] for buffer, bits in reads.items()) + sum(
         bits * unit.sram_write_pj_per_bit[buffer] for buffer, bits in writes.items()
     )
+
+
+def sram_parts(counts: Counts, unit: UnitCosts) -> dict[str, float]:
+    """Return the energy in pJ of SRAM reads and of writes, which together are that of the layer table."""
+    return {
+        "sram_read_pj": sram_energy(counts.sram_read_bits, {}, unit),
+        "sram_write_pj": sram_energy({}, counts.sram_write_bits, unit),
+    }
 
 
 def dram_energy(counts: Counts, cycles: Cycles, unit: UnitCosts) -> float:

@@ -1,4 +1,4 @@
-"""What a run assumes: where cycles depend on data, of which data; and that buffers and sums keep up with the clock."""
+"""What a run assumes: of data that cycles depend on, of buffers and sums that keep up with the clock, whose rules."""
 
 from __future__ import annotations
 
@@ -60,6 +60,16 @@ def _loop_notes(simulated: Simulated) -> tuple[str, ...]:
         f"{loop.loop_cycles} cycles, and cycles here take a step in each: {loop.loop_cycles} sums per PE take turns, "
         f"or the clock is at most {loop.loop_hz / 1e9:.3g} GHz",
     )
+
+
+def foreign_notes(simulated: Simulated) -> tuple[str, ...]:
+    """Return what this architecture counts as another simulator does, or does not price."""
+    spec, notes = simulated.spec, []
+    if spec.mapper.policy != "search":
+        notes.append(f"mapper.policy: {spec.mapper.policy}: tiles and counts by its rule, no search")
+    if spec.costs.leave_out:
+        notes.append(f"costs.leave_out: not priced: {', '.join(spec.costs.leave_out)}")
+    return tuple(notes)
 
 
 def _range(values: list[float]) -> str:

@@ -62,7 +62,8 @@ class Machine:
 
     Capacities are the usable bits of each buffer for one tile or held region: one of its ``parts``
     (weights, activations, outputs), half of a buffer whose other half is being filled. One buffer
-    that is not divided stops all overlap (pessimistic where only one is).
+    that is not divided stops all overlap (pessimistic where only one is). ``step_cycles`` are those of a PE
+    that neither port nor dequantizer holds up; ``port_bits`` are the buffers' widths.
     """
 
     dataflow: Dataflow
@@ -77,6 +78,8 @@ class Machine:
     prices: Prices = Prices()
     parts: tuple[int, int, int] = (2, 2, 2)
     policy: str = "search"
+    step_cycles: int = 1
+    port_bits: tuple[int, int, int] = (0, 0, 0)
 
     @property
     def overlap(self) -> bool:

@@ -15,7 +15,7 @@ on every iteration, and partial sums are spilled and read back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
@@ -120,6 +120,26 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class Foreign:
+    """What a policy counts as another simulator does, where that is not what array and buffers of ours do.
+
+    Parameters
+    ----------
+    rule
+        The simulator, as messages name it.
+    sram_read_bits, sram_write_bits
+        Bits through the ports of each buffer for one instance, instead of those of :class:`Traffic`; None for these.
+    whole_dram_cycles
+        Whether a last cycle of DRAM that is used in part is not counted.
+    """
+
+    rule: str
+    sram_read_bits: Mapping[str, int] | None = None
+    sram_write_bits: Mapping[str, int] | None = None
+    whole_dram_cycles: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """Everything an engine needs to time one GEMM, and everything the cost model counts.
 
@@ -135,6 +155,7 @@ class Schedule:
     pe_steps: int
     dequant_ops: int
     overlap: bool = True
+    foreign: Foreign | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from hwsim.hardware.functions import FunctionUnit
 from hwsim.hardware.technology import Technology
 from hwsim.hardware.technology.operations import operation_counts
 from hwsim.simulate.architecture import Simulated
-from hwsim.simulate.cost import Counts, dram_energy, leakage_energy, moved_bytes, sram_energy
+from hwsim.simulate.cost import Counts, dram_energy, leakage_energy, moved_bytes, sram_energy, sram_parts
 from hwsim.simulate.vector_ops import VectorKind, vector_kind
 from hwsim.workload import Gemm, VectorOp
 
@@ -107,6 +107,7 @@ def vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
         "energy_pe_pj": 0.0,
         "energy_rf_pj": 0.0,
         "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
+        **sram_parts(counts, unit),
         "energy_dram_pj": dram_energy(counts, cycles, unit),
         "energy_network_pj": moved * unit.network_pj_per_bit,
         "energy_vector_pj": vector_pj,

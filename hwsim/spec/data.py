@@ -124,7 +124,10 @@ def find_example(kind: str, name: str | Path) -> Path:
         If it looks like a name and there is no such example.
     """
     path = Path(name)
-    return path if path.suffix or len(path.parts) > 1 or exists(path) else example_path(kind, str(name))
+    if exists(path):
+        return path
+    is_name = str(name) in _examples(kind) or not (path.suffix or len(path.parts) > 1)
+    return example_path(kind, str(name)) if is_name else path
 
 
 def _examples(kind: str) -> dict[str, Path]:

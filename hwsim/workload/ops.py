@@ -11,6 +11,7 @@ a :class:`~hwsim.workload.policy.Policy`.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -119,6 +120,12 @@ class Gemm:
         return "gemm"
 
     @property
+    def cost_key(self) -> tuple[Hashable, ...]:
+        """What decides the cost of one instance with its batch: not its name, not its repeats."""
+        return (self.m, self.k, self.n, self.batch, self.w_format, self.a_format, self.o_format,
+                self.w_source, self.w_stats, self.a_stats)  # fmt: skip
+
+    @property
     def instances(self) -> int:
         """Products in all: ``batch × repeat``."""
         return self.batch * self.repeat
@@ -190,6 +197,11 @@ class VectorOp:
         owner = f"vector op {self.layer!r}"
         _positive(owner, m=self.m, n=self.n, batch=self.batch, repeat=self.repeat)
         _one_of(owner, "op", self.op, vector_op_names())
+
+    @property
+    def cost_key(self) -> tuple[Hashable, ...]:
+        """What decides the cost of one instance with its batch: not its name, not its repeats."""
+        return (self.op, self.m, self.n, self.batch, self.a_format, self.o_format)
 
     @property
     def instances(self) -> int:

@@ -56,7 +56,7 @@ def test_engines_agree_on_fractions(case, parts, data):
     assert timing == walk(schedule, of.dram_bits_per_cycle)
     assert schedule.compute_cycles == sum(step.compute_cycles for step in expand(schedule.body))
     for name in ENGINES.names():
-        if name != "pe":  # takes the cycles of its data
+        if name not in ("pe", "roofline"):  # one takes the cycles of its data, one overlaps all
             assert ENGINES.get(name)(schedule, context(of)) == timing
 
 

@@ -237,10 +237,15 @@ def pe_level(schedule: Schedule, context: Context) -> Timing:
     Raises
     ------
     UsageError
-        If the GEMM is too large to step.
+        If the GEMM is too large to step, or its counts are another simulator's.
     ConservationError
         If an output differs from the PE's own dot product.
     """
+    if schedule.foreign is not None:
+        raise UsageError(
+            f"engine 'pe' steps arrays of ours; those of mapper.policy {schedule.foreign.rule} are counted by its "
+            "rule; valid: --engine roofline"
+        )
     if schedule.pe_steps * schedule.gemm.batch > STEP_LIMIT:
         raise UsageError(
             f"engine 'pe' steps every cycle and takes GEMMs of up to {STEP_LIMIT:,} PE steps; "
