@@ -27,19 +27,24 @@ WORST = 10
 @click.option(
     "--leave-out", type=click.IntRange(2), metavar="N", help="Price every Nth row without it, N times over (sram)."
 )
+@click.option(
+    "--layers", type=click.Path(path_type=Path, dir_okay=False), help="Rows per layer of the rows of FILE (bitmod)."
+)
 @format_option
-def command(kind: str, file: Path, output: Path | None, leave_out: int | None, table_format: str) -> None:
+def command(
+    kind: str, file: Path, output: Path | None, leave_out: int | None, layers: Path | None, table_format: str
+) -> None:
     """Compare the model of KIND with the rows of FILE; exit code 4 when a bar is missed.
 
     Kinds: synthesis (units of known size in a cell library), sram (rows of CACTI 7), dram (runs of Ramulator 2.1
-    or DRAMsim3).
+    or DRAMsim3), bitmod (runs of BitMoD's simulator), bitmod-paper (published figures of BitMoD).
     """
     import pandas as pd
 
     from hwsim.explore.score import score
     from hwsim.report.tables import write_frame
 
-    found = score(kind, file, leave_out, rows_progress(kind))
+    found = score(kind, file, leave_out, rows_progress(kind), layers)
     bars = pd.DataFrame(
         [
             {"bar": b.name, "value": b.value, "limit": _limit(b), "reached": _reached(b)} for b in found.bars

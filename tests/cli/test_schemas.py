@@ -21,7 +21,7 @@ from hwsim.spec.errors import SpecError
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "schemas"
 FOLDERS = {"arch": ROOT / "arch_configs", "sweep": ROOT / "sweeps"}
-EXAMPLES = [(kind, path) for kind, folder in FOLDERS.items() for path in sorted(folder.glob("*.yaml"))]
+EXAMPLES = [(kind, path) for kind, folder in FOLDERS.items() for path in sorted(folder.rglob("*.yaml"))]
 IDS = [path.stem for _, path in EXAMPLES]
 
 FORMAT = {"description": "wide", "fields": {"exponent_bits": 5, "mantissa_bits": 2, "nan": "highest"}}

@@ -60,8 +60,8 @@ class Score:
 #: Wraps rows, to show how far their scorer is.
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 
-#: A scorer takes the file, and may take ``leave_out``, how many folds of its rows to leave out in turn, and
-#: ``track``, which wraps the rows.
+#: A scorer takes the file, and may take ``leave_out``, how many folds of its rows to leave out in turn,
+#: ``layers``, a second file with a row per layer, and ``track``, which wraps the rows.
 SCORERS: Registry[Callable[..., Score]] = Registry("score", "hwsim.explore.score")
 
 
@@ -70,19 +70,36 @@ def untracked(rows: Sequence[Any]) -> Iterable[Any]:
     return rows
 
 
-def score(kind: str, path: Path, leave_out: int | None = None, track: Track = untracked) -> Score:
-    """Compare a table with our model; ``track`` wraps the rows of kinds that take long, to show how far it is.
+def score(
+    kind: str, path: Path, leave_out: int | None = None, track: Track = untracked, layers: Path | None = None
+) -> Score:
+    """Compare a table with our model.
+
+    Parameters
+    ----------
+    leave_out
+        Folds of rows to leave out in turn, of kinds whose model is a table.
+    track
+        Wraps the rows of kinds that take long, to show how far it is.
+    layers
+        A second table, with a row per layer of the rows of ``path``, of kinds that have layers.
 
     Raises
     ------
     UsageError
-        If the kind is unknown, has nothing to leave out, or the table cannot be compared.
+        If the kind is unknown, has nothing to leave out or no layers, or the table cannot be compared.
     """
     scorer = SCORERS.get(kind)
     takes = signature(scorer).parameters
-    shown = {"track": track} if "track" in takes else {}
-    if leave_out is None:
-        return scorer(path, **shown)
-    if "leave_out" not in takes:
-        raise UsageError(f"score {kind}: its model was fitted, so there are no rows to leave out; valid: score sram")
-    return scorer(path, leave_out=leave_out, **shown)
+    given: dict[str, Any] = {"track": track} if "track" in takes else {}
+    if leave_out is not None:
+        if "leave_out" not in takes:
+            reason = "its model was fitted, so there are no rows to leave out"
+            raise UsageError(f"score {kind}: {reason}; valid: score sram")
+        given["leave_out"] = leave_out
+    if layers is not None:
+        if "layers" not in takes:
+            valid = ", ".join(name for name, one in SCORERS.items() if "layers" in signature(one).parameters)
+            raise UsageError(f"score {kind}: has no table of layers (--layers); valid: score {valid}")
+        given["layers"] = layers
+    return scorer(path, **given)
