@@ -37,7 +37,8 @@ def command(
     """Compare the model of KIND with the rows of FILE; exit code 4 when a bar is missed.
 
     Kinds: synthesis (units of known size in a cell library), sram (rows of CACTI 7), dram (runs of Ramulator 2.1
-    or DRAMsim3), bitmod (runs of BitMoD's simulator), bitmod-paper (published figures of BitMoD).
+    or DRAMsim3), bitmod (runs of BitMoD's simulator), bitmod-paper (published figures of BitMoD),
+    mixpe (layers of the simulators of ANT and MixPE).
     """
     import pandas as pd
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -19,6 +19,7 @@ from hwsim.hardware.circuits import Register
 from hwsim.hardware.functions import FunctionUnit, chosen_units
 from hwsim.hardware.memory import Dram, Sram, build_buffer, load_dram
 from hwsim.hardware.memory.dram import Channels
+from hwsim.hardware.memory.dram.memory import GIVEN
 from hwsim.hardware.memory.published import published_or
 from hwsim.hardware.memory.sram import Request
 from hwsim.hardware.memory.temperature import ROWS_K
@@ -309,4 +310,9 @@ def make_dram(spec: DramSpec) -> Dram:
         If no source gives its energy and none is given, or its timing where a pattern needs it.
     """
     bandwidth = None if spec.bandwidth is None else spec.bandwidth / 1e9
-    return load_dram(spec.preset, bandwidth, spec.energy, spec.asked, spec.address_map, spec.channels)
+    found = load_dram(spec.preset, bandwidth, spec.energy, spec.asked, spec.address_map, spec.channels)
+    if spec.write_energy is not None:
+        found = replace(found, write_pj_per_bit=spec.write_energy, write_source=GIVEN, write_estimated=False)
+    if spec.background is not None:
+        found = replace(found, background_mw=spec.background * 1e3, background_source=GIVEN)
+    return found

@@ -17,7 +17,7 @@ from hwsim.hardware.network.spec import NetworkSpec
 from hwsim.hardware.technology.spec import TechnologySpec
 from hwsim.spec.bind import Spec, as_value_error
 from hwsim.spec.errors import MissingFigureError
-from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, SizeBytes, TemperatureK
+from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, PowerW, SizeBytes, TemperatureK
 
 #: Largest array edge: beyond it a model of one array with one clock says nothing any more.
 MAX_EDGE = 65_536
@@ -94,6 +94,10 @@ class DramSpec(Spec):
     preset: str = Field(description="one of hwsim list memory")
     bandwidth: BandwidthBytesPerS | None = Field(None, description="peak of all channels, overrides the preset")
     energy: EnergyPjPerBit | None = Field(None, description="per bit moved, overrides the preset")
+    write_energy: EnergyPjPerBit | None = Field(None, description="per bit written, where it is not that of reads")
+    background: PowerW | None = Field(
+        None, description="standby and refresh of all channels, as long as a run takes; overrides the preset"
+    )
     access: Literal["peak", "sequential", "strided", "random", "tiles"] = Field(
         "sequential", description="pattern that sets the effective bandwidth; sequential: one long run; peak: none"
     )

@@ -227,6 +227,8 @@ class Simulated:
             mac_pj=(unit.pe_pj_per_step + unit.pe_register_pj_per_step + unit.wire_pj_per_step) / pe.lanes,
             static_pj_per_cycle=(unit.leakage_w * 1e3 + unit.dram_background_mw) * unit.period_ns,
             clock_pj_per_cycle=unit.array_clock_pj_per_cycle,
+            sram_read_pj_per_bit=(reads["w"], reads["a"], reads["o"]),
+            sram_write_pj_per_bit=(writes["w"], writes["a"], writes["o"]),
         )
 
     def _shape(self, w: Format, a: Format, weight_bits: float | None) -> ArrayShape:

@@ -87,9 +87,10 @@ def gemm_counts(schedule: Schedule, load_bits: int, store_bits: int) -> Counts:
     }
     writes = {"w": fills["w"], "a": fills["a"], "o": b.move(t.sram_psum_write, "psum") + fills["o"]}
     own = schedule.foreign or Foreign("")
+    read_bits, write_bits = own.dram_bits or (load_bits, store_bits)
     return Counts(
-        dram_read_bits=load_bits * batch,
-        dram_write_bits=store_bits * batch,
+        dram_read_bits=read_bits * batch,
+        dram_write_bits=write_bits * batch,
         sram_read_bits={k: v * batch for k, v in (own.sram_read_bits or reads).items()},
         sram_write_bits={k: v * batch for k, v in (own.sram_write_bits or writes).items()},
     )

@@ -66,7 +66,7 @@ def foreign_notes(simulated: Simulated) -> tuple[str, ...]:
     """Return what this architecture counts as another simulator does, or does not price."""
     spec, notes = simulated.spec, []
     if spec.mapper.policy != "search":
-        notes.append(f"mapper.policy: {spec.mapper.policy}: tiles and counts by its rule, no search")
+        notes.append(f"mapper.policy: {spec.mapper.policy}: tiles and counts by its rule, not by our search")
     if spec.costs.leave_out:
         notes.append(f"costs.leave_out: not priced: {', '.join(spec.costs.leave_out)}")
     return tuple(notes)

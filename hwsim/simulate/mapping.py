@@ -45,7 +45,10 @@ MOST_MACS = 10**16
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Energy per event as the mapper weighs candidates; the cost model prices the winner anew."""
+    """Energy per event as the mapper weighs candidates; the cost model prices the winner anew.
+
+    ``sram_*_pj_per_bit`` are of buffers alone (weights, activations, outputs), the three before them with wires.
+    """
 
     dram_pj_per_bit: float = 1.0
     sram_w_pj_per_bit: float = 0.0
@@ -54,6 +57,8 @@ class Prices:
     mac_pj: float = 0.0
     static_pj_per_cycle: float = 0.0
     clock_pj_per_cycle: float = 0.0
+    sram_read_pj_per_bit: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    sram_write_pj_per_bit: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

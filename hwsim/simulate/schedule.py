@@ -129,6 +129,8 @@ class Foreign:
         The simulator, as messages name it.
     sram_read_bits, sram_write_bits
         Bits through the ports of each buffer for one instance, instead of those of :class:`Traffic`; None for these.
+    dram_bits
+        Bits read and written for one instance, where steps load both, because they overlap alike.
     whole_dram_cycles
         Whether a last cycle of DRAM that is used in part is not counted.
     """
@@ -136,6 +138,7 @@ class Foreign:
     rule: str
     sram_read_bits: Mapping[str, int] | None = None
     sram_write_bits: Mapping[str, int] | None = None
+    dram_bits: tuple[int, int] | None = None
     whole_dram_cycles: bool = False
 
 

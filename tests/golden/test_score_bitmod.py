@@ -9,13 +9,16 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from fractions import Fraction
+from math import ceil, floor
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from hwsim.cli.main import run_command
 from hwsim.explore.score import score
-from hwsim.explore.score._bitmod_runs import LAYERS, buffer_costs, model_name, paper_run
+from hwsim.explore.score._bitmod_runs import LAYERS, Run, buffer_costs, model_name, paper_run
 from hwsim.explore.score.bitmod import ENERGIES, _read, totals
 from hwsim.simulate.dataflow import get_dataflow
 from hwsim.simulate.dataflow.base import Extents
@@ -74,8 +77,8 @@ def test_the_physical_design_stands_beside_every_run(found):
 def test_buffers_of_a_width_cost_what_the_rows_say():
     for case, row in zip(_read(RUNS), rows_of(RUNS), strict=True):
         assert case.run.port_bits == {"w": int(row["w_sram_bw"]), "a": int(row["i_sram_bw"])}
-        for key, given in case.run.buffers.items():
-            assert buffer_costs(case.run.port_bits[key]) == pytest.approx(given, rel=1e-7)
+        for key, costs in case.run.buffers.items():
+            assert buffer_costs(case.run.port_bits[key]) == pytest.approx(costs, rel=1e-7)
 
 
 def test_rows_without_costs_take_those_of_the_width(tmp_path):
@@ -158,6 +161,85 @@ def two_formats(run, gemm):
     from hwsim.formats import parse_format
 
     return parse_format(gemm.w_format), parse_format(gemm.a_format)
+
+
+def plain_reckoning(run):
+    """Cycles and energies of a run as the simulator's own words have them, layer by layer, without hwsim's machinery."""
+    heads = {"llama-2-7b": (32, 32), "yi-6b": (32, 4), "llama-3.2-3b": (24, 8), "opt-6.7b": (32, 32)}[run.model]
+    new, room = 1 if run.decode else run.context, 512 * 1024
+    w_bits, kv = float(run.w_bits), float(run.kv_bits)
+    ports = run.port_bits
+    costs = {key: buffer_costs(width) for key, width in ports.items()}
+    score_of_one = next(g for g in run.trace().gemms if g.role == "score")
+    layers = []
+    for gemm in run.trace().gemms:
+        if gemm.kind == "linear":
+            rows, batch = (run.batch, 1) if run.decode else (run.context, run.batch)
+            layers.append((gemm.repeat, gemm.k, gemm.n, rows, batch, 1, gemm.k, w_bits, w_bits, w_bits))
+    hidden, repeat = next(g.k for g in run.trace().gemms if g.layer == "attn.q_proj"), score_of_one.repeat
+    if run.version == 1:
+        columns = hidden // heads[0] * heads[1]
+        shared = (1, 1, columns, run.a_bits, w_bits, w_bits)
+        layers.append((repeat, hidden, new, heads[0] * new, *shared))
+        layers.append((repeat, run.context, heads[0] * new, new, *shared))
+    else:
+        size, group, batch = hidden // heads[0], heads[0] // heads[1], run.batch * heads[1]
+        layers.append((repeat, size, run.context, group * new, batch, batch, size, kv, kv, kv))
+        layers.append((repeat, run.context, size, group * new, batch, batch, run.context, kv, kv, kv))
+    out = dict.fromkeys(("cycles_compute", "cycles_total", *ENERGIES), 0)
+    for times, cin, cout, rows, batch, w_batch, columns, stored, written, paced in layers:
+        tiles = ceil(cin / run.lanes) * ceil(cout / run.cols) * ceil(rows / run.rows) * batch
+        compute = tiles * (ceil(floor(paced) / 2) if run.serial else 1)
+        w = ceil(cin * stored / 8) * cout * w_batch
+        i = ceil(columns * run.a_bits / 8) * rows * batch
+        o = ceil(cout * run.a_bits / 8) * rows * batch
+        w_times = i_times = 1
+        if w > room and i > room:
+            again = ceil(i / room), ceil(w / room)
+            w_times, i_times = (again[0], 1) if again[0] * w + i < again[1] * i + w else (1, again[1])
+        moved = (w * w_times + i * i_times + o) * 8
+        words = [ceil(cin * written / 64) * cout * w_batch * w_times]
+        words += [ceil(columns * run.a_bits / 64) * rows * batch * i_times, ceil(cout * run.a_bits / 64) * rows * batch]
+        found = {
+            "cycles_compute": compute,
+            "cycles_total": max(compute, moved // 256),
+            "E_compute_pJ": run.pe_pj * 1.5 * run.rows * run.cols * compute,
+            "E_sram_rd_pJ": tiles * (costs["w"][0] + costs["a"][0]),
+            "E_sram_wr_pJ": words[0] * costs["w"][1] + (words[1] + words[2]) * costs["a"][1],
+            "E_dram_pJ": moved / 128 * 2400,
+        }
+        for key, value in found.items():
+            out[key] += times * value
+    return out
+
+
+@settings(max_examples=40)
+@given(
+    st.sampled_from([1, 2]), st.sampled_from(["llama-2-7b", "yi-6b", "llama-3.2-3b", "opt-6.7b"]), st.booleans(),
+    st.sampled_from([1, 17, 128, 300, 1000, 4096]), st.sampled_from([1, 3, 16]),
+    st.sampled_from(["2.5", "3", "3.0625", "3.875", "4.0625", "5.3", "6", "7.5", "8", "16"]),
+    st.sampled_from([4, 8, 16]), st.sampled_from([8, 16]), st.booleans(), st.sampled_from([1, 2, 4, 8]),
+    st.sampled_from([(16, 16), (32, 32), (24, 32), (8, 128), (12, 64)]), st.sampled_from([0.56, 0.77]),
+)  # fmt: skip
+def test_any_run_is_what_the_simulators_words_say(
+    version, model, decode, context, batch, w_bits, kv_bits, a_bits, serial, lanes, array, pe_pj
+):
+    batch = 1 if version == 1 else batch
+    run = Run(
+        version, model, decode, context, batch, Fraction(w_bits), Fraction(kv_bits), a_bits, serial, lanes, *array,
+        pe_pj, 1507.7,
+    )  # fmt: skip
+    try:
+        for width in run.port_bits.values():
+            buffer_costs(width)
+    except MissingFigureError:
+        assume(False)
+    ours, plain = totals(evaluate(run.compat(), run.trace(), "roofline")), plain_reckoning(run)
+    for figure, value in plain.items():
+        if figure in ENERGIES:
+            assert ours[figure] == pytest.approx(value, rel=1e-9), figure
+        else:
+            assert ours[figure] == value, figure
 
 
 def test_the_papers_figures(paper):

@@ -194,3 +194,16 @@ def test_what_candidates_choose_is_what_answers(name, given, access):
     assert chosen["bandwidth_gb_s"].value == pytest.approx(dram.effective_gb_s, rel=1e-3)  # whole MB/s
     assert chosen["read_pj_per_bit"].value == pytest.approx(dram.read_pj_per_bit)
     assert all(c.why for c in dram_candidates(dram, access))
+
+
+def test_writes_and_standby_of_ones_own():
+    from hwsim.hardware.accelerator import make_dram
+    from hwsim.hardware.accelerator_spec import DramSpec
+
+    given = {"preset": "ddr4_bitmod", "energy": "2 pJ/bit", "write_energy": "3 pJ/bit", "background": "484.615 mW"}
+    found = make_dram(DramSpec.model_validate(given))
+    assert (found.read_pj_per_bit, found.write_pj_per_bit, found.background_mw) == (2, 3, pytest.approx(484.615))
+    assert (found.write_source, found.background_source) == ("given by the user",) * 2
+    plain = make_dram(DramSpec.model_validate({"preset": "ddr4_bitmod"}))
+    assert plain.background_mw == 0
+    assert plain.write_pj_per_bit == plain.read_pj_per_bit == 18.75

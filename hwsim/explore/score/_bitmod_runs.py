@@ -85,9 +85,8 @@ class Run:
 
     def compat(self) -> Simulated:
         """Return the machine that counts as the simulator does."""
-        return open_arch(
-            example_path("arch_configs", self._example), self._settings(self._weights(self.w_bits), self.pe_pj)
-        )
+        built = self._weights(max(self.w_bits, self.kv_bits) if self.version > 1 else self.w_bits)
+        return open_arch(example_path("arch_configs", self._example), self._settings(built, self.pe_pj))
 
     @property
     def _example(self) -> str:
@@ -172,10 +171,10 @@ class Run:
         """Return the machine and the trace of the same design in hwsim's own terms.
 
         Tiles are searched, results drain, group sums are scaled, nothing is left unpriced, and attention is that
-        of the model; what BitMoD's PE draws is Table X with its encoder.
+        of the model; what BitMoD's PE draws is Table X with its encoder, whose 8 bits hold its KV cache at most.
         """
         settings = self._settings(self._physical_weights(), BITMOD_PJ if self.serial else self.pe_pj)
-        kv = "int8" if self.serial else floating(self.a_bits)
+        kv = f"int{min(8, floor(self.kv_bits))}" if self.serial else floating(self.a_bits)
         settings |= {"mapper.policy": policy, "costs.leave_out": [], "formats.kv_cache": kv}
         if not settings["pe"]["w_format"].startswith("bitmod"):
             settings["formats.weight_bits"] = float(self.w_bits)

@@ -131,7 +131,17 @@ def bitmod_sim(gemm: Gemm, machine: Machine) -> Schedule:
         tiling=Tiling(rows, gemm.k, gemm.n, "mnk", hold_a=True, hold_w=True, hold_o=True),
         bits=machine.bits,
         body=(Step(load, cycles, o.stored_bits, opens=True, reloads=False),),
-        traffic=_elements(w, a, o, w_times, a_times),
+        traffic=Traffic(
+            dram_w=w.rows * w.columns * w_times,
+            dram_a=a.rows * a.columns * a_times,
+            dram_psum_read=0,
+            dram_psum_write=0,
+            dram_o=o.rows * o.columns,
+            sram_w_read=steps * shape.lanes * shape.cols,
+            sram_a_read=steps * shape.lanes * shape.rows,
+            sram_psum_read=0,
+            sram_psum_write=o.rows * o.columns,
+        ),
         compute_cycles=cycles,
         pe_steps=steps * shape.rows * shape.cols,
         dequant_ops=0,
@@ -157,10 +167,3 @@ def resident_or_refetch(gemm: Gemm, machine: Machine) -> Schedule:
         whole.traffic, dram_w=whole.traffic.dram_w * w_times, dram_a=whole.traffic.dram_a * a_times
     )  # fmt: skip
     return replace(whole, body=(step,), traffic=traffic, foreign=Foreign(REFETCH))
-
-
-def _elements(w: Operand, a: Operand, o: Operand, w_times: int, a_times: int) -> Traffic:
-    """Return elements as they cross the DRAM port; what the array reads is counted in words, not here."""
-    w_elements, a_elements = w.rows * w.columns * w_times, a.rows * a.columns * a_times
-    results = o.rows * o.columns
-    return Traffic(w_elements, a_elements, 0, 0, results, w_elements, a_elements, 0, results)
