@@ -20,6 +20,7 @@ from hwsim.cli.main import run_command
 from hwsim.explore.score import score
 from hwsim.explore.score._bitmod_runs import LAYERS, Run, buffer_costs, model_name, paper_run
 from hwsim.explore.score.bitmod import ENERGIES, _read, totals
+from hwsim.formats import parse_format
 from hwsim.simulate.dataflow import get_dataflow
 from hwsim.simulate.dataflow.base import Extents
 from hwsim.simulate.evaluate import evaluate
@@ -158,8 +159,6 @@ def test_a_step_of_the_broadcast_array_is_the_simulators_tile():
 
 
 def two_formats(run, gemm):
-    from hwsim.formats import parse_format
-
     return parse_format(gemm.w_format), parse_format(gemm.a_format)
 
 

@@ -6,6 +6,8 @@ import math
 
 import pytest
 
+from hwsim.hardware.accelerator import make_dram
+from hwsim.hardware.accelerator_spec import DramSpec
 from hwsim.hardware.memory import (
     Access,
     build_register_file,
@@ -197,9 +199,6 @@ def test_what_candidates_choose_is_what_answers(name, given, access):
 
 
 def test_writes_and_standby_of_ones_own():
-    from hwsim.hardware.accelerator import make_dram
-    from hwsim.hardware.accelerator_spec import DramSpec
-
     given = {"preset": "ddr4_bitmod", "energy": "2 pJ/bit", "write_energy": "3 pJ/bit", "background": "484.615 mW"}
     found = make_dram(DramSpec.model_validate(given))
     assert (found.read_pj_per_bit, found.write_pj_per_bit, found.background_mw) == (2, 3, pytest.approx(484.615))

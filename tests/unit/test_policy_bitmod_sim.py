@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.cli.main import run_command
+from hwsim.formats import parse_format
 from hwsim.simulate.architecture import open_arch
 from hwsim.simulate.cost import ENERGY_PARTS
 from hwsim.simulate.dataflow import ArrayShape
@@ -148,8 +149,6 @@ def test_unknown_parts_are_refused(capsys):
 @pytest.mark.parametrize("group", [4, 8, 12, 16, 20, 32, 64, 128])
 def test_dequantization_stalls_below_sixteen_weights_per_group(bits, group):
     """A group's sum needs 8 cycles, one per bit of its scale; two terms of four weights at a time come meanwhile."""
-    from hwsim.formats import parse_format
-
     name = f"bitmod{bits}_g{group}"
     pe = {"family": "bitmod", "w_format": name, "a_format": "fp16"}
     simulated = open_arch(example_path("arch_configs", "bitmod_28nm"), {"pe": pe})
