@@ -119,6 +119,8 @@ def test_a_wrong_layer_is_a_miss(tmp_path, capsys):
         ({"is_generation": "yes"}, "neither True nor False"),
         ({"model_name": "facebook/opt-1.3c"}, "opt-1.3b"),
         ({"w_prec": "four"}, "four"),
+        ({"pe_array_dim": "32 by 24"}, "two whole numbers such as 32x24"),
+        ({"context_length": "25.5"}, "no whole number"),
     ],
 )
 def test_rows_that_make_no_sense_are_refused_at_their_line(tmp_path, change, message):

@@ -72,7 +72,8 @@ def test_a_wrong_row_is_a_miss(tmp_path, capsys):
         ({"pmax": "32"}, "valid: 6/6, 8/4, 16/8, 16/16"),
         ({"inp": "(64, 768, 3)"}, "is no shape"),
         ({"inp": "64 x 768"}, "invalid syntax"),
-        ({"dataflow": "IS"}, "IS"),
+        ({"dataflow": "IS"}, "'IS'; valid: OS, WS"),
+        ({"array": "32"}, "two whole numbers"),
         ({"cycles": "many"}, "many"),
     ],
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -207,29 +208,50 @@ def _run(row: Row) -> Run:
     """Return the run that a row is of."""
     if row["sim"] not in VERSIONS:
         raise UsageError(f"sim: unknown {row['sim']!r}; {did_you_mean(row['sim'], VERSIONS)}")
-    cols, rows = (int(edge) for edge in row["pe_array_dim"].split("x"))
+    cols, rows = array_edges(row["pe_array_dim"])
     costs = {key: [row.get(f"{name}_{what}") or "" for what in BUFFER] for key, name in (("w", "w"), ("a", "i"))}
     buffers = None
     if all(all(found) for found in costs.values()):
         buffers = {key: (float(found[0]), float(found[1]), float(found[2])) for key, found in costs.items()}
-    a_bits = int(row["i_prec"])
+    a_bits = _whole(row["i_prec"])
     return Run(
         version=VERSIONS[row["sim"]],
         model=model_name(row["model_name"]),
         decode=_flag(row["is_generation"]),
-        context=int(row["context_length"]),
-        batch=int(float(row.get("batch_size") or 1)),
+        context=_whole(row["context_length"]),
+        batch=_whole(row.get("batch_size") or "1"),
         w_bits=Fraction(row["w_prec"]),
         kv_bits=Fraction(row.get("kv_prec") or a_bits),
         a_bits=a_bits,
         serial=_flag(row["is_bit_serial"]),
-        lanes=int(row["pe_dp_size"]),
+        lanes=_whole(row["pe_dp_size"]),
         rows=rows,
         cols=cols,
         pe_pj=float(row["pe_energy_pJ_per_cycle"]),
         pe_um2=float(row["pe_area_um2"]),
         buffers=buffers,
     )
+
+
+def array_edges(text: str) -> tuple[int, int]:
+    """Return both edges of an array, written as ``32x24``.
+
+    Raises
+    ------
+    UsageError
+        If the text is of another form.
+    """
+    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if found is None:
+        raise UsageError(f"{text!r} is no array; valid: two whole numbers such as 32x24")
+    return int(found[1]), int(found[2])
+
+
+def _whole(text: str) -> int:
+    value = Fraction(text)
+    if value.denominator != 1 or value < 1:
+        raise UsageError(f"{text!r} is no whole number of at least 1")
+    return int(value)
 
 
 def _flag(text: str) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hwsim.explore.score import SCORERS, Bar, Score, Track, untracked
+from hwsim.explore.score.bitmod import array_edges
 from hwsim.formats import parse_format
 from hwsim.simulate.architecture import Simulated, open_arch
 from hwsim.simulate.cost import Counts, gemm_counts
@@ -139,7 +140,9 @@ def _read(path: Path) -> list[Case]:
     for row in reader:
         try:
             cases.append(_case(row))
-        except (TypeError, ValueError, SyntaxError, KeyError) as error:
+        except KeyError as error:
+            problems.append(Problem(str(path), reader.line_num, 0, "dataflow", f"{error}; valid: OS, WS"))
+        except (TypeError, ValueError, SyntaxError) as error:
             problems.append(Problem(str(path), reader.line_num, 0, "", str(error)))
     if problems:
         raise SpecError(problems)
@@ -181,7 +184,7 @@ def _sizes(text: str) -> Sequence[int]:
 
 
 def _settings(row: Row) -> dict[str, Any]:
-    rows, cols = (int(edge) for edge in row["array"].split("x"))
+    rows, cols = array_edges(row["array"])
     most, least = int(row["pmax"]), int(row["pmin"])
     known = {(int(pe["max_bits"]), int(pe["min_bits"])): pe for pe in read_csv_rows("accelerators", "mixpe_pes.csv")}
     if (most, least) not in known:
