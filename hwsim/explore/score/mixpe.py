@@ -42,8 +42,8 @@ LIMIT = 0.05
 DATAFLOWS = {"OS": "output_stationary", "WS": "weight_stationary"}
 #: Kernels of patches, which do not overlap, and of ResNet's stem.
 PATCH, STEM = 16, 7
-#: Bits of a brick that PEs are fused of, in a square, and of the widest fused PE.
-BRICK, WIDEST = 2, 8
+#: Bits of a brick that PEs are fused of, in a square.
+BRICK = 2
 
 
 class Case(NamedTuple):
@@ -163,8 +163,7 @@ def _layer(row: Row) -> ConvGemm:
     if bits < least:
         raise UsageError(f"operands of {bits} bits on PEs of {least} at least; valid: that or more")
     given, weights = (_sizes(row[key]) for key in ("inp", "w"))
-    stored = f"int{bits}" if bits <= WIDEST else f"fp{bits}"
-    formats: dict[str, Any] = {"w_format": stored, "a_format": stored, "o_format": "fp16"}
+    formats: dict[str, Any] = {"w_format": f"int{bits}", "a_format": f"int{bits}", "o_format": "fp16"}
     if len(given) == 2:
         images, inputs = given
         return ConvGemm(row["case_id"], images, weights[0], inputs, images=images, **formats)
@@ -196,14 +195,9 @@ def _settings(row: Row) -> dict[str, Any]:
         "basis": "synthesised", "source": pe["source"], "technology": "28nm",
         "energy_pj": float(pe["dynamic_nw"]) * 1e3 / clock_hz, "leakage_nw": float(pe["leakage_nw"]),
     }  # fmt: skip
-    built = _pe(most, int(row["iprec"])) | {"figures": stated}
+    edge = 1 << (most - 1).bit_length()
+    built = {
+        "family": "bitfusion", "format": f"int{most}", "max_bits": edge, "lanes": (edge // BRICK) ** 2,
+        "accumulator": "int48", "figures": stated,
+    }  # fmt: skip
     return {"array.rows": rows, "array.cols": cols, "array.dataflow": DATAFLOWS[row["dataflow"]], "pe": built}
-
-
-def _pe(most: int, bits: int) -> dict[str, Any]:
-    """Return a PE of so many bits; one of 16 as it is fused for ``bits``, as no accumulator of ours holds its sums."""
-    if most <= WIDEST:
-        return {"family": "bitfusion", "format": f"int{most}", "max_bits": most, "lanes": (most // BRICK) ** 2}
-    if bits > WIDEST:
-        return {"family": "float_mac", "format": f"fp{bits}"}
-    return {"family": "int_mac", "format": f"int{bits}", "lanes": (most // bits) ** 2}
