@@ -138,7 +138,7 @@ ARCHES = {
     # shapes
     "number for text": Case(arch("name: small", "name: 42"), "1:7", ("must be text, not 42; quote it",)),
     "text for a mapping": Case(
-        arch("{preset: ddr4_2400}", "ddr4_2400"), "10:7", ("must be a mapping, not 'ddr4_2400'", "keys: access, address_map, bandwidth")
+        arch("{preset: ddr4_2400}", "ddr4_2400"), "10:7", ("must be a mapping, not 'ddr4_2400'", "keys: access, address_map, background, bandwidth")
     ),
     "list for a mapping": Case(arch("{rows: 16, cols: 16, ", "[16, 16, {"), "4:8", ("this '[' is not closed",)),
     # names
