@@ -1,14 +1,17 @@
-"""Busy intervals on a clock of events (SimPy): arrays, and DRAM ports that they may have to share.
+"""Busy intervals on a clock of events: arrays, and the DRAM port that they may have to share.
 
-An event is a tile's transfer or its computation, never a cycle. A core is two processes: its port
-side asks for one transfer after the other in program order, its array computes one tile after the
-other; each waits for what the machine model (:mod:`hwsim.simulate.engine`) makes it wait for. A port
-serves who asked first. Alone on its port a core takes the cycles of ``fast``, exactly; several cores on
-one port wait for each other, which no closed form here knows. With banks behind the port (``dram.banks``)
-transfers take what their commands take: row misses, turnarounds and refresh, as they come.
+An event is a tile's transfer or its computation, never a cycle. :func:`replay` steps through all of
+them with SimPy. There a core is two processes: its port side asks for one transfer after the other in
+program order, its array computes one tile after the other; each waits for what the machine model
+(:mod:`hwsim.simulate.engine`) makes it wait for. The port serves who asked first, and of those who ask in
+the same cycle the first core. Alone on its port a core takes the cycles of ``fast``, exactly; several
+wait for each other, which no closed form here knows. Steps are read off the run-length code one by one
+and forgotten two steps later, so that a schedule of any length takes little memory.
 
-Steps are read off the run-length code one by one and forgotten two steps later, so that a schedule of
-any length takes little memory.
+The engine itself takes the same decisions with one event per transfer and jumps over periods
+(:mod:`hwsim.simulate.engine.cores`), equal to the replay to the cycle. With banks behind the port
+(``dram.banks``) there is no jump: transfers take what their commands take, row misses, turnarounds and
+refresh as they come, so no stretch is known to repeat, and everything is replayed.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from collections import defaultdict, deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from heapq import heappop, heappush
 from math import ceil
 from typing import Any, cast
 
@@ -24,20 +28,12 @@ import simpy
 
 from hwsim.hardware.memory.dram import Channels
 from hwsim.simulate.engine import ENGINES, Context
+from hwsim.simulate.engine.cores import Shared, share
 from hwsim.simulate.schedule import Cycles, Node, Schedule, Step, Timing
 from hwsim.spec.errors import UsageError
 
 Happening = simpy.Event
 Process = Generator[simpy.Event, Any, None]
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What a run of several cores found: the timing of each, when all were done, and how long the port was busy."""
-
-    cores: tuple[Timing, ...]
-    cycles: Cycles
-    port_busy_cycles: Cycles
 
 
 @dataclass(frozen=True)
@@ -52,34 +48,57 @@ class Banks:
         return ceil(self.channels.move(now * self.period_ns, bits, write) / self.period_ns - now)
 
 
+class _Settled(simpy.Event):
+    """Comes at the present time, after everything else that happens then."""
+
+    def __init__(self, clock: simpy.Environment) -> None:
+        super().__init__(clock)
+        self._ok, self._value = True, None
+        clock.schedule(self, priority=cast(simpy.events.EventPriority, simpy.events.NORMAL + 1))
+
+
 class _Port:
-    """One DRAM port, first come first served.
+    """One DRAM port: who asked first is served first, of those who ask in the same cycle the first core.
 
     A transfer of b bits holds it for ``ceil(b / bandwidth)`` cycles, or for what the banks behind it take.
     """
 
     def __init__(self, clock: simpy.Environment, bits_per_cycle: Fraction, banks: Banks | None) -> None:
         self._clock, self._banks = clock, banks
-        self._resource = simpy.Resource(clock)
+        self._waiting: list[tuple[Cycles, int, Happening]] = []
+        self._taken = False
         self._numerator, self._denominator = bits_per_cycle.numerator, bits_per_cycle.denominator
         self.busy_cycles = 0
 
-    def move(self, bits: int, write: bool) -> Process:
-        """Hold the port for a transfer."""
-        with self._resource.request() as turn:
-            yield turn
-            cycles = -(-bits * self._denominator // self._numerator)
-            if self._banks is not None:
-                cycles = self._banks.cycles(_now(self._clock), bits, write)
-            yield self._clock.timeout(cycles)
-            self.busy_cycles += cycles
+    def move(self, core: int, bits: int, write: bool) -> Process:
+        """Hold the port for a transfer of ``core``."""
+        turn = self._clock.event()
+        heappush(self._waiting, (_now(self._clock), core, turn))
+        self._choose()
+        yield turn
+        cycles = -(-bits * self._denominator // self._numerator)
+        if self._banks is not None:
+            cycles = self._banks.cycles(_now(self._clock), bits, write)
+        yield self._clock.timeout(cycles)
+        self.busy_cycles += cycles
+        self._taken = False
+        self._choose()
+
+    def _choose(self) -> None:
+        """Give the port away once everybody has asked who does so now."""
+        _Settled(self._clock).callbacks.append(self._give)
+
+    def _give(self, _: Happening) -> None:
+        if self._waiting and not self._taken:
+            self._taken = True
+            heappop(self._waiting)[2].succeed()
 
 
 class _Core:
     """One array with its buffers and its program."""
 
-    def __init__(self, clock: simpy.Environment, port: _Port, schedule: Schedule) -> None:
-        self._clock, self._port, self._schedule = clock, port, schedule
+    def __init__(self, clock: simpy.Environment, port: _Port, schedule: Schedule, number: int) -> None:
+        self._clock, self._port, self._schedule, self._number = clock, port, schedule, number
         self._ahead = 2 if schedule.overlap else 1  # a load may start when the step so many before has computed
         self._loaded: defaultdict[int, Happening] = defaultdict(clock.event)
         self._computed: defaultdict[int, Happening] = defaultdict(clock.event)
@@ -107,7 +126,7 @@ class _Core:
                 due = None
             if step.load_bits:
                 yield from self._wait(self._computed, number - self._ahead)
-                yield from self._port.move(step.load_bits, write=False)
+                yield from self._port.move(self._number, step.load_bits, write=False)
                 self._loaded[number].succeed()
             if due:
                 yield from self._store(*due)
@@ -118,7 +137,7 @@ class _Core:
     def _store(self, number: int, bits: int) -> Process:
         yield from self._wait(self._computed, number)
         if bits:
-            yield from self._port.move(bits, write=True)
+            yield from self._port.move(self._number, bits, write=True)
         self._stored[number].succeed()
         self._computed.pop(number - self._ahead, None)  # both who waited for it have passed
 
@@ -155,7 +174,7 @@ def _read(nodes: tuple[Node, ...]) -> Iterator[Step]:
 
 
 def replay(schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction, banks: Banks | None = None) -> Shared:
-    """Run one core per schedule, all from cycle 0 on one DRAM port, with ``banks`` behind it if there are any.
+    """Step through one core per schedule, all from cycle 0 on one DRAM port, with ``banks`` behind it if any.
 
     Raises
     ------
@@ -166,7 +185,7 @@ def replay(schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction, banks: 
         raise UsageError("event engine: no schedule to run")
     clock = simpy.Environment()
     port = _Port(clock, dram_bits_per_cycle, banks)
-    cores = [_Core(clock, port, schedule) for schedule in schedules]
+    cores = [_Core(clock, port, schedule, number) for number, schedule in enumerate(schedules)]
     clock.run(clock.all_of([clock.process(core.run()) for core in cores]))
     return Shared(tuple(Timing(c.done_at, c.busy_cycles) for c in cores), _now(clock), port.busy_cycles)
 
@@ -174,5 +193,11 @@ def replay(schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction, banks: 
 @ENGINES.register("event")
 def event(schedule: Schedule, context: Context) -> Timing:
     """Time ``schedule`` event by event, alone on its port: the cycles of ``fast``, unless banks are stepped."""
-    banks = None if context.channels is None else Banks(context.channels, context.period_ns)
-    return replay([schedule], context.dram_bits_per_cycle, banks).cores[0]
+    return contend([schedule], context).cores[0]
+
+
+def contend(schedules: Sequence[Schedule], context: Context) -> Shared:
+    """Time one core per schedule on the machine of ``context``."""
+    if context.channels is None:
+        return share(schedules, context.dram_bits_per_cycle)
+    return replay(schedules, context.dram_bits_per_cycle, Banks(context.channels, context.period_ns))
