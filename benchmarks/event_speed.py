@@ -14,7 +14,8 @@ from fractions import Fraction
 
 from hwsim.formats import parse_format
 from hwsim.simulate.architecture import open_arch
-from hwsim.simulate.engine.cores import Shared, share
+from hwsim.simulate.engine import Shared
+from hwsim.simulate.engine.cores import share
 from hwsim.simulate.engine.event import replay
 from hwsim.simulate.mapping import map_gemm
 from hwsim.simulate.schedule import Schedule

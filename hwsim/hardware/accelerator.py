@@ -1,7 +1,8 @@
 """An accelerator: an array of PEs, three buffers, DRAM, a vector unit, one technology.
 
 :class:`HardwareSpec` is what YAML says, :class:`Accelerator` the priced thing. Area is cell and
-macro area without routing overhead, as the technology's constants state.
+macro area without routing overhead, as the technology's constants state. A chip may have several such
+cores on one DRAM port.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ BUFFERS = {"w": "weights", "a": "activations", "o": "outputs"}
 
 @dataclass(frozen=True)
 class Accelerator:
-    """A priced accelerator. All derived quantities are per chip.
+    """A priced accelerator. Areas, leakage and peak are of the chip; array, buffers and their wires of one core.
 
     ``srams`` are keyed ``w``, ``a``, ``o``. ``dequant_price`` is the cost of one of ``dequantizers``
     units that scale group sums (its energy per sum), None when no format of a run needs one.
@@ -72,8 +73,13 @@ class Accelerator:
 
     @property
     def pes(self) -> int:
-        """PEs on the chip."""
+        """PEs of a core."""
         return self.rows * self.cols
+
+    @property
+    def cores(self) -> int:
+        """Cores on the chip."""
+        return 1 if self.spec.cores is None else self.spec.cores.count
 
     @property
     def period_ns(self) -> float:
@@ -127,8 +133,8 @@ class Accelerator:
         return tuple(unit.price(self.technology) for unit in self.vector_functions.values())
 
     @cached_property
-    def area_breakdown_mm2(self) -> dict[str, float]:
-        """Area by block, in mm²: array, dequantizers, each buffer, vector unit."""
+    def core_breakdown_mm2(self) -> dict[str, float]:
+        """Area of a core by block, in mm²: array, dequantizers, each buffer, vector unit."""
         blocks = {"array": self.pes * self.pe_price.area_um2 * 1e-6}
         if self.dequant_price is not None:
             sums = self.sum_registers * self.technology.price(SUM_REGISTER).area_um2
@@ -140,6 +146,11 @@ class Accelerator:
             lane_um2 = sum(price.area_um2 for price in self._function_prices)
             blocks["vector_functions"] = self.spec.vector_unit.lanes * lane_um2 * 1e-6
         return blocks
+
+    @property
+    def area_breakdown_mm2(self) -> dict[str, float]:
+        """Area of the chip by block, in mm²: that of all cores."""
+        return {block: self.cores * mm2 for block, mm2 in self.core_breakdown_mm2.items()}
 
     @property
     def area_mm2(self) -> float:
@@ -154,7 +165,7 @@ class Accelerator:
         if self.dequant_price is not None:
             logic_nw += self.dequantizers * self.dequant_price.leakage_nw
             logic_nw += self.sum_registers * self.technology.price(SUM_REGISTER).leakage_nw
-        return logic_nw * 1e-9 + sum(s.leakage_mw for s in self.srams.values()) * 1e-3
+        return self.cores * (logic_nw * 1e-9 + sum(s.leakage_mw for s in self.srams.values()) * 1e-3)
 
     def mode_price(self, w: Format, a: Format, operands: Operands | None = None) -> PartsPrice:
         """Return the cost of a PE while it works on a pair of formats, and on what is stated of its operands."""
@@ -184,7 +195,7 @@ class Accelerator:
 
         Dequantizers and sums of scaled groups that stay in the array take their share of it.
         """
-        shared_mm2 = self.area_breakdown_mm2.get("dequantizers", 0.0) if self.in_place else 0.0
+        shared_mm2 = self.core_breakdown_mm2.get("dequantizers", 0.0) if self.in_place else 0.0
         return math.sqrt(self.pe_price.area_um2 * 1e-6 + shared_mm2 / self.pes)
 
     @cached_property
@@ -194,13 +205,21 @@ class Accelerator:
         Estimated: buffers beside the array, both square.
         """
         sram_mm2 = sum(s.area_mm2 for s in self.srams.values())
-        return 0.5 * (math.sqrt(self.area_breakdown_mm2["array"]) + math.sqrt(sram_mm2))
+        return 0.5 * (math.sqrt(self.core_breakdown_mm2["array"]) + math.sqrt(sram_mm2))
 
     @cached_property
     def network(self) -> Network | None:
-        """The network over the chip, a square of array, buffers and vector unit; None where wires go directly."""
+        """The network over a core, a square of array, buffers and vector unit; None where wires go directly."""
         asked = self.spec.network
-        return None if asked is None else open_network(asked, self.area_mm2, self.technology)
+        return None if asked is None else open_network(asked, self.area_mm2 / self.cores, self.technology)
+
+    @cached_property
+    def core_network(self) -> Network | None:
+        """The network over the chip between its DRAM port and its cores; None where there is one core."""
+        asked = self.spec.cores
+        if asked is None or asked.count == 1:
+            return None
+        return open_network(asked.grid, self.area_mm2, self.technology, "cores.network")
 
     @cached_property
     def network_pj_per_bit(self) -> float:
@@ -212,8 +231,8 @@ class Accelerator:
     def peak_macs_per_s(self, w: Format, a: Format) -> float:
         """Return the peak multiply-accumulate rate for one pair of formats, of PEs that wait for no other."""
         if self.pe.data_dependent(w, a):
-            return self.pes * self.pe.expected_macs_per_cycle(w, a) * self.spec.clock
-        return float(self.pes * self.pe.macs_per_cycle(w, a)) * self.spec.clock
+            return self.cores * self.pes * self.pe.expected_macs_per_cycle(w, a) * self.spec.clock
+        return float(self.cores * self.pes * self.pe.macs_per_cycle(w, a)) * self.spec.clock
 
 
 def build_accelerator(
@@ -263,7 +282,7 @@ def build_accelerator(
         sum_registers=spec.array.rows * spec.array.cols if dequantized and in_place and not pe.own_dequantizer else 0,
         in_place=in_place,
     )
-    _ = built.network  # refuses what cannot be built before anything runs on it
+    _ = built.network, built.core_network  # refuse what cannot be built before anything runs on it
     return built
 
 

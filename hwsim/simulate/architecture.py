@@ -220,7 +220,7 @@ class Simulated:
         wires = {k: unit.network_pj_per_bit + unit.shift_pj_per_bit[k] + unit.bus_pj_per_bit[k] for k in BUFFERS}
         reads, writes = unit.sram_read_pj_per_bit, unit.sram_write_pj_per_bit
         return Prices(
-            dram_pj_per_bit=(unit.dram_read_pj_per_bit + unit.dram_write_pj_per_bit) / 2,
+            dram_pj_per_bit=(unit.dram_read_pj_per_bit + unit.dram_write_pj_per_bit) / 2 + unit.cores_pj_per_bit,
             sram_w_pj_per_bit=reads["w"] + wires["w"],
             sram_a_pj_per_bit=reads["a"] + wires["a"],
             sram_o_pj_per_bit=(reads["o"] + writes["o"]) / 2 + wires["o"],
@@ -303,7 +303,17 @@ class Simulated:
             network_pj_per_bit=acc.network_pj_per_bit,
             leakage_w=acc.leakage_w,
             period_ns=acc.period_ns,
+            **_between_cores(acc),
         )
+
+
+def _between_cores(acc: Accelerator) -> dict[str, float]:
+    """Return the energies per bit of the network between cores; nothing on a chip of one core."""
+    network = acc.core_network
+    if network is None:
+        return {}
+    one, all_of_them = network.topology.unicast(network.grid), network.topology.broadcast(network.grid)
+    return {"cores_pj_per_bit": network.pj_per_bit(one), "multicast_pj_per_bit": network.pj_per_bit(all_of_them)}
 
 
 def expected_shape(shape: ArrayShape, pe: PE, w: Format, a: Format, step: Lockstep, operands: Operands) -> ArrayShape:

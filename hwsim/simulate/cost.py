@@ -40,7 +40,9 @@ class UnitCosts:
     operands and partial sums hopping between PEs, ``shift_pj_per_bit`` that of a stationary operand
     on its way through the rows to its PE or back, ``bus_pj_per_bit`` that of an operand on a bus across
     the array; ``network_pj_per_bit`` carries a bit between a
-    buffer and the edge of the array or the DRAM port (taken to be as far).
+    buffer and the edge of the array or the DRAM port (taken to be as far). On a chip of several cores
+    ``cores_pj_per_bit`` carries a bit from the port to a core or from core to core, ``multicast_pj_per_bit``
+    one to all of them.
     """
 
     pe_pj_per_step: float
@@ -58,6 +60,8 @@ class UnitCosts:
     network_pj_per_bit: float
     leakage_w: float
     period_ns: float
+    cores_pj_per_bit: float = 0.0
+    multicast_pj_per_bit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,22 @@ def gemm_counts(schedule: Schedule, load_bits: int, store_bits: int) -> Counts:
     )
 
 
+def sum_counts(found: Sequence[Counts]) -> Counts:
+    """Return the bits that all of ``found`` move."""
+
+    def by_buffer(all_bits: list[Mapping[str, int]]) -> dict[str, int]:
+        return {
+            key: sum(bits.get(key, 0) for bits in all_bits) for key in dict.fromkeys(k for b in all_bits for k in b)
+        }
+
+    return Counts(
+        sum(counts.dram_read_bits for counts in found),
+        sum(counts.dram_write_bits for counts in found),
+        by_buffer([counts.sram_read_bits for counts in found]),
+        by_buffer([counts.sram_write_bits for counts in found]),
+    )
+
+
 def array_bits(schedule: Schedule) -> dict[str, int]:
     """Return the bits that the array takes from or gives to each buffer, for a GEMM with its batch."""
     t, b = schedule.traffic, schedule.bits
@@ -118,8 +138,10 @@ def moved_bytes(counts: Counts) -> dict[str, int]:
     return {name: -(-count // 8) for name, count in bits.items()}
 
 
-def gemm_energy(schedule: Schedule, timing: Timing, counts: Counts, unit: UnitCosts) -> dict[str, float]:
-    """Return the energy parts of one GEMM with its batch, in pJ; the array's clock is gated while it waits."""
+def gemm_energy(
+    schedule: Schedule, timing: Timing, counts: Counts, unit: UnitCosts, arrays: int = 1
+) -> dict[str, float]:
+    """Return the energy parts of one GEMM with its batch, in pJ; clocks of its ``arrays`` are gated while they wait."""
     steps = schedule.pe_steps * schedule.gemm.batch
     moved = sum(counts.sram_read_bits.values()) + sum(counts.sram_write_bits.values())
     inside = {buffer: unit.shift_pj_per_bit[buffer] + unit.bus_pj_per_bit[buffer] for buffer in unit.shift_pj_per_bit}
@@ -128,7 +150,7 @@ def gemm_energy(schedule: Schedule, timing: Timing, counts: Counts, unit: UnitCo
         "energy_pe_pj": steps * unit.pe_pj_per_step + schedule.dequant_ops * schedule.gemm.batch * unit.dequant_pj,
         "energy_rf_pj": steps * (unit.pe_register_pj_per_step + unit.wire_pj_per_step)
         + carried
-        + timing.compute_cycles * unit.array_clock_pj_per_cycle,
+        + arrays * timing.compute_cycles * unit.array_clock_pj_per_cycle,
         "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
         "energy_dram_pj": dram_energy(counts, timing.cycles, unit),
         "energy_network_pj": moved * unit.network_pj_per_bit,

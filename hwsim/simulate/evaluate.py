@@ -18,11 +18,12 @@ from hwsim.hardware.pe.lockstep import UNSTATED, Data
 from hwsim.hardware.pe.operands import Operands
 from hwsim.simulate.accuracy import DESIGN_SOURCE, design_sqnr_db
 from hwsim.simulate.architecture import Simulated
-from hwsim.simulate.cost import ENERGY_PARTS, Counts, gemm_counts, gemm_energy, moved_bytes, settle, sram_parts
+from hwsim.simulate.cost import ENERGY_PARTS, Counts, moved_bytes, settle, sram_parts
 from hwsim.simulate.data_notes import clock_notes, data_notes, foreign_notes
 from hwsim.simulate.engine import ENGINES, Context
-from hwsim.simulate.mapping import map_gemm
-from hwsim.simulate.schedule import Cycles, Schedule, Timing, moved_bits
+from hwsim.simulate.multicore import Plan, Run, plans_of, run_plan
+from hwsim.simulate.multicore.notes import core_notes
+from hwsim.simulate.schedule import Cycles, Schedule, Timing
 from hwsim.simulate.vector_unit import requantization, vector_row
 from hwsim.spec.errors import ConservationError
 from hwsim.workload import Gemm, Trace, VectorOp, apply_policy
@@ -87,49 +88,68 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     ConservationError
         If the result breaks a conservation law.
     """
-    run = ENGINES.get(engine)
+    ENGINES.get(engine)
     filled = apply_policy(trace, simulated.policy)
     seen: dict[Any, dict[str, Any]] = {}
     rows: list[dict[str, Any]] = []
     for op in filled.ops:
         key = (op.cost_key, engine)
         if key not in seen:
-            seen[key] = _gemm_row(simulated, op, run) if isinstance(op, Gemm) else vector_row(simulated, op)
+            seen[key] = _gemm_row(simulated, op, engine) if isinstance(op, Gemm) else vector_row(simulated, op)
         rows.append(_with_repeat(seen[key], op, simulated.spec.name, simulated.accelerator.period_ns))
     settle(rows)
     sram_pj = tuple((row["sram_read_pj"], row["sram_write_pj"]) for row in rows)
     ordered = tuple({column: row[column] for column in LAYER_COLUMNS} for row in rows)
     design = _design_row(simulated, filled, ordered)
-    notes = (*data_notes(simulated, filled), *clock_notes(simulated), *foreign_notes(simulated))
+    splits = {row["layer"]: row["split"] for row in rows if row.get("split")}
+    notes = (
+        *data_notes(simulated, filled),
+        *clock_notes(simulated),
+        *foreign_notes(simulated),
+        *core_notes(simulated, splits),
+    )
     return Result(simulated.spec.name, trace.name, engine, ordered, design, notes, sram_pj)
 
 
-def _gemm_row(simulated: Simulated, gemm: Gemm, run: Any) -> dict[str, Any]:
-    """Cost of one instance of ``gemm`` (with its batch)."""
+def _gemm_row(simulated: Simulated, gemm: Gemm, engine: str) -> dict[str, Any]:
+    """Cost of one instance of ``gemm`` (with its batch), by the best way of sharing it among the cores."""
     w, a, o = (parse_format(name) for name in (gemm.w_format, gemm.a_format, gemm.o_format))
     operands = Operands(read_operand_stats(gemm.w_stats), read_operand_stats(gemm.a_stats))
     machine = simulated.machine(w, a, o, gemm, operands)
-    schedule = map_gemm(gemm, machine)
     acc = simulated.accelerator
-    context = Context(
-        machine.dram_bits_per_cycle,
-        machine.dataflow,
-        machine.shape,
-        simulated.accelerator.pe,
-        w.element,
-        a.element,
-        w_shares=code_shares(w, operands.w) if machine.shape.data_cycles else None,
-        a_shares=code_shares(a, operands.a) if machine.shape.data_cycles else None,
-        channels=acc.dram_channels(),
-        period_ns=Fraction(10**9) / Fraction(acc.spec.clock),
-    )
-    cycles, compute_cycles = run(schedule, context).whole()
-    unit = simulated.unit_costs(w, a, operands)
+
+    def row(plan: Plan) -> dict[str, Any]:
+        context = Context(
+            machine.dram_bits_per_cycle,
+            machine.dataflow,
+            machine.shape,
+            acc.pe,
+            w.element,
+            a.element,
+            w_shares=code_shares(w, operands.w) if machine.shape.data_cycles else None,
+            a_shares=code_shares(a, operands.a) if machine.shape.data_cycles else None,
+            channels=acc.dram_channels(),
+            period_ns=Fraction(10**9) / Fraction(acc.spec.clock),
+        )
+        return _run_row(simulated, gemm, run_plan(simulated, plan, context, engine), (w, a), operands)
+
+    plans = plans_of(simulated, gemm, lambda part: simulated.machine(w, a, o, part, operands))
+    return min((row(plan) for plan in plans), key=lambda found: _merit(found, simulated.spec.mapper.objective))
+
+
+def _run_row(
+    simulated: Simulated, gemm: Gemm, run: Run, formats: tuple[Format, Format], operands: Operands
+) -> dict[str, Any]:
+    """Cost of one instance of ``gemm`` as the cores shared it."""
+    w, a = formats
+    plan, unit = run.plan, simulated.unit_costs(w, a, operands)
     # Results are quantized while the array works on the next tiles; a slow vector unit holds it up.
-    quantize_cycles, quantize_pj = requantization(simulated, gemm)
-    timing = Timing(max(cycles, quantize_cycles), compute_cycles)
-    counts = gemm_counts(schedule, *moved_bits(schedule.body))
-    _check_gemm(simulated, schedule, timing, counts, w, a)
+    quantize_cycles, quantize_pj = requantization(simulated, gemm, plan.cores)
+    timing = Timing(max(run.timing.cycles, quantize_cycles), run.timing.compute_cycles)
+    counts = plan.counts()
+    for schedule, core, moved in run.parts():
+        _check_gemm(simulated, schedule, core, moved, w, a, plan.gang)
+    _check_chip(simulated, gemm, run, timing, counts)
     macs = gemm.m * gemm.n * gemm.k * gemm.batch
     return {
         "macs": macs,
@@ -138,10 +158,17 @@ def _gemm_row(simulated: Simulated, gemm: Gemm, run: Any) -> dict[str, Any]:
         "utilization": _utilization(simulated, macs, timing.cycles, w, a, operands.data),
         "bound": _bound(timing, quantize_cycles),
         **moved_bytes(counts),
-        **gemm_energy(schedule, timing, counts, unit),
+        **run.energy(timing, counts, unit),
         **sram_parts(counts, unit),
-        "energy_vector_pj": quantize_pj,
+        "energy_vector_pj": quantize_pj + run.vector_pj,
+        "split": plan.split,
     }
+
+
+def _merit(row: dict[str, Any], objective: str) -> tuple[float, float]:
+    """Return what the mapper's objective minimises, and what decides between equals."""
+    cycles, energy = row["cycles"], sum(row[part] for part in ENERGY_PARTS)
+    return {"latency": (cycles, energy), "energy": (energy, cycles), "edp": (energy * cycles, cycles)}[objective]
 
 
 def _bound(timing: Timing, quantize_cycles: int) -> str:
@@ -153,7 +180,7 @@ def _bound(timing: Timing, quantize_cycles: int) -> str:
 def _utilization(simulated: Simulated, macs: int, cycles: Cycles, w: Format, a: Format, data: Data = UNSTATED) -> float:
     """Return the share of what PEs could do that wait for no other, on data of which so much is stated."""
     pe = simulated.accelerator.pe
-    slots = cycles * simulated.accelerator.pes * pe.lanes
+    slots = cycles * simulated.accelerator.cores * simulated.accelerator.pes * pe.lanes
     each = pe.expected_cycles_per_step(w, a, data=data) if pe.data_dependent(w, a) else pe.cycles_per_step(w, a)
     return float(macs * each / slots) if slots else 0.0
 
@@ -189,8 +216,13 @@ def _with_repeat(row: dict[str, Any], op: Gemm | VectorOp, design_id: str, perio
     return out
 
 
-def _check_gemm(simulated: Simulated, schedule: Schedule, timing: Timing, counts: Counts, w: Format, a: Format) -> None:
-    """Refuse a result that breaks a conservation law; other simulators' counts need not keep those of operands."""
+def _check_gemm(
+    simulated: Simulated, schedule: Schedule, timing: Timing, counts: Counts, w: Format, a: Format, cores: int
+) -> None:
+    """Refuse a result that breaks a conservation law; other simulators' counts need not keep those of operands.
+
+    ``cores`` go through the schedule together.
+    """
     gemm, traffic = schedule.gemm, schedule.traffic
     acc = simulated.accelerator
     fastest = acc.dram_peak_bits_per_cycle if acc.spec.dram.banks else acc.dram_bits_per_cycle
@@ -206,7 +238,7 @@ def _check_gemm(simulated: Simulated, schedule: Schedule, timing: Timing, counts
         "outputs <= DRAM writes": bits.move(gemm.m * gemm.n, "o") * gemm.batch <= counts.dram_write_bits,
         "cycles >= compute cycles": timing.cycles >= timing.compute_cycles,
         "cycles >= bits / bandwidth": timing.cycles >= (int(dram_cycles) if drops else dram_cycles),
-        "utilization <= 100 %": macs * fewest <= timing.cycles * simulated.accelerator.pes * pe.lanes,
+        "utilization <= 100 %": macs * fewest <= timing.cycles * cores * acc.pes * pe.lanes,
     }
     if schedule.foreign is None:
         laws |= {
@@ -214,6 +246,25 @@ def _check_gemm(simulated: Simulated, schedule: Schedule, timing: Timing, counts
             "unique activations <= DRAM reads <= SRAM reads": gemm.m * gemm.k <= traffic.dram_a <= traffic.sram_a_read,
             "what DRAM delivers is what the steps load": fills <= counts.dram_read_bits,
         }
+    _refuse_broken(simulated, gemm, laws)
+
+
+def _check_chip(simulated: Simulated, gemm: Gemm, run: Run, timing: Timing, counts: Counts) -> None:
+    """Refuse what cores do that is not the whole of ``gemm``, or faster than the port that they share."""
+    acc, schedules = simulated.accelerator, run.plan.schedules
+    fastest = acc.dram_peak_bits_per_cycle if acc.spec.dram.banks else acc.dram_bits_per_cycle
+    dram_cycles = (counts.dram_read_bits + counts.dram_write_bits) / fastest
+    drops = any(s.foreign is not None and s.foreign.whole_dram_cycles for s in schedules)
+    laws = {
+        "MACs of all cores are those of the GEMM": sum(s.gemm.macs for s in schedules) == gemm.macs,
+        "cycles >= those of every core": timing.cycles >= max(core.cycles for core in run.cores),
+        "cycles >= bits of all cores / bandwidth": timing.cycles >= (int(dram_cycles) if drops else dram_cycles),
+        "cores <= those of the chip": run.plan.cores <= acc.cores,
+    }
+    _refuse_broken(simulated, gemm, laws)
+
+
+def _refuse_broken(simulated: Simulated, gemm: Gemm, laws: dict[str, bool]) -> None:
     broken = [law for law, holds in laws.items() if not holds]
     if broken:
         raise ConservationError(f"{gemm.layer} on {simulated.spec.name}: broken: {'; '.join(broken)}")

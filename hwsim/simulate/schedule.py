@@ -188,10 +188,17 @@ def classes(extent: int, tile: int) -> list[tuple[int, int, bool, bool]]:
     return [(1, tile, True, False), *middle, (1, edge, False, True)]
 
 
-def tile_program(gemm: Gemm, tiling: Tiling, bits: OperandBits, tile_cycles: TileCycles) -> tuple[Node, ...]:
+def tile_program(
+    gemm: Gemm,
+    tiling: Tiling,
+    bits: OperandBits,
+    tile_cycles: TileCycles,
+    drain_cycles: Callable[[int, int], int] = lambda m, n: 0,
+) -> tuple[Node, ...]:
     """Return the run-length-coded steps of one GEMM instance.
 
-    ``tile_cycles(m, k, n, first_k)`` gives the array's cycles for one tile.
+    ``tile_cycles(m, k, n, first_k)`` gives the array's cycles for one tile, ``drain_cycles(m, n)`` those
+    that pass before what it leaves can be stored.
     """
     extents = {"m": gemm.m, "k": gemm.k, "n": gemm.n}
     kinds = [classes(extents[loop], tiling.tile(loop)) for loop in tiling.order]
@@ -205,7 +212,8 @@ def tile_program(gemm: Gemm, tiling: Tiling, bits: OperandBits, tile_cycles: Til
         load += bits.move(m * n, "psum") if reloads else 0
         spills = not (last_k or tiling.hold_o)
         store = bits.move(m * n, "o") if last_k else bits.move(m * n, "psum") if spills else 0
-        return Step(load, tile_cycles(m, k, n, first_k), store, first_k or not tiling.hold_o, reloads)
+        cycles = tile_cycles(m, k, n, first_k) + (drain_cycles(m, n) if store else 0)
+        return Step(load, cycles, store, first_k or not tiling.hold_o, reloads)
 
     def nest(depth: int, chosen: tuple[tuple[int, int, bool, bool], ...]) -> tuple[Node, ...]:
         if depth == len(kinds):

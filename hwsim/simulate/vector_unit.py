@@ -62,18 +62,21 @@ def unit_cost(technology: Technology, unit: FunctionUnit) -> tuple[int, float]:
     return unit.cycles, (price.energy_fj + price.clock_fj) * unit.cycles * 1e-3
 
 
-def work(simulated: Simulated, kind: VectorKind, elements: int) -> tuple[int, float]:
-    """Return the cycles and the energy in pJ of ``elements`` elements, without memory and leakage."""
+def work(simulated: Simulated, kind: VectorKind, elements: int, cores: int = 1) -> tuple[int, float]:
+    """Return the cycles and the energy in pJ of ``elements`` elements on the units of ``cores``, evenly shared.
+
+    Memory and leakage are not included.
+    """
     accelerator = simulated.accelerator
-    lanes = accelerator.spec.vector_unit.lanes
+    lanes = accelerator.spec.vector_unit.lanes * cores
     units = tuple(accelerator.vector_functions.values())
     slots, element_pj = element_cost(accelerator.technology, accelerator.vector_format, kind, units)
     cycles = -(-elements * slots // lanes)
     return cycles, elements * element_pj + cycles * lanes * accelerator.vector_lane.clock_fj * 1e-3
 
 
-def requantization(simulated: Simulated, gemm: Gemm) -> tuple[int, float]:
-    """Return the cycles and the energy in pJ of quantizing the results of ``gemm`` (with its batch).
+def requantization(simulated: Simulated, gemm: Gemm, cores: int = 1) -> tuple[int, float]:
+    """Return the cycles and the energy in pJ of quantizing the results of ``gemm`` (with its batch) on ``cores``.
 
     Integers and block formats need a scale: the largest magnitude, a product, a clamp per element.
     Floats are only rounded on their way out, which is not counted.
@@ -81,16 +84,19 @@ def requantization(simulated: Simulated, gemm: Gemm) -> tuple[int, float]:
     fmt = parse_format(gemm.o_format)
     if not fmt.block_size and not isinstance(fmt.element, Integer):
         return 0, 0.0
-    return work(simulated, vector_kind("quantize"), gemm.m * gemm.n * gemm.batch)
+    return work(simulated, vector_kind("quantize"), gemm.m * gemm.n * gemm.batch, cores)
 
 
 def vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
-    """Return the cost of one instance of a vector operation (with its batch), as layer-table columns."""
+    """Return the cost of one instance of a vector operation (with its batch), as layer-table columns.
+
+    Elements are spread evenly over the vector units of all cores.
+    """
     kind = vector_kind(op.op)
     acc = simulated.accelerator
     elements = op.m * op.n * op.batch
     counts = _counts(simulated, op, kind)
-    lane_cycles, vector_pj = work(simulated, kind, elements)
+    lane_cycles, vector_pj = work(simulated, kind, elements, acc.cores)
     dram_bits = counts.dram_read_bits + counts.dram_write_bits
     port = acc.dram_bits_per_cycle
     dram_cycles = -(-dram_bits * port.denominator // port.numerator)
@@ -109,7 +115,7 @@ def vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
         "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
         **sram_parts(counts, unit),
         "energy_dram_pj": dram_energy(counts, cycles, unit),
-        "energy_network_pj": moved * unit.network_pj_per_bit,
+        "energy_network_pj": moved * unit.network_pj_per_bit + dram_bits * unit.cores_pj_per_bit,
         "energy_vector_pj": vector_pj,
         "energy_leakage_pj": leakage_energy(cycles, unit),
     }
@@ -127,7 +133,7 @@ def _counts(simulated: Simulated, op: VectorOp, kind: VectorKind) -> Counts:
     read_bits = ceil(elements * kind.reads * a.bits_per_element)
     write_bits = ceil(elements * kind.writes * o.bits_per_element)
     row_bits = op.n * max(a.bits_per_element, o.bits_per_element)
-    streams = op.m * row_bits > room_bits
+    streams = op.m * row_bits > room_bits * simulated.accelerator.cores
     once = kind.rows_coupled and row_bits <= room_bits
     from_dram = ceil(elements * a.bits_per_element) if once else read_bits
     dram_read = from_dram if streams or op.op == "embedding" else 0

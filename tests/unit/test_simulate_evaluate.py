@@ -11,10 +11,11 @@ import pytest
 from hwsim.formats import parse_format
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.technology import load_technology
-from hwsim.simulate import evaluate as module
 from hwsim.simulate.accuracy import design_sqnr_db
 from hwsim.simulate.cost import ENERGY_PARTS, settle
+from hwsim.simulate.engine import ENGINES
 from hwsim.simulate.evaluate import LAYER_COLUMNS, evaluate
+from hwsim.simulate.multicore import plan as module
 from hwsim.simulate.schedule import Timing, expand
 from hwsim.spec.errors import ConservationError, InfeasibleError, UsageError
 from hwsim.workload import Gemm, Trace, VectorOp, load_workload
@@ -222,7 +223,7 @@ def test_lost_transfers_are_noticed(monkeypatch, lost, law):
 )
 def test_an_engine_that_is_too_fast_is_noticed(monkeypatch, cycles, bandwidth, law):
     # 208 bytes at 16 bits per cycle take 104 cycles, 576 MACs on 16 PEs 36.
-    monkeypatch.setattr(module.ENGINES, "get", lambda name: lambda schedule, context: Timing(cycles, 1))
+    monkeypatch.setattr(ENGINES, "get", lambda name: lambda schedule, context: Timing(cycles, 1))
     with pytest.raises(ConservationError, match=law):
         evaluate(
             small(dram={"preset": "ddr4_2400", "bandwidth": bandwidth}, vector_unit={"lanes": 4096}),

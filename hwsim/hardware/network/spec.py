@@ -32,8 +32,10 @@ class NetworkSpec(Spec):
     router: str | None = Field(None, description="a published router instead, see hwsim explain network mesh")
 
 
-def open_network(spec: NetworkSpec, area_mm2: float, technology: Technology) -> Network:
+def open_network(spec: NetworkSpec, area_mm2: float, technology: Technology, key: str = "network") -> Network:
     """Return the network over a chip of that area, its nodes at one pitch: the area over the nodes, square.
+
+    ``key`` is where an architecture names it.
 
     Raises
     ------
@@ -44,4 +46,4 @@ def open_network(spec: NetworkSpec, area_mm2: float, technology: Technology) -> 
     try:
         return build_network(spec.topology, spec.rows, spec.cols, pitch_mm, technology, spec.router_energy, spec.router)
     except UsageError as error:
-        raise type(error)(f"network: {error}") from None
+        raise type(error)(f"{key}: {error}") from None

@@ -10,6 +10,7 @@ from hwsim.hardware.technology import Technology
 from hwsim.hardware.technology.temperature import LOGIC_REFERENCE_K, SRAM_REFERENCE_K
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, table
 from hwsim.simulate.architecture import Simulated, open_arch
+from hwsim.simulate.cost import UnitCosts
 from hwsim.simulate.dataflow import ArrayShape
 from hwsim.simulate.vector_unit import unit_cost
 from hwsim.spec.data import find_example
@@ -58,6 +59,7 @@ def _headline(simulated: Simulated) -> Any:
         "temperature of leakage": _temperature(acc),
         "wires": _wires(acc.technology),
         **_network(simulated),
+        **_cores(simulated),
         "clock (GHz)": spec.clock / 1e9,
         "pitch of a PE (um)": acc.pe_pitch_mm * 1e3,
         **_buses(simulated),
@@ -95,6 +97,19 @@ def _network(simulated: Simulated) -> dict[str, str]:
     return {"network": f"{text}; {network.topology.stop}: {network.stop.source}"}
 
 
+def _cores(simulated: Simulated) -> dict[str, Any]:
+    acc, asked = simulated.accelerator, simulated.spec.cores
+    network = acc.core_network
+    if asked is None or network is None:
+        return {}
+    grid = f"{network.topology.name}, {network.grid.rows} × {network.grid.cols}, pitch {network.pitch_mm:.3g} mm"
+    reads = "read once for all" if asked.multicast else "read by each core"
+    return {
+        "cores": f"{asked.count}, GEMMs cut along {asked.split}, common operands {reads}, sums through {asked.reduce}",
+        "between cores": f"{grid}; {network.topology.stop}: {network.stop.source}",
+    }
+
+
 def _buses(simulated: Simulated) -> dict[str, str]:
     """Return length and wire delay of the buses across the array, with a warning where one is slower than the clock."""
     acc = simulated.accelerator
@@ -117,6 +132,15 @@ def _buffers(simulated: Simulated) -> tuple[Any, list[str]]:
     return table(rows), notes
 
 
+def _between(unit: UnitCosts) -> dict[str, float]:
+    if not unit.multicast_pj_per_bit:
+        return {}
+    return {
+        "DRAM port to a core, or core to core (pJ/bit)": unit.cores_pj_per_bit,
+        "DRAM port to all cores (pJ/bit)": unit.multicast_pj_per_bit,
+    }
+
+
 def _events(simulated: Simulated) -> Any:
     pe = simulated.accelerator.pe
     unit = simulated.unit_costs(pe.w_format, pe.a_format)
@@ -131,6 +155,7 @@ def _events(simulated: Simulated) -> Any:
         **{f"read of {BUFFERS[k]} (pJ/bit)": v for k, v in unit.sram_read_pj_per_bit.items()},
         **{f"write of {BUFFERS[k]} (pJ/bit)": v for k, v in unit.sram_write_pj_per_bit.items()},
         "buffer to array (pJ/bit)": unit.network_pj_per_bit,
+        **_between(unit),
         "DRAM read (pJ/bit)": unit.dram_read_pj_per_bit,
         "DRAM write (pJ/bit)": unit.dram_write_pj_per_bit,
     }

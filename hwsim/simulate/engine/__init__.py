@@ -7,11 +7,13 @@ Engines register under the name that ``--engine`` takes. All share one machine m
 * a transfer of b bits occupies the port for ``ceil(b / bandwidth)`` cycles;
 * buffers are split in two halves: the load of step i may start when step i - 2 has computed,
   and a step that opens an output tile may start when the tile before the last one is stored;
-* where a buffer is not split, every step loads, computes and stores before the next one begins.
+* where a buffer is not split, every step loads, computes and stores before the next one begins;
+* several cores on the port are served in the order in which they ask, in the same cycle in their own order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 
 from hwsim.hardware.memory.dram import Channels
 from hwsim.simulate.dataflow import ArrayShape, Dataflow, DotUnit
-from hwsim.simulate.schedule import Schedule, Timing
+from hwsim.simulate.schedule import Cycles, Schedule, Timing
 from hwsim.spec.registry import Registry
 
 
@@ -71,4 +73,24 @@ class Engine(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What a run of several cores found: the timing of each, when all were done, and how long the port was busy."""
+
+    cores: tuple[Timing, ...]
+    cycles: Cycles
+    port_busy_cycles: Cycles
+
+
+class SharedEngine(Protocol):
+    """Callable that times several cores on one DRAM port."""
+
+    def __call__(self, schedules: Sequence[Schedule], context: Context) -> Shared:
+        """Return the cycles of one core per schedule on the machine of ``context``."""
+        ...
+
+
 ENGINES: Registry[Engine] = Registry("engine", "hwsim.simulate.engine")
+
+#: Engines that know several cores, under the names of :data:`ENGINES`.
+SHARED_ENGINES: Registry[SharedEngine] = Registry("engine for several cores", "hwsim.simulate.engine")

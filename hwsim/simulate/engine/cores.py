@@ -16,25 +16,16 @@ exact; :func:`hwsim.simulate.engine.event.replay` is the slow reference that ste
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple, TypeAlias
 
+from hwsim.simulate.engine import SHARED_ENGINES, Context, Shared
 from hwsim.simulate.schedule import Cycles, Node, Schedule, Step, Timing
 from hwsim.spec.errors import UsageError
 
 #: States that are remembered; beyond it the memory starts anew, and longer periods are walked.
 MOST_STATES = 4096
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What a run of several cores found: the timing of each, when all were done, and how long the port was busy."""
-
-    cores: tuple[Timing, ...]
-    cycles: Cycles
-    port_busy_cycles: Cycles
 
 
 class _Tile(NamedTuple):
@@ -292,3 +283,9 @@ def share(schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction) -> Share
             skipped, port = skipped + gain, port + busy
     timings = [Timing(at, s.compute_cycles * s.gemm.batch) for at, s in zip(done_at, schedules, strict=True)]
     return Shared(tuple(timings), max(done_at), port)
+
+
+@SHARED_ENGINES.register("fast")
+def fast_cores(schedules: Sequence[Schedule], context: Context) -> Shared:
+    """Time one core per schedule; exact, with the jump."""
+    return share(schedules, context.dram_bits_per_cycle)

@@ -27,8 +27,8 @@ from typing import Any, cast
 import simpy
 
 from hwsim.hardware.memory.dram import Channels
-from hwsim.simulate.engine import ENGINES, Context
-from hwsim.simulate.engine.cores import Shared, share
+from hwsim.simulate.engine import ENGINES, SHARED_ENGINES, Context, Shared
+from hwsim.simulate.engine.cores import share
 from hwsim.simulate.schedule import Cycles, Node, Schedule, Step, Timing
 from hwsim.spec.errors import UsageError
 
@@ -196,6 +196,7 @@ def event(schedule: Schedule, context: Context) -> Timing:
     return contend([schedule], context).cores[0]
 
 
+@SHARED_ENGINES.register("event")
 def contend(schedules: Sequence[Schedule], context: Context) -> Shared:
     """Time one core per schedule on the machine of ``context``."""
     if context.channels is None:
