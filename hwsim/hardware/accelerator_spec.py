@@ -13,6 +13,7 @@ from hwsim.hardware.functions.choice import describe, known_units
 from hwsim.hardware.memory import SEQUENTIAL, Access, PublishedSpec
 from hwsim.hardware.memory.ecc import Ecc
 from hwsim.hardware.memory.temperature import check_temperature
+from hwsim.hardware.network.chips import ChipsSpec
 from hwsim.hardware.network.cores import CoresSpec
 from hwsim.hardware.network.spec import NetworkSpec
 from hwsim.hardware.technology.spec import TechnologySpec
@@ -166,6 +167,7 @@ class HardwareSpec(Spec):
         None, description="between buffers, array and DRAM port; default: a wire of half the edges of both blocks"
     )
     cores: CoresSpec | None = Field(None, description="several of all this on one chip, behind one DRAM port")
+    chips: ChipsSpec | None = Field(None, description="several such chips, each with its DRAM")
 
     @model_validator(mode="before")
     @classmethod

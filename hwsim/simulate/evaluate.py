@@ -21,12 +21,14 @@ from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.cost import ENERGY_PARTS, Counts, moved_bytes, settle, sram_parts
 from hwsim.simulate.data_notes import clock_notes, data_notes, foreign_notes
 from hwsim.simulate.engine import ENGINES, Context
+from hwsim.simulate.multichip import Message, chip_notes, chip_rows, chip_totals
 from hwsim.simulate.multicore import Plan, Run, plans_of, run_plan
 from hwsim.simulate.multicore.notes import core_notes
 from hwsim.simulate.schedule import Cycles, Schedule, Timing
 from hwsim.simulate.vector_unit import requantization, vector_row
 from hwsim.spec.errors import ConservationError
 from hwsim.workload import Gemm, Trace, VectorOp, apply_policy
+from hwsim.workload.ops import Op
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,12 +93,15 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     ENGINES.get(engine)
     filled = apply_policy(trace, simulated.policy)
     seen: dict[Any, dict[str, Any]] = {}
-    rows: list[dict[str, Any]] = []
-    for op in filled.ops:
-        key = (op.cost_key, engine)
+
+    def row_of(op: Op) -> dict[str, Any]:
+        key = op.cost_key
         if key not in seen:
             seen[key] = _gemm_row(simulated, op, engine) if isinstance(op, Gemm) else vector_row(simulated, op)
-        rows.append(_with_repeat(seen[key], op, simulated.spec.name, simulated.accelerator.period_ns))
+        return seen[key]
+
+    name, period_ns = simulated.spec.name, simulated.accelerator.period_ns
+    rows = [_with_repeat(row, op, name, period_ns) for op, row in chip_rows(simulated, filled.ops, row_of)]
     settle(rows)
     sram_pj = tuple((row["sram_read_pj"], row["sram_write_pj"]) for row in rows)
     ordered = tuple({column: row[column] for column in LAYER_COLUMNS} for row in rows)
@@ -107,6 +112,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
         *clock_notes(simulated),
         *foreign_notes(simulated),
         *core_notes(simulated, splits),
+        *chip_notes(simulated),
     )
     return Result(simulated.spec.name, trace.name, engine, ordered, design, notes, sram_pj)
 
@@ -191,7 +197,7 @@ _TOTALS = (
 )  # fmt: skip
 
 
-def _with_repeat(row: dict[str, Any], op: Gemm | VectorOp, design_id: str, period_ns: float) -> dict[str, Any]:
+def _with_repeat(row: dict[str, Any], op: Op | Message, design_id: str, period_ns: float) -> dict[str, Any]:
     """Return the layer-table row of ``op``: totals over its repeats."""
     out = dict(row)
     for column in _TOTALS:
@@ -276,22 +282,24 @@ def _design_row(simulated: Simulated, trace: Trace, rows: tuple[dict[str, Any], 
     pe = acc.pe
     w, a = parse_format(simulated.policy.w_format), parse_format(simulated.policy.a_format)
     macs = sum(row["macs"] for row in rows)
-    if macs != sum(op.macs for op in trace.ops if isinstance(op, Gemm)):
+    totals = chip_totals(simulated)
+    if macs != totals.batches * sum(op.macs for op in trace.ops if isinstance(op, Gemm)):
         raise ConservationError(f"{trace.name}: MACs of the layer table differ from the trace's")
-    latency_ms = sum(row["cycles"] for row in rows) * acc.period_ns * 1e-6
+    latency_ms = sum(row["cycles"] for row in rows) / totals.at_once * acc.period_ns * 1e-6
+    area_mm2 = totals.chips * acc.area_mm2
     energy_mj = sum(row["energy_pj"] for row in rows) * 1e-9
     busy = sum(row["cycles"] for row in rows)
     tops = 2 * macs / (latency_ms * 1e9) if latency_ms else 0.0
     power_w = energy_mj / latency_ms if latency_ms else 0.0
     return {
-        "area_mm2": acc.area_mm2,
-        "peak_tops": 2 * acc.peak_macs_per_s(w, a) * 1e-12,
+        "area_mm2": area_mm2,
+        "peak_tops": 2 * totals.chips * acc.peak_macs_per_s(w, a) * 1e-12,
         "latency_ms": latency_ms,
         "energy_mj": energy_mj,
         "edp_mj_ms": energy_mj * latency_ms,
         "avg_power_w": power_w,
         "tops_per_watt": tops / power_w if power_w else 0.0,
-        "tops_per_mm2": tops / acc.area_mm2,
+        "tops_per_mm2": tops / area_mm2,
         "utilization": sum(row["utilization"] * row["cycles"] for row in rows) / busy if busy else 0.0,
         "sqnr_db": design_sqnr_db(pe, w, a),
         "accuracy_source": DESIGN_SOURCE,

@@ -75,16 +75,21 @@ def work(simulated: Simulated, kind: VectorKind, elements: int, cores: int = 1) 
     return cycles, elements * element_pj + cycles * lanes * accelerator.vector_lane.clock_fj * 1e-3
 
 
-def requantization(simulated: Simulated, gemm: Gemm, cores: int = 1) -> tuple[int, float]:
-    """Return the cycles and the energy in pJ of quantizing the results of ``gemm`` (with its batch) on ``cores``.
+def quantization(simulated: Simulated, o_format: str, elements: int, cores: int = 1) -> tuple[int, float]:
+    """Return the cycles and the energy in pJ of quantizing ``elements`` results to ``o_format`` on ``cores``.
 
     Integers and block formats need a scale: the largest magnitude, a product, a clamp per element.
     Floats are only rounded on their way out, which is not counted.
     """
-    fmt = parse_format(gemm.o_format)
-    if not fmt.block_size and not isinstance(fmt.element, Integer):
+    fmt = parse_format(o_format)
+    if not elements or (not fmt.block_size and not isinstance(fmt.element, Integer)):
         return 0, 0.0
-    return work(simulated, vector_kind("quantize"), gemm.m * gemm.n * gemm.batch, cores)
+    return work(simulated, vector_kind("quantize"), elements, cores)
+
+
+def requantization(simulated: Simulated, gemm: Gemm, cores: int = 1) -> tuple[int, float]:
+    """Return the cycles and the energy in pJ of quantizing the results of ``gemm`` (with its batch) on ``cores``."""
+    return quantization(simulated, gemm.o_format, gemm.m * gemm.n * gemm.batch, cores)
 
 
 def vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def _headline(simulated: Simulated) -> Any:
         "wires": _wires(acc.technology),
         **_network(simulated),
         **_cores(simulated),
+        **_chips(simulated),
         "clock (GHz)": spec.clock / 1e9,
         "pitch of a PE (um)": acc.pe_pitch_mm * 1e3,
         **_buses(simulated),
@@ -108,6 +109,14 @@ def _cores(simulated: Simulated) -> dict[str, Any]:
         "cores": f"{asked.count}, GEMMs cut along {asked.split}, common operands {reads}, sums through {asked.reduce}",
         "between cores": f"{grid}; {network.topology.stop}: {network.stop.source}",
     }
+
+
+def _chips(simulated: Simulated) -> dict[str, Any]:
+    asked = simulated.spec.chips
+    if asked is None:
+        return {}
+    links = f"{asked.link_bandwidth / 1e9:g} GB/s, {asked.link_energy:g} pJ/bit"
+    return {"chips": f"{asked.count} of what is listed here, {asked.parallel} parallel, links of {links}"}
 
 
 def _buses(simulated: Simulated) -> dict[str, str]:
