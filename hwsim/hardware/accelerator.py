@@ -219,7 +219,7 @@ class Accelerator:
         asked = self.spec.cores
         if asked is None or asked.count == 1:
             return None
-        return open_network(asked.grid, self.area_mm2, self.technology, "cores.network")
+        return open_network(asked.network.over(asked.count), self.area_mm2, self.technology, "cores.network")
 
     @cached_property
     def network_pj_per_bit(self) -> float:

@@ -377,3 +377,12 @@ def test_moved_bits_of_a_gang_count_common_operands_once():
     together = gang_schedule(op, gang_machine(core, "m", 4), "m")
     loads = sum(moved_bits(s.body)[0] for s in apart)
     assert loads - moved_bits(together.body)[0] == 3 * core.bits.move(16 * 16, "w")
+
+
+@pytest.mark.parametrize(("given", "grid"), [({}, (3, 4)), ({"rows": 2}, (2, 6)), ({"cols": 3}, (4, 3))])
+def test_cores_lie_in_a_grid_as_near_a_square_as_can_be_or_as_asked(given, grid):
+    network = {"topology": "mesh", "router_energy": 0.1, **given}
+    found = small("int8", cores={"count": 12, "network": network}).accelerator.core_network.grid
+    assert (found.rows, found.cols) == grid
+    with pytest.raises(SpecError, match="nodes for 7 cores"):
+        small("int8", cores={"count": 7, "network": {"topology": "bus", "rows": 2}})

@@ -7,14 +7,45 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from hwsim.hardware.network.base import MAX_EDGE
 from hwsim.hardware.network.spec import NetworkSpec
-from hwsim.spec.bind import Spec
+from hwsim.spec.bind import Spec, as_value_error
+from hwsim.spec.errors import UsageError
 
 #: Most cores on a chip.
 MAX_CORES = 1024
 
 #: Along what a GEMM may be cut.
 Split = Literal["m", "n", "k", "batch"]
+
+
+class CoreNetworkSpec(NetworkSpec):
+    """The network between the cores and the DRAM port: a node per core."""
+
+    rows: int | None = Field(  # type: ignore[assignment]
+        None, ge=1, le=MAX_EDGE, description="cores along one edge of the chip; default: as near a square as can be"
+    )
+    cols: int | None = Field(None, ge=1, le=MAX_EDGE, description="cores along the other")  # type: ignore[assignment]
+
+    def over(self, count: int) -> NetworkSpec:
+        """Return the network of ``count`` cores.
+
+        Raises
+        ------
+        UsageError
+            If rows and columns are not those of so many cores.
+        """
+        rows = self.rows or max(1, count // (self.cols or _near_square(count)))
+        cols = self.cols or max(1, count // rows)
+        nodes = rows * cols
+        if nodes != count:
+            raise UsageError(f"network: {rows} × {cols} are {nodes} nodes for {count} cores; valid: a node per core")
+        return NetworkSpec(**{**self.model_dump(), "rows": rows, "cols": cols})
+
+
+def _near_square(count: int) -> int:
+    """Return the longer edge of the grid of ``count`` nodes that is the nearest to a square."""
+    return count // next(rows for rows in range(math.isqrt(count), 0, -1) if count % rows == 0)
 
 
 class CoresSpec(Spec):
@@ -31,26 +62,13 @@ class CoresSpec(Spec):
         "dram", description="the way of partial sums of a GEMM that is cut along k; network: ring, needs link_bits"
     )
     link_bits: int | None = Field(None, ge=1, le=1 << 20, description="bits per cycle of a link between two cores")
-    network: NetworkSpec | None = Field(
-        None, description="over the chip, a node per core; default: a bus past all of them, in a grid near a square"
+    network: CoreNetworkSpec = Field(
+        CoreNetworkSpec(topology="bus"), description="over the chip, a node per core; default: a bus past all of them"
     )
-
-    @property
-    def grid(self) -> NetworkSpec:
-        """The network between the cores."""
-        if self.network is not None:
-            return self.network
-        rows = next(r for r in range(math.isqrt(self.count), 0, -1) if self.count % r == 0)
-        return NetworkSpec(topology="bus", rows=rows, cols=self.count // rows, router_energy=None, router=None)
 
     @model_validator(mode="after")
     def _fits(self) -> CoresSpec:
-        if self.network is not None and self.network.rows * self.network.cols != self.count:
-            nodes = self.network.rows * self.network.cols
-            raise ValueError(
-                f"network: {self.network.rows} × {self.network.cols} are {nodes} nodes for {self.count} cores; "
-                "valid: a node per core"
-            )
+        as_value_error(self.network.over)(self.count)
         if self.reduce == "network" and self.link_bits is None:
             raise ValueError("reduce: network needs link_bits, the bits per cycle of a link between two cores")
         return self
