@@ -91,7 +91,7 @@ FAMILIES = "valid: bert, bitnet"
 
 ARCHES = {
     # keys
-    "unknown key": Case(ARCH + "colour: red\n", "11:1", ("unknown key 'colour'", "valid: array, clock")),
+    "unknown key": Case(ARCH + "colour: red\n", "11:1", ("unknown key 'colour'", "valid: array, chips, clock")),
     "misspelt key": Case(
         arch("technology:", "tehcnology:"), "2:1", ("unknown key 'tehcnology'", "did you mean 'technology'?")
     ),

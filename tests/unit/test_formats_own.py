@@ -18,7 +18,7 @@ from hwsim.formats.accuracy import fitted_quantize
 from hwsim.formats.element.codebook import Codebook
 from hwsim.formats.element.float_table import FloatTable
 from hwsim.formats.element.minifloat import Minifloat
-from hwsim.formats.names import format_or_file, parse_format
+from hwsim.formats.names import _parsed, format_or_file, parse_format
 from hwsim.formats.own import VARIABLE, files, look_beside
 from hwsim.spec.errors import SpecError, UsageError
 
@@ -32,6 +32,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(VARIABLE, raising=False)
     (tmp_path / "formats").mkdir()
+    _parsed.cache_clear()  # a built-in that was asked for before would not look for a file again
     return tmp_path
 
 
