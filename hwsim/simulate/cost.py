@@ -164,7 +164,7 @@ def left_out(costs: UnitCosts, parts: Collection[str]) -> UnitCosts:
     nothing = dict.fromkeys(costs.shift_pj_per_bit, 0.0)
     free: dict[str, dict[str, Any]] = {
         "leakage": {"leakage_w": 0.0},
-        "network": {"network_pj_per_bit": 0.0},
+        "network": {"network_pj_per_bit": 0.0, "cores_pj_per_bit": 0.0, "multicast_pj_per_bit": 0.0},
         "array_wires": {"wire_pj_per_step": 0.0, "shift_pj_per_bit": nothing, "bus_pj_per_bit": nothing},
         "dequantization": {"dequant_pj": 0.0},
     }

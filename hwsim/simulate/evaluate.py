@@ -27,7 +27,7 @@ from hwsim.simulate.multicore.notes import core_notes
 from hwsim.simulate.schedule import Cycles, Schedule, Timing
 from hwsim.simulate.vector_unit import requantization, vector_row
 from hwsim.spec.errors import ConservationError
-from hwsim.workload import Gemm, Trace, VectorOp, apply_policy
+from hwsim.workload import Gemm, Trace, apply_policy
 from hwsim.workload.ops import Op
 
 if TYPE_CHECKING:
