@@ -13,6 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from hwsim.simulate.nest.count import Moved
+from hwsim.simulate.nest.hierarchy import READ, Hierarchy
 from hwsim.simulate.schedule import Cycles, Foreign, Schedule, Timing
 from hwsim.spec.errors import ConservationError
 
@@ -195,6 +197,15 @@ def dram_energy(counts: Counts, cycles: Cycles, unit: UnitCosts) -> float:
 def leakage_energy(cycles: Cycles, unit: UnitCosts) -> float:
     """Return the leakage energy in pJ over ``cycles`` (1 W · 1 ns = 1000 pJ)."""
     return cycles * unit.period_ns * unit.leakage_w * 1e3
+
+
+def hierarchy_energy(hierarchy: Hierarchy, moved: Moved) -> dict[str, float]:
+    """Return the energy in pJ of a loop nest, of each level by its name and of the MACs."""
+    energy = {level.name: 0.0 for level in hierarchy.levels}
+    for (at, _, direction), bits in moved.bits.items():
+        level = hierarchy.levels[at]
+        energy[level.name] += bits * (level.read_pj_per_bit if direction == READ else level.write_pj_per_bit)
+    return {**energy, "MAC": moved.macs * hierarchy.mac_pj}
 
 
 def settle(rows: Sequence[dict[str, float]]) -> None:
