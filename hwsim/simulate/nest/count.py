@@ -163,20 +163,21 @@ def sum_bits(
     outputs: int,
     widths: Widths,
     rules: Rules = ACCELFORGE,
+    one: Any = 1,
 ) -> dict[Counter, Any]:
     """Return the counters of partial sums and results.
 
     For what is below each level, the MACs last: how often every output visits it as the level sees it, how
-    often as the instances below hold it, and how many of these hold a result. Numbers or arrays.
+    often as the instances below hold it, and how many of these hold a result. Numbers or arrays, in units of ``one``.
     """
     found: dict[Counter, Any] = {}
     # Visits of a level by outputs without a partial sum: they start from zero there.
-    cold: Any = 1
+    cold: Any = one
     for level, below, seen, held, ended in zip(levels, (*levels[1:], None), visits, resident, finished, strict=True):
         reads = seen - cold
         counted = seen if rules.reads_missing_sums and reads else reads
         _add(found, (level, "o", READ), outputs * widths.psum * counted)
-        _add(found, (level, "o", WRITE), outputs * _written(level <= result_level, seen, 1, widths))
+        _add(found, (level, "o", WRITE), outputs * _written(level <= result_level, seen, one, widths))
         if below is not None:
             results = below <= result_level
             _add(found, (below, "o", WRITE), outputs * widths.psum * counted)

@@ -1,0 +1,133 @@
+"""What of a search does not depend on sizes of memories and prices: orders with their tables, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from hwsim.simulate.nest.hierarchy import DIMS, FREE, NEEDS, OPERANDS
+from hwsim.simulate.nest.orders import Order, Shape, orders
+from hwsim.simulate.nest.tiles import Array, Floats, Grain, Table, grains, table
+
+Tables = tuple[Table, Table, Table]
+#: The operand that does not depend on each dimension, in the order of DIMS.
+OF_DIM = tuple(next(x for x in OPERANDS if FREE[x] == dim) for dim in DIMS)
+#: The two dimensions of each operand, as places in DIMS.
+DIMS_OF = {x: (DIMS.index(NEEDS[x][0]), DIMS.index(NEEDS[x][1])) for x in OPERANDS}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The tile of a place: which level and operand, its two dimensions, their sizes by row and the least ones."""
+
+    level: int
+    operand: str
+    dims: tuple[int, int]
+    sizes: tuple[int | Array, int | Array]
+    least: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Case:
+    """An order with a table per dimension; ``exact`` is false where one of them is only a bound.
+
+    ``slots`` says where in the pool of costs the rows of each dimension are.
+    """
+
+    order: Order
+    tables: Tables
+    exact: bool
+    tiles: tuple[Tile, ...]
+    slots: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Visits of all tables of an operand with the same levels, below each other: they are priced at once."""
+
+    operand: str
+    levels: tuple[int, ...]
+    visits: Floats
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where the rows of a table lie in a pool."""
+
+    pool: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Cases:
+    """All orders of a shape for one GEMM; how many mappings they stand for, and whether none is missing."""
+
+    cases: tuple[Case, ...]
+    pools: tuple[Pool, ...]
+    slots: tuple[Slot, ...]
+    mappings: int
+    complete: bool
+
+
+@lru_cache(maxsize=1024)
+def cases_of(shape: Shape, bypass: bool, dims: tuple[int, int, int]) -> Cases:
+    """Return every order with its tables: exact ones where these are short, else bounds."""
+    listed = []
+    complete = True
+    for order in orders(shape, bypass):
+        kinds = [grains(plan, extent) for plan, extent in zip(order.plans, dims, strict=True)]
+        complete = complete and all(last is Grain.ALL for _, last in kinds)
+        listed.append((order, _tables(order, dims, [first for first, _ in kinds]), all(a is b for a, b in kinds)))
+    return _pooled(listed, complete)
+
+
+@lru_cache(maxsize=64)
+def exact_case(order: Order, dims: tuple[int, int, int]) -> Cases:
+    """Return one order with the tables that solve it."""
+    kinds = [grains(plan, extent)[1] for plan, extent in zip(order.plans, dims, strict=True)]
+    return _pooled([(order, _tables(order, dims, kinds), True)], True)
+
+
+def _tables(order: Order, dims: tuple[int, int, int], kinds: Sequence[Grain]) -> Tables:
+    m, k, n = (table(plan, extent, grain) for plan, extent, grain in zip(order.plans, dims, kinds, strict=True))
+    return m, k, n
+
+
+def _pooled(listed: Sequence[tuple[Order, Tables, bool]], complete: bool) -> Cases:
+    members: dict[tuple[str, tuple[int, ...]], dict[int, Table]] = {}
+    for order, tables, _ in listed:
+        for operand, rows in zip(OF_DIM, tables, strict=True):
+            members.setdefault((operand, order.levels(operand)), {})[id(rows)] = rows
+    pools: list[Pool] = []
+    slots: list[Slot] = []
+    number: dict[tuple[str, tuple[int, ...], int], int] = {}
+    for (operand, levels), group in members.items():
+        start = 0
+        for key, rows in group.items():
+            number[operand, levels, key] = len(slots)
+            slots.append(Slot(len(pools), start, start + rows.rows))
+            start += rows.rows
+        pools.append(Pool(operand, levels, np.concatenate([rows.visits for rows in group.values()])))
+    cases = []
+    for order, tables, exact in listed:
+        m, k, n = (number[x, order.levels(x), id(rows)] for x, rows in zip(OF_DIM, tables, strict=True))
+        cases.append(Case(order, tables, exact, _tiles(order, tables), (m, k, n)))
+    total = sum(a.rows * b.rows * c.rows for _, (a, b, c), _ in listed)
+    return Cases(tuple(cases), tuple(pools), tuple(slots), total, complete)
+
+
+def _tiles(order: Order, tables: Tables) -> tuple[Tile, ...]:
+    found = []
+    for place, (level, x) in enumerate(order.places):
+        i, j = DIMS_OF[x]
+        sizes = (tables[i].sizes[place], tables[j].sizes[place])
+        found.append(Tile(level, x, (i, j), sizes, (_least(sizes[0]), _least(sizes[1]))))
+    return tuple(found)
+
+
+def _least(size: int | Array) -> int:
+    return size if isinstance(size, int) else int(size.min())

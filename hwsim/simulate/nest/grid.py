@@ -1,0 +1,299 @@
+"""Scores all rows of the tables of an order at once."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from math import inf
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.simulate.nest.cases import DIMS_OF, Case, Cases, Tables, Tile
+from hwsim.simulate.nest.count import Counter, input_bits, sum_bits
+from hwsim.simulate.nest.hierarchy import READ, Hierarchy, Widths
+from hwsim.simulate.nest.orders import Order
+from hwsim.simulate.nest.tiles import Floats
+
+Objective = Literal["energy", "latency", "edp"]
+#: Takes the values of chosen rows of a dimension, as they lie in the grid.
+Take = Callable[[int, Any], Any]
+
+
+@dataclass(frozen=True)
+class Best:
+    """Best rows of an order; ``key`` is the objective and its tie-break."""
+
+    key: tuple[float, float]
+    order: Order
+    rows: tuple[int, int, int]
+    tables: Tables
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """Per row energy in pJ and bits of every port (rows, 1 + ports); ``falls``: none grows from row to row."""
+
+    priced: Floats
+    energy: Floats
+    falls: bool
+
+
+@lru_cache(maxsize=256)
+def weights(hierarchy: Hierarchy, widths: Widths, operand: str, levels: tuple[int, ...]) -> Floats:
+    """Return pJ and bits per port of one element (visits, 1 + ports): counting is linear in visits."""
+    basis = np.eye(1 + 3 * len(levels))
+    one = basis[0]
+    reads, fills, ends = ([basis[1 + 3 * i + j] for i in range(len(levels))] for j in range(3))
+    bits: dict[Counter, Any]
+    if operand == "o":
+        bits = sum_bits(levels, hierarchy.result_level, reads, fills, ends, 1, widths, one=one)
+    else:
+        bits = input_bits(operand, levels, reads, fills[:-1], widths.kept(operand))
+    energy = np.zeros(len(basis))
+    for (level, _, direction), value in bits.items():
+        prices = hierarchy.levels[level]
+        energy += value * (prices.read_pj_per_bit if direction == READ else prices.write_pj_per_bit)
+    columns = [energy]
+    for at, level_ in enumerate(hierarchy.levels):
+        for port in level_.ports:
+            moves = port.directions if operand in port.operands else ()
+            columns.append(sum((bits.get((at, operand, d), 0.0 * one) for d in moves), 0.0 * one))
+    return np.stack(columns, axis=1)
+
+
+class Grid:
+    """One GEMM on one hierarchy: prices its tables and finds the best rows of an order."""
+
+    def __init__(
+        self,
+        hierarchy: Hierarchy,
+        dims: tuple[int, int, int],
+        widths: Widths,
+        objective: Objective,
+        prune: bool,
+        cases: Cases,
+    ) -> None:
+        self.objective, self.prune = objective, prune
+        self.widths = widths
+        self.mac_pj = dims[0] * dims[1] * dims[2] * hierarchy.mac_pj
+        self.limits = [
+            (level, store.holds, store.capacity_bits, store.copies)
+            for level, at in enumerate(hierarchy.levels)
+            for store in at.stores
+            if level > 0 and store.capacity_bits is not None
+        ]
+        ports = [(level, port) for level, at in enumerate(hierarchy.levels) for port in at.ports]
+        self.port_bits = np.array([float(port.bits_per_cycle) for _, port in ports])
+        self.port_levels = np.array([level for level, _ in ports], dtype=np.int64)
+        self.costs = self._priced(hierarchy, dims, cases)
+
+    def _priced(self, hierarchy: Hierarchy, dims: tuple[int, int, int], cases: Cases) -> list[_Costs]:
+        pools = []
+        for pool in cases.pools:
+            i, j = DIMS_OF[pool.operand]
+            pools.append(dims[i] * dims[j] * (pool.visits @ weights(hierarchy, self.widths, pool.operand, pool.levels)))
+        steps: list[NDArray[np.bool]] = [np.all(pool[1:] <= pool[:-1], axis=1) for pool in pools]
+        return [
+            _Costs(
+                pools[slot.pool][slot.start : slot.stop],
+                pools[slot.pool][slot.start : slot.stop, 0],
+                bool(steps[slot.pool][slot.start : slot.stop - 1].all()),
+            )
+            for slot in cases.slots
+        ]
+
+    def _kept(self, case: Case) -> list[int] | None:
+        """Return how many rows of each dimension fit with the smallest of the others; None where none do."""
+        kept = [rows.rows for rows in case.tables]
+        for level, holds, capacity, copies in self.limits:
+            room, slopes = capacity, [0, 0, 0]
+            for tile in case.tiles:
+                if tile.level == level and tile.operand in holds:
+                    (i, j), (a, b) = tile.dims, tile.least
+                    width = self.widths.kept(tile.operand) * copies
+                    room -= width * a * b
+                    if not isinstance(tile.sizes[0], int):
+                        slopes[i] += width * b
+                    if not isinstance(tile.sizes[1], int):
+                        slopes[j] += width * a
+            if room < 0:
+                return None
+            for which, slope in enumerate(slopes):
+                column = case.tables[which].column
+                if slope and column is not None and self.prune:
+                    most = room // slope + int(column[0])
+                    kept[which] = min(kept[which], bisect_right(column, most))
+        return kept
+
+    def least(self, case: Case) -> tuple[float, float]:
+        """Return a bound of an order's key; infinite where nothing fits."""
+        kept = self._kept(case)
+        if kept is None:
+            return inf, inf
+        priced: Any = 0.0
+        cycles = 1.0
+        wide: Any = self.port_bits
+        for rows, slot, number in zip(case.tables, case.slots, kept, strict=True):
+            cost = self.costs[slot]
+            priced = priced + (cost.priced[number - 1] if cost.falls else cost.priced[:number].min(axis=0))
+            cycles *= float(rows.cycles[number - 1] if cost.falls else rows.cycles[:number].min())
+            if rows.axis_below is not None:
+                wide = wide * np.where(self.port_levels > rows.axis_below, int(rows.instances[:number].max()), 1)
+        if len(self.port_bits):
+            cycles = max(cycles, float((priced[1:] / wide).max()))
+        return self._key(self.mac_pj + float(priced[0]), cycles)
+
+    def _key(self, energy: float, cycles: float) -> tuple[float, float]:
+        if self.objective == "energy":
+            return energy, cycles
+        return (cycles, energy) if self.objective == "latency" else (energy * cycles, cycles)
+
+    def solve(self, case: Case, best: Best | None = None) -> Best | None:
+        """Return the best rows of an order, or nothing where no tile fits or ``best`` is below all of them."""
+        kept = self._kept(case)
+        if kept is None:
+            return None
+        costs = [self.costs[slot] for slot in case.slots]
+        falls = [self.prune and c.falls and t.column is not None for c, t in zip(costs, case.tables, strict=True)]
+        last = max(range(3), key=lambda i: (falls[i], kept[i])) if any(falls) else None
+        free = [i for i in range(3) if i != last]
+        views = {i: tuple(kept[i] if j == at else 1 for j in range(len(free))) for at, i in enumerate(free)}
+        largest: Any = None
+
+        def take(which: int, values: Any) -> Any:
+            if which == last:
+                return values[largest]
+            found = values[: kept[which]]
+            return found.reshape(views[which] + found.shape[1:])
+
+        if last is not None:
+            largest = self._largest(case, last, take, kept[last] - 1)
+            fits = largest >= 0
+        else:
+            fits = self._fits(case, take)
+        shape = tuple(kept[i] for i in free)
+        third = last if last is not None else free[2]
+        energy = (take(free[0], costs[free[0]].energy) + self.mac_pj) + take(free[1], costs[free[1]].energy)
+        energy = energy + take(third, costs[third].energy)
+        if energy.shape != shape:
+            energy = np.broadcast_to(energy, shape)
+        if not fits.all():
+            energy = np.where(fits, energy, inf)
+        picked = self._pick(
+            energy, case, costs, take, free, last, inf if best is None or not self.prune else best.key[0]
+        )
+        if picked is None:
+            return None
+        key, at = picked
+        rows = dict(zip(free, at, strict=True))
+        if last is not None:
+            rows[last] = int(np.broadcast_to(largest, shape)[at])
+        return Best(key, case.order, (rows[0], rows[1], rows[2]), case.tables)
+
+    def _limited(self, case: Case) -> list[tuple[int, list[tuple[int, Tile]]]]:
+        """Return every limited store: its bits, and the tiles that share it with their bits per element."""
+        return [
+            (
+                capacity,
+                [
+                    (self.widths.kept(t.operand) * copies, t)
+                    for t in case.tiles
+                    if t.level == level and t.operand in holds
+                ],
+            )
+            for level, holds, capacity, copies in self.limits
+        ]
+
+    def _fits(self, case: Case, take: Take) -> Any:
+        fits: Any = np.True_
+        for capacity, tiles in self._limited(case):
+            need: Any = 0
+            for width, tile in tiles:
+                need = need + _area(width, tile, take)
+            fits = fits & (need <= capacity)
+        return fits
+
+    def _largest(self, case: Case, last: int, take: Take, most: int) -> Any:
+        """Return the last row of dimension ``last`` that fits, up to ``most``; -1 where none does."""
+        column = case.tables[last].column
+        assert column is not None
+        best: Any = np.int64(most)
+        for capacity, tiles in self._limited(case):
+            fixed: Any = 0
+            slope: Any = 0
+            for width, tile in tiles:
+                if last in tile.dims and not isinstance(tile.sizes[tile.dims.index(last)], int):
+                    other = 1 - tile.dims.index(last)
+                    slope = slope + width * _size(tile, other, take)
+                else:
+                    fixed = fixed + _area(width, tile, take)
+            room = capacity - fixed
+            if isinstance(slope, int) and slope == 0:
+                if np.any(room < 0):
+                    best = np.where(room < 0, -1, best)
+            else:
+                best = np.minimum(best, np.searchsorted(column, room // slope, side="right") - 1)
+        return best
+
+    def _pick(
+        self,
+        energy: Floats,
+        case: Case,
+        costs: list[_Costs],
+        take: Take,
+        free: list[int],
+        last: int | None,
+        known: float,
+    ) -> tuple[tuple[float, float], tuple[int, ...]] | None:
+        """Return the objective with its tie-break and where in the grid they are the least, unless above ``known``."""
+        if self.objective != "energy":
+            cycles = np.where(energy < inf, self._cycles(case, costs, take), inf)
+            primary, other = (cycles, energy) if self.objective == "latency" else (energy * cycles, cycles)
+            low = float(primary.min())
+            if low == inf or low > known:
+                return None
+            at = np.unravel_index(int(np.where(primary == low, other, inf).argmin()), primary.shape)
+            return (low, float(other[at])), tuple(int(i) for i in at)
+        low = float(energy.min())
+        if low == inf or low > known:
+            return None
+        where = np.nonzero(energy == low)
+        by = dict(zip(free, where, strict=True))
+
+        def chosen(which: int, values: Any) -> Any:
+            if which != last:
+                return values[by[which]]
+            found = take(which, values)
+            return np.broadcast_to(found, energy.shape + found.shape[found.ndim - values.ndim + 1 :])[where]
+
+        cycles = np.broadcast_to(self._cycles(case, costs, chosen), where[0].shape)
+        first = int(cycles.argmin())
+        return (low, float(cycles[first])), tuple(int(axis[first]) for axis in where)
+
+    def _cycles(self, case: Case, costs: list[_Costs], take: Take) -> Any:
+        """Return the least cycles: of the array and of every port."""
+        cycles: Any = 1.0
+        bits: Any = 0.0
+        wide: Any = self.port_bits
+        for which, rows in enumerate(case.tables):
+            cycles = cycles * take(which, rows.cycles)
+            bits = bits + take(which, costs[which].priced)[..., 1:]
+            if rows.axis_below is not None:
+                used = take(which, rows.instances)[..., None]
+                wide = wide * np.where(self.port_levels > rows.axis_below, used, 1)
+        if not len(self.port_bits):
+            return cycles
+        return np.maximum(cycles, (bits / wide).max(axis=-1))
+
+
+def _size(tile: Tile, which: int, take: Take) -> Any:
+    size = tile.sizes[which]
+    return size if isinstance(size, int) else take(tile.dims[which], size)
+
+
+def _area(width: int, tile: Tile, take: Take) -> Any:
+    return width * _size(tile, 0, take) * _size(tile, 1, take)
