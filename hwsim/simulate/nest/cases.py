@@ -21,13 +21,14 @@ DIMS_OF = {x: (DIMS.index(NEEDS[x][0]), DIMS.index(NEEDS[x][1])) for x in OPERAN
 
 @dataclass(frozen=True)
 class Tile:
-    """The tile of a place: which level and operand, its two dimensions, their sizes by row and the least ones."""
+    """The tile of a place: level and operand, its two dimensions, sizes by row, the least, whether these differ."""
 
     level: int
     operand: str
     dims: tuple[int, int]
     sizes: tuple[int | Array, int | Array]
     least: tuple[int, int]
+    grows: tuple[bool, bool]
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,12 @@ def _tiles(order: Order, tables: Tables) -> tuple[Tile, ...]:
     for place, (level, x) in enumerate(order.places):
         i, j = DIMS_OF[x]
         sizes = (tables[i].sizes[place], tables[j].sizes[place])
-        found.append(Tile(level, x, (i, j), sizes, (_least(sizes[0]), _least(sizes[1]))))
+        found.append(Tile(level, x, (i, j), sizes, (_least(sizes[0]), _least(sizes[1])), _grows(sizes)))
     return tuple(found)
+
+
+def _grows(sizes: tuple[int | Array, int | Array]) -> tuple[bool, bool]:
+    return not isinstance(sizes[0], int), not isinstance(sizes[1], int)
 
 
 def _least(size: int | Array) -> int:

@@ -237,7 +237,8 @@ def bounds(hierarchy: Hierarchy, moved: Moved) -> list[Bound]:
     for i, level in enumerate(hierarchy.levels):
         for port in level.ports:
             bits = sum(moved.at(i, x, d) for x in port.operands for d in port.directions)
-            cycles = Fraction(bits) / (port.bits_per_cycle * moved.instances[i])
+            rate = port.bits_per_cycle
+            cycles = Fraction(bits * rate.denominator, rate.numerator * moved.instances[i])
             ways = "" if set(port.directions) == set(DIRECTIONS) else f" {port.directions[0]}"
             found.append(Bound(cycles, f"{level.name} {'+'.join(port.operands)}{ways}"))
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,6 +39,16 @@ class _Costs:
     priced: Floats
     energy: Floats
     falls: bool
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """An order with the rows that can fit: how many of each table, the limited stores with their tiles, the costs."""
+
+    case: Case
+    kept: list[int]
+    stores: list[tuple[int, list[tuple[int, Tile]]]]
+    costs: list[_Costs]
 
 
 @lru_cache(maxsize=256)
@@ -89,6 +98,7 @@ class Grid:
         ports = [(level, port) for level, at in enumerate(hierarchy.levels) for port in at.ports]
         self.port_bits = np.array([float(port.bits_per_cycle) for _, port in ports])
         self.port_levels = np.array([level for level, _ in ports], dtype=np.int64)
+        self.cases = cases
         self.costs = self._priced(hierarchy, dims, cases)
 
     def _priced(self, hierarchy: Hierarchy, dims: tuple[int, int, int], cases: Cases) -> list[_Costs]:
@@ -106,41 +116,57 @@ class Grid:
             for slot in cases.slots
         ]
 
-    def _kept(self, case: Case) -> list[int] | None:
-        """Return how many rows of each dimension fit with the smallest of the others; None where none do."""
+    def _asked(self, case: Case) -> _Asked | None:
+        """Return what of an order can fit, with the smallest tiles of the other dimensions; None if nothing can."""
         kept = [rows.rows for rows in case.tables]
+        stores = []
         for level, holds, capacity, copies in self.limits:
-            room, slopes = capacity, [0, 0, 0]
+            room, slopes, tiles = capacity, [0, 0, 0], []
             for tile in case.tiles:
                 if tile.level == level and tile.operand in holds:
                     (i, j), (a, b) = tile.dims, tile.least
                     width = self.widths.kept(tile.operand) * copies
+                    tiles.append((width, tile))
                     room -= width * a * b
-                    if not isinstance(tile.sizes[0], int):
+                    if tile.grows[0]:
                         slopes[i] += width * b
-                    if not isinstance(tile.sizes[1], int):
+                    if tile.grows[1]:
                         slopes[j] += width * a
             if room < 0:
                 return None
+            stores.append((capacity, tiles))
             for which, slope in enumerate(slopes):
                 column = case.tables[which].column
                 if slope and column is not None and self.prune:
                     most = room // slope + int(column[0])
-                    kept[which] = min(kept[which], bisect_right(column, most))
-        return kept
+                    kept[which] = min(kept[which], int(column.searchsorted(most, side="right")))
+        return _Asked(case, kept, stores, [self.costs[slot] for slot in case.slots])
 
-    def least(self, case: Case) -> tuple[float, float]:
-        """Return a bound of an order's key; infinite where nothing fits."""
-        kept = self._kept(case)
-        if kept is None:
-            return inf, inf
+    def orders(self) -> list[tuple[float, int, _Asked]]:
+        """Return the orders that can fit, by a bound of their objective, with their place in the list."""
+        found = []
+        for at, case in enumerate(self.cases.cases):
+            asked = self._asked(case)
+            if asked is not None:
+                found.append((self._least(asked), at, asked))
+        return sorted(found, key=lambda entry: entry[:2]) if self.prune else found
+
+    def _least(self, asked: _Asked) -> float:
+        energy, cycles = self.mac_pj, 1.0
+        for rows, cost, number in zip(asked.case.tables, asked.costs, asked.kept, strict=True):
+            energy += float(cost.energy[number - 1] if cost.falls else cost.energy[:number].min())
+            if self.objective != "energy":
+                cycles *= float(rows.cycles[:number].min())
+        return self._key(energy, cycles)[0]
+
+    def bound(self, asked: _Asked) -> tuple[float, float]:
+        """Return a bound of an order's objective and tie-break."""
         priced: Any = 0.0
         cycles = 1.0
         wide: Any = self.port_bits
-        for rows, slot, number in zip(case.tables, case.slots, kept, strict=True):
-            cost = self.costs[slot]
-            priced = priced + (cost.priced[number - 1] if cost.falls else cost.priced[:number].min(axis=0))
-            cycles *= float(rows.cycles[number - 1] if cost.falls else rows.cycles[:number].min())
+        for rows, cost, number in zip(asked.case.tables, asked.costs, asked.kept, strict=True):
+            priced = priced + cost.priced[:number].min(axis=0)
+            cycles *= float(rows.cycles[:number].min())
             if rows.axis_below is not None:
                 wide = wide * np.where(self.port_levels > rows.axis_below, int(rows.instances[:number].max()), 1)
         if len(self.port_bits):
@@ -152,12 +178,9 @@ class Grid:
             return energy, cycles
         return (cycles, energy) if self.objective == "latency" else (energy * cycles, cycles)
 
-    def solve(self, case: Case, best: Best | None = None) -> Best | None:
-        """Return the best rows of an order, or nothing where no tile fits or ``best`` is below all of them."""
-        kept = self._kept(case)
-        if kept is None:
-            return None
-        costs = [self.costs[slot] for slot in case.slots]
+    def solve(self, asked: _Asked, known: float = inf) -> Best | None:
+        """Return the best rows of an order, or nothing where no tile fits or the objective is above ``known``."""
+        case, kept, costs = asked.case, asked.kept, asked.costs
         falls = [self.prune and c.falls and t.column is not None for c, t in zip(costs, case.tables, strict=True)]
         last = max(range(3), key=lambda i: (falls[i], kept[i])) if any(falls) else None
         free = [i for i in range(3) if i != last]
@@ -171,10 +194,10 @@ class Grid:
             return found.reshape(views[which] + found.shape[1:])
 
         if last is not None:
-            largest = self._largest(case, last, take, kept[last] - 1)
+            largest = self._largest(asked, last, take, kept[last] - 1)
             fits = largest >= 0
         else:
-            fits = self._fits(case, take)
+            fits = self._fits(asked, take)
         shape = tuple(kept[i] for i in free)
         third = last if last is not None else free[2]
         energy = (take(free[0], costs[free[0]].energy) + self.mac_pj) + take(free[1], costs[free[1]].energy)
@@ -183,9 +206,7 @@ class Grid:
             energy = np.broadcast_to(energy, shape)
         if not fits.all():
             energy = np.where(fits, energy, inf)
-        picked = self._pick(
-            energy, case, costs, take, free, last, inf if best is None or not self.prune else best.key[0]
-        )
+        picked = self._pick(energy, case, costs, take, free, last, known)
         if picked is None:
             return None
         key, at = picked
@@ -194,40 +215,27 @@ class Grid:
             rows[last] = int(np.broadcast_to(largest, shape)[at])
         return Best(key, case.order, (rows[0], rows[1], rows[2]), case.tables)
 
-    def _limited(self, case: Case) -> list[tuple[int, list[tuple[int, Tile]]]]:
-        """Return every limited store: its bits, and the tiles that share it with their bits per element."""
-        return [
-            (
-                capacity,
-                [
-                    (self.widths.kept(t.operand) * copies, t)
-                    for t in case.tiles
-                    if t.level == level and t.operand in holds
-                ],
-            )
-            for level, holds, capacity, copies in self.limits
-        ]
-
-    def _fits(self, case: Case, take: Take) -> Any:
+    def _fits(self, asked: _Asked, take: Take) -> Any:
         fits: Any = np.True_
-        for capacity, tiles in self._limited(case):
+        for capacity, tiles in asked.stores:
             need: Any = 0
             for width, tile in tiles:
                 need = need + _area(width, tile, take)
             fits = fits & (need <= capacity)
         return fits
 
-    def _largest(self, case: Case, last: int, take: Take, most: int) -> Any:
+    def _largest(self, asked: _Asked, last: int, take: Take, most: int) -> Any:
         """Return the last row of dimension ``last`` that fits, up to ``most``; -1 where none does."""
-        column = case.tables[last].column
+        column = asked.case.tables[last].column
         assert column is not None
         best: Any = np.int64(most)
-        for capacity, tiles in self._limited(case):
+        for capacity, tiles in asked.stores:
             fixed: Any = 0
             slope: Any = 0
             for width, tile in tiles:
-                if last in tile.dims and not isinstance(tile.sizes[tile.dims.index(last)], int):
-                    other = 1 - tile.dims.index(last)
+                where = tile.dims.index(last) if last in tile.dims else None
+                if where is not None and tile.grows[where]:
+                    other = 1 - where
                     slope = slope + width * _size(tile, other, take)
                 else:
                     fixed = fixed + _area(width, tile, take)

@@ -132,6 +132,17 @@ class Hierarchy:
         """Return the index of a level by its name."""
         return next(i for i, level in enumerate(self.levels) if level.name == name)
 
+    @cached_property
+    def _axes(self) -> dict[str, Axis]:
+        return {axis.name: axis for axis in self.axes}
+
     def axis(self, name: str) -> Axis:
         """Return an axis by its name."""
-        return next(axis for axis in self.axes if axis.name == name)
+        return self._axes[name]
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.levels, self.axes, self.mac_pj, self.result_level))
+
+    def __hash__(self) -> int:
+        return self._hash

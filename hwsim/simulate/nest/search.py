@@ -21,7 +21,7 @@ from hwsim.simulate.nest.count import Moved, count, lower_bound
 from hwsim.simulate.nest.grid import Best, Grid, Objective
 from hwsim.simulate.nest.hierarchy import DIMS, FREE, Hierarchy, Widths
 from hwsim.simulate.nest.loops import Kept, Loop, Nest, check_nest
-from hwsim.simulate.nest.orders import shape_of
+from hwsim.simulate.nest.orders import Order, shape_of
 from hwsim.spec.errors import InfeasibleError
 
 #: Sums of a few floats in different orders differ by less.
@@ -77,23 +77,32 @@ def _best(
     hierarchy: Hierarchy, dims: tuple[int, int, int], widths: Widths, objective: Objective, prune: bool, cases: Cases
 ) -> Best | None:
     grid = Grid(hierarchy, dims, widths, objective, prune, cases)
-    asked = [(grid.least(case), at) for at, case in enumerate(cases.cases)]
     best: Best | None = None
     bounds: list[tuple[tuple[float, float], int]] = []
-    for least, at in sorted(asked) if prune else asked:
-        if least[0] == inf or (best is not None and prune and not _less(least, best.key)):
-            continue
-        found = grid.solve(cases.cases[at], best)
-        if found is not None and not cases.cases[at].exact:
+    for least, at, asked in grid.orders():
+        if best is not None and prune and least >= best.key[0] * (1 - ROUNDING):
+            if least > best.key[0] * (1 + ROUNDING):
+                break
+            if not _less(grid.bound(asked), best.key):
+                continue
+        found = grid.solve(asked, inf if best is None or not prune else best.key[0])
+        if found is not None and not asked.case.exact:
             bounds.append((found.key, at))
         elif found is not None and (best is None or found.key < best.key):
             best = found
     for key, at in sorted(bounds):
         if best is None or not prune or _less(key, best.key):
-            exact = exact_case(cases.cases[at].order, dims)
-            found = Grid(hierarchy, dims, widths, objective, prune, exact).solve(exact.cases[0])
+            found = _exact(hierarchy, dims, widths, objective, prune, cases.cases[at].order)
             best = found if found is not None and (best is None or found.key < best.key) else best
     return best
+
+
+def _exact(
+    hierarchy: Hierarchy, dims: tuple[int, int, int], widths: Widths, objective: Objective, prune: bool, order: Order
+) -> Best | None:
+    """Return the best of one order with the tables that solve it."""
+    grid = Grid(hierarchy, dims, widths, objective, prune, exact_case(order, dims))
+    return next((grid.solve(asked) for _, _, asked in grid.orders()), None)
 
 
 def _less(key: tuple[float, float], other: tuple[float, float]) -> bool:
