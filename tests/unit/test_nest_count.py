@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hwsim.simulate.nest.count import Rules, bounds, count, lower_bound, pieces
 from hwsim.simulate.nest.hierarchy import DIMS, OPERANDS, Axis, Hierarchy, Level, Port, Store, Widths
-from hwsim.simulate.nest.loops import Kept, Loop, Nest, check_nest, from_trips, is_one_piece
+from hwsim.simulate.nest.loops import Kept, Loop, Nest, around, axis_levels, check_nest, from_trips, is_one_piece
 from hwsim.simulate.nest.walk import walk
 from hwsim.spec.errors import InfeasibleError, UsageError
 
@@ -52,7 +52,11 @@ def cases(draw):
     for x in OPERANDS:
         outside = 0
         for i in range(1, depth):
-            places = [at for at in range(outside, len(loops) + 1) if is_one_piece(hierarchy, bare, i, at)]
+            places = [
+                at
+                for at in range(outside, len(loops) + 1)
+                if is_one_piece(bare, around(axis_levels(hierarchy, bare), i, at))
+            ]
             if x in holds[i] and places and draw(st.booleans()):
                 outside = draw(st.sampled_from(places))
                 kept.append(Kept(i, x, outside))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 
 import numpy as np
 
@@ -65,13 +66,17 @@ class Slot:
 
 @dataclass(frozen=True)
 class Cases:
-    """All orders of a shape for one GEMM; how many mappings they stand for, and whether none is missing."""
+    """All orders of a shape for one GEMM; how many mappings they stand for, whether none is missing.
+
+    ``least_cycles`` is the least that the array takes in any of them.
+    """
 
     cases: tuple[Case, ...]
     pools: tuple[Pool, ...]
     slots: tuple[Slot, ...]
     mappings: int
     complete: bool
+    least_cycles: float
 
 
 @lru_cache(maxsize=1024)
@@ -118,7 +123,8 @@ def _pooled(listed: Sequence[tuple[Order, Tables, bool]], complete: bool) -> Cas
         m, k, n = (number[x, order.levels(x), id(rows)] for x, rows in zip(OF_DIM, tables, strict=True))
         cases.append(Case(order, tables, exact, _tiles(order, tables), (m, k, n)))
     total = sum(a.rows * b.rows * c.rows for _, (a, b, c), _ in listed)
-    return Cases(tuple(cases), tuple(pools), tuple(slots), total, complete)
+    least = min(prod(float(rows.cycles.min()) for rows in tables) for _, tables, _ in listed)
+    return Cases(tuple(cases), tuple(pools), tuple(slots), total, complete, least)
 
 
 def _tiles(order: Order, tables: Tables) -> tuple[Tile, ...]:

@@ -21,7 +21,7 @@ from math import ceil, prod
 from typing import Any
 
 from hwsim.simulate.nest.hierarchy import DIMS, DIRECTIONS, FREE, READ, WRITE, Hierarchy, Widths
-from hwsim.simulate.nest.loops import Kept, Nest, around
+from hwsim.simulate.nest.loops import Kept, Nest, around, axis_levels
 
 #: (level, operand, direction).
 Counter = tuple[int, str, str]
@@ -77,9 +77,20 @@ def pieces(extent: int, cuts: Sequence[tuple[int, bool]]) -> int:
     return (whole * pieces(tile, rest) if whole else 0) + (pieces(edge, rest) if edge else 0)
 
 
-def _visits(
-    hierarchy: Hierarchy, nest: Nest, operand: str, place: tuple[int, int], loaded_at: int, counted_above: int
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """Of each loop: the level it stands below if it is on an axis, else -1, and whether what it feeds is shared."""
+
+    levels: tuple[int, ...]
+    shared: tuple[bool, ...]
+
+
+def _axes(hierarchy: Hierarchy, nest: Nest) -> Axes:
+    shared = tuple(loop.axis is None or hierarchy.axis(loop.axis).shared for loop in nest.loops)
+    return Axes(axis_levels(hierarchy, nest), shared)
+
+
+def _visits(at_axes: Axes, nest: Nest, operand: str, place: tuple[int, int], loaded_at: int, counted_above: int) -> int:
     """Return how often each element comes to a place, which is a level and its loops outside.
 
     Temporal loops count as far as ``loaded_at``; axes count above level ``counted_above`` or where they are not
@@ -87,12 +98,11 @@ def _visits(
     """
     free = FREE[operand]
     cuts = []
-    for at, (loop, outer) in enumerate(zip(nest.loops, around(hierarchy, nest, *place), strict=True)):
+    for at, (loop, outer) in enumerate(zip(nest.loops, around(at_axes.levels, *place), strict=True)):
         if loop.dim != free or not outer:
             continue
-        axis = None if loop.axis is None else hierarchy.axis(loop.axis)
-        counted = at < loaded_at if axis is None else axis.below < counted_above or not axis.shared
-        cuts.append((loop.tile, counted))
+        below = at_axes.levels[at]
+        cuts.append((loop.tile, at < loaded_at if below < 0 else below < counted_above or not at_axes.shared[at]))
     return pieces(getattr(nest, free), cuts)
 
 
@@ -103,25 +113,26 @@ def _elements(nest: Nest, operand: str) -> int:
 def count(hierarchy: Hierarchy, nest: Nest, widths: Widths, rules: Rules = ACCELFORGE) -> Moved:
     """Return what ``nest`` moves on ``hierarchy``; both must have passed :func:`check_nest`."""
     bits: dict[Counter, int] = {}
-    _count_input(hierarchy, nest, "a", widths.a, rules, bits)
-    _count_input(hierarchy, nest, "w", widths.w, rules, bits)
-    _count_sums(hierarchy, nest, widths, rules, bits)
+    axes = _axes(hierarchy, nest)
+    _count_input(hierarchy, nest, axes, "a", widths.a, rules, bits)
+    _count_input(hierarchy, nest, axes, "w", widths.w, rules, bits)
+    _count_sums(hierarchy, nest, axes, widths, rules, bits)
     if rules.whole_words:
         bits = {key: _whole_words(hierarchy, key, value) for key, value in bits.items()}
     return Moved(bits, nest.m * nest.k * nest.n, compute_cycles(nest), instances(hierarchy, nest))
 
 
 def _count_input(
-    hierarchy: Hierarchy, nest: Nest, operand: str, width: int, rules: Rules, bits: dict[Counter, int]
+    hierarchy: Hierarchy, nest: Nest, axes: Axes, operand: str, width: int, rules: Rules, bits: dict[Counter, int]
 ) -> None:
     chain, end = nest.chain(operand), len(nest.loops)
     reads, fills = [], []
     for parent, child in pairwise(chain):
         at, place = nest.load_point(operand, child.outside), (child.level, child.outside)
-        reads.append(_visits(hierarchy, nest, operand, place, at, parent.level))
-        fills.append(_visits(hierarchy, nest, operand, place, at, child.level))
+        reads.append(_visits(axes, nest, operand, place, at, parent.level))
+        fills.append(_visits(axes, nest, operand, place, at, child.level))
     at = nest.load_point(operand, end) if rules.holds_inputs else end
-    reads.append(_visits(hierarchy, nest, operand, (len(hierarchy.levels), end), at, chain[-1].level))
+    reads.append(_visits(axes, nest, operand, (len(hierarchy.levels), end), at, chain[-1].level))
     bits.update(input_bits(operand, [k.level for k in chain], reads, fills, _elements(nest, operand) * width))
 
 
@@ -140,15 +151,17 @@ def input_bits(
     return found
 
 
-def _count_sums(hierarchy: Hierarchy, nest: Nest, widths: Widths, rules: Rules, bits: dict[Counter, int]) -> None:
+def _count_sums(
+    hierarchy: Hierarchy, nest: Nest, axes: Axes, widths: Widths, rules: Rules, bits: dict[Counter, int]
+) -> None:
     chain, end = nest.chain("o"), len(nest.loops)
     visits, resident, finished = [], [], []
     for parent, child in zip(chain, (*chain[1:], Kept(len(hierarchy.levels), "o", end)), strict=True):
         at = end if child.level == len(hierarchy.levels) else nest.load_point("o", child.outside)
         place = (child.level, child.outside)
-        visits.append(_visits(hierarchy, nest, "o", place, at, parent.level))
-        resident.append(_visits(hierarchy, nest, "o", place, at, child.level))
-        finished.append(_visits(hierarchy, nest, "o", place, 0, child.level))
+        visits.append(_visits(axes, nest, "o", place, at, parent.level))
+        resident.append(_visits(axes, nest, "o", place, at, child.level))
+        finished.append(_visits(axes, nest, "o", place, 0, child.level))
     levels = [k.level for k in chain]
     found = sum_bits(levels, hierarchy.result_level, visits, resident, finished, nest.m * nest.n, widths, rules)
     bits.update(found)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hwsim.simulate.nest.cases import DIMS_OF, Case, Cases, Tables, Tile
 from hwsim.simulate.nest.count import Counter, input_bits, sum_bits
-from hwsim.simulate.nest.hierarchy import READ, Hierarchy, Widths
+from hwsim.simulate.nest.hierarchy import READ, WRITE, Hierarchy, Widths
 from hwsim.simulate.nest.orders import Order
 from hwsim.simulate.nest.tiles import Floats
 
@@ -87,7 +87,7 @@ class Grid:
         cases: Cases,
     ) -> None:
         self.objective, self.prune = objective, prune
-        self.widths = widths
+        self.widths, self.dims = widths, dims
         self.mac_pj = dims[0] * dims[1] * dims[2] * hierarchy.mac_pj
         self.limits = [
             (level, store.holds, store.capacity_bits, store.copies)
@@ -134,7 +134,8 @@ class Grid:
                         slopes[j] += width * a
             if room < 0:
                 return None
-            stores.append((capacity, tiles))
+            if any(slopes):
+                stores.append((capacity, tiles))
             for which, slope in enumerate(slopes):
                 column = case.tables[which].column
                 if slope and column is not None and self.prune:
@@ -158,6 +159,17 @@ class Grid:
             if self.objective != "energy":
                 cycles *= float(rows.cycles[:number].min())
         return self._key(energy, cycles)[0]
+
+    def floor(self, hierarchy: Hierarchy) -> float:
+        """Return cycles below which no nest can be: of the array, and of moving everything once at level 0."""
+        m, k, n = self.dims
+        whole = {"a": m * k * self.widths.a, "w": k * n * self.widths.w, "o": m * n * self.widths.result}
+        way = {"a": READ, "w": READ, "o": WRITE}
+        cycles = self.cases.least_cycles
+        for port in hierarchy.levels[0].ports:
+            bits = sum(whole[x] for x in port.operands if way[x] in port.directions)
+            cycles = max(cycles, bits / float(port.bits_per_cycle))
+        return cycles
 
     def bound(self, asked: _Asked) -> tuple[float, float]:
         """Return a bound of an order's objective and tie-break."""

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from math import prod
 
 from hwsim.simulate.nest.hierarchy import DIMS, FREE, NEEDS, Hierarchy, Widths
 from hwsim.spec.errors import InfeasibleError, UsageError
@@ -60,12 +59,20 @@ class Nest:
 
     def trips(self, at: int) -> int:
         """Return the iterations of loop ``at`` within one whole piece of the loops around it."""
-        loop = self.loops[at]
-        return -(-self.extents[at][loop.dim] // loop.tile)
+        return self._trips[at]
+
+    @cached_property
+    def _chains(self) -> dict[str, tuple[Kept, ...]]:
+        ordered = sorted(self.kept, key=lambda k: k.level)
+        return {x: tuple(k for k in ordered if k.operand == x) for x in FREE}
 
     def chain(self, operand: str) -> tuple[Kept, ...]:
         """Return where an operand is kept, from the outermost level inwards."""
-        return tuple(sorted((k for k in self.kept if k.operand == operand), key=lambda k: k.level))
+        return self._chains[operand]
+
+    @cached_property
+    def _trips(self) -> tuple[int, ...]:
+        return tuple(-(-self.extents[at][loop.dim] // loop.tile) for at, loop in enumerate(self.loops))
 
     def load_point(self, operand: str, outside: int) -> int:
         """Return how many loops stand around the load of a tile that is kept with ``outside`` loops outside.
@@ -79,31 +86,37 @@ class Nest:
         return 0
 
 
-def around(hierarchy: Hierarchy, nest: Nest, level: int, outside: int) -> tuple[bool, ...]:
-    """Return which loops are around a tile in ``level`` with ``outside`` loops outside: axes by their level."""
-    return tuple(
-        at < outside if loop.axis is None else hierarchy.axis(loop.axis).below < level
-        for at, loop in enumerate(nest.loops)
-    )
+def axis_levels(hierarchy: Hierarchy, nest: Nest) -> tuple[int, ...]:
+    """Return the level that each loop stands below if it is on an axis, -1 if it is temporal."""
+    return tuple(-1 if loop.axis is None else hierarchy.axis(loop.axis).below for loop in nest.loops)
 
 
-def tile_elements(hierarchy: Hierarchy, nest: Nest, kept: Kept) -> int:
-    """Return the elements of one tile, per instance of its level."""
+def around(levels: Sequence[int], level: int, outside: int) -> list[bool]:
+    """Return which loops are around a tile in ``level`` with ``outside`` loops outside: axes by their level.
+
+    ``levels`` are the :func:`axis_levels`.
+    """
+    return [at < outside if below < 0 else below < level for at, below in enumerate(levels)]
+
+
+def tile_elements(nest: Nest, outer: Sequence[bool], operand: str) -> int:
+    """Return the elements of one tile, per instance of its level, from the loops that are :func:`around` it."""
     size = {"m": nest.m, "k": nest.k, "n": nest.n}
-    for loop, outer in zip(nest.loops, around(hierarchy, nest, kept.level, kept.outside), strict=True):
-        if outer:
-            size[loop.dim] = min(size[loop.dim], loop.tile)
-    return prod(size[dim] for dim in NEEDS[kept.operand])
+    for loop, is_outer in zip(nest.loops, outer, strict=True):
+        if is_outer and loop.tile < size[loop.dim]:
+            size[loop.dim] = loop.tile
+    first, second = NEEDS[operand]
+    return size[first] * size[second]
 
 
-def is_one_piece(hierarchy: Hierarchy, nest: Nest, level: int, outside: int) -> bool:
+def is_one_piece(nest: Nest, outer: Sequence[bool]) -> bool:
     """Whether the loops around a tile come, in each dimension, before those inside: otherwise it has holes."""
     inside = set()
-    for loop, outer in zip(nest.loops, around(hierarchy, nest, level, outside), strict=True):
-        if outer and loop.dim in inside:
-            return False
-        if not outer:
+    for loop, is_outer in zip(nest.loops, outer, strict=True):
+        if not is_outer:
             inside.add(loop.dim)
+        elif loop.dim in inside:
+            return False
     return True
 
 
@@ -129,7 +142,8 @@ def check_nest(hierarchy: Hierarchy, nest: Nest, widths: Widths) -> None:
                 raise UsageError(f"{hierarchy.name}: {hierarchy.levels[kept.level].name} does not hold {operand}")
         if any(outer.outside > inner.outside for outer, inner in pairwise(chain)):
             raise UsageError(f"{hierarchy.name}: {operand} is kept in an outer level inside of an inner one")
-    _check_axes(hierarchy, nest)
+    levels = axis_levels(hierarchy, nest)
+    _check_axes(hierarchy, nest, levels)
     for (level, number), (need, have) in store_bits(hierarchy, nest, widths).items():
         if have is not None and need > have:
             where = hierarchy.levels[level]
@@ -137,7 +151,7 @@ def check_nest(hierarchy: Hierarchy, nest: Nest, widths: Widths) -> None:
             raise InfeasibleError(f"{hierarchy.name}: {where.name}: tiles of {what} need {need} bits; it has {have}")
 
 
-def _check_axes(hierarchy: Hierarchy, nest: Nest) -> None:
+def _check_axes(hierarchy: Hierarchy, nest: Nest, levels: Sequence[int]) -> None:
     used: dict[str, int] = {}
     for at, loop in enumerate(nest.loops):
         if loop.dim not in DIMS or loop.tile < 1:
@@ -149,7 +163,7 @@ def _check_axes(hierarchy: Hierarchy, nest: Nest) -> None:
             raise UsageError(f"{hierarchy.name}: axis {axis.name} runs over {', '.join(axis.dims)}, not {loop.dim}")
         used[axis.name] = used.get(axis.name, 1) * nest.trips(at)
     for kept in nest.kept:
-        if not is_one_piece(hierarchy, nest, kept.level, kept.outside):
+        if not is_one_piece(nest, around(levels, kept.level, kept.outside)):
             where = hierarchy.levels[kept.level].name
             raise UsageError(f"{hierarchy.name}: the tile of {kept.operand} in {where} has holes: an axis splits it")
     for name, count in used.items():
@@ -161,15 +175,16 @@ def _check_axes(hierarchy: Hierarchy, nest: Nest) -> None:
 
 def store_bits(hierarchy: Hierarchy, nest: Nest, widths: Widths) -> dict[tuple[int, int], tuple[int, int | None]]:
     """Return the bits that tiles need in each (level, store) and the bits it has."""
-    found = {}
+    found: dict[tuple[int, int], tuple[int, int | None]] = {}
+    levels = axis_levels(hierarchy, nest)
     for i, level in enumerate(hierarchy.levels):
         for number, store in enumerate(level.stores):
-            tiles = [
-                tile_elements(hierarchy, nest, k) * widths.kept(k.operand)
+            need = sum(
+                tile_elements(nest, around(levels, i, k.outside), k.operand) * widths.kept(k.operand)
                 for k in nest.kept
                 if k.level == i and k.operand in store.holds
-            ]
-            found[i, number] = (store.copies * sum(tiles), store.capacity_bits)
+            )
+            found[i, number] = (store.copies * need, store.capacity_bits)
     return found
 
 

@@ -77,13 +77,15 @@ def _best(
     hierarchy: Hierarchy, dims: tuple[int, int, int], widths: Widths, objective: Objective, prune: bool, cases: Cases
 ) -> Best | None:
     grid = Grid(hierarchy, dims, widths, objective, prune, cases)
+    # Of orders with the same energy none can be faster than this.
+    floor = grid.floor(hierarchy) if objective == "energy" else 0.0
     best: Best | None = None
     bounds: list[tuple[tuple[float, float], int]] = []
     for least, at, asked in grid.orders():
         if best is not None and prune and least >= best.key[0] * (1 - ROUNDING):
             if least > best.key[0] * (1 + ROUNDING):
                 break
-            if not _less(grid.bound(asked), best.key):
+            if best.key[1] <= floor or not _less(grid.bound(asked), best.key):
                 continue
         found = grid.solve(asked, inf if best is None or not prune else best.key[0])
         if found is not None and not asked.case.exact:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from hwsim.simulate.nest.count import Counter
 from hwsim.simulate.nest.hierarchy import FREE, NEEDS, READ, WRITE, Hierarchy, Widths
-from hwsim.simulate.nest.loops import Nest, around
+from hwsim.simulate.nest.loops import Nest, around, axis_levels
 
 #: Index of every loop, temporal and spatial.
 Indices: TypeAlias = tuple[int, ...]
@@ -61,7 +61,7 @@ class _Walk:
     def region(self, indices: Indices, level: int, outside: int) -> dict[str, range] | None:
         """Return what the loops around a tile leave of each dimension, or nothing beyond an edge."""
         found = {dim: range(getattr(self.nest, dim)) for dim in "mkn"}
-        outer = around(self.hierarchy, self.nest, level, outside)
+        outer = around(axis_levels(self.hierarchy, self.nest), level, outside)
         for index, loop, is_outer in zip(indices, self.nest.loops, outer, strict=True):
             if is_outer:
                 found[loop.dim] = found[loop.dim][index * loop.tile : (index + 1) * loop.tile]
