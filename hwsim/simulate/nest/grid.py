@@ -121,26 +121,18 @@ class Grid:
         kept = [rows.rows for rows in case.tables]
         stores = []
         for level, holds, capacity, copies in self.limits:
-            room, slopes, tiles = capacity, [0, 0, 0], []
-            for tile in case.tiles:
-                if tile.level == level and tile.operand in holds:
-                    (i, j), (a, b) = tile.dims, tile.least
-                    width = self.widths.kept(tile.operand) * copies
-                    tiles.append((width, tile))
-                    room -= width * a * b
-                    if tile.grows[0]:
-                        slopes[i] += width * b
-                    if tile.grows[1]:
-                        slopes[j] += width * a
+            tiles = [
+                (self.widths.kept(tile.operand) * copies, tile)
+                for tile in case.tiles
+                if tile.level == level and tile.operand in holds
+            ]
+            room = capacity - sum(width * tile.least[0] * tile.least[1] for width, tile in tiles)
             if room < 0:
                 return None
-            if any(slopes):
+            if any(tile.grows[0] or tile.grows[1] for _, tile in tiles):
                 stores.append((capacity, tiles))
-            for which, slope in enumerate(slopes):
-                column = case.tables[which].column
-                if slope and column is not None and self.prune:
-                    most = room // slope + int(column[0])
-                    kept[which] = min(kept[which], int(column.searchsorted(most, side="right")))
+            if self.prune:
+                _cut(case.tables, kept, room, tiles)
         return _Asked(case, kept, stores, [self.costs[slot] for slot in case.slots])
 
     def orders(self) -> list[tuple[float, int, _Asked]]:
@@ -308,6 +300,20 @@ class Grid:
         if not len(self.port_bits):
             return cycles
         return np.maximum(cycles, (bits / wide).max(axis=-1))
+
+
+def _cut(tables: Tables, kept: list[int], room: int, tiles: list[tuple[int, Tile]]) -> None:
+    """Leave the rows out that need more than ``room`` above the smallest, where rows are sorted by their sizes."""
+    slopes = [0, 0, 0]
+    for width, tile in tiles:
+        for which, other in ((0, 1), (1, 0)):
+            dim = tile.dims[which]
+            if tile.grows[which] and tables[dim].ascending:
+                slope = width * tile.least[other]
+                slopes[dim] += slope
+                # Tiles of one column grow together; of others each has all the room at most.
+                most = tile.least[which] + room // (slopes[dim] if tables[dim].column is not None else slope)
+                kept[dim] = min(kept[dim], int(tile.sizes[which].searchsorted(most, side="right")))  # type: ignore[union-attr]
 
 
 def _size(tile: Tile, which: int, take: Take) -> Any:

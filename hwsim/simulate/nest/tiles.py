@@ -34,7 +34,7 @@ class Table:
     each of v visits how often the level above sees it, how often the instances below hold it, and how often that
     ends an output. ``cycles`` and ``instances`` (rows,), ``tiles`` (rows,) by cut; ``axis_below`` is the level above
     the axis. ``column`` is the one size that is chosen, growing from row to row while nothing else grows; None
-    where it is not so simple.
+    where it is not so simple. ``ascending``: no size falls from row to row.
     """
 
     sizes: dict[int, int | Array]
@@ -43,6 +43,7 @@ class Table:
     instances: Array
     tiles: tuple[Array, ...]
     column: Array | None
+    ascending: bool
     axis_below: int | None
 
     @property
@@ -195,7 +196,9 @@ def _costed(plan: Plan, extent: int, chosen: tuple[Array, ...], bound: bool) -> 
         sizes[place] = full(found)
     matrix = np.stack([full(value).astype(np.float64) for value in (1, *counts)], axis=1)
     cycles = full(visited(extent, list(zip(tiles, temporal, strict=True))))
-    return Table(sizes, matrix, cycles, full(instances), tuple(full(tile) for tile in tiles), None, plan.axis_below)
+    return Table(
+        sizes, matrix, cycles, full(instances), tuple(full(tile) for tile in tiles), None, False, plan.axis_below
+    )
 
 
 def _thinned(whole: Table, choices: int) -> Table:
@@ -212,6 +215,7 @@ def _thinned(whole: Table, choices: int) -> Table:
         whole.instances[keep],
         tuple(tile[keep] for tile in whole.tiles),
         chosen[0] if simple and same else None,
+        all(bool((np.diff(size) >= 0).all()) for size in chosen),
         whole.axis_below,
     )
 
