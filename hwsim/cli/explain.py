@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwsim.cli.common import parse_settings, set_option, show
+from hwsim.cli.common import parse_settings, set_option, show, workload_options
 from hwsim.spec.errors import UsageError
 
 if TYPE_CHECKING:
     from hwsim.report.explain import Section
 
-KINDS = ("arch", "calibration", "format", "function", "memory", "network", "pe", "technology", "unit")
+KINDS = ("arch", "calibration", "format", "function", "mapping", "memory", "network", "pe", "technology", "unit")
+#: Kinds that take several names.
+SEVERAL = ("pe", "mapping")
 #: Kinds of which there is one.
 SINGLE = ("calibration",)
 
@@ -35,6 +37,8 @@ SINGLE = ("calibration",)
 @click.option("--w-stats", default="", help="For pe: of the weights, e.g. 'zeros=0.5 held=64'; toggle=0.2 of bits.")
 @click.option("--a-stats", default="", help="For pe: of the activations; without, operands are random.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Also write pictures there.")
+@click.option("--layer", default="", help="For mapping: a layer of the workload.")
+@workload_options
 @set_option
 @click.option("--format", "table_format", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def command(
@@ -47,6 +51,11 @@ def command(
     w_stats: str,
     a_stats: str,
     output: Path | None,
+    layer: str,
+    phase: str | None,
+    seq_len: int | None,
+    context: int | None,
+    batch: int | None,
     settings: tuple[str, ...],
     table_format: str,
 ) -> None:
@@ -57,13 +66,14 @@ def command(
     or an example (--set array.rows=64); format: a name; technology: a name (--set vdd=0.8V
     --set temperature=85degC); network: a topology (--set rows=8 --set pitch=0.5mm --set
     router_energy=0.1pJ/bit); function: one of hwsim list function (--set method=piecewise --set
-    segments=16).
+    segments=16); mapping: an architecture or a hierarchy (hwsim list hierarchy), and a workload, with
+    --layer and the options that shape the workload.
     """
     from hwsim.report.explain import EXPLAINERS, Question
     from hwsim.spec.paths import read_value
     from hwsim.spec.units import AREA, FREQUENCY, THROUGHPUT
 
-    if len(names) > 1 and kind != "pe":
+    if len(names) > 1 and kind not in SEVERAL:
         raise UsageError(f"explain {kind}: one name at a time, found {len(names)}; several PEs can be compared")
     name = names[0] if names else ""
     if not name and kind not in SINGLE:
@@ -74,7 +84,10 @@ def command(
     if (area or rate) and len(names) < 2:
         raise UsageError("explain pe: --iso-area and --iso-throughput compare several PEs; found one, name another")
     clock_hz = float(FREQUENCY.parse(clock))
-    question = Question(values, technology, clock_hz, area, rate, w_stats, a_stats, names[1:])
+    shaped = {"phase": phase, "seq_len": seq_len, "context": context, "batch": batch}
+    if kind != "mapping" and (layer or any(value is not None for value in shaped.values())):
+        raise UsageError(f"explain {kind}: --layer, --phase, --seq-len, --context and --batch are for explain mapping")
+    question = Question(values, technology, clock_hz, area, rate, w_stats, a_stats, names[1:], layer, shaped)
     sections = EXPLAINERS.get(kind)(name, question)
     if output is not None:
         _draw(sections, output / f"{kind}_{Path(name).stem}")

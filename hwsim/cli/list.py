@@ -79,6 +79,12 @@ def _function_method() -> list[str]:
     return METHODS.names()
 
 
+def _hierarchy() -> list[str]:
+    from hwsim.simulate.nest.hierarchy_file import hierarchy_names
+
+    return hierarchy_names()
+
+
 def _unit() -> list[str]:
     from hwsim.hardware.units import UNITS
 
@@ -98,6 +104,7 @@ KINDS: dict[str, Callable[[], list[str]]] = {
     "format": _format,
     "function": _function,
     "function-method": _function_method,
+    "hierarchy": _hierarchy,
     "memory": _memory,
     "model": _model,
     "multiplier": _multiplier,

@@ -20,9 +20,16 @@ def models() -> dict[str, Any]:
     from hwsim.explore.sweep_file import SweepSpec
     from hwsim.formats.own_file import FormatSpec
     from hwsim.simulate.architecture import ArchSpec
+    from hwsim.simulate.nest.hierarchy_file import HierarchySpec
     from hwsim.workload.spec import WorkloadSpec
 
-    return {"arch": ArchSpec, "workload": WorkloadSpec, "sweep": SweepSpec, "format": FormatSpec}
+    return {
+        "arch": ArchSpec,
+        "workload": WorkloadSpec,
+        "sweep": SweepSpec,
+        "format": FormatSpec,
+        "hierarchy": HierarchySpec,
+    }
 
 
 def kind_of(path: Path) -> str:
@@ -62,7 +69,7 @@ def check(path: Path) -> str:
     Raises
     ------
     UsageError
-        If it is no valid architecture, sweep, workload, number format, trace or model config.
+        If it is no valid architecture, hierarchy, sweep, workload, number format, trace or model config.
     """
     kind = kind_of(path)
     CHECKS[kind](path)
@@ -152,11 +159,18 @@ def _check_format_file(path: Path) -> None:
     format_of_file(path)
 
 
+def _check_hierarchy_file(path: Path) -> None:
+    from hwsim.simulate.nest.hierarchy_file import load_hierarchy_spec
+
+    load_hierarchy_spec(path)
+
+
 #: How a file of each kind is checked; each raises a UsageError.
 CHECKS: dict[str, Callable[[Path], None]] = {
     "arch": _check_arch_file,
     "config": _check_workload_file,
     "format": _check_format_file,
+    "hierarchy": _check_hierarchy_file,
     "sweep": _check_sweep_file,
     "trace": _check_trace,
     "workload": _check_workload_file,
@@ -168,7 +182,8 @@ CHECKS: dict[str, Callable[[Path], None]] = {
 def command(files: tuple[Path, ...]) -> int:
     """Check FILES; every problem of every file is reported. Exit code 2 if there is one.
 
-    Architectures, sweeps, workloads and number formats in YAML, trace CSVs, and Hugging Face config.json.
+    Architectures, memory hierarchies, sweeps, workloads and number formats in YAML, trace CSVs, and Hugging
+    Face config.json.
     """
     from hwsim.spec.screen import on_screen
 

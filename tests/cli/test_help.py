@@ -123,6 +123,7 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
     from hwsim.hardware.units import UNITS
     from hwsim.simulate.dataflow import get_dataflow
     from hwsim.simulate.engine import ENGINES
+    from hwsim.simulate.nest.hierarchy_file import load_hierarchy
     from hwsim.workload import find_model
 
     takers = {
@@ -133,6 +134,7 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
         "format": parse_format,
         "function": FUNCTIONS.get,
         "function-method": METHODS.get,
+        "hierarchy": load_hierarchy,
         "memory": lambda name: (
             MEMORIES.get(name) if name in MEMORIES else load_dram(name, bandwidth_gb_s=1.0, energy_pj_per_bit=1.0)
         ),

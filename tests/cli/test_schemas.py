@@ -20,6 +20,7 @@ from hwsim.spec.errors import SpecError
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "schemas"
+HIERARCHIES = ROOT / "hwsim" / "data" / "hierarchies"
 FOLDERS = {"arch": ROOT / "arch_configs", "sweep": ROOT / "sweeps"}
 EXAMPLES = [(kind, path) for kind, folder in FOLDERS.items() for path in sorted(folder.rglob("*.yaml"))]
 IDS = [path.stem for _, path in EXAMPLES]
@@ -37,6 +38,8 @@ def data_of(path: Path) -> dict[str, Any]:
 
 
 def example(kind: str) -> dict[str, Any]:
+    if kind == "hierarchy":
+        return copy.deepcopy(data_of(HIERARCHIES / "edge8.yaml"))
     if kind in ("workload", "format"):
         return copy.deepcopy({"workload": WORKLOAD, "format": FORMAT}[kind])
     return copy.deepcopy(data_of(next(path for k, path in EXAMPLES if k == kind)))
@@ -82,6 +85,11 @@ def test_examples_name_the_schema_that_is_there(kind: str, path: Path) -> None:
     named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", path.read_text(encoding="utf-8"))
     assert named is not None, "the first line tells editors which schema to use"
     assert (path.parent / named[1]).resolve() == (SCHEMAS / f"{kind}.json").resolve()
+
+
+@pytest.mark.parametrize("path", sorted(HIERARCHIES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_hierarchies_fit_their_schema(path: Path) -> None:
+    assert [e.message for e in validator("hierarchy").iter_errors(data_of(path))] == []
 
 
 def test_workloads_fit_their_schema() -> None:
@@ -147,6 +155,12 @@ WRONG = [
     ("sweep", "constraints", "area_mm2 <= 3"),
     ("sweep", "search", "exhaustive"),
     ("sweep", "latin_hypercube", {"seed": 1}),
+    ("hierarchy", "levels", []),
+    ("hierarchy", "source", ""),
+    ("hierarchy", "mac_energy", "0.25 pJ/bit"),
+    ("hierarchy", "widths", {"a": 0}),
+    ("hierarchy", "mapper", {"objective": "speed"}),
+    ("hierarchy", "levels", [{"name": "DRAM", "energy": "1 pJ"}]),
 ]
 
 

@@ -34,7 +34,7 @@ class Question:
     """What a name alone leaves open: further fields, technology, clock in Hz, and further names.
 
     Of PEs also an area to fill, a throughput to reach (operations per second), and what is stated of
-    their operands.
+    their operands; of a mapping the layer, and how the workload is shaped.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -45,6 +45,8 @@ class Question:
     w_stats: str = ""
     a_stats: str = ""
     others: Sequence[str] = ()
+    layer: str = ""
+    workload: Mapping[str, Any] = field(default_factory=dict)
 
 
 Explainer = Callable[[str, Question], list[Section]]

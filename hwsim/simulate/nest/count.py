@@ -136,6 +136,18 @@ def _count_input(
     bits.update(input_bits(operand, [k.level for k in chain], reads, fills, _elements(nest, operand) * width))
 
 
+def loads(hierarchy: Hierarchy, nest: Nest) -> dict[tuple[int, str], int]:
+    """Return the elements that enter each level below the outermost, or leave it, in the case of outputs."""
+    axes = _axes(hierarchy, nest)
+    found = {}
+    for kept in nest.kept:
+        if kept.level > 0:
+            at = nest.load_point(kept.operand, kept.outside)
+            times = _visits(axes, nest, kept.operand, (kept.level, kept.outside), at, kept.level)
+            found[kept.level, kept.operand] = _elements(nest, kept.operand) * times
+    return found
+
+
 def input_bits(
     operand: str, levels: Sequence[int], reads: Sequence[Any], fills: Sequence[Any], whole_bits: int
 ) -> dict[Counter, Any]:

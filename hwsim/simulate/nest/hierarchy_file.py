@@ -15,7 +15,7 @@ from hwsim.spec.data import data_path
 from hwsim.spec.document import load_document
 from hwsim.spec.errors import UsageError, did_you_mean
 from hwsim.spec.text import exists
-from hwsim.spec.units import EnergyPj, FrequencyHz, SizeBytes
+from hwsim.spec.units import EnergyPj, SizeBytes
 
 Operand = Literal["a", "w", "o"]
 Dim = Literal["m", "k", "n"]
@@ -61,15 +61,32 @@ class LevelSpec(Spec):
     fan_out: tuple[AxisSpec, ...] = ()
 
 
+class WidthsSpec(Spec):
+    """Bits per element."""
+
+    a: int = Field(8, ge=1, le=1024)
+    w: int = Field(8, ge=1, le=1024)
+    psum: int = Field(32, ge=1, le=1024, description="of partial sums")
+    result: int = Field(32, ge=1, le=1024, description="of results, where they are kept as such")
+
+
+class NestMapperSpec(Spec):
+    """What the search looks for."""
+
+    objective: Literal["energy", "latency", "edp"] = "energy"
+    bypass: bool = Field(False, description="operands may pass by levels that could hold them")
+
+
 class HierarchySpec(Spec):
     """Levels from the outermost to the innermost; below the last one stand the MACs."""
 
     name: str = Field(min_length=1)
     description: str = ""
     source: str = Field(min_length=1, description="where the figures are from")
-    clock: FrequencyHz = 1e9
     mac_energy: EnergyPj
     levels: Annotated[tuple[LevelSpec, ...], Field(min_length=1)]
+    widths: WidthsSpec = WidthsSpec()
+    mapper: NestMapperSpec = NestMapperSpec()
     result_level: str | None = Field(
         None, description="innermost level that keeps results in their own width; default: the outermost level"
     )
