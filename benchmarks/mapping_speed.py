@@ -56,7 +56,9 @@ def _score_all(hierarchy: Hierarchy, dims: tuple[int, int, int], cases: object) 
 
 def layers() -> None:
     """Search all GEMMs of a layer for designs that differ in SRAM size: nothing of one helps the next but its tiles."""
-    print(f"\n{'hierarchy':10} {'first layer (s)':>15} {'CPU s':>8} {'layers/s':>9} {'layers/CPU s':>13}   ({DESIGNS} designs)")
+    print(
+        f"\n{'hierarchy':10} {'first layer (s)':>15} {'CPU s':>8} {'layers/s':>9} {'layers/CPU s':>13}   ({DESIGNS} designs)"
+    )
     for name in hierarchy_names():
         designs = [_resized(load_hierarchy(name), number) for number in range(DESIGNS + 1)]
         first = _seconds(lambda d=designs[0]: _layer(d))

@@ -36,13 +36,13 @@ class Tile:
 class Case:
     """An order with a table per dimension; ``exact`` is false where one of them is only a bound.
 
-    ``slots`` says where in the pool of costs the rows of each dimension are.
+    ``at_level`` has the tiles of each level; ``slots`` says where in the list of costs each dimension is.
     """
 
     order: Order
     tables: Tables
     exact: bool
-    tiles: tuple[Tile, ...]
+    at_level: dict[int, tuple[Tile, ...]]
     slots: tuple[int, int, int]
 
 
@@ -57,11 +57,12 @@ class Pool:
 
 @dataclass(frozen=True)
 class Slot:
-    """Where the rows of a table lie in a pool."""
+    """A table and where its rows lie in a pool."""
 
     pool: int
     start: int
     stop: int
+    table: Table
 
 
 @dataclass(frozen=True)
@@ -115,13 +116,15 @@ def _pooled(listed: Sequence[tuple[Order, Tables, bool]], complete: bool) -> Cas
         start = 0
         for key, rows in group.items():
             number[operand, levels, key] = len(slots)
-            slots.append(Slot(len(pools), start, start + rows.rows))
+            slots.append(Slot(len(pools), start, start + rows.rows, rows))
             start += rows.rows
         pools.append(Pool(operand, levels, np.concatenate([rows.visits for rows in group.values()])))
     cases = []
     for order, tables, exact in listed:
         m, k, n = (number[x, order.levels(x), id(rows)] for x, rows in zip(OF_DIM, tables, strict=True))
-        cases.append(Case(order, tables, exact, _tiles(order, tables), (m, k, n)))
+        tiles = _tiles(order, tables)
+        at_level = {level: tuple(t for t in tiles if t.level == level) for level in {t.level for t in tiles}}
+        cases.append(Case(order, tables, exact, at_level, (m, k, n)))
     total = sum(a.rows * b.rows * c.rows for _, (a, b, c), _ in listed)
     least = min(prod(float(rows.cycles.min()) for rows in tables) for _, tables, _ in listed)
     return Cases(tuple(cases), tuple(pools), tuple(slots), total, complete, least)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from math import inf
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hwsim.simulate.nest.cases import DIMS_OF, Case, Cases, Tables, Tile
-from hwsim.simulate.nest.count import Counter, input_bits, sum_bits
-from hwsim.simulate.nest.hierarchy import READ, WRITE, Hierarchy, Widths
+from hwsim.simulate.nest.cases import Case, Cases, Tables, Tile
+from hwsim.simulate.nest.hierarchy import OPERANDS, READ, WRITE, Hierarchy, Widths
 from hwsim.simulate.nest.orders import Order
+from hwsim.simulate.nest.prices import Costs, priced
 from hwsim.simulate.nest.tiles import Floats
 
 Objective = Literal["energy", "latency", "edp"]
@@ -33,45 +31,13 @@ class Best:
 
 
 @dataclass(frozen=True)
-class _Costs:
-    """Per row energy in pJ and bits of every port (rows, 1 + ports); ``falls``: none grows from row to row."""
-
-    priced: Floats
-    energy: Floats
-    falls: bool
-
-
-@dataclass(frozen=True)
 class _Asked:
     """An order with the rows that can fit: how many of each table, the limited stores with their tiles, the costs."""
 
     case: Case
     kept: list[int]
     stores: list[tuple[int, list[tuple[int, Tile]]]]
-    costs: list[_Costs]
-
-
-@lru_cache(maxsize=256)
-def weights(hierarchy: Hierarchy, widths: Widths, operand: str, levels: tuple[int, ...]) -> Floats:
-    """Return pJ and bits per port of one element (visits, 1 + ports): counting is linear in visits."""
-    basis = np.eye(1 + 3 * len(levels))
-    one = basis[0]
-    reads, fills, ends = ([basis[1 + 3 * i + j] for i in range(len(levels))] for j in range(3))
-    bits: dict[Counter, Any]
-    if operand == "o":
-        bits = sum_bits(levels, hierarchy.result_level, reads, fills, ends, 1, widths, one=one)
-    else:
-        bits = input_bits(operand, levels, reads, fills[:-1], widths.kept(operand))
-    energy = np.zeros(len(basis))
-    for (level, _, direction), value in bits.items():
-        prices = hierarchy.levels[level]
-        energy += value * (prices.read_pj_per_bit if direction == READ else prices.write_pj_per_bit)
-    columns = [energy]
-    for at, level_ in enumerate(hierarchy.levels):
-        for port in level_.ports:
-            moves = port.directions if operand in port.operands else ()
-            columns.append(sum((bits.get((at, operand, d), 0.0 * one) for d in moves), 0.0 * one))
-    return np.stack(columns, axis=1)
+    costs: list[Costs]
 
 
 class Grid:
@@ -99,40 +65,27 @@ class Grid:
         self.port_bits = np.array([float(port.bits_per_cycle) for _, port in ports])
         self.port_levels = np.array([level for level, _ in ports], dtype=np.int64)
         self.cases = cases
-        self.costs = self._priced(hierarchy, dims, cases)
-
-    def _priced(self, hierarchy: Hierarchy, dims: tuple[int, int, int], cases: Cases) -> list[_Costs]:
-        pools = []
-        for pool in cases.pools:
-            i, j = DIMS_OF[pool.operand]
-            pools.append(dims[i] * dims[j] * (pool.visits @ weights(hierarchy, self.widths, pool.operand, pool.levels)))
-        steps: list[NDArray[np.bool]] = [np.all(pool[1:] <= pool[:-1], axis=1) for pool in pools]
-        return [
-            _Costs(
-                pools[slot.pool][slot.start : slot.stop],
-                pools[slot.pool][slot.start : slot.stop, 0],
-                bool(steps[slot.pool][slot.start : slot.stop - 1].all()),
-            )
-            for slot in cases.slots
-        ]
+        self.costs = priced(hierarchy, dims, widths, cases)
+        self.bits = {x: widths.kept(x) for x in OPERANDS}
 
     def _asked(self, case: Case) -> _Asked | None:
         """Return what of an order can fit, with the smallest tiles of the other dimensions; None if nothing can."""
         kept = [rows.rows for rows in case.tables]
         stores = []
         for level, holds, capacity, copies in self.limits:
-            tiles = [
-                (self.widths.kept(tile.operand) * copies, tile)
-                for tile in case.tiles
-                if tile.level == level and tile.operand in holds
-            ]
-            room = capacity - sum(width * tile.least[0] * tile.least[1] for width, tile in tiles)
+            room, grows, tiles = capacity, False, []
+            for tile in case.at_level.get(level, ()):
+                if tile.operand in holds:
+                    width = self.bits[tile.operand] * copies
+                    room -= width * tile.least[0] * tile.least[1]
+                    grows = grows or tile.grows[0] or tile.grows[1]
+                    tiles.append((width, tile))
             if room < 0:
                 return None
-            if any(tile.grows[0] or tile.grows[1] for _, tile in tiles):
+            if grows:
                 stores.append((capacity, tiles))
-            if self.prune:
-                _cut(case.tables, kept, room, tiles)
+                if self.prune:
+                    _cut(case.tables, kept, room, tiles)
         return _Asked(case, kept, stores, [self.costs[slot] for slot in case.slots])
 
     def orders(self) -> list[tuple[float, int, _Asked]]:
@@ -165,17 +118,18 @@ class Grid:
 
     def bound(self, asked: _Asked) -> tuple[float, float]:
         """Return a bound of an order's objective and tie-break."""
-        priced: Any = 0.0
-        cycles = 1.0
+        energy, cycles = self.mac_pj, 1.0
+        bits: Any = 0.0
         wide: Any = self.port_bits
         for rows, cost, number in zip(asked.case.tables, asked.costs, asked.kept, strict=True):
-            priced = priced + cost.priced[:number].min(axis=0)
+            energy += float(cost.energy[:number].min())
+            bits = bits + cost.ports[:number].min(axis=0)
             cycles *= float(rows.cycles[:number].min())
             if rows.axis_below is not None:
                 wide = wide * np.where(self.port_levels > rows.axis_below, int(rows.instances[:number].max()), 1)
         if len(self.port_bits):
-            cycles = max(cycles, float((priced[1:] / wide).max()))
-        return self._key(self.mac_pj + float(priced[0]), cycles)
+            cycles = max(cycles, float((bits / wide).max()))
+        return self._key(energy, cycles)
 
     def _key(self, energy: float, cycles: float) -> tuple[float, float]:
         if self.objective == "energy":
@@ -210,7 +164,7 @@ class Grid:
             energy = np.broadcast_to(energy, shape)
         if not fits.all():
             energy = np.where(fits, energy, inf)
-        picked = self._pick(energy, case, costs, take, free, last, known)
+        picked = self._pick(energy, asked, take, free, last, largest, known)
         if picked is None:
             return None
         key, at = picked
@@ -252,18 +206,12 @@ class Grid:
         return best
 
     def _pick(
-        self,
-        energy: Floats,
-        case: Case,
-        costs: list[_Costs],
-        take: Take,
-        free: list[int],
-        last: int | None,
-        known: float,
+        self, energy: Floats, asked: _Asked, take: Take, free: list[int], last: int | None, largest: Any, known: float
     ) -> tuple[tuple[float, float], tuple[int, ...]] | None:
         """Return the objective with its tie-break and where in the grid they are the least, unless above ``known``."""
         if self.objective != "energy":
-            cycles = np.where(energy < inf, self._cycles(case, costs, take), inf)
+            bits = sum(take(i, cost.ports) for i, cost in enumerate(asked.costs))
+            cycles = np.where(energy < inf, self._cycles(asked, bits, take), inf)
             primary, other = (cycles, energy) if self.objective == "latency" else (energy * cycles, cycles)
             low = float(primary.min())
             if low == inf or low > known:
@@ -274,26 +222,20 @@ class Grid:
         if low == inf or low > known:
             return None
         where = np.nonzero(energy == low)
-        by = dict(zip(free, where, strict=True))
-
-        def chosen(which: int, values: Any) -> Any:
-            if which != last:
-                return values[by[which]]
-            found = take(which, values)
-            return np.broadcast_to(found, energy.shape + found.shape[found.ndim - values.ndim + 1 :])[where]
-
-        cycles = np.broadcast_to(self._cycles(case, costs, chosen), where[0].shape)
+        rows = dict(zip(free, where, strict=True))
+        if last is not None:
+            rows[last] = np.broadcast_to(largest, energy.shape)[where]
+        bits = sum(cost.ports_at(rows[i]) for i, cost in enumerate(asked.costs))
+        cycles = self._cycles(asked, bits, lambda which, values: values[rows[which]])
         first = int(cycles.argmin())
         return (low, float(cycles[first])), tuple(int(axis[first]) for axis in where)
 
-    def _cycles(self, case: Case, costs: list[_Costs], take: Take) -> Any:
-        """Return the least cycles: of the array and of every port."""
+    def _cycles(self, asked: _Asked, bits: Any, take: Take) -> Any:
+        """Return the least cycles of rows whose ports move ``bits``: of the array and of every port."""
         cycles: Any = 1.0
-        bits: Any = 0.0
         wide: Any = self.port_bits
-        for which, rows in enumerate(case.tables):
+        for which, rows in enumerate(asked.case.tables):
             cycles = cycles * take(which, rows.cycles)
-            bits = bits + take(which, costs[which].priced)[..., 1:]
             if rows.axis_below is not None:
                 used = take(which, rows.instances)[..., None]
                 wide = wide * np.where(self.port_levels > rows.axis_below, used, 1)

@@ -34,7 +34,8 @@ class Table:
     each of v visits how often the level above sees it, how often the instances below hold it, and how often that
     ends an output. ``cycles`` and ``instances`` (rows,), ``tiles`` (rows,) by cut; ``axis_below`` is the level above
     the axis. ``column`` is the one size that is chosen, growing from row to row while nothing else grows; None
-    where it is not so simple. ``ascending``: no size falls from row to row.
+    where it is not so simple. ``ascending``: no size falls from row to row; ``varies``: columns
+    of visits in which rows differ.
     """
 
     sizes: dict[int, int | Array]
@@ -45,11 +46,8 @@ class Table:
     column: Array | None
     ascending: bool
     axis_below: int | None
-
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return len(self.visits)
+    varies: NDArray[np.bool]
+    rows: int
 
 
 def pieces(extent: Any, cuts: Sequence[tuple[Any, bool]]) -> Any:
@@ -197,7 +195,16 @@ def _costed(plan: Plan, extent: int, chosen: tuple[Array, ...], bound: bool) -> 
     matrix = np.stack([full(value).astype(np.float64) for value in (1, *counts)], axis=1)
     cycles = full(visited(extent, list(zip(tiles, temporal, strict=True))))
     return Table(
-        sizes, matrix, cycles, full(instances), tuple(full(tile) for tile in tiles), None, False, plan.axis_below
+        sizes,
+        matrix,
+        cycles,
+        full(instances),
+        tuple(full(tile) for tile in tiles),
+        None,
+        False,
+        plan.axis_below,
+        np.zeros(matrix.shape[1], dtype=np.bool),
+        rows,
     )
 
 
@@ -217,6 +224,8 @@ def _thinned(whole: Table, choices: int) -> Table:
         chosen[0] if simple and same else None,
         all(bool((np.diff(size) >= 0).all()) for size in chosen),
         whole.axis_below,
+        (whole.visits[keep] != whole.visits[keep[0]]).any(axis=0),
+        keep.size,
     )
 
 
