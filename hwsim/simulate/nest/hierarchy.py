@@ -124,9 +124,14 @@ class Hierarchy:
                 raise UsageError(f"{self.name}: axis {axis.name} adds sums above the level that keeps results")
 
     @cached_property
+    def holds(self) -> tuple[tuple[str, ...], ...]:
+        """The operands that each level holds."""
+        return tuple(level.holds for level in self.levels)
+
+    @cached_property
     def held(self) -> tuple[tuple[int, str], ...]:
         """Every (level, operand) that is held, from the outermost level inwards."""
-        return tuple((i, x) for i, level in enumerate(self.levels) for x in level.holds)
+        return tuple((i, x) for i, holds in enumerate(self.holds) for x in holds)
 
     def level(self, name: str) -> int:
         """Return the index of a level by its name."""

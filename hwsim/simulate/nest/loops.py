@@ -138,7 +138,7 @@ def check_nest(hierarchy: Hierarchy, nest: Nest, widths: Widths) -> None:
         if not chain or chain[0].level != 0 or chain[0].outside != 0:
             raise UsageError(f"{hierarchy.name}: {operand} must be kept whole in {hierarchy.levels[0].name}")
         for kept in chain:
-            if operand not in hierarchy.levels[kept.level].holds:
+            if operand not in hierarchy.holds[kept.level]:
                 raise UsageError(f"{hierarchy.name}: {hierarchy.levels[kept.level].name} does not hold {operand}")
         if any(outer.outside > inner.outside for outer, inner in pairwise(chain)):
             raise UsageError(f"{hierarchy.name}: {operand} is kept in an outer level inside of an inner one")

@@ -99,7 +99,7 @@ class Shape:
 
 def shape_of(hierarchy: Hierarchy) -> Shape:
     """Return the shape of a hierarchy; sizes, ports and prices do not matter to it."""
-    return Shape(tuple(level.holds for level in hierarchy.levels), hierarchy.axes)
+    return Shape(hierarchy.holds, hierarchy.axes)
 
 
 @lru_cache(maxsize=64)
