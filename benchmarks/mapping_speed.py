@@ -37,9 +37,8 @@ def main() -> None:
     total = 0
     for i in range(10**7):
         total += i * 3
-    print(
-        f"a loop of 1e7 multiply-adds in Python: {time.process_time() - start:.2f} CPU s (0.67 s when others were timed)\n"
-    )
+    took = time.process_time() - start
+    print(f"a loop of 1e7 multiply-adds in Python: {took:.2f} CPU s (0.67 s when the others were timed)\n")
     mappings()
     layers()
 
@@ -67,9 +66,8 @@ def _score_all(hierarchy: Hierarchy, dims: tuple[int, int, int], cases: object) 
 
 def layers() -> None:
     """Search all GEMMs of a layer for designs that differ in SRAM size: nothing of one helps the next but its tiles."""
-    print(
-        f"\n{DESIGNS} designs\n{'hierarchy':10} {'first layer (s)':>15} {'CPU s':>8} {'layers/s':>9} {'layers/CPU s':>13}"
-    )
+    columns = f"{'first layer (s)':>15} {'CPU s':>8} {'layers/s':>9} {'layers/CPU s':>13}"
+    print(f"\n{DESIGNS} designs\n{'hierarchy':10} {columns}")
     for name in NAMES:
         designs = [_resized(load_hierarchy(name), number) for number in range(DESIGNS + 1)]
         first = _seconds(lambda d=designs[0]: _layer(d))

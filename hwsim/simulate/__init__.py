@@ -5,6 +5,7 @@ room                what it is for
 ==================  ==========================================================================
 ``schedule``        tiles, steps, traffic, timing: the one contract of mappers and engines
 ``dataflow``        how a tile lies on the array, cycle by cycle; one file per dataflow
+``nest``            loop nests over any hierarchy of memories: exact traffic, the best nest
 ``mapping``         the mapper: tile sizes and loop orders under the SRAM capacities
 ``policies``        mapping by a rule instead, those of other simulators
 ``engine``          a schedule becomes cycles: ``fast`` by recurrence, ``pe`` with real data
