@@ -20,14 +20,14 @@ from hwsim.spec.units import EnergyPj, SizeBytes
 Operand = Literal["a", "w", "o"]
 Dim = Literal["m", "k", "n"]
 #: Operands of a store or port: some, and none twice.
-Operands = Annotated[tuple[Operand, ...], Field(min_length=1)]
+Operands = Annotated[list[Operand], Field(min_length=1)]
 MOST = 1 << 40
 
 
 class StoreSpec(Spec):
     """A part of a level with a capacity of its own."""
 
-    holds: Operands = Field(("a", "w", "o"), description="operands that share it")
+    holds: Operands = Field(["a", "w", "o"], description="operands that share it")
     size: SizeBytes | None = Field(None, description="per instance; default: without limit")
     double_buffered: bool = Field(False, description="one half is filled while the other is in use")
 
@@ -35,8 +35,8 @@ class StoreSpec(Spec):
 class PortSpec(Spec):
     """What moves a level's bits."""
 
-    operands: Operands = ("a", "w", "o")
-    directions: Annotated[tuple[Literal["read", "write"], ...], Field(min_length=1)] = ("read", "write")
+    operands: Operands = Field(["a", "w", "o"])
+    directions: Annotated[list[Literal["read", "write"]], Field(min_length=1)] = Field(["read", "write"])
     bits_per_cycle: int = Field(ge=1, le=MOST)
 
 
@@ -44,7 +44,7 @@ class AxisSpec(Spec):
     """Instances side by side below a level."""
 
     name: str = Field(min_length=1)
-    loops: Annotated[tuple[Dim, ...], Field(min_length=1)] = Field(description="loops that may lie on it")
+    loops: Annotated[list[Dim], Field(min_length=1)] = Field(description="loops that may lie on it")
     size: int = Field(ge=1, le=65_536)
     shared: bool = Field(True, description="what all instances need is read once; false: once for each")
 
@@ -53,7 +53,7 @@ class LevelSpec(Spec):
     """A level of the hierarchy; ``fan_out`` is what lies between it and the next one."""
 
     name: str = Field(min_length=1)
-    stores: Annotated[tuple[StoreSpec, ...], Field(min_length=1)] = (StoreSpec(),)
+    stores: Annotated[list[StoreSpec], Field(min_length=1)] = Field([StoreSpec()])
     ports: tuple[PortSpec, ...] = Field((), description="default: never the limit")
     read_energy: EnergyPj = Field(description="per access")
     write_energy: EnergyPj = Field(description="per access")
@@ -84,7 +84,7 @@ class HierarchySpec(Spec):
     description: str = ""
     source: str = Field(min_length=1, description="where the figures are from")
     mac_energy: EnergyPj
-    levels: Annotated[tuple[LevelSpec, ...], Field(min_length=1)]
+    levels: Annotated[list[LevelSpec], Field(min_length=1)]
     widths: WidthsSpec = WidthsSpec()
     mapper: NestMapperSpec = NestMapperSpec()
     result_level: str | None = Field(
@@ -111,7 +111,7 @@ class HierarchySpec(Spec):
         """
         names = [level.name for level in self.levels]
         axes = tuple(
-            Axis(axis.name, axis.loops, axis.size, below, axis.shared)
+            Axis(axis.name, tuple(axis.loops), axis.size, below, axis.shared)
             for below, level in enumerate(self.levels)
             for axis in level.fan_out
         )
@@ -123,10 +123,10 @@ def _level(spec: LevelSpec) -> Level:
     return Level(
         spec.name,
         tuple(
-            Store(s.holds, None if s.size is None else int(s.size) * 8, 2 if s.double_buffered else 1)
+            Store(tuple(s.holds), None if s.size is None else int(s.size) * 8, 2 if s.double_buffered else 1)
             for s in spec.stores
         ),
-        tuple(Port(p.operands, p.directions, Fraction(p.bits_per_cycle)) for p in spec.ports),
+        tuple(Port(tuple(p.operands), tuple(p.directions), Fraction(p.bits_per_cycle)) for p in spec.ports),
         spec.read_energy / spec.access_bits,
         spec.write_energy / spec.access_bits,
     )
