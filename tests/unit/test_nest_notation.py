@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.cli.main import run_command
 from hwsim.formats import parse_format
+from hwsim.report.explain import EXPLAINERS, Question
 from hwsim.simulate.architecture import load_arch, open_arch
+from hwsim.simulate.evaluate import evaluate
 from hwsim.simulate.mapping import map_gemm
 from hwsim.simulate.nest.count import compute_cycles, loads
 from hwsim.simulate.nest.from_schedule import nest_of
@@ -17,7 +21,7 @@ from hwsim.simulate.nest.hierarchy_file import load_hierarchy
 from hwsim.simulate.nest.loops import Kept, Loop, Nest, check_nest
 from hwsim.simulate.nest.notation import notation
 from hwsim.spec.data import example_names, example_path
-from hwsim.workload import Gemm
+from hwsim.workload import Gemm, load_workload
 
 MACHINES = {}
 
@@ -103,6 +107,25 @@ def test_explain_shows_nest_traffic_and_energy(where, capsys):
         "cycles",
     ):
         assert words in printed
+
+
+@pytest.mark.parametrize("where", example_names("arch_configs"))
+@pytest.mark.parametrize("layer", ["mlp.up_proj", "attn.score"])
+def test_traffic_and_energy_are_those_of_a_run(where, layer):
+    """Summed over operands, what the tables show is what the layer table of a run has."""
+    simulated = open_arch(example_path("arch_configs", where))
+    trace = load_workload("opt-125m", seq_len=100)
+    one = replace(trace, ops=tuple(op for op in trace.ops if op.layer == layer))
+    row = evaluate(simulated, one).layer_rows[0]
+    question = Question(others=("opt-125m",), layer=layer, workload={"seq_len": 100})
+    _, traffic, energy, _ = (section.frame for section in EXPLAINERS.get("mapping")(where, question))
+    times = row["batch"] * row["repeat"]
+    for way in ("read", "write"):
+        dram = traffic.loc[traffic["level"] == "DRAM", f"{way}_bits"].sum()
+        assert 0 <= row[f"dram_{way}_bytes"] - dram / 8 < times  # bytes are rounded up, once per repeat
+        sram = traffic.loc[traffic["level"].str.endswith("buffer"), f"{way}_bits"].sum()
+        assert 0 <= row[f"sram_{way}_bytes"] - sram / 8 < times
+    assert energy["energy_pj"].iloc[-1] == row["energy_pj"]
 
 
 def test_settings_and_files_reach_the_search(capsys, tmp_path):

@@ -160,22 +160,38 @@ def _arch_traffic(schedule: Schedule, hierarchy: Hierarchy, nest: Nest) -> Any:
     counts = gemm_counts(schedule, *moved_bits(schedule.body))
     t, b, gemm = schedule.traffic, schedule.bits, schedule.gemm
     times = gemm.batch * gemm.repeat
-    fills = {"a": (t.dram_a, "a"), "w": (t.dram_w, "w"), "o": (t.dram_psum_read, "psum")}
-    drains = {"o": b.move(t.dram_o, "o") + b.move(t.dram_psum_write, "psum")}
     leaving = {"a": t.dram_a, "w": t.dram_w, "o": t.dram_o + t.dram_psum_write}
     macs = gemm.m * gemm.k * gemm.n
-    rows: list[Mapping[str, Any]] = [
-        {"level": "DRAM", "operand": NAMES[x], "read_bits": b.move(*fills[x]) * times,
-         "write_bits": drains.get(x, 0) * times, "macs_per_element": ""}
-        for x in OPERANDS
-    ]  # fmt: skip
+    dram = (counts.dram_read_bits * gemm.repeat, counts.dram_write_bits * gemm.repeat)
+    rows: list[Mapping[str, Any]] = []
+    if schedule.foreign is None or schedule.foreign.dram_bits is None:
+        parts = {
+            "A": (b.move(t.dram_a, "a"), 0),
+            "W": (b.move(t.dram_w, "w"), 0),
+            "O": (b.move(t.dram_psum_read, "psum"), b.move(t.dram_o, "o") + b.move(t.dram_psum_write, "psum")),
+        }
+        rows += [_bits("DRAM", name, read * times, write * times) for name, (read, write) in parts.items()]
+        rounded = [
+            total - sum(row[key] for row in rows) for total, key in zip(dram, ("read_bits", "write_bits"), strict=True)
+        ]
+        if any(rounded):
+            rows.append(_bits("DRAM", "tiles end in whole bits", *rounded))
+    else:
+        rows.append(_bits("DRAM", f"all, as {schedule.foreign.rule} counts", *dram))
     rows += [
-        {"level": f"{BUFFERS[x]} buffer", "operand": NAMES[x], "read_bits": counts.sram_read_bits[x] * gemm.repeat,
-         "write_bits": counts.sram_write_bits[x] * gemm.repeat, "macs_per_element": f"{macs / leaving[x]:.6g}"}
+        {
+            **_bits(f"{BUFFERS[x]} buffer", NAMES[x], counts.sram_read_bits[x], counts.sram_write_bits[x], gemm.repeat),
+            "macs_per_element": f"{macs / leaving[x]:.6g}",
+        }
         for x in OPERANDS
-    ]  # fmt: skip
+    ]
     waiting = next(kept.operand for kept in nest.kept if kept.level == 2)
     entering = loads(hierarchy, nest)[2, waiting]
     rows.append({"level": "PEs", "operand": NAMES[waiting], "read_bits": "", "write_bits": "",
                  "macs_per_element": f"{macs / entering:.6g}"})  # fmt: skip
     return table(rows)
+
+
+def _bits(level: str, operand: str, read: int, written: int, times: int = 1) -> dict[str, Any]:
+    return {"level": level, "operand": operand, "read_bits": read * times, "write_bits": written * times,
+            "macs_per_element": ""}  # fmt: skip
