@@ -218,3 +218,22 @@ def test_bounds_and_breaks_change_nothing(scarce):
 def test_pieces_of_arrays_are_those_of_numbers(extent, cuts):
     arrays = [(np.array([tile, tile]), counted) for tile, counted in cuts]
     assert (np.broadcast_to(tiles.pieces(extent, arrays), (2,)) == counting.pieces(extent, cuts)).all()
+
+
+@pytest.mark.parametrize("extent", [5, 8, 9, 31])
+def test_tiles_above_an_axis_are_multiples_of_its_size(extent, monkeypatch):
+    """Also where a table is nearly too long to be listed."""
+    places = Level("L1", (Store(OPERANDS, None),), (), 1.0, 1.0), Level("L2", (Store(OPERANDS, None),), (), 1.0, 1.0)
+    top = Level("L0", (Store(OPERANDS, None),), (), 1.0, 1.0)
+    shape = shape_of(Hierarchy("h", (top, *places), (Axis("x", ("k",), 2, 2),), 0.0))
+    plans = {plan for order in orders(shape) for plan in order.plans if plan.dim == "k" and plan.choices == 2}
+    assert plans
+    monkeypatch.setattr(tiles, "CHEAP", 4)
+    monkeypatch.setattr(tiles, "MOST_ROWS", (-(-extent // 2)) ** 2)
+    for plan in plans:
+        grain = tiles.grains.__wrapped__(plan, extent)[1]
+        assert grain is tiles.Grain.ALL
+        table = tiles.table.__wrapped__(plan, extent, grain)
+        at = [cut.kind for cut in plan.cuts].index("axis")
+        for cut, sizes in zip(plan.cuts[:at], table.tiles, strict=False):
+            assert cut.kind != "tile" or ((sizes % 2 == 0) | (sizes == extent)).all()

@@ -112,7 +112,8 @@ def _choices(plan: Plan, extent: int, grain: Grain) -> tuple[Array, ...]:
             outer = -(-outer // plan.axis_size)
         above_before = above
         step = plan.axis_size if above else 1
-        if grain is Grain.ALL and len(columns) == 1 and outer.size * int(outer.max()) > MOST_ROWS:
+        # Where a count changes is known of two cuts without an axis; :func:`grains` asks for no more of others.
+        if grain is Grain.ALL and len(columns) == 1 and axis_at < 0 and outer.size * int(outer.max()) > MOST_ROWS:
             source, size = _breaks(extent, outer)
         elif grain is Grain.ALL:
             source, size = _every(outer, step)
