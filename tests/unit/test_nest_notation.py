@@ -34,12 +34,14 @@ def machine(name):
     return MACHINES[name]
 
 
+def is_single(name):
+    return open_arch(example_path("arch_configs", name)).accelerator.cores == 1
+
+
+#: A nest is of one core.
+SINGLE = [name for name in example_names("arch_configs") if is_single(name)]
 #: Policies of other simulators keep tiles by rules of their own.
-SEARCHED = [
-    name
-    for name in example_names("arch_configs")
-    if load_arch(example_path("arch_configs", name)).mapper.policy == "search"
-]
+SEARCHED = [name for name in SINGLE if load_arch(example_path("arch_configs", name)).mapper.policy == "search"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -93,7 +95,7 @@ def explain(capsys, *words):
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("where", ["edge8", "ws32", *example_names("arch_configs")])
+@pytest.mark.parametrize("where", ["edge8", "ws32", *SINGLE])
 def test_explain_shows_nest_traffic_and_energy(where, capsys):
     printed = explain(capsys, where, "opt-125m", "--seq-len", "128", "--layer", "mlp.up_proj")
     for words in (
@@ -109,7 +111,7 @@ def test_explain_shows_nest_traffic_and_energy(where, capsys):
         assert words in printed
 
 
-@pytest.mark.parametrize("where", example_names("arch_configs"))
+@pytest.mark.parametrize("where", SINGLE)
 @pytest.mark.parametrize("layer", ["mlp.up_proj", "attn.score"])
 def test_traffic_and_energy_are_those_of_a_run(where, layer):
     """Summed over operands, what the tables show is what the layer table of a run has."""
@@ -152,6 +154,7 @@ levels:
     [
         (["edge8"], "takes an architecture and a workload"),
         (["edge9", "opt-125m", "--layer", "x"], "unknown architecture or hierarchy 'edge9'"),
+        (["quad_core_28nm", "opt-125m", "--layer", "mlp.up_proj"], "among 4 cores"),
         (["edge8", "opt-125m"], "--layer is missing"),
         (["edge8", "opt-125m", "--layer", "mlp.up"], "did you mean 'mlp.up_proj'"),
         (

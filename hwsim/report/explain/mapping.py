@@ -127,6 +127,12 @@ def _traffic(hierarchy: Hierarchy, found: Found) -> Any:
 
 
 def _on_arch(simulated: Simulated, trace: Trace, gemm: Gemm) -> list[Section]:
+    cores = simulated.accelerator.cores
+    if cores > 1:
+        raise UsageError(
+            f"explain mapping: {simulated.spec.name} shares a layer among {cores} cores; the nest of one that has it "
+            "all is shown with --set cores.count=1"
+        )
     one = replace(trace, ops=(gemm,))
     filled = apply_policy(one, simulated.policy).gemms[0]
     w, a, o = (parse_format(text) for text in (filled.w_format, filled.a_format, filled.o_format))
