@@ -254,7 +254,7 @@ class Simulated:
             cols=acc.cols,
             lanes=pe.lanes,
             interval=max(pe.cycles_per_step(w, a), least),
-            load_interval=per_step["w"],
+            load_interval=per_step["a" if self.dataflow.stationary == "a" else "w"],
             drain_interval=per_step["o"],
             k_limit=sums,
             least=least,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,6 +25,10 @@ shapes = st.builds(
 sizes = st.tuples(st.integers(1, 20), st.integers(1, 20), st.integers(1, 20))
 
 
+#: The loop that streams, by what is stationary.
+STREAMS = {"w": "m", "a": "n", "o": "k"}
+
+
 def cut(extent, tile):
     return [(start, min(tile, extent - start)) for start in range(0, extent, tile)]
 
@@ -39,13 +45,14 @@ def walked(flow, shape, dims, tiles):
     unit = flow.units(shape)
     for (m, k, n), k0 in tiles_of(dims, tiles):
         counts["cycles"] += flow.tile_cycles(shape, m, k, n, k0 == 0)
-        loops = {"w": (k, unit["k"], n, unit["n"]), "o": (m, unit["m"], n, unit["n"])}[flow.stationary]
-        for start, first in cut(*loops[:2]):
-            for _, fold_n in cut(*loops[2:]):
-                fold_k, fold_m = (first, m) if flow.stationary == "w" else (k, first)
+        cuts = {"m": cut(m, unit["m"]), "k": cut(k, unit["k"]), "n": cut(n, unit["n"])}
+        streams = STREAMS[flow.stationary]
+        cuts[streams] = [(0, {"m": m, "k": k, "n": n}[streams])]
+        for _, fold_m in cuts["m"]:
+            for (start, fold_k), (_, fold_n) in product(cuts["k"], cuts["n"]):
                 counts["w"] += fold_k * fold_n
                 counts["a"] += fold_m * fold_k
-                continues = k0 > 0 or (flow.stationary == "w" and start > 0)
+                continues = k0 > 0 or start > 0
                 counts["psum_read"] += fold_m * fold_n * continues
                 counts["psum_write"] += fold_m * fold_n
     return Totals(*counts.values())
@@ -86,8 +93,8 @@ def test_the_stepped_array_takes_the_closed_form_and_multiplies(name, shape, dim
             break
         cycles += 1
     assert cycles == flow.tile_cycles(shape, m, k, n, first_k)
-    product = a.astype(np.int64) @ w.astype(np.int64)
-    assert np.array_equal(out, product if partial is None else product + partial)
+    exact = a.astype(np.int64) @ w.astype(np.int64)
+    assert np.array_equal(out, exact if partial is None else exact + partial)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -126,8 +133,8 @@ def test_units_are_what_one_fold_covers(name, shape):
         assert unit["k"] <= shape.k_limit
         assert shape.k_limit % unit["k"] == 0
     assert unit["m"] * unit["k"] * unit["n"] >= 1
-    stationary = {"w": ("k", "n"), "o": ("m", "n")}[flow.stationary]
-    held = unit[stationary[0]] * unit[stationary[1]] // (shape.lanes if flow.stationary == "w" else 1)
+    first, second = sorted({"m", "k", "n"} - {STREAMS[flow.stationary]})
+    held = unit[first] * unit[second] // (1 if flow.stationary == "o" else shape.lanes)
     assert held <= shape.rows * shape.cols
 
 
@@ -148,10 +155,12 @@ def test_edges_and_wires_carry_whole_operands(name, shape, w, a, psum):
     flow = get_dataflow(name)
     bits = {"w": w, "a": a, "psum": psum}
     edge = flow.edge_bits(shape, bits)
-    assert edge == {"w": shape.cols * shape.lanes * w, "a": shape.rows * shape.lanes * a, "o": shape.cols * psum}
+    rows, cols = shape.rows * shape.lanes, shape.cols * shape.lanes
+    streamed = {"w": (cols, rows), "a": (rows, cols), "o": (cols, rows)}[flow.stationary]
+    assert edge == {"w": streamed[0] * w, "a": streamed[1] * a, "o": shape.cols * psum}
     wires = flow.wire_bits_mm(shape, bits, 0.5)
     assert wires == {k: 2 * v for k, v in flow.wire_bits_mm(shape, bits, 0.25).items()}
-    assert {"w": "w", "o": "psum"}[flow.stationary] not in wires  # what stays does not hop
+    assert {"w": "w", "a": "a", "o": "psum"}[flow.stationary] not in wires  # what stays does not hop
     buses = flow.bus_mm(shape, 0.5)
     assert buses == {k: 2 * v for k, v in flow.bus_mm(shape, 0.25).items()}
     assert not buses.keys() & wires.keys()  # an operand hops or is on a bus

@@ -110,7 +110,7 @@ def test_no_more_pes_wait_than_there_are_and_use(name):
     flow, shape = get_dataflow(name), ArrayShape(8, 4, 2)
     assert flow.lockstep(shape, 999, 999, 999).pes == 32
     assert flow.lockstep(shape, 1, 2, 1).pes == 1
-    assert flow.lockstep(shape, 1, 16, 1).pes == (8 if flow.stationary == "w" else 1)
+    assert flow.lockstep(shape, 1, 16, 1).pes == (1 if flow.stationary == "o" else 8)
 
 
 @pytest.mark.parametrize("flow", FLOWS)

@@ -28,7 +28,7 @@ LABELS = [
     "bitmod4_g128", "w4a16_g128",
 ]  # fmt: skip
 SMALL_MEMORIES = {name: {"size": 8192} for name in ("weights", "activations", "outputs")}
-FLOWS = ["weight_stationary", "output_stationary", "broadcast"]
+FLOWS = ["weight_stationary", "input_stationary", "output_stationary", "broadcast"]
 
 
 @pytest.fixture(params=LABELS)
@@ -300,6 +300,9 @@ def test_narrow_ports_slow_the_array_down():
         ("weight_stationary", "activations", "interval"),
         ("weight_stationary", "outputs", "interval"),
         ("weight_stationary", "weights", "load_interval"),
+        ("input_stationary", "weights", "interval"),
+        ("input_stationary", "outputs", "interval"),
+        ("input_stationary", "activations", "load_interval"),
         ("output_stationary", "activations", "interval"),
         ("output_stationary", "weights", "interval"),
         ("output_stationary", "outputs", "drain_interval"),

@@ -50,20 +50,3 @@ def accumulate_one(pe: DotUnit, operands: TileOperands, acc: Any, w: NDArray[Any
     start[0] = acc
     return pe.accumulate(start, w[None, :], a[None, :], operands.w_format, operands.a_format)[0]
 
-
-def fire(
-    pe: DotUnit,
-    operands: TileOperands,
-    above: Any,
-    held: NDArray[Any] | None,
-    a: NDArray[Any],
-    lanes: list[tuple[int, int]],
-    row: int,
-    col: int,
-    m_index: int,
-) -> Any:
-    """Return what one weight-stationary PE adds to the partial sum from above."""
-    if held is None:
-        return above
-    start, width = lanes[row]
-    return accumulate_one(pe, operands, above, held[:, col], a[m_index, start : start + width])
