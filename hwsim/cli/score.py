@@ -38,8 +38,9 @@ def command(
 
     Kinds: synthesis (units of known size in a cell library), sram (rows of CACTI 7), dram (runs of Ramulator 2.1
     or DRAMsim3), bitmod (runs of BitMoD's simulator), bitmod-paper (published figures of BitMoD),
-    mixpe (layers of the simulators of ANT and MixPE), mapping (bits moved by given loop nests in AccelForge,
-    ZigZag and Timeloop), optimum (the best energies that they found).
+    mixpe (layers of the simulators of ANT and MixPE), scalesim (runs of SCALE-Sim 3.0.0, every figure equal),
+    mapping (bits moved by given loop nests in AccelForge, ZigZag and Timeloop), optimum (the best energies that
+    they found).
     """
     import pandas as pd
 

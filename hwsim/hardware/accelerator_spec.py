@@ -149,6 +149,9 @@ class ArraySpec(Spec):
     rows: int = Field(ge=1, le=MAX_EDGE)
     cols: int = Field(ge=1, le=MAX_EDGE)
     dataflow: str = Field("weight_stationary", description="one of hwsim list dataflow")
+    scalesim_os_cycles: bool = Field(
+        False, description="output_stationary: folds without their drain, a bug of SCALE-Sim 3.0.0; for comparison only"
+    )
 
 
 class HardwareSpec(Spec):

@@ -84,6 +84,8 @@ class ArchSpec(HardwareSpec):
         name = self.array.dataflow
         if name not in DATAFLOWS:
             raise ValueError(f"array.dataflow: unknown {name!r}; {did_you_mean(name, DATAFLOWS.names())}")
+        if self.array.scalesim_os_cycles and name != "output_stationary":
+            raise ValueError(f"array.scalesim_os_cycles: is about output_stationary, the dataflow is {name}")
         policy = self.mapper.policy
         if policy not in POLICIES:
             raise ValueError(f"mapper.policy: unknown {policy!r}; {did_you_mean(policy, POLICIES.names())}")
@@ -255,7 +257,7 @@ class Simulated:
             lanes=pe.lanes,
             interval=max(pe.cycles_per_step(w, a), least),
             load_interval=per_step["a" if self.dataflow.stationary == "a" else "w"],
-            drain_interval=per_step["o"],
+            drain_interval=0 if self.spec.array.scalesim_os_cycles else per_step["o"],
             k_limit=sums,
             least=least,
         )

@@ -91,7 +91,8 @@ class HeldOperand(Dataflow):
         """Folds × (fill + T · interval); continuing partial sums enters from the top at no cost."""
         held, streams = self._roles(m, n)
         count: int = ceil_div(k, self.k_unit(shape)) * ceil_div(held, shape.cols)
-        return count * (self.fill_cycles(shape) + streams * shape.interval)
+        cycles: int | Fraction = count * (self.fill_cycles(shape) + streams * shape.interval)
+        return cycles
 
     def totals(self, shape: ArrayShape, m: Extents, k: Extents, n: Extents) -> Totals:
         """Sum over all tiles; every tile of the streamed loop loads the held operand anew."""

@@ -1,4 +1,4 @@
-"""Input-stationary systolic array: K on rows, M on columns, N streams (:mod:`hwsim.simulate.dataflow.held_operand`)."""
+"""Input-stationary systolic array: K on rows, M on columns, N streams; see ``held_operand``."""
 
 from __future__ import annotations
 

@@ -49,4 +49,3 @@ def accumulate_one(pe: DotUnit, operands: TileOperands, acc: Any, w: NDArray[Any
     start = pe.initial((1,))
     start[0] = acc
     return pe.accumulate(start, w[None, :], a[None, :], operands.w_format, operands.a_format)[0]
-

@@ -1,4 +1,4 @@
-"""Weight-stationary systolic array: K on rows, N on columns, M streams (:mod:`hwsim.simulate.dataflow.held_operand`)."""
+"""Weight-stationary systolic array: K on rows, N on columns, M streams; see ``held_operand``."""
 
 from __future__ import annotations
 
