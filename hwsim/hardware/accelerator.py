@@ -60,6 +60,8 @@ class Accelerator:
     dequantizers: int
     sum_registers: int
     in_place: bool
+    #: Bits per PE of a second register for its stationary operand, 0 without one.
+    second_register_bits: int = 0
 
     @property
     def rows(self) -> int:
@@ -133,12 +135,20 @@ class Accelerator:
         return tuple(unit.price(self.technology) for unit in self.vector_functions.values())
 
     @cached_property
+    def second_register(self) -> Price | None:
+        """Cost of a PE's second register for its stationary operand, None without one."""
+        bits = self.second_register_bits
+        return self.technology.price(Register(bits)) if bits else None
+
+    @cached_property
     def core_breakdown_mm2(self) -> dict[str, float]:
         """Area of a core by block, in mm²: array, dequantizers, each buffer, vector unit."""
         blocks = {"array": self.pes * self.pe_price.area_um2 * 1e-6}
         if self.dequant_price is not None:
             sums = self.sum_registers * self.technology.price(SUM_REGISTER).area_um2
             blocks["dequantizers"] = (self.dequantizers * self.dequant_price.area_um2 + sums) * 1e-6
+        if self.second_register is not None:
+            blocks["second_registers"] = self.pes * self.second_register.area_um2 * 1e-6
         for key, sram in self.srams.items():
             blocks[BUFFERS[key]] = sram.area_mm2
         blocks["vector_unit"] = self.spec.vector_unit.lanes * self.vector_lane.area_um2 * 1e-6
@@ -165,6 +175,8 @@ class Accelerator:
         if self.dequant_price is not None:
             logic_nw += self.dequantizers * self.dequant_price.leakage_nw
             logic_nw += self.sum_registers * self.technology.price(SUM_REGISTER).leakage_nw
+        if self.second_register is not None:
+            logic_nw += self.pes * self.second_register.leakage_nw
         return self.cores * (logic_nw * 1e-9 + sum(s.leakage_mw for s in self.srams.values()) * 1e-3)
 
     def mode_price(self, w: Format, a: Format, operands: Operands | None = None) -> PartsPrice:
@@ -183,19 +195,22 @@ class Accelerator:
 
         Those of dequantizers and of running sums are included, unless without ``dequantization``.
         """
+        array = self.pes * self.mode_price(w, a).clock_fj
+        array += self.pes * self.second_register.clock_fj if self.second_register else 0.0
         if not dequantization:
-            return self.pes * self.mode_price(w, a).clock_fj * 1e-3
+            return array * 1e-3
         dequantizers = self.dequantizers * self.dequant_price.clock_fj if self.dequant_price else 0.0
         sums = self.sum_registers * self.technology.price(SUM_REGISTER).clock_fj
-        return (self.pes * self.mode_price(w, a).clock_fj + dequantizers + sums) * 1e-3
+        return (array + dequantizers + sums) * 1e-3
 
     @cached_property
     def pe_pitch_mm(self) -> float:
         """Edge of a square PE in mm: the length of one hop between neighbours.
 
-        Dequantizers and sums of scaled groups that stay in the array take their share of it.
+        Dequantizers and sums of scaled groups that stay in the array take their share of it, as do second registers.
         """
         shared_mm2 = self.core_breakdown_mm2.get("dequantizers", 0.0) if self.in_place else 0.0
+        shared_mm2 += self.core_breakdown_mm2.get("second_registers", 0.0)
         return math.sqrt(self.pe_price.area_um2 * 1e-6 + shared_mm2 / self.pes)
 
     @cached_property
@@ -236,13 +251,18 @@ class Accelerator:
 
 
 def build_accelerator(
-    spec: HardwareSpec, port_bits: Mapping[str, int], dequantized: tuple[Format, Format] | None, in_place: bool
+    spec: HardwareSpec,
+    port_bits: Mapping[str, int],
+    dequantized: tuple[Format, Format] | None,
+    in_place: bool,
+    second_register_bits: int = 0,
 ) -> Accelerator:
     """Price ``spec``.
 
     ``port_bits`` are the widths (by ``w``, ``a``, ``o``) that ports marked ``auto`` get.
     ``dequantized`` is the pair of formats whose group sums are scaled, None when no run needs that;
-    ``in_place`` says whether the sums stay in the PEs meanwhile, instead of leaving the array.
+    ``in_place`` says whether the sums stay in the PEs meanwhile, instead of leaving the array;
+    ``second_register_bits`` are those of a second register per PE for its stationary operand.
 
     Raises
     ------
@@ -281,6 +301,7 @@ def build_accelerator(
         dequantizers=spec.array.cols * _per_column(pe, *dequantized, spec.array.rows, in_place) if dequantized else 0,
         sum_registers=spec.array.rows * spec.array.cols if dequantized and in_place and not pe.own_dequantizer else 0,
         in_place=in_place,
+        second_register_bits=second_register_bits,
     )
     _ = built.network, built.core_network  # refuse what cannot be built before anything runs on it
     return built

@@ -149,6 +149,15 @@ class ArraySpec(Spec):
     rows: int = Field(ge=1, le=MAX_EDGE)
     cols: int = Field(ge=1, le=MAX_EDGE)
     dataflow: str = Field("weight_stationary", description="one of hwsim list dataflow")
+    weight_double_buffer: bool = Field(
+        False,
+        description="a second register per PE: the stationary operand (weights, activations, sums) of the next fold is "
+        "moved in, or results out, while the array computes",
+    )
+    fold_overlap: bool = Field(False, description="a fold fills the PEs that the one before has left")
+    ragged: Literal["padded", "used"] = Field(
+        "padded", description="cost of a fold that does not fill the array: a full one, or the rows and columns in use"
+    )
     scalesim_os_cycles: bool = Field(
         False, description="output_stationary: folds without their drain, a bug of SCALE-Sim 3.0.0; for comparison only"
     )

@@ -86,6 +86,9 @@ class ArchSpec(HardwareSpec):
             raise ValueError(f"array.dataflow: unknown {name!r}; {did_you_mean(name, DATAFLOWS.names())}")
         if self.array.scalesim_os_cycles and name != "output_stationary":
             raise ValueError(f"array.scalesim_os_cycles: is about output_stationary, the dataflow is {name}")
+        options = self.array.weight_double_buffer or self.array.fold_overlap or self.array.ragged != "padded"
+        if self.array.scalesim_os_cycles and options:
+            raise ValueError("array.scalesim_os_cycles: takes no other option: SCALE-Sim pads its folds, one by one")
         policy = self.mapper.policy
         if policy not in POLICIES:
             raise ValueError(f"mapper.policy: unknown {policy!r}; {did_you_mean(policy, POLICIES.names())}")
@@ -260,6 +263,9 @@ class Simulated:
             drain_interval=0 if self.spec.array.scalesim_os_cycles else per_step["o"],
             k_limit=sums,
             least=least,
+            double_buffer=self.spec.array.weight_double_buffer,
+            fold_overlap=self.spec.array.fold_overlap,
+            used_only=self.spec.array.ragged == "used",
         )
 
     def _dequant_stall(self, w: Format, a: Format, group: int) -> int:
@@ -289,6 +295,8 @@ class Simulated:
         # What is stationary is shifted through half of the rows, a wire and a register per row.
         hop_fj = acc.pe_pitch_mm * wire_fj_mm + acc.technology.price(Register(1)).energy_fj
         shifted = (acc.rows + 1) / 2 * hop_fj * 1e-3
+        if self.spec.array.weight_double_buffer:  # and from one of a PE's registers to the other
+            shifted += acc.technology.price(Register(1)).energy_fj * 1e-3
         return UnitCosts(
             pe_pj_per_step=cycles * (price.energy_fj - registers) * 1e-3,
             pe_register_pj_per_step=cycles * registers * 1e-3,
@@ -343,7 +351,8 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
     runs = [(parse_format(w or ""), parse_format(a or "")) for w, a in names]
     runs += [(mode.w_format, mode.a_format) for mode in pe.modes]
     scaled = next((pair for pair in runs if pe.supports(*pair) is None and pe.scaling(*pair) == "sum"), None)
-    accelerator = build_accelerator(spec, ports, scaled, in_place=dataflow.dequant_site == "pe")
+    second = held_bits(dataflow, pe) if spec.array.weight_double_buffer else 0
+    accelerator = build_accelerator(spec, ports, scaled, dataflow.dequant_site == "pe", second)
     return Simulated(spec, accelerator, dataflow)
 
 
@@ -362,6 +371,16 @@ def run_policy(spec: ArchSpec, pe: PE) -> Policy:
 def element_bits(pe: PE, w: Format, a: Format) -> dict[str, int]:
     """Return whole bits per element on the array's wires and ports, scales shared out."""
     return {"w": ceil(w.bits_per_element), "a": ceil(a.bits_per_element), "psum": pe.mode(w, a).psum_bits}
+
+
+def held_bits(dataflow: Dataflow, pe: PE) -> int:
+    """Return the bits of the stationary operand that a PE holds, in the mode that needs most."""
+    return max(
+        mode.psum_bits
+        if dataflow.stationary == "o"
+        else mode.lanes * element_bits(mode, mode.w_format, mode.a_format)[dataflow.stationary]
+        for mode in pe.modes
+    )
 
 
 def widest_ports(dataflow: Dataflow, rows: int, cols: int, pe: PE) -> dict[str, int]:

@@ -287,3 +287,21 @@ def test_wider_operands_never_cost_less(narrow, wide):
     small, large = (price_pe(make_pe(pairing(label).pe_spec), technology) for label in (narrow, wide))
     assert small.area_um2 <= large.area_um2
     assert small.energy_fj <= large.energy_fj
+
+
+def test_all_steps_at_a_time_are_those_one_by_one(pe):
+    w, a = pe.w_format, pe.a_format
+    m, n, k = 3, 4, 2 * pe.lanes + max(pe.lanes // 2, 1)
+    w_codes, a_codes = codes(w, (k, n)), codes(a, (m, k), seed=1)
+    begun = pe.accumulate(pe.initial((m, n)), codes(w, (n, 1), 2)[None], codes(a, (m, 1), 3)[:, None], w, a)
+    found = pe.accumulate_many(begun, w_codes, a_codes, w, a)
+    one_by_one = begun
+    for start in range(0, k, pe.lanes):
+        span = slice(start, start + pe.lanes)
+        pairs = (np.broadcast_to(x, (m, n, x.shape[-1])) for x in (w_codes[span].T[None], a_codes[:, None, span]))
+        one_by_one = pe.accumulate(one_by_one, *pairs, w, a)
+    assert found.dtype == one_by_one.dtype
+    assert found.tobytes() == one_by_one.tobytes()
+    fresh = pe.finish(pe.accumulate_many(pe.initial((m, n)), w_codes, a_codes, w, a))
+    exact = [[pe.dot(w_codes[:, j], a_codes[i], w, a) for j in range(n)] for i in range(m)]
+    assert np.array_equal(fresh, np.array(exact), equal_nan=True)

@@ -27,6 +27,9 @@ def test_stepping_every_cycle_gives_the_closed_form_and_the_right_product(case):
     a, w = operands(schedule, here)
     stepped = step_through(schedule, here, a, w)
     assert stepped.timing == recur(schedule, of.dram_bits_per_cycle)
+    ticking = step_through(schedule, here, a, w, every_cycle=True)
+    assert (ticking.timing, ticking.port_bits) == (stepped.timing, stepped.port_bits)
+    assert np.array_equal(ticking.output, stepped.output)
     product = np.einsum("bmk,bkn->bmn", a.astype(np.int64), w.astype(np.int64))
     assert np.array_equal(stepped.output, product)
     assert stepped.port_bits == sum(moved_bits(schedule.body)) * schedule.gemm.batch

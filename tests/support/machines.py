@@ -25,6 +25,9 @@ class IntegerUnit:
     def accumulate(self, acc, w_codes, a_codes, w, a):
         return acc + (w_codes.astype(np.int64) * a_codes.astype(np.int64)).sum(axis=-1)
 
+    def accumulate_many(self, acc, w_codes, a_codes, w, a):
+        return acc + a_codes.astype(np.int64) @ w_codes.astype(np.int64)
+
     def finish(self, acc):
         return acc
 
@@ -94,6 +97,7 @@ def schedules(draw) -> tuple[Schedule, Machine]:
         load_interval=draw(st.integers(1, 2)),
         drain_interval=draw(st.integers(1, 2)),
         k_limit=draw(st.sampled_from([None, None, lanes, 3 * lanes])),
+        **{option: draw(st.booleans()) for option in ("double_buffer", "fold_overlap", "used_only")},
     )
     of = machine(
         dataflow=draw(st.sampled_from(DATAFLOW_NAMES)),

@@ -18,6 +18,9 @@ from hwsim.hardware.pe.cuts import cut_bits
 from hwsim.hardware.pe.lockstep import UNSTATED, Data, Lockstep
 from hwsim.hardware.pe.stated import Stated
 
+#: Codes that a batch of steps works on at a time: what fits a cache.
+BATCH = 1 << 15
+
 #: Where block scales act: nowhere, on every product inside the PE, or on the sum of a group.
 Scaling = Literal["none", "product", "sum"]
 
@@ -162,6 +165,23 @@ class PE(ABC):
         ``scales`` (float64, shape of the codes) are the products of both operands' block scales,
         for PEs that scale products; without them every scale is one.
         """
+
+    def accumulate_many(
+        self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format
+    ) -> NDArray[Any]:
+        """Return ``acc`` (m, n) after all steps along K, bit for bit those of :meth:`accumulate` one by one.
+
+        ``w_codes`` are of shape (k, n), ``a_codes`` of shape (m, k); neither has scales.
+        """
+        out = acc.copy()
+        rows = max(1, BATCH // (acc.shape[1] * self.lanes))
+        for first in range(0, len(out), rows):
+            block = out[first : first + rows]
+            for start in range(0, len(w_codes), self.lanes):
+                span = slice(start, start + self.lanes)
+                block = self.accumulate(block, w_codes[span].T[None], a_codes[first : first + rows, None, span], w, a)
+            out[first : first + rows] = block
+        return out
 
     def finish(self, acc: NDArray[Any]) -> NDArray[Any]:
         """Return the values that accumulators stand for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -32,6 +32,10 @@ class ArrayShape:
     With ``data_cycles`` operands come as fast as their data allow: ``interval`` is the expected one of
     PEs that wait for the slowest (a fraction), and ``least`` what ports and dequantizers need. The array
     that carries data takes the cycles of its data.
+
+    With ``double_buffer`` a second register per PE takes the stationary operand of the next fold (or the
+    results of the last one) while the array computes; with ``fold_overlap`` a fold enters the PEs that the
+    one before has left; with ``used_only`` a ragged fold costs the rows and columns that it uses.
     """
 
     rows: int
@@ -43,6 +47,14 @@ class ArrayShape:
     k_limit: int | None = None
     data_cycles: bool = False
     least: int = 1
+    double_buffer: bool = False
+    fold_overlap: bool = False
+    used_only: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether every fold costs a full one, alone."""
+        return not (self.double_buffer or self.fold_overlap or self.used_only)
 
 
 class DotUnit(Protocol):
@@ -60,6 +72,12 @@ class DotUnit(Protocol):
         self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Any, a: Any
     ) -> NDArray[Any]:
         """Return ``acc`` after one step; codes have one more axis than ``acc``, of up to lanes elements."""
+        ...
+
+    def accumulate_many(
+        self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Any, a: Any
+    ) -> NDArray[Any]:
+        """Return ``acc`` (m, n) after all steps along K of codes (k, n) and (m, k), lanes at a time."""
         ...
 
     def finish(self, acc: NDArray[Any]) -> NDArray[Any]:
@@ -149,8 +167,22 @@ class Dataflow(ABC):
         return {}
 
     @abstractmethod
-    def stepped(self, shape: ArrayShape, pe: DotUnit, operands: TileOperands) -> Generator[None, None, NDArray[Any]]:
-        """Run one tile cycle by cycle: yields once per cycle, returns the accumulators (m, n)."""
+    def stepped(
+        self, shape: ArrayShape, pe: DotUnit, operands: TileOperands, hurry: int = 0
+    ) -> Generator[None, None, NDArray[Any]]:
+        """Run one tile cycle by cycle: yields once per cycle, returns the accumulators (m, n).
+
+        With ``hurry`` every fold from that one on (from 1) is a cycle too early, which must be noticed.
+
+        Raises
+        ------
+        ConservationError
+            If a register is overwritten that is still needed, or read before it is there.
+        """
+
+    @abstractmethod
+    def carried(self, shape: ArrayShape, pe: DotUnit, operands: TileOperands) -> tuple[int, NDArray[Any]]:
+        """Return the cycles of :meth:`stepped` and its accumulators, all steps of the tile at a time."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +206,26 @@ DATAFLOWS: Registry[Dataflow] = Registry("dataflow", "hwsim.simulate.dataflow")
 def get_dataflow(name: str) -> Dataflow:
     """Return the dataflow called ``name`` (UsageError with the valid names otherwise)."""
     return DATAFLOWS.get(name)
+
+
+def over_tiles(m: Extents, k: Extents, n: Extents, tile_cycles: Callable[[Any, Any, Any, bool], Any]) -> Any:
+    """Return ``tile_cycles(m, k, n, first_k)`` summed over all tiles: first, middle and last ones of each loop."""
+    total: Any = 0
+    for m_count, m_size in _alike(m):
+        for n_count, n_size in _alike(n):
+            for (k_count, k_size), first in zip(_first_middle_last(k), (True, False, False), strict=True):
+                total = total + m_count * n_count * k_count * tile_cycles(m_size, k_size, n_size, first)
+    return total
+
+
+def _alike(loop: Extents) -> tuple[tuple[Any, Any], ...]:
+    return (loop.trips - 1, loop.tile), (1, loop.extent - (loop.trips - 1) * loop.tile)
+
+
+def _first_middle_last(loop: Extents) -> tuple[tuple[Any, Any], ...]:
+    one, more = loop.trips == 1, loop.trips > 1
+    edge = loop.extent - (loop.trips - 1) * loop.tile
+    return (1, loop.tile * more + edge * one), ((loop.trips - 2) * more, loop.tile), (1 * more, edge)
 
 
 def folds(loop: Extents, unit: int) -> Any:

@@ -28,9 +28,7 @@ class Broadcast(OutputStationary):
     name: ClassVar[str] = "broadcast"
     summary: ClassVar[str] = "operands on row and column buses, each PE accumulates one output"
 
-    def skew_cycles(self, shape: ArrayShape) -> int:
-        """No skew: a bus reaches all PEs in the same cycle."""
-        return 0
+    skewed: ClassVar[bool] = False
 
     def wire_bits_mm(self, shape: ArrayShape, bits: dict[str, int], pitch_mm: float) -> dict[str, float]:
         """Nothing hops from PE to PE while the array computes."""
@@ -39,10 +37,6 @@ class Broadcast(OutputStationary):
     def bus_mm(self, shape: ArrayShape, pitch_mm: float) -> dict[str, float]:
         """Activations drive a row of the array, weights a column."""
         return {"a": line_pitches(shape.cols) * pitch_mm, "w": line_pitches(shape.rows) * pitch_mm}
-
-    def arrival(self, shape: ArrayShape, row: int, col: int) -> int:
-        """All PEs see the first operands in cycle 0."""
-        return 0
 
 
 DATAFLOWS.register("broadcast")(Broadcast())

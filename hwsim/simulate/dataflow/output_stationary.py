@@ -1,20 +1,35 @@
 """Output-stationary systolic array: M on rows, N on columns, K streams.
 
-Per fold: ``ceil(K / lanes)`` operand pairs enter from the left and the top, skewed by one cycle
-per hop, then the results are shifted out of the bottom: ``R + C + K·interval − 2`` cycles of
-compute and ``R · drain_interval`` of drain, so ``2R + C + K − 2`` with every interval 1 (the
+Per fold: ``ceil(K / lanes)`` operand pairs enter from the left and the top (``X = steps · interval`` cycles),
+skewed by one cycle per hop, then the results are shifted out of the bottom: ``R + C + X − 2`` cycles of
+compute and ``D = R · drain_interval`` of drain, so ``2R + C + K − 2`` with every interval 1 (the
 SCALE-Sim paper's figure; the tool itself leaves out the drain, a bug that its authors confirm).
-A tile that continues partial sums first shifts them in, another ``R · drain_interval`` cycles.
-Folds do not overlap, ragged folds cost a full one.
+A tile that continues partial sums first shifts them in, another D. By default folds do not overlap and
+ragged folds cost a full one.
 
-Lockstep: the operands of a step enter together, when the last ones have been worked on in all PEs
-(the edges, where operands are encoded, know how long that takes; further in, both come a hop later). In
+From fold to fold, with skew ``S = R + C − 2``; in parentheses where partial sums are continued:
+
+=============== ====================== =====================================================
+                alone                  with ``fold_overlap``
+=============== ====================== =====================================================
+one register    ``X + S + D (+ D)``    ``X + D (+ R − 1)``: a column is shifted out when its
+                                       last PE has done, and zeros, or the next sums, follow
+double buffer   ``max(X + S, D)``      ``max(X, D (+ R − 1))``: PEs change over one by one
+=============== ====================== =====================================================
+
+Where ragged folds cost what they use, R and C are the rows and columns in use (sums that follow others
+into the array take the rows of the tile's first fold), and no fold is out before the one before it:
+a fold of fewer rows waits for the difference.
+
+Lockstep: the operands of a step enter together, when the last ones have been worked on in all PEs (the
+edges, where operands are encoded, know how long that takes; further in, both come a hop later). In
 a fold every column has one stream of weights for all rows, every row one stream of activations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -32,8 +47,73 @@ from hwsim.simulate.dataflow.base import (
     Totals,
     ceil_div,
     folds,
+    over_tiles,
 )
-from hwsim.simulate.dataflow.stepping import accumulate_one, lane_groups, padded_lanes, step_starts
+from hwsim.simulate.dataflow.folds import Cut, Marked, Pair, Size, choose, most, run_cycles, walk_marks
+from hwsim.simulate.dataflow.stepping import outputs, padded_lanes, step_starts
+from hwsim.simulate.dataflow.sums_array import SumsArray, SumsFold
+
+
+@dataclass(frozen=True)
+class SumsRule:
+    """Folds as the table of the module says; ``tallest`` are the rows of the tile's first fold.
+
+    The mark of a fold is the end of its last step: in the first PE where folds overlap, else in the last.
+    """
+
+    shape: ArrayShape
+    skewed: bool
+    continues: bool
+    tallest: Any
+
+    def drain(self, rows: Any) -> Any:
+        """Return the cycles of shifting so many rows out or in."""
+        return rows * self.shape.drain_interval
+
+    def row_skew(self, rows: Any) -> Any:
+        """Return the cycles from the first row's operands to the last row's."""
+        return rows - 1 if self.skewed else 0
+
+    def skew(self, size: Size) -> Any:
+        """Return the cycles from the first PE's operands to the last PE's."""
+        return size.rows + size.cols - 2 if self.skewed else 0
+
+    def body(self, size: Size, steps: Any) -> Any:
+        """Return the cycles of a fold up to its mark."""
+        return steps if self.shape.fold_overlap else steps + self.skew(size)
+
+    @property
+    def exchange(self) -> Any:
+        """Cycles of shifting sums out and the next ones in behind them, while the array computes."""
+        return self.drain(self.tallest) + (self.row_skew(self.tallest) if self.shape.fold_overlap else 0)
+
+    def lead(self, size: Size, steps: Any, several: Any) -> Any:
+        """Sums that are continued are shifted in; then those of the next fold, into the second registers."""
+        body = self.body(size, steps)
+        if not self.continues:
+            return body
+        if self.shape.double_buffer:
+            body = choose(several, most(body, self.exchange), body)
+        return self.drain(size.rows) + body
+
+    def period(self, pair: Pair) -> Any:
+        """Return the cycles from mark to mark."""
+        size, following = pair.size, pair.following
+        body, drain = self.body(following, pair.next_steps), self.drain(size.rows)
+        behind = self.row_skew(size.rows) - self.row_skew(following.rows)  # a fold of fewer rows would be out first
+        if self.shape.double_buffer:
+            if self.continues:
+                return most(body, self.exchange)
+            return most(body, drain + (most(behind, 0) if self.shape.fold_overlap else 0))
+        if not self.shape.fold_overlap:
+            return drain + body + (self.drain(following.rows) if self.continues else 0)
+        if self.continues:
+            return body + self.row_skew(size.rows) + self.drain(self.tallest)
+        return drain + most(body, behind)
+
+    def tail(self, size: Size, steps: Any) -> Any:
+        """The last PE has done, and the results are shifted out."""
+        return self.drain(size.rows) + (self.skew(size) if self.shape.fold_overlap else 0)
 
 
 class OutputStationary(Dataflow):
@@ -43,6 +123,8 @@ class OutputStationary(Dataflow):
     summary: ClassVar[str] = "systolic; each PE accumulates one output, both operands stream"
     stationary: ClassVar[str] = "o"
     dequant_site: ClassVar[str] = "pe"
+    #: Whether operands hop from PE to PE, a cycle each.
+    skewed: ClassVar[bool] = True
 
     def units(self, shape: ArrayShape) -> dict[str, int]:
         """One fold covers ``rows`` of M and ``cols`` of N; K streams, ``lanes`` or a scale group at a time."""
@@ -54,28 +136,45 @@ class OutputStationary(Dataflow):
 
     def skew_cycles(self, shape: ArrayShape) -> int:
         """Cycles until the last PE sees the first operands."""
-        return shape.rows + shape.cols - 2
+        return shape.rows + shape.cols - 2 if self.skewed else 0
 
     def tile_cycles(self, shape: ArrayShape, m: int, k: int, n: int, first_k: bool) -> int | Fraction:
-        """Folds × (skew + K steps · interval + drain, and a refill when K continues)."""
+        """Folds × (skew + K steps · interval + drain, and a refill when K continues), or what the table says."""
+        if not shape.plain:
+            return self._run_cycles(shape, m, k, n, first_k)  # type: ignore[no-any-return]
         count: int = ceil_div(m, shape.rows) * ceil_div(n, shape.cols)
         moves = shape.rows * shape.drain_interval * (1 if first_k else 2)
         steps: int = ceil_div(k, shape.lanes)
         return count * (self.skew_cycles(shape) + moves + steps * shape.interval)
 
+    def _run_cycles(self, shape: ArrayShape, m: Any, k: Any, n: Any, first_k: bool) -> Any:
+        """Return the cycles of one tile, or of arrays of tiles, by the rule of its folds."""
+        if shape.used_only:
+            rows, cols = (
+                Cut.ragged(size, unit, lambda rest: rest) for size, unit in ((m, shape.rows), (n, shape.cols))
+            )
+        else:
+            rows, cols = Cut.even(m, shape.rows, shape.rows), Cut.even(n, shape.cols, shape.cols)
+        rule = SumsRule(shape, self.skewed, not first_k, rows.first)
+        return run_cycles(rule, ceil_div(k, shape.lanes) * shape.interval, rows, cols, Size)
+
     def totals(self, shape: ArrayShape, m: Extents, k: Extents, n: Extents) -> Totals:
         """Sum over all tiles; each tile of K writes its partial sums and the next reads them."""
         m_folds, n_folds = folds(m, shape.rows), folds(n, shape.cols)
-        per_k = self.skew_cycles(shape) + shape.rows * shape.drain_interval
-        cycles = k.trips * per_k + folds(k, shape.lanes) * shape.interval
-        refills = (k.trips - 1) * shape.rows * shape.drain_interval
-        outputs = m.extent * n.extent
+        if shape.plain:
+            per_k = self.skew_cycles(shape) + shape.rows * shape.drain_interval
+            cycles = k.trips * per_k + folds(k, shape.lanes) * shape.interval
+            refills = (k.trips - 1) * shape.rows * shape.drain_interval
+            cycles = m_folds * n_folds * (cycles + refills)
+        else:
+            cycles = over_tiles(m, k, n, lambda *tile: self._run_cycles(shape, *tile))
+        results = m.extent * n.extent
         return Totals(
-            compute_cycles=m_folds * n_folds * (cycles + refills),
+            compute_cycles=cycles,
             sram_w_read=k.extent * n.extent * m_folds,
             sram_a_read=m.extent * k.extent * n_folds,
-            sram_psum_read=outputs * (k.trips - 1),
-            sram_psum_write=outputs * k.trips,
+            sram_psum_read=results * (k.trips - 1),
+            sram_psum_write=results * k.trips,
         )
 
     def edge_bits(self, shape: ArrayShape, bits: dict[str, int]) -> dict[str, int]:
@@ -90,62 +189,62 @@ class OutputStationary(Dataflow):
         """Per PE step an activation hops right and a weight hops down."""
         return {"a": shape.lanes * bits["a"] * pitch_mm, "w": shape.lanes * bits["w"] * pitch_mm}
 
-    def arrival(self, shape: ArrayShape, row: int, col: int) -> int:
-        """Cycle at which the first operands reach PE (row, col)."""
-        return row + col
+    def stepped(
+        self, shape: ArrayShape, pe: DotUnit, operands: TileOperands, hurry: int = 0
+    ) -> Generator[None, None, NDArray[Any]]:
+        """Run the tile on :class:`SumsArray`."""
+        out = outputs(pe, operands)
+        program = self._program(shape, pe, operands, out)
+        rule = self._rule(shape, operands, program)
+        marks, _ = walk_marks(rule, [fold.marked for fold in program])
+        if hurry:
+            marks = [mark - (index >= hurry) for index, mark in enumerate(marks)]
+        starts = [
+            mark - int(rule.body(fold.size, int(fold.marked.ends[-1])))
+            for mark, fold in zip(marks, program, strict=True)
+        ]
 
-    def stepped(self, shape: ArrayShape, pe: DotUnit, operands: TileOperands) -> Generator[None, None, NDArray[Any]]:
-        """Run the tile fold by fold: refill, stream, drain."""
-        m, n = operands.a.shape[0], operands.w.shape[1]
-        out = pe.initial((m, n)) if operands.partial is None else operands.partial.copy()
-        for m0 in range(0, m, shape.rows):
-            for n0 in range(0, n, shape.cols):
-                block = out[m0 : m0 + shape.rows, n0 : n0 + shape.cols]
-                a = operands.a[m0 : m0 + shape.rows]
-                w = operands.w[:, n0 : n0 + shape.cols]
-                sums = pe.initial((shape.rows, shape.cols))
-                if operands.partial is not None:
-                    for row in range(shape.rows):
-                        yield from (None for _ in range(shape.drain_interval))
-                        if row < block.shape[0]:
-                            sums[row, : block.shape[1]] = block[row]
-                yield from self._stream(shape, pe, operands, a, w, sums)
-                for row in reversed(range(shape.rows)):
-                    yield from (None for _ in range(shape.drain_interval))
-                    if row < block.shape[0]:
-                        block[row] = sums[row, : block.shape[1]]
+        def step(acc: Any, w: NDArray[Any], a: NDArray[Any]) -> Any:
+            start = pe.initial((1,))
+            start[0] = acc
+            return pe.accumulate(start, w[None, :], a[None, :], operands.w_format, operands.a_format)[0]
+
+        array = SumsArray(shape, self.skewed, program, starts, marks, step, pe.initial((1,))[0])
+        yield from array.run(continues=operands.partial is not None)
         return out
 
-    def _stream(
-        self,
-        shape: ArrayShape,
-        pe: DotUnit,
-        operands: TileOperands,
-        a: NDArray[Any],
-        w: NDArray[Any],
-        sums: NDArray[Any],
-    ) -> Generator[None, None, None]:
-        """Stream K through the fold; a PE starts when its operands arrive and is done when the next ones do."""
-        groups = lane_groups(a.shape[1], shape.lanes)
-        weights, activations = (padded_lanes(each, shape.lanes).swapaxes(1, 2)[:, None] for each in (w, a.T))
-        starts = step_starts(shape, pe, operands, weights, activations)
-        ends = {int(end) - 1: step for step, end in enumerate(starts[1:])}
-        done = np.zeros((shape.rows, shape.cols), dtype=int)
-        cycle = 0
-        while (done < len(groups)).any():
-            for row in range(shape.rows):
-                for col in range(shape.cols):
-                    since = cycle - self.arrival(shape, row, col)
-                    if since not in ends:
-                        continue
-                    step = ends[since]
-                    done[row, col] += 1
-                    if row < a.shape[0] and col < w.shape[1]:
-                        start, width = groups[step]
-                        span = slice(start, start + width)
-                        sums[row, col] = accumulate_one(pe, operands, sums[row, col], w[span, col], a[row, span])
-            yield
-            cycle += 1
+    def carried(self, shape: ArrayShape, pe: DotUnit, operands: TileOperands) -> tuple[int, NDArray[Any]]:
+        """Walk over the folds for the cycles; sums take all their steps at a time."""
+        out = outputs(pe, operands)
+        program = self._program(shape, pe, operands, out)
+        _, cycles = walk_marks(self._rule(shape, operands, program), [fold.marked for fold in program])
+        return cycles, pe.accumulate_many(out, operands.w, operands.a, operands.w_format, operands.a_format)
+
+    def _rule(self, shape: ArrayShape, operands: TileOperands, program: list[SumsFold]) -> SumsRule:
+        return SumsRule(shape, self.skewed, operands.partial is not None, program[0].size.rows)
+
+    def _program(self, shape: ArrayShape, pe: DotUnit, operands: TileOperands, out: NDArray[Any]) -> list[SumsFold]:
+        """Return the folds of a tile, rows outside."""
+        steps = ceil_div(operands.a.shape[1], shape.lanes)
+        alike = None if shape.data_cycles else np.arange(1, steps + 1) * int(shape.interval)
+        program = []
+        for m0 in range(0, len(out), shape.rows):
+            for n0 in range(0, out.shape[1], shape.cols):
+                a = operands.a[m0 : m0 + shape.rows]
+                w = operands.w[:, n0 : n0 + shape.cols]
+                size = Size(len(a), w.shape[1]) if shape.used_only else Size(shape.rows, shape.cols)
+                ends = alike if alike is not None else _ends(shape, pe, operands, a, w)
+                block = out[m0 : m0 + shape.rows, n0 : n0 + shape.cols]
+                program.append(SumsFold(Marked(size, False, ends), a, w, block))
+        return program
+
+
+def _ends(
+    shape: ArrayShape, pe: DotUnit, operands: TileOperands, a: NDArray[Any], w: NDArray[Any]
+) -> NDArray[np.int64]:
+    """Return after how many cycles each step of ``a`` (rows, k) and ``w`` (k, columns) is done."""
+    weights, activations = (padded_lanes(each, shape.lanes).swapaxes(1, 2)[:, None] for each in (w, a.T))
+    return step_starts(shape, pe, operands, weights, activations)[1:]
 
 
 DATAFLOWS.register("output_stationary")(OutputStationary())

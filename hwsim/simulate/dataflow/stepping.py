@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.simulate.dataflow.base import ArrayShape, DotUnit, TileOperands
+from hwsim.spec.errors import ConservationError
 
 
 def lane_groups(k: int, lanes: int) -> list[tuple[int, int]]:
@@ -44,8 +45,14 @@ def step_starts(
     return np.concatenate([[0], np.cumsum(spent)])
 
 
-def accumulate_one(pe: DotUnit, operands: TileOperands, acc: Any, w: NDArray[Any], a: NDArray[Any]) -> Any:
-    """Return the accumulator after one PE step on ``w`` and ``a``, both of shape (lanes,)."""
-    start = pe.initial((1,))
-    start[0] = acc
-    return pe.accumulate(start, w[None, :], a[None, :], operands.w_format, operands.a_format)[0]
+def refuse(broken: bool, what: str) -> None:
+    """Refuse what hardware could not do."""
+    if broken:
+        raise ConservationError(f"stepped array: {what}")
+
+
+def outputs(pe: DotUnit, operands: TileOperands) -> NDArray[Any]:
+    """Return the accumulators (m, n) that a tile starts from: cleared, or its partial sums."""
+    if operands.partial is not None:
+        return operands.partial.copy()
+    return pe.initial((operands.a.shape[0], operands.w.shape[1]))

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer
-from hwsim.formats.sums import wrapped
+from hwsim.formats.sums import whole_product, wrapped
 from hwsim.hardware.circuits import Adder, AdderTree, Multiplier, Mux, Part, Register
 from hwsim.hardware.pe.base import PE, Reason, Scaling
 from hwsim.hardware.pe.datapaths import dequantizer
@@ -113,6 +113,15 @@ class IntMac(PE):
         assert scales is None
         total = acc + (wi.integers(w_codes) * ai.integers(a_codes)).sum(axis=-1)
         return wrapped(total, self.accumulator_bits)
+
+    def accumulate_many(
+        self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format
+    ) -> NDArray[Any]:
+        """All steps in one exact product: who wraps at the end has wrapped after every step."""
+        wi, ai = _integer(w), _integer(a)
+        assert wi is not None
+        assert ai is not None
+        return wrapped(acc + whole_product(ai.integers(a_codes), wi.integers(w_codes)), self.accumulator_bits)
 
 
 @PES.register("int_mac")

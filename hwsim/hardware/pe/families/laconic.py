@@ -179,7 +179,8 @@ class Laconic(IntegerPE):
         """Return the signed count of every exponent times its power of two."""
         ws = power_terms(w.element, self.encoding)[:, np.asarray(w_codes, dtype=np.int64)]
         as_ = power_terms(a.element, self.encoding)[:, np.asarray(a_codes, dtype=np.int64)]
-        counts = np.zeros((*ws.shape[1:-1], len(ws) + len(as_) - 1), dtype=np.int64)
+        shape = np.broadcast_shapes(ws.shape[1:-1], as_.shape[1:-1])
+        counts = np.zeros((*shape, len(ws) + len(as_) - 1), dtype=np.int64)
         for i, of_weights in enumerate(ws):
             for j, of_activations in enumerate(as_):
                 counts[..., i + j] += (of_weights * of_activations).sum(axis=-1)
