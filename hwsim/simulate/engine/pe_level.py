@@ -29,8 +29,10 @@ from hwsim.spec.errors import ConservationError, UsageError
 
 #: Above this many PE steps the oracle may run for minutes; the fast engine is meant for those.
 STEP_LIMIT = 100_000_000
-#: Outputs that are compared with the PE's dot product; of more, so many drawn at random.
-CHECKED = 2048
+#: Outputs that are compared with the PE's own sums, all steps of so many outputs side by side.
+CHECKED = 256
+#: Steps of outputs that are compared with its dot product, one output after the other.
+DOT_STEPS = 512
 #: Codes of wider formats are drawn by value: they are too many to list.
 LISTED_BITS = 16
 
@@ -294,14 +296,29 @@ def pe_level(schedule: Schedule, context: Context) -> Timing:
         )
     a, w = operands(schedule, context)
     run = step_through(schedule, context, a, w)
-    found = context.pe.finish(run.output)
-    outputs = np.arange(found.size)
-    if found.size > CHECKED:
-        outputs = np.random.default_rng(0).choice(outputs, CHECKED, replace=False)
-    for batch, m, n in zip(*np.unravel_index(outputs, found.shape), strict=True):
-        exact = context.pe.dot(w[batch, :, n], a[batch, m], context.w_format, context.a_format)
-        if found[batch, m, n] != exact and not (np.isnan(found[batch, m, n]) and np.isnan(exact)):
-            raise ConservationError(
-                f"{schedule.gemm.layer}: output ({m}, {n}) is {found[batch, m, n]!r}, the PE's dot product {exact!r}"
-            )
+    _check_outputs(schedule, context, run.output, a, w)
     return run.timing
+
+
+def _check_outputs(
+    schedule: Schedule, context: Context, output: NDArray[Any], a: NDArray[Any], w: NDArray[Any]
+) -> None:
+    """Compare outputs with dot products, drawn at random where there are many: few alone, more side by side."""
+    pe, found = context.pe, context.pe.finish(output)
+    steps = -(-schedule.gemm.k // context.shape.lanes)
+    order = np.random.default_rng(0).permutation(found.size)
+    drawn = np.unravel_index(order[:CHECKED], found.shape)
+    beside = pe.initial((len(drawn[0]),))
+    for start in range(0, schedule.gemm.k, context.shape.lanes):
+        span = slice(start, start + context.shape.lanes)
+        codes = w[drawn[0], span, drawn[2]], a[drawn[0], drawn[1], span]
+        beside = pe.accumulate(beside, *codes, context.w_format, context.a_format)
+    expected = list(pe.finish(beside))
+    for at, (batch, m, n) in enumerate(zip(*drawn, strict=True)):
+        if at < max(DOT_STEPS // steps, 1):
+            expected[at] = pe.dot(w[batch, :, n], a[batch, m], context.w_format, context.a_format)
+        value, exact = found[batch, m, n], expected[at]
+        if value != exact and not (np.isnan(value) and np.isnan(exact)):
+            raise ConservationError(
+                f"{schedule.gemm.layer}: output ({m}, {n}) is {value!r}, the PE's dot product {exact!r}"
+            )

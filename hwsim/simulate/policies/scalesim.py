@@ -10,33 +10,43 @@ never reads one back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hwsim.simulate.dataflow import ArrayShape, Dataflow
 from hwsim.simulate.mapping import POLICIES, Machine, build_schedule
-from hwsim.simulate.schedule import Schedule, Tiling
+from hwsim.simulate.schedule import OperandBits, Schedule, Tiling
 from hwsim.workload.ops import Gemm
 
 #: Column folds outside, row folds inside, the streamed loop last, by what is stationary.
 ORDERS = {"w": "nkm", "a": "mkn", "o": "nmk"}
 
 
+def fold_tiles(extents: Mapping[str, Any], dataflow: Dataflow, shape: ArrayShape) -> dict[str, Any]:
+    """Return the tile of each loop, for numbers or arrays: a fold, and all that streams past it."""
+    order, unit = ORDERS[dataflow.stationary], dataflow.units(shape)
+    held = {loop: np.minimum(extents[loop], unit[loop]) for loop in order[:2]}
+    return {**held, order[2]: extents[order[2]]}
+
+
+def fits_whole(
+    extents: Mapping[str, Any], tiles: Mapping[str, Any], bits: OperandBits, a_bits: Any, w_bits: Any
+) -> tuple[Any, Any]:
+    """Return whether activations and weights are loaded once: all of them fit, or nothing comes back to them."""
+    hold_a = (tiles["n"] == extents["n"]) | (bits.move(extents["m"] * extents["k"], "a") <= a_bits)
+    hold_w = (tiles["m"] == extents["m"]) | (bits.move(extents["k"] * extents["n"], "w") <= w_bits)
+    return hold_a, hold_w
+
+
 def scalesim_tiling(gemm: Gemm, machine: Machine) -> Tiling:
     """Return one tile per fold, and which operands stay on chip."""
-    order, bits = ORDERS[machine.dataflow.stationary], machine.bits
-    unit = machine.dataflow.units(machine.shape)
     extents = {"m": gemm.m, "k": gemm.k, "n": gemm.n}
-    tiles = {loop: min(extents[loop], unit[loop]) for loop in order[:2]} | {order[2]: extents[order[2]]}
-
-    def fits(elements: int, operand: str, capacity_bits: int) -> bool:
-        return bits.move(elements, operand) <= capacity_bits
-
-    return Tiling(
-        tile_m=tiles["m"],
-        tile_k=tiles["k"],
-        tile_n=tiles["n"],
-        order=order,
-        hold_a=tiles["n"] == gemm.n or fits(gemm.m * gemm.k, "a", machine.capacity_a_bits),
-        hold_w=tiles["m"] == gemm.m or fits(gemm.k * gemm.n, "w", machine.capacity_w_bits),
-        hold_o=True,
-    )
+    tiles = {loop: int(size) for loop, size in fold_tiles(extents, machine.dataflow, machine.shape).items()}
+    holds = fits_whole(extents, tiles, machine.bits, machine.capacity_a_bits, machine.capacity_w_bits)
+    order = ORDERS[machine.dataflow.stationary]
+    return Tiling(tiles["m"], tiles["k"], tiles["n"], order, bool(holds[0]), bool(holds[1]), hold_o=True)
 
 
 @POLICIES.register("scalesim")
