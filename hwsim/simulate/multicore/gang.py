@@ -88,8 +88,14 @@ class GangDataflow(Dataflow):
         """As in a core."""
         return self.core.wire_bits_mm(shape, bits, pitch_mm)
 
-    def stepped(self, shape: ArrayShape, pe: DotUnit, operands: TileOperands) -> Generator[None, None, NDArray[Any]]:
+    def stepped(
+        self, shape: ArrayShape, pe: DotUnit, operands: TileOperands, hurry: int = 0
+    ) -> Generator[None, None, NDArray[Any]]:
         """Refuse: the cycle-stepped engine has one core."""
+        _no_steps()
+
+    def carried(self, shape: ArrayShape, pe: DotUnit, operands: TileOperands) -> tuple[int, NDArray[Any]]:
+        """Refuse, likewise."""
         _no_steps()
 
 
