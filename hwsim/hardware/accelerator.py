@@ -123,7 +123,8 @@ class Accelerator:
     @cached_property
     def vector_lane(self) -> Price:
         """Cost of one lane of the vector unit."""
-        return self.technology.vector_lane(self.vector_format)
+        more = ("shift",) if self.spec.vector_unit.arithmetic == "i_vit" else ()
+        return self.technology.vector_lane(self.vector_format, more)
 
     @cached_property
     def vector_functions(self) -> dict[str, FunctionUnit]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from hwsim.formats import parse_format
+from hwsim.formats import Integer, parse_format
 from hwsim.hardware.functions.choice import describe, known_units
 from hwsim.hardware.memory import SEQUENTIAL, Access, PublishedSpec
 from hwsim.hardware.memory.ecc import Ecc
@@ -23,6 +23,9 @@ from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, Po
 
 #: Largest array edge: beyond it a model of one array with one clock says nothing any more.
 MAX_EDGE = 65_536
+
+#: I-ViT's reciprocals have 31 bits (arXiv 2207.01405).
+I_VIT_BITS = 32
 
 
 def _known_format(name: str) -> str:
@@ -141,6 +144,36 @@ class VectorUnitSpec(Spec):
         "segments: 64}}; functions that are left out are programs of additions and products",
         json_schema_extra=describe,
     )
+    softmax: Literal["held", "three_pass", "three_pass_recompute", "three_pass_reload", "two_pass", "online"] = Field(
+        "held",
+        description="algorithm: three_pass or three_pass_recompute (3 reads and 1 write per element), "
+        "three_pass_reload (3 and 2), two_pass (2 and 1, exponents kept), online (2 and 1, running maximum), "
+        "held (2 and 1, exponentials of a row wait in registers of the lanes, which are not counted)",
+    )
+    exp: Literal["polynomial", "rational"] = Field(
+        "polynomial", description="program for exponentials without a unit; rational: ten operations, one a division"
+    )
+    arithmetic: Literal["programs", "i_vit"] = Field(
+        "programs",
+        description="i_vit: softmax, GELU and LayerNorm are the integer-only Shiftmax, ShiftGELU and I-LayerNorm; "
+        "every lane has a shifter, and format must be an integer of 32 bits or more",
+    )
+
+    @model_validator(mode="after")
+    def _whole_numbers(self) -> VectorUnitSpec:
+        """Refuse what I-ViT's programs cannot use, and exponents in integers."""
+        element = parse_format(self.format).element
+        integer = isinstance(element, Integer)
+        if self.arithmetic == "i_vit":
+            if not (integer and element.bits >= I_VIT_BITS):
+                raise ValueError(f"arithmetic: i_vit needs integers of {I_VIT_BITS} bits or more; valid: format: int32")
+            if self.softmax != "held":
+                raise ValueError(f"softmax: i_vit has its own, Shiftmax; leave {self.softmax} out")
+            if "gelu" in self.functions:
+                raise ValueError("functions: i_vit computes gelu as ShiftGELU; leave the unit out")
+        elif integer and self.softmax == "two_pass":
+            raise ValueError(f"softmax: two_pass keeps exponents of floats, not {self.format}; valid: format: fp32")
+        return self
 
 
 class ArraySpec(Spec):

@@ -1,13 +1,15 @@
 """The vector unit: softmax, norms and activations, and the quantization of what the array delivers.
 
-A lane has an adder, a multiplier and a comparator and issues one operation per cycle; divisions
-and exponentials are short programs (:mod:`hwsim.hardware.technology.operations`). A tensor that
+A lane has an adder, a multiplier and a comparator and issues one operation per cycle; divisions, roots
+and exponentials are short programs (:mod:`hwsim.hardware.technology.operations`). Which program an operation
+is, an architecture chooses (:mod:`hwsim.simulate.vector_choice`). A tensor that
 fits in one part of the activation buffer (half of a double-buffered one) is worked on in place; a
 larger one streams from and to DRAM.
 
 Lanes may have special-function units beside (``vector_unit: {functions: {exp: table}}``): exp, GELU and
-SiLU are then one operation of the unit, as long as its cycles, and a division is a reciprocal and a
-product. What a row does once (its division or root) is not counted, with or without units. Arguments
+SiLU are then one operation of the unit, as long as its cycles, a division is a reciprocal and a product,
+a reciprocal root one operation of its unit. What a row does once (its division or root) is spread over the
+lanes as elements are: rows do not wait for one another. Arguments
 are taken to be in the units' fixed point and range; units that do not work are clock-gated.
 """
 
@@ -20,38 +22,67 @@ from typing import Any
 from hwsim.formats import Format, Integer, parse_format
 from hwsim.hardware.functions import FunctionUnit
 from hwsim.hardware.technology import Technology
-from hwsim.hardware.technology.operations import operation_counts
+from hwsim.hardware.technology.operations import EXP_PROGRAMS, operation_counts
 from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.cost import Counts, dram_energy, leakage_energy, moved_bytes, sram_energy, sram_parts
+from hwsim.simulate.vector_choice import chosen_kind, row_count
 from hwsim.simulate.vector_ops import VectorKind, vector_kind
 from hwsim.workload import Gemm, VectorOp
 
 
 @lru_cache(maxsize=4096)
 def element_cost(
-    technology: Technology, fmt: Format, kind: VectorKind, units: tuple[FunctionUnit, ...] = ()
+    technology: Technology,
+    fmt: Format,
+    kind: VectorKind,
+    units: tuple[FunctionUnit, ...] = (),
+    exp: str = "polynomial",
 ) -> tuple[int, float]:
     """Return the lane cycles (a copy takes one) and the energy in pJ of one element in arithmetic of ``fmt``.
 
-    ``units`` are the special-function units of a lane.
+    ``units`` are the special-function units of a lane, ``exp`` the program for exponentials without one.
     """
     by_name = {unit.name: unit for unit in units}
     if kind.name in by_name:
         return unit_cost(technology, by_name[kind.name])
-    costs = [(count, _primitive_cost(technology, fmt, p, by_name)) for p, count in kind.primitives]
-    slots, energy_pj = (sum(count * cost[i] for count, cost in costs) for i in (0, 1))
-    return max(1, int(slots)), energy_pj
+    slots, energy_pj = _program_cost(technology, fmt, kind.primitives, by_name, exp)
+    return max(1, slots), energy_pj
+
+
+@lru_cache(maxsize=4096)
+def row_cost(
+    technology: Technology,
+    fmt: Format,
+    kind: VectorKind,
+    units: tuple[FunctionUnit, ...] = (),
+    exp: str = "polynomial",
+) -> tuple[int, float]:
+    """Return the lane cycles and the energy in pJ of what a row does once; arguments as :func:`element_cost`."""
+    return _program_cost(technology, fmt, kind.row, {unit.name: unit for unit in units}, exp)
+
+
+def _program_cost(
+    technology: Technology,
+    fmt: Format,
+    program: tuple[tuple[str, int], ...],
+    units: dict[str, FunctionUnit],
+    exp: str,
+) -> tuple[int, float]:
+    costs = [(count, _primitive_cost(technology, fmt, p, units, exp)) for p, count in program]
+    return sum(count * cost[0] for count, cost in costs), sum((count * cost[1] for count, cost in costs), 0.0)
 
 
 def _primitive_cost(
-    technology: Technology, fmt: Format, name: str, units: dict[str, FunctionUnit]
+    technology: Technology, fmt: Format, name: str, units: dict[str, FunctionUnit], exp: str
 ) -> tuple[int, float]:
     """Return the lane cycles and the energy in pJ of a primitive operation."""
-    if name == "exp" and "exp" in units:
-        return unit_cost(technology, units["exp"])
+    if name in ("exp", "rsqrt") and name in units:
+        return unit_cost(technology, units[name])
     if name == "div" and "reciprocal" in units:
         cycles, energy_pj = unit_cost(technology, units["reciprocal"])
         return cycles + 1, energy_pj + technology.op_energy_pj("mul", fmt)
+    if name == "exp":
+        name = EXP_PROGRAMS[exp]
     return sum(operation_counts(name, fmt).values()), technology.op_energy_pj(name, fmt)
 
 
@@ -62,23 +93,34 @@ def unit_cost(technology: Technology, unit: FunctionUnit) -> tuple[int, float]:
     return unit.cycles, (price.energy_fj + price.clock_fj) * unit.cycles * 1e-3
 
 
-def work(simulated: Simulated, kind: VectorKind, elements: int, cores: int = 1) -> tuple[int, float]:
-    """Return the cycles and the energy in pJ of ``elements`` elements on the units of ``cores``, evenly shared.
+def work(
+    simulated: Simulated, kind: VectorKind, elements: int, cores: int = 1, rows: int = 0
+) -> tuple[int, float]:
+    """Return the cycles and the energy in pJ of ``elements`` elements in ``rows`` on the units of ``cores``.
 
-    Memory and leakage are not included.
+    Both are evenly shared; memory and leakage are not included.
     """
     accelerator = simulated.accelerator
     lanes = accelerator.spec.vector_unit.lanes * cores
-    units = tuple(accelerator.vector_functions.values())
-    slots, element_pj = element_cost(accelerator.technology, accelerator.vector_format, kind, units)
-    cycles = -(-elements * slots // lanes)
-    return cycles, elements * element_pj + cycles * lanes * accelerator.vector_lane.clock_fj * 1e-3
+    slots, element_pj, row_slots, row_pj = lane_costs(simulated, kind)
+    cycles = -(-(elements * slots + rows * row_slots) // lanes)
+    clock_pj = cycles * lanes * accelerator.vector_lane.clock_fj * 1e-3
+    return cycles, elements * element_pj + rows * row_pj + clock_pj
+
+
+def lane_costs(simulated: Simulated, kind: VectorKind) -> tuple[int, float, int, float]:
+    """Return lane cycles and energy in pJ of an element, then those of what a row does once."""
+    acc = simulated.accelerator
+    units = tuple(acc.vector_functions.values())
+    given = (acc.technology, acc.vector_format, kind, units, acc.spec.vector_unit.exp)
+    return (*element_cost(*given), *row_cost(*given))
 
 
 def quantization(simulated: Simulated, o_format: str, elements: int, cores: int = 1) -> tuple[int, float]:
     """Return the cycles and the energy in pJ of quantizing ``elements`` results to ``o_format`` on ``cores``.
 
-    Integers and block formats need a scale: the largest magnitude, a product, a clamp per element.
+    Integers and block formats need a scale: the largest magnitude, a product, a clamp per element. The factor
+    once per block or row, a division, is counted in explicit ``quantize`` operations alone.
     Floats are only rounded on their way out, which is not counted.
     """
     fmt = parse_format(o_format)
@@ -97,11 +139,11 @@ def vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
 
     Elements are spread evenly over the vector units of all cores.
     """
-    kind = vector_kind(op.op)
     acc = simulated.accelerator
+    kind = chosen_kind(acc.spec.vector_unit, op)
     elements = op.m * op.n * op.batch
     counts = _counts(simulated, op, kind)
-    lane_cycles, vector_pj = work(simulated, kind, elements, acc.cores)
+    lane_cycles, vector_pj = work(simulated, kind, elements, acc.cores, row_count(op))
     dram_bits = counts.dram_read_bits + counts.dram_write_bits
     port = acc.dram_bits_per_cycle
     dram_cycles = -(-dram_bits * port.denominator // port.numerator)
@@ -130,7 +172,7 @@ def _counts(simulated: Simulated, op: VectorOp, kind: VectorKind) -> Counts:
     """Return the bits moved. The unit is the activation buffer's client: DRAM fills and drains pass it too.
 
     An operation that couples the elements of a row (softmax, norms) reads it again for its second
-    pass; from DRAM only if a row does not fit on chip.
+    pass; from DRAM only if a row does not fit on chip. What it stores between passes goes the same way.
     """
     a, o = parse_format(op.a_format), parse_format(op.o_format)
     elements = op.m * op.n * op.batch
@@ -141,6 +183,7 @@ def _counts(simulated: Simulated, op: VectorOp, kind: VectorKind) -> Counts:
     streams = op.m * row_bits > room_bits * simulated.accelerator.cores
     once = kind.rows_coupled and row_bits <= room_bits
     from_dram = ceil(elements * a.bits_per_element) if once else read_bits
+    to_dram = ceil(elements * min(kind.writes, 1) * o.bits_per_element) if once else write_bits
     dram_read = from_dram if streams or op.op == "embedding" else 0
-    dram_write = write_bits if streams else 0
+    dram_write = to_dram if streams else 0
     return Counts(dram_read, dram_write, {"a": read_bits + dram_write}, {"a": write_bits + dram_read})

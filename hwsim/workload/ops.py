@@ -36,7 +36,7 @@ ROLES = ("qkv", "attn_out", "score", "value", "ffn", "lm_head", "conv", "embed",
 @lru_cache(maxsize=1)
 def vector_op_names() -> tuple[str, ...]:
     """Return the names of all vector operations that have a cost, in the order of the data file."""
-    return tuple(row["op"] for row in read_csv_rows("vector", "ops.csv"))
+    return tuple(row["op"] for row in read_csv_rows("vector", "ops.csv") if row["per"] == "element")
 
 
 def ceil_div(value: int, divisor: int) -> int:

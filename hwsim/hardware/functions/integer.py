@@ -1,6 +1,6 @@
 """Integer-only softmax, GELU and LayerNorm as published, and the memory traffic of softmax.
 
-Figures are in ``hwsim/data/vector/integer_ops.csv`` and ``softmax_traffic.csv``, with their sources.
+Figures are in ``hwsim/data/vector/ops.csv``, with their sources.
 """
 
 from __future__ import annotations
@@ -12,8 +12,19 @@ from typing import NamedTuple
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import UsageError, did_you_mean
 
-#: Operations that are counted.
-COUNTED = ("shift", "add", "mul", "div", "cmp")
+#: Operations that are counted; divisions are of whole numbers.
+COUNTED = {"shift": "shift", "add": "add", "mul": "mul", "div": "idiv", "cmp": "cmp"}
+#: What I-ViT has instead of the operations of floats (arXiv 2207.01405).
+I_VIT = {"softmax": "shiftmax", "gelu": "shiftgelu", "layernorm": "i_layernorm"}
+#: Algorithms of softmax by the names of architecture files; the operation of each in ``ops.csv``.
+SOFTMAX = {
+    "held": "softmax",
+    "three_pass": "softmax_three_pass_recompute",
+    "three_pass_recompute": "softmax_three_pass_recompute",
+    "three_pass_reload": "softmax_three_pass_reload",
+    "two_pass": "softmax_two_pass",
+    "online": "softmax_online",
+}
 
 
 class SoftmaxTraffic(NamedTuple):
@@ -35,9 +46,8 @@ class SoftmaxTraffic(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def _operations() -> dict[tuple[str, str], dict[str, int]]:
-    rows = read_csv_rows("vector", "integer_ops.csv")
-    return {(row["op"], row["per"]): {key: int(row[key]) for key in COUNTED} for row in rows}
+def _rows() -> dict[tuple[str, str], dict[str, str]]:
+    return {(row["op"], row["per"]): row for row in read_csv_rows("vector", "ops.csv")}
 
 
 def integer_operations(name: str, per: str = "element") -> Mapping[str, int]:
@@ -48,24 +58,21 @@ def integer_operations(name: str, per: str = "element") -> Mapping[str, int]:
     UsageError
         If there is no such row.
     """
-    found = _operations()
-    if (name, per) not in found:
-        raise UsageError(f"{name} per {per}: {did_you_mean(name, sorted({op for op, _ in found}))}; per element, row")
-    return found[name, per]
+    if name not in I_VIT.values() or (name, per) not in _rows():
+        raise UsageError(f"{name} per {per}: {did_you_mean(name, sorted(I_VIT.values()))}; per element, row")
+    row = _rows()[name, per]
+    return {key: int(row[column]) for key, column in COUNTED.items()}
 
 
 def softmax_traffic(name: str) -> SoftmaxTraffic:
-    """Return the traffic of ``two_pass``, ``three_pass_recompute`` or ``three_pass_reload``.
+    """Return the traffic of a softmax algorithm, such as ``two_pass`` or ``three_pass_recompute``.
 
     Raises
     ------
     UsageError
         If there is no such algorithm.
     """
-    rows = {
-        row["name"]: SoftmaxTraffic(row["name"], int(row["reads"]), int(row["writes"]), row["source"])
-        for row in read_csv_rows("vector", "softmax_traffic.csv")
-    }
-    if name not in rows:
-        raise UsageError(f"softmax traffic {name!r}: {did_you_mean(name, sorted(rows))}")
-    return rows[name]
+    if name not in SOFTMAX:
+        raise UsageError(f"softmax traffic {name!r}: {did_you_mean(name, sorted(SOFTMAX))}")
+    row = _rows()[SOFTMAX[name], "element"]
+    return SoftmaxTraffic(name, int(row["reads"]), int(row["writes"]), row["source"])

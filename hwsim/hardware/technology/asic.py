@@ -271,7 +271,7 @@ class Technology:
         return PartsPrice(tuple(rows), glitch, data, settled)
 
     def op_energy_pj(self, op: str, fmt: Format) -> float:
-        """Return the energy of one vector-unit operation (``add mul cmp div exp``) in pJ.
+        """Return the energy of one vector-unit operation in pJ (:data:`~.operations.OPERATIONS`).
 
         Raises
         ------
@@ -285,16 +285,18 @@ class Technology:
         return self._operations[key]
 
     def datapath(self, op: str, fmt: Format) -> PartsPrice:
-        """Return the cost of the datapath for ``add``, ``mul`` or ``cmp``, uniform data."""
+        """Return the cost of the datapath for ``add``, ``mul``, ``cmp`` or ``shift``, uniform data."""
         parts, family = operation_parts(op, fmt)
         return self.price_parts(parts, family, "uniform")
 
-    def vector_lane(self, fmt: Format) -> Price:
+    def vector_lane(self, fmt: Format, more: tuple[str, ...] = ()) -> Price:
         """Return the cost of one lane: adder, multiplier, comparator, three operands and a result held.
+
+        ``more`` names further datapaths (``shift``).
 
         ``energy_fj`` is 0: operations are priced one by one (:meth:`op_energy_pj`).
         """
-        units = [self.datapath(op, fmt) for op in DATAPATHS]
+        units = [self.datapath(op, fmt) for op in (*DATAPATHS, *more)]
         held = self.price(Register(4 * fmt.bits))
         return Price(
             area_um2=sum(u.area_um2 for u in units) + held.area_um2,

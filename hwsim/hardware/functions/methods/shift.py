@@ -1,8 +1,6 @@
 """Shifts instead of multiplications: ShiftExp and ShiftGELU of I-ViT (arXiv 2207.01405).
 
-ShiftExp of integers I in units of ``step``: ``x = I + (I >> 1) - (I >> 4)`` (times 1.4375 for log2 e),
-clamped to ``n x0`` with ``x0 = floor(-1 / step)``; ``q = x div x0``, ``r = x - q x0``; the result is
-``(r / 2 - x0) << (n - q)``, cut to a whole number, in units of ``step / 2^n``; n = 15 for softmax, 23 for GELU.
+ShiftExp is that of :mod:`hwsim.hardware.functions.i_vit`, with n = 15 for exp and 23 inside GELU.
 
 ShiftGELU is x · sigmoid(1.6875 x), the factor as ``I + (I >> 1) + (I >> 3) + (I >> 4)``; SiLU the same
 without the factor. The sigmoid is ``e / (e + e')`` of two ShiftExp, its division ``floor(2^31 / sum)``,
@@ -16,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import floor
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,26 +21,11 @@ from numpy.typing import NDArray
 
 from hwsim.hardware.circuits import Adder, Multiplier, Mux, Part, Register, Shifter, Subtractor
 from hwsim.hardware.functions.base import FunctionUnit
+from hwsim.hardware.functions.i_vit import GELU_N, OUTPUT_BITS, RECIPROCAL_BITS, SOFTMAX_N, shift_exp
 from hwsim.hardware.functions.integer import integer_operations
 from hwsim.hardware.functions.registry import METHODS, check_options
 from hwsim.spec.errors import UsageError
 from hwsim.spec.options import take_count
-
-Whole = NDArray[np.int64]
-
-#: Largest shift of an exponential, for softmax and inside GELU (the published PyTorch code).
-SOFTMAX_N, GELU_N = 15, 23
-#: Bits of the reciprocal of a sum, and of a sigmoid with its sign.
-RECIPROCAL_BITS, SIGMOID_BITS = 31, 8
-
-
-def shift_exp(whole: Whole, step: float, n: int) -> Whole:
-    """Return ShiftExp of ``whole`` · ``step`` (at most 0) in units of ``step`` / 2^n."""
-    x0 = floor(-1 / step)
-    x = np.maximum(whole + (whole >> 1) - (whole >> 4), n * x0)
-    q = x // x0
-    r = x - q * x0
-    return np.asarray(((r - 2 * x0) << (n - q)) >> 1)
 
 
 @dataclass(frozen=True)
@@ -70,8 +52,8 @@ class ShiftUnit(FunctionUnit):
         top = np.maximum(scaled, 0)
         own, other = (shift_exp(part - top, self.step, self.n) for part in (scaled, np.zeros_like(scaled)))
         inverse = (1 << RECIPROCAL_BITS) // (own + other)
-        sigmoid = (own * inverse) >> (RECIPROCAL_BITS - SIGMOID_BITS + 1)
-        return np.asarray(whole * sigmoid * self.step / 2.0 ** (SIGMOID_BITS - 1))
+        sigmoid = (own * inverse) >> (RECIPROCAL_BITS - OUTPUT_BITS + 1)
+        return np.asarray(whole * sigmoid * self.step / 2.0 ** (OUTPUT_BITS - 1))
 
     def operations(self) -> Mapping[str, int]:
         """Return the published counts of Shiftmax and ShiftGELU per element, for SiLU those of GELU."""
@@ -121,7 +103,7 @@ class ShiftUnit(FunctionUnit):
             Part("sum", "accumulator", Adder(wide), activity=once),
             *_divider("by the sum", wide, RECIPROCAL_BITS / self.cycles),
             Part("sigmoid", "multiplier", Multiplier(self.result_bits, RECIPROCAL_BITS), activity=once),
-            Part("times x", "multiplier", Multiplier(bits, SIGMOID_BITS, signed=True), activity=once),
+            Part("times x", "multiplier", Multiplier(bits, OUTPUT_BITS, signed=True), activity=once),
         )
 
     def _exponential(self, bits: int, count: int, once: float) -> list[Part]:
