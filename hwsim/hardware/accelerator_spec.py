@@ -160,8 +160,8 @@ class VectorUnitSpec(Spec):
     )
 
     @model_validator(mode="after")
-    def _whole_numbers(self) -> VectorUnitSpec:
-        """Refuse what I-ViT's programs cannot use, and exponents in integers."""
+    def _programs_fit(self) -> VectorUnitSpec:
+        """Refuse what I-ViT's programs cannot use, exponents in integers, and an exp that nothing runs."""
         element = parse_format(self.format).element
         integer = isinstance(element, Integer)
         if self.arithmetic == "i_vit":
@@ -173,6 +173,8 @@ class VectorUnitSpec(Spec):
                 raise ValueError("functions: i_vit computes gelu as ShiftGELU; leave the unit out")
         elif integer and self.softmax == "two_pass":
             raise ValueError(f"softmax: two_pass keeps exponents of floats, not {self.format}; valid: format: fp32")
+        if self.exp != "polynomial" and "exp" in self.functions:
+            raise ValueError(f"exp: functions.exp has a unit, no {self.exp} program runs; leave one of them out")
         return self
 
 

@@ -34,20 +34,22 @@ def chosen_kind(unit: VectorUnitSpec, op: VectorOp) -> VectorKind:
         kept by floats alone; or if the rows have no such operation.
     """
     kind = vector_kind(program_name(unit, op.op), op.n)
-    if kind.whole and unit.arithmetic != "i_vit":
-        raise UsageError(
-            f"vector op {op.layer!r}: {kind.name} shifts and divides whole numbers; "
-            "valid: vector_unit: {arithmetic: i_vit, format: int32}"
-        )
-    integer = isinstance(parse_format(unit.format).element, Integer)
-    if integer and not kind.whole and dict(kind.primitives).get("shift"):
-        raise UsageError(
-            f"vector op {op.layer!r}: {kind.name} keeps exponents of floats, and vector_unit.format is {unit.format}; "
-            "valid: a float, such as fp32"
-        )
+    if reason := refusal(unit, op):
+        raise UsageError(f"vector op {op.layer!r}: {reason}")
     if op.op == "quantize":
         return quantization_kind(parse_format(op.o_format), kind)
     return kind
+
+
+def refusal(unit: VectorUnitSpec, op: VectorOp) -> str | None:
+    """Return why the lanes of ``unit`` cannot compute ``op``, None where they can."""
+    kind = vector_kind(program_name(unit, op.op))
+    if kind.whole:
+        valid = "vector_unit: {arithmetic: i_vit, format: int32}"
+        return None if unit.arithmetic == "i_vit" else f"{kind.name} shifts and divides whole numbers; valid: {valid}"
+    if any(name == "shift" for name, _ in kind.primitives) and isinstance(parse_format(unit.format).element, Integer):
+        return f"{kind.name} keeps exponents of floats, vector_unit.format is {unit.format}; valid: format: fp32"
+    return None
 
 
 def quantization_kind(fmt: Format, kind: VectorKind) -> VectorKind:

@@ -93,9 +93,7 @@ def unit_cost(technology: Technology, unit: FunctionUnit) -> tuple[int, float]:
     return unit.cycles, (price.energy_fj + price.clock_fj) * unit.cycles * 1e-3
 
 
-def work(
-    simulated: Simulated, kind: VectorKind, elements: int, cores: int = 1, rows: int = 0
-) -> tuple[int, float]:
+def work(simulated: Simulated, kind: VectorKind, elements: int, cores: int = 1, rows: int = 0) -> tuple[int, float]:
     """Return the cycles and the energy in pJ of ``elements`` elements in ``rows`` on the units of ``cores``.
 
     Both are evenly shared; memory and leakage are not included.

@@ -4,6 +4,9 @@ ShiftExp of integers I in units of ``step``: ``x = I + (I >> 1) - (I >> 4)`` (ti
 clamped to ``n x0`` with ``x0 = floor(-1 / step)``; ``q = x div x0``, ``r = x - q x0``; the result is
 ``(r / 2 - x0) << (n - q)``, cut to a whole number, in units of ``step / 2^n``; n = 15 for softmax, 23 for GELU.
 
+On (-5, 0] ShiftExp errs by 8.3 % at step .01 and 13.4 % at .1; x0 is rounded to a whole number, and where
+1 / step is none the exponent is short by that share: up to 89 % between these steps.
+
 Values follow the published PyTorch code; the published TVM code takes n = 16 for softmax, halves r
 before it shifts, and cuts the mean of a norm instead of rounding it. Both use the same operations,
 which ``hwsim/data/vector/ops.csv`` counts. Whole numbers are int64 here, wide enough that none overflows

@@ -9,6 +9,7 @@ from hwsim.hardware.accelerator import BUFFERS, Accelerator
 from hwsim.hardware.technology import Technology
 from hwsim.hardware.technology.temperature import LOGIC_REFERENCE_K, SRAM_REFERENCE_K
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, table
+from hwsim.report.explain.vector import vector_section
 from hwsim.simulate.architecture import Simulated, open_arch
 from hwsim.simulate.cost import UnitCosts
 from hwsim.simulate.dataflow import ArrayShape
@@ -30,6 +31,7 @@ def explain_arch(name: str, question: Question) -> list[Section]:
         Section("area by block, cells and macros without routing", table(blocks)),
         Section("buffers", buffers, notes),
         Section("price of every counted event, built formats", _events(simulated)),
+        vector_section(simulated),
         *_functions(simulated),
     ]
 
