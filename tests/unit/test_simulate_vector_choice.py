@@ -200,6 +200,10 @@ def test_files_are_refused_at_their_line_and_explained(capsys, tmp_path):
     out = capsys.readouterr().out
     assert "softmax: two_pass" in out
     assert "3 shift, 2 exp" in out
+    assert "div = 8 mul, 7 add; exp = 8 mul, 8 add; rsqrt = 14 mul, 5 add" in out
+    chosen = ["--set", "vector_unit.functions={rsqrt: table}", "--set", "vector_unit.exp=rational"]
+    assert run_command(["explain", "arch", "edge_16x16_45nm", *chosen]) == 0
+    assert "exp = 14 mul, 14 add; rsqrt = a unit (table)" in capsys.readouterr().out
     from hwsim.spec.data import find_example
 
     text = find_example("arch_configs", "edge_16x16_45nm").read_text(encoding="utf-8").splitlines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwsim.hardware.technology.operations import EXP_PROGRAMS, operation_counts
 from hwsim.report.explain import Section, cited, table
 from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.vector_choice import chosen_kind, refusal
@@ -26,9 +27,24 @@ def vector_section(simulated: Simulated) -> Section:
     exp = "a unit" if "exp" in unit.functions else f"the {unit.exp} program"
     notes.insert(0, f"{unit.lanes} lanes of {unit.format}; {what}; exp by {exp}; cycles and energy of one lane")
     notes.insert(1, f"programs that depend on a row's length: rows of {SHOWN_N}")
+    notes.insert(2, f"programs of one lane: {_programs(simulated)}")
     if refused:
-        notes.insert(2, f"not on this unit: {', '.join(refused)}")
+        notes.insert(3, f"not on this unit: {', '.join(refused)}")
     return Section("vector operations, per element and once per row", table(rows), notes)
+
+
+def _programs(simulated: Simulated) -> str:
+    """Return what divisions, roots and exponentials are made of, but those that have a unit."""
+    acc, unit = simulated.accelerator, simulated.spec.vector_unit
+    names = {"div": "div", "exp": EXP_PROGRAMS[unit.exp], "rsqrt": "rsqrt"}
+    names |= {"idiv": "idiv"} if unit.arithmetic == "i_vit" else {}
+    made = {name: operation_counts(program, acc.vector_format) for name, program in names.items()}
+    found = {name: ", ".join(f"{count} {op}" for op, count in counts.items()) for name, counts in made.items()}
+    units = {"reciprocal": "div", "exp": "exp", "rsqrt": "rsqrt"}
+    found |= {
+        units[name]: f"a unit ({made_by.method})" for name, made_by in acc.vector_functions.items() if name in units
+    }
+    return "; ".join(f"{name} = {what}" for name, what in found.items())
 
 
 def _row(simulated: Simulated, name: str, kind: VectorKind) -> dict[str, Any]:
