@@ -144,11 +144,20 @@ class VectorUnitSpec(Spec):
         "segments: 64}}; functions that are left out are programs of additions and products",
         json_schema_extra=describe,
     )
-    softmax: Literal["held", "three_pass", "three_pass_recompute", "three_pass_reload", "two_pass", "online"] = Field(
+    softmax: Literal[
+        "held", "three_pass", "three_pass_recompute", "three_pass_reload", "two_pass", "online", "fused"
+    ] = Field(
         "held",
         description="algorithm: three_pass or three_pass_recompute (3 reads and 1 write per element), "
         "three_pass_reload (3 and 2), two_pass (2 and 1, exponents kept), online (2 and 1, running maximum), "
+        "fused (1 and 1, block by block; the product with the values is rescaled per block and divided once), "
         "held (2 and 1, exponentials of a row wait in registers of the lanes, which are not counted)",
+    )
+    softmax_block: int = Field(
+        128,
+        ge=1,
+        le=MAX_EDGE,
+        description="elements of a row between two rescalings of a fused softmax; 128: arXiv 2307.08691",
     )
     exp: Literal["polynomial", "rational"] = Field(
         "polynomial", description="program for exponentials without a unit; rational: ten operations, one a division"

@@ -25,6 +25,7 @@ from hwsim.simulate.multichip import Message, chip_notes, chip_rows, chip_totals
 from hwsim.simulate.multicore import Plan, Run, plans_of, run_plan
 from hwsim.simulate.multicore.notes import core_notes
 from hwsim.simulate.schedule import Cycles, Schedule, Timing
+from hwsim.simulate.vector_choice import fused_ops
 from hwsim.simulate.vector_unit import requantization, vector_row
 from hwsim.spec.errors import ConservationError
 from hwsim.workload import Gemm, Trace, apply_policy
@@ -92,6 +93,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     """
     ENGINES.get(engine)
     filled = apply_policy(trace, simulated.policy)
+    ops = fused_ops(simulated.spec.vector_unit, filled.ops)
     seen: dict[Any, dict[str, Any]] = {}
 
     def row_of(op: Op) -> dict[str, Any]:
@@ -101,7 +103,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
         return seen[key]
 
     name, period_ns = simulated.spec.name, simulated.accelerator.period_ns
-    rows = [_with_repeat(row, op, name, period_ns) for op, row in chip_rows(simulated, filled.ops, row_of)]
+    rows = [_with_repeat(row, op, name, period_ns) for op, row in chip_rows(simulated, ops, row_of)]
     settle(rows)
     sram_pj = tuple((row["sram_read_pj"], row["sram_write_pj"]) for row in rows)
     ordered = tuple({column: row[column] for column in LAYER_COLUMNS} for row in rows)

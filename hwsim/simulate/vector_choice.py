@@ -7,6 +7,7 @@ LayerNorm are Shiftmax, ShiftGELU and I-LayerNorm. Operations that name their pr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hwsim.formats import Format, Integer, Scaled, parse_format
@@ -14,7 +15,8 @@ from hwsim.hardware.accelerator_spec import VectorUnitSpec
 from hwsim.hardware.functions.integer import I_VIT, SOFTMAX
 from hwsim.simulate.vector_ops import VectorKind, vector_kind
 from hwsim.spec.errors import UsageError
-from hwsim.workload import VectorOp
+from hwsim.workload import Gemm, VectorOp
+from hwsim.workload.ops import Op, ceil_div
 
 
 def program_name(unit: VectorUnitSpec, op: str) -> str:
@@ -64,7 +66,52 @@ def scale_rows(fmt: Format, rows: int, n: int) -> int:
     return -(-rows // tall) * (-(-n // fmt.block_size) if fmt.block_size else 1)
 
 
-def row_count(op: VectorOp) -> int:
-    """Return how often ``op`` does what a row does once: per row of ``n``, in ``quantize`` per scale."""
+def row_count(unit: VectorUnitSpec, op: VectorOp, kind: VectorKind) -> int:
+    """Return how often ``op`` does what a row does once: per row of ``n``, per scale, per block of a fused softmax."""
     rows = op.m * op.batch
+    if kind.name == "softmax_fused":
+        return rows * ceil_div(op.n, unit.softmax_block)
     return scale_rows(parse_format(op.o_format), rows, op.n) if op.op == "quantize" else rows
+
+
+def fused_ops(unit: VectorUnitSpec, ops: Sequence[Op]) -> tuple[Op, ...]:
+    """Return ``ops``, and with ``softmax: fused`` what it leaves to the product with the values.
+
+    Behind that product its sums are rescaled once per further block of keys, and divided by the row's sum at
+    the end. They are rescaled in the activation buffer, as the array's accumulators hold no factor.
+
+    Raises
+    ------
+    UsageError
+        If a softmax is not followed by the product with the values.
+    """
+    if unit.softmax != "fused" or unit.arithmetic == "i_vit":
+        return tuple(ops)
+    found: list[Op] = []
+    for before, op in zip((None, *ops[:-1]), ops, strict=True):
+        found.append(op)
+        if isinstance(before, VectorOp) and before.op == "softmax":
+            found += _completion(unit, before, op)
+    if ops and isinstance(ops[-1], VectorOp) and ops[-1].op == "softmax":
+        raise _unfused(ops[-1])
+    return tuple(found)
+
+
+def _completion(unit: VectorUnitSpec, softmax: VectorOp, product: Op) -> list[Op]:
+    shape = (softmax.m, softmax.n, softmax.batch, softmax.repeat)
+    if not isinstance(product, Gemm) or (product.m, product.k, product.batch, product.repeat) != shape:
+        raise _unfused(softmax)
+    done = VectorOp(
+        f"{softmax.layer}.normalize", "normalize", product.m, product.n, product.batch, product.repeat,
+        a_format=product.o_format, o_format=product.o_format,
+    )  # fmt: skip
+    again = ceil_div(softmax.n, unit.softmax_block) - 1
+    rescaled = replace(done, layer=f"{softmax.layer}.rescale", op="rescale", batch=product.batch * again or 1)
+    return [rescaled, done] if again else [done]
+
+
+def _unfused(op: VectorOp) -> UsageError:
+    return UsageError(
+        f"vector op {op.layer!r}: vector_unit.softmax: fused needs the product with the values behind it; "
+        "valid here: three_pass, three_pass_reload, two_pass, online, held"
+    )

@@ -141,7 +141,7 @@ def vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
     kind = chosen_kind(acc.spec.vector_unit, op)
     elements = op.m * op.n * op.batch
     counts = _counts(simulated, op, kind)
-    lane_cycles, vector_pj = work(simulated, kind, elements, acc.cores, row_count(op))
+    lane_cycles, vector_pj = work(simulated, kind, elements, acc.cores, row_count(acc.spec.vector_unit, op, kind))
     dram_bits = counts.dram_read_bits + counts.dram_write_bits
     port = acc.dram_bits_per_cycle
     dram_cycles = -(-dram_bits * port.denominator // port.numerator)

@@ -69,6 +69,28 @@ def online(x, out):
         out.store(i, exp(x.load(i) - top) * share)
 
 
+def fused(x, out, block, values=None):
+    """Blocks of a row under a running maximum; ``values`` makes the product that is rescaled and divided."""
+    top, total, product = Num(-math.inf, x.tally), Num(0.0, x.tally), 0.0
+    for start in range(0, len(x), block):
+        at = range(start, min(start + block, len(x)))
+        row = [x.load(i) for i in at]
+        highest, part = Num(-math.inf, x.tally), Num(0.0, x.tally)
+        for v in row:
+            highest = larger(highest, v)
+        new = larger(top, highest)
+        correction = exp(top - new)
+        top = new
+        product *= correction.value
+        for i, v in zip(at, row, strict=True):
+            e = exp(v - top)
+            out.store(i, e)
+            part = part + e
+            product += e.value * values[i] if values else 0.0
+        total = total * correction + part
+    return product / total.value
+
+
 def rmsnorm(x, out):
     total = Num(0.0, x.tally)
     for i in range(len(x)):

@@ -18,9 +18,10 @@ from hwsim.hardware.technology.operations import operation_counts
 from hwsim.simulate.evaluate import evaluate
 from hwsim.simulate.vector_ops import vector_kind
 from hwsim.spec.errors import SpecError, UsageError
-from hwsim.workload import Trace, VectorOp
+from hwsim.workload import Gemm, Trace, VectorOp
 from tests.support.small import small
 
+ALONE = [name for name in SOFTMAX if name != "fused"]
 I_VIT = {"arithmetic": "i_vit", "format": "int32"}
 
 
@@ -37,7 +38,7 @@ def row(of, op, m=8, n=16, **more):
     return evaluate(of, Trace("t", (VectorOp("v", op, m, n, **more),), {})).layer_rows[0]
 
 
-@pytest.mark.parametrize("name", SOFTMAX)
+@pytest.mark.parametrize("name", ALONE)
 @pytest.mark.parametrize("fmt", ["int8", "fp16"])
 def test_traffic_of_softmax_per_element(name, fmt):
     # rows of 8192 elements do not fit into half a buffer of 8 KiB: every pass goes to DRAM
@@ -47,7 +48,7 @@ def test_traffic_of_softmax_per_element(name, fmt):
     assert found["dram_write_bytes"] == 3 * 8192 * traffic.writes * bits
 
 
-@pytest.mark.parametrize("name", SOFTMAX)
+@pytest.mark.parametrize("name", ALONE)
 def test_a_row_that_fits_passes_dram_once_and_the_buffer_as_often_as_it_is_read(name):
     traffic, elements = softmax_traffic(name), 64 * 1024
     found = row(machine(softmax=name), "softmax", m=64, n=1024)
@@ -65,6 +66,42 @@ def test_two_passes_are_never_more_than_four_thirds_as_fast_as_three(m, n, lanes
     assert three <= ceil(two * 4 / 3)  # whole cycles: the bound itself is of bits
 
 
+def attention(of, m=6, keys=300, head=8, heads=2):
+    shared = {"batch": heads, "a_format": "fp16", "o_format": "fp16"}
+    ops = (
+        VectorOp("soft", "softmax", m, keys, **shared),
+        Gemm("value", m, head, keys, w_format="fp16", w_source="kv", role="value", **shared),
+    )
+    return evaluate(of, Trace("t", ops, {})).layer_rows
+
+
+@pytest.mark.parametrize(("block", "blocks"), [(128, 3), (100, 3), (300, 1), (1, 300)])
+def test_a_fused_softmax_is_one_pass_and_completed_behind_the_product(block, blocks):
+    of = small("fp16", vector_unit={"lanes": 1, "softmax": "fused", "softmax_block": block})
+    rows = {r["layer"]: r for r in attention(of)}
+    names = ["soft", "value", *(["soft.rescale"] if blocks > 1 else []), "soft.normalize"]
+    assert list(rows) == names
+    fmt, kind = of.accelerator.vector_format, vector_kind("softmax_fused")
+    slots, once = (
+        sum(n * sum(operation_counts(p, fmt).values()) for p, n in program) for program in (kind.primitives, kind.row)
+    )
+    assert rows["soft"]["compute_cycles"] == 12 * (300 * slots + blocks * once)
+    assert rows["soft"]["sram_read_bytes"] == rows["soft"]["sram_write_bytes"] == 12 * 300 * 2
+    div = sum(operation_counts("div", fmt).values())
+    assert rows["soft.normalize"]["compute_cycles"] == 12 * (8 + div)
+    if blocks > 1:
+        assert rows["soft.rescale"]["compute_cycles"] == 12 * 8 * (blocks - 1)
+    plain = {r["layer"]: r for r in attention(small("fp16", vector_unit={"lanes": 1}))}
+    assert plain["value"] == rows["value"]
+
+
+@pytest.mark.parametrize("last", [(), (VectorOp("x", "add", 8, 16),), (Gemm("g", 8, 4, 17),)])
+def test_a_fused_softmax_needs_its_product(last):
+    trace = Trace("t", (VectorOp("soft", "softmax", 8, 16), *last), {})
+    with pytest.raises(UsageError, match="'soft': vector_unit.softmax: fused needs the product"):
+        evaluate(machine(softmax="fused"), trace)
+
+
 def test_two_passes_reach_four_thirds_where_dram_is_the_limit():
     found = {name: row(wide(softmax=name), "softmax", m=500, n=60_000) for name in ("two_pass", "three_pass")}
     assert all(r["bound"] == "dram" for r in found.values())
@@ -73,7 +110,7 @@ def test_two_passes_reach_four_thirds_where_dram_is_the_limit():
     assert moved[1] * 3 == moved[0] * 4
 
 
-@pytest.mark.parametrize("name", SOFTMAX)
+@pytest.mark.parametrize("name", ALONE)
 def test_an_op_that_names_its_algorithm_is_that_of_the_choice(name):
     named = row(machine(), SOFTMAX[name], m=5, n=77)
     chosen = row(machine(softmax=name), "softmax", m=5, n=77)
@@ -170,6 +207,7 @@ def test_results_of_elementwise_operations_are_as_before():
     ({"softmax": "two_pas"}, "two_pass"), ({"arithmetic": "i_vit"}, "i_vit needs integers of 32 bits"),
     ({"arithmetic": "i_vit", "format": "int16"}, "format: int32"), ({**I_VIT, "softmax": "online"}, "Shiftmax"),
     ({**I_VIT, "functions": {"gelu": "table"}}, "ShiftGELU"), ({"softmax": "two_pass", "format": "int32"}, "exponents"),
+    ({**I_VIT, "softmax": "fused"}, "Shiftmax"), ({"softmax_block": 0}, "softmax_block"),
     ({"exp": "rational", "functions": {"exp": "table"}}, "functions.exp has a unit"), ({"exp": "cordic"}, "rational"),
 ])  # fmt: skip
 def test_choices_that_do_not_fit_are_refused(unit, said):

@@ -16,7 +16,7 @@ from hwsim.hardware.technology.operations import RATIONAL_EXP, ROOT_SEED_ERROR, 
 from hwsim.simulate.vector_ops import vector_kind, vector_kinds
 from hwsim.spec.errors import UsageError
 from tests.support import row_programs
-from tests.support.counted import Counter, Num, per_element_and_row, run
+from tests.support.counted import Counter, Num, Tensor, per_element_and_row, run
 
 LOOPS = {
     **{SOFTMAX[name]: getattr(row_programs, name)
@@ -36,6 +36,23 @@ def stated(kind):
 def test_counts_and_passes_are_those_of_the_loop(op):
     found = per_element_and_row(LOOPS[op], [0.5, -1.0, 2.0, 0.25])
     assert tuple(map(dict, found)) == stated(vector_kind(op))
+
+
+def test_counts_and_passes_of_a_fused_softmax_are_those_of_the_loop():
+    found = per_element_and_row(row_programs.fused, [0.5, -1.0, 2.0, 0.25], 100)
+    assert tuple(map(dict, found)) == stated(vector_kind("softmax_fused"))
+
+
+@given(st.lists(st.tuples(st.floats(-30, 30), st.floats(-5, 5)), min_size=1, max_size=30), st.integers(1, 9))
+def test_a_fused_softmax_rescaled_and_divided_is_the_product_with_softmax(pairs, block):
+    x, values = map(list, zip(*pairs, strict=True))
+    exact = np.exp(np.array(x) - max(x))
+    tally = Counter()
+    found = row_programs.fused(Tensor(x, tally), Tensor([0] * len(x), tally), block, values)
+    assert found == pytest.approx(float(exact / exact.sum() @ np.array(values)), rel=1e-9, abs=1e-9)
+    kind, blocks = vector_kind("softmax_fused"), -(-len(x) // block)
+    for name, count in {**dict(kind.primitives), **dict(kind.row)}.items():
+        assert tally[name] == dict(kind.primitives).get(name, 0) * len(x) + dict(kind.row).get(name, 0) * blocks, count
 
 
 @pytest.mark.parametrize("op", WHOLE)

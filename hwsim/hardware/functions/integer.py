@@ -24,6 +24,7 @@ SOFTMAX = {
     "three_pass_reload": "softmax_three_pass_reload",
     "two_pass": "softmax_two_pass",
     "online": "softmax_online",
+    "fused": "softmax_fused",
 }
 
 
