@@ -65,3 +65,10 @@ def test_sums_go_by_the_face_on_wires_without_registers():
     trace = Trace("t", (Gemm("g", m=64, n=64, k=8),), {})
     cycles = [evaluate(m, trace).layer_rows[0]["compute_cycles"] for m in (rows, cube)]
     assert cycles == [64 * (8 + 8), 64 * (8 + 1)]
+
+
+def test_a_narrow_port_takes_a_face_in_as_many_cycles_as_it_needs():
+    memories = {name: {"size": 8192} for name in ("weights", "activations", "outputs")}
+    memories["outputs"] = {"size": 8192, "port_bits": 48}  # a face of 16 sums of 32 bits
+    shape = small("int8", array=array("cube"), memories=memories).machine(INT8, INT8, INT8).shape
+    assert (shape.interval, shape.drain_interval) == (1, 11)

@@ -1,6 +1,6 @@
 """3-D cube: M on rows, N on columns, K in depth: ``rows × cols`` adder trees of ``lanes`` products, all at once.
 
-The arrangement of the cube units of Huawei's DaVinci cores (16 × 16 × 16) and of the 3D-cube that
+The arrangement of the cube units of Huawei's DaVinci cores (16 × 16 × 16, Hot Chips 31) and of the cube that
 arXiv 2503.06342 compares arrays by (8 × 8 × 8 there). The depth is the ``lanes`` of the PE: its
 multipliers, the tree that adds their products, and one accumulator, priced as its parts; ``rows · cols · lanes``
 is the peak. All three operands have a face of the cube: ``rows × lanes`` activations, ``cols × lanes``
