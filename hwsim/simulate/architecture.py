@@ -22,7 +22,7 @@ from hwsim.formats import Format, parse_format
 from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.formats.own import look_beside
 from hwsim.hardware.accelerator import BUFFERS, Accelerator, build_accelerator, make_dram, scale_group
-from hwsim.hardware.accelerator_spec import MAX_EDGE, FormatName, HardwareSpec
+from hwsim.hardware.accelerator_spec import MAX_EDGE, ArraySpec, FormatName, HardwareSpec
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.pe import PE, kv_format, make_pe
 from hwsim.hardware.pe.lockstep import Lockstep
@@ -89,6 +89,9 @@ class ArchSpec(HardwareSpec):
         options = self.array.weight_double_buffer or self.array.fold_overlap or self.array.ragged != "padded"
         if self.array.scalesim_os_cycles and options:
             raise ValueError("array.scalesim_os_cycles: takes no other option: SCALE-Sim pads its folds, one by one")
+        for option, reason in get_dataflow(name).without_effect.items():
+            if getattr(self.array, option) != ArraySpec.model_fields[option].default:
+                raise ValueError(f"array.{option}: has no effect on a {name} array: {reason}; leave it out")
         policy = self.mapper.policy
         if policy not in POLICIES:
             raise ValueError(f"mapper.policy: unknown {policy!r}; {did_you_mean(policy, POLICIES.names())}")
@@ -292,8 +295,10 @@ class Simulated:
         hops = self.dataflow.wire_bits_mm(shape, element_bits(pe, w, a), acc.pe_pitch_mm)
         buses = self.dataflow.bus_mm(shape, acc.pe_pitch_mm)
         toggles = {"w": bit_toggles(operands.w, w), "a": bit_toggles(operands.a, a), "psum": 1.0}
-        # What is stationary is shifted through half of the rows, a wire and a register per row.
-        hop_fj = acc.pe_pitch_mm * wire_fj_mm + acc.technology.price(Register(1)).energy_fj
+        # What is stationary goes through half of the rows, a wire and, unless it has its own, a register per row.
+        hop_fj = acc.pe_pitch_mm * wire_fj_mm
+        if not self.dataflow.at_once:
+            hop_fj += acc.technology.price(Register(1)).energy_fj
         shifted = (acc.rows + 1) / 2 * hop_fj * 1e-3
         if self.spec.array.weight_double_buffer:  # and from one of a PE's registers to the other
             shifted += acc.technology.price(Register(1)).energy_fj * 1e-3

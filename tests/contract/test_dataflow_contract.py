@@ -46,6 +46,9 @@ def walked(flow, shape, dims, tiles):
     counts = dict.fromkeys(("cycles", "w", "a", "psum_read", "psum_write"), 0)
     unit = flow.units(shape)
     for (m, k, n), k0 in tiles_of(dims, tiles):
+        if flow.streams_outside and (m > unit["m"] or n > unit["n"]):
+            walk_updates(counts, flow, shape, (m, k, n), k0)
+            continue
         counts["cycles"] += flow.tile_cycles(shape, m, k, n, k0 == 0)
         cuts = {"m": cut(m, unit["m"]), "k": cut(k, unit["k"]), "n": cut(n, unit["n"])}
         streams = STREAMS[flow.stationary]
@@ -58,6 +61,20 @@ def walked(flow, shape, dims, tiles):
                 counts["psum_read"] += fold_m * fold_n * continues
                 counts["psum_write"] += fold_m * fold_n
     return Totals(*counts.values())
+
+
+def walk_updates(counts, flow, shape, tile, k0):
+    """As ``walked``, all folds of a tile per unit of K; the rows' operands wait if they are one step."""
+    (m, k, n), unit = tile, flow.units(shape)
+    counts["cycles"] += flow.tile_cycles(shape, m, k, n, k0 == 0)
+    for start, depth in cut(k, unit["k"]):
+        for _, fold_m in cut(m, unit["m"]):
+            counts["a"] += fold_m * depth if unit["k"] == shape.lanes else 0
+            for _, fold_n in cut(n, unit["n"]):
+                counts["w"] += depth * fold_n
+                counts["a"] += fold_m * depth if unit["k"] > shape.lanes else 0
+                counts["psum_read"] += fold_m * fold_n * (k0 + start > 0)
+                counts["psum_write"] += fold_m * fold_n
 
 
 def closed(flow, shape, dims, tiles):
@@ -165,7 +182,8 @@ def test_edges_and_wires_carry_whole_operands(name, shape, w, a, psum):
     edge = flow.edge_bits(shape, bits)
     rows, cols = shape.rows * shape.lanes, shape.cols * shape.lanes
     streamed = {"w": (cols, rows), "a": (rows, cols), "o": (cols, rows)}[flow.stationary]
-    assert edge == {"w": streamed[0] * w, "a": streamed[1] * a, "o": shape.cols * psum}
+    sums = shape.cols * (shape.rows if flow.at_once else 1)
+    assert edge == {"w": streamed[0] * w, "a": streamed[1] * a, "o": sums * psum}
     wires = flow.wire_bits_mm(shape, bits, 0.5)
     assert wires == {k: 2 * v for k, v in flow.wire_bits_mm(shape, bits, 0.25).items()}
     assert {"w": "w", "a": "a", "o": "psum"}[flow.stationary] not in wires  # what stays does not hop

@@ -13,7 +13,7 @@ from hwsim.simulate.mapping import Machine, Prices, build_schedule
 from hwsim.simulate.schedule import LOOP_ORDERS, OperandBits, Schedule, Tiling
 from hwsim.workload.ops import Gemm
 
-DATAFLOW_NAMES = ("weight_stationary", "input_stationary", "output_stationary", "broadcast")
+DATAFLOW_NAMES = ("weight_stationary", "input_stationary", "output_stationary", "broadcast", "cube", "outer_product")
 
 
 class IntegerUnit:

@@ -308,6 +308,7 @@ def test_narrow_ports_slow_the_array_down():
         ("output_stationary", "outputs", "drain_interval"),
         ("broadcast", "weights", "interval"),
         ("broadcast", "outputs", "drain_interval"),
+        ("cube", "weights", "interval"),
     ],
 )
 def test_every_narrow_port_costs_cycles_where_its_operand_moves(flow, name, field):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -128,6 +128,13 @@ class Dataflow(ABC):
     stationary: ClassVar[str]
     #: Where block scales of integer formats are applied: at the array's edge or in each PE.
     dequant_site: ClassVar[str]
+    #: Whether what is stationary goes between edge and PEs on wires of its own, instead of hopping through the rows.
+    at_once: ClassVar[bool] = False
+    #: Whether a tile of several folds goes through all of them per unit of the loop that streams, instead of
+    #: through all of that loop per fold.
+    streams_outside: ClassVar[bool] = False
+    #: Options of ``array`` that no cycle of it depends on, each with the reason.
+    without_effect: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def units(self, shape: ArrayShape) -> dict[str, int]:

@@ -51,7 +51,7 @@ from hwsim.simulate.dataflow.base import (
 )
 from hwsim.simulate.dataflow.folds import Cut, Marked, Pair, Size, choose, most, run_cycles, walk_marks
 from hwsim.simulate.dataflow.stepping import outputs, padded_lanes, step_starts
-from hwsim.simulate.dataflow.sums_array import SumsArray, SumsFold
+from hwsim.simulate.dataflow.sums_array import FaceArray, SumsArray, SumsFold, moves
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,11 @@ class SumsRule:
     skewed: bool
     continues: bool
     tallest: Any
+    at_once: bool = False
 
     def drain(self, rows: Any) -> Any:
-        """Return the cycles of shifting so many rows out or in."""
-        return rows * self.shape.drain_interval
+        """Return the cycles of moving the sums of so many rows out or in."""
+        return moves(rows, self.at_once) * self.shape.drain_interval
 
     def row_skew(self, rows: Any) -> Any:
         """Return the cycles from the first row's operands to the last row's."""
@@ -132,7 +133,11 @@ class OutputStationary(Dataflow):
 
     def lockstep(self, shape: ArrayShape, m: int, k: int, n: int) -> Lockstep:
         """All PEs in use: each row's activations meet each column's weights, and K goes into one sum."""
-        return Lockstep(weights=min(n, shape.cols), activations=min(m, shape.rows), sum_steps=ceil_div(k, shape.lanes))
+        return Lockstep(weights=min(n, shape.cols), activations=min(m, shape.rows), sum_steps=self.sum_steps(shape, k))
+
+    def sum_steps(self, shape: ArrayShape, k: int) -> int:
+        """Return the successive steps of a PE between which it need not wait for others."""
+        return int(ceil_div(k, shape.lanes))
 
     def skew_cycles(self, shape: ArrayShape) -> int:
         """Cycles until the last PE sees the first operands."""
@@ -143,9 +148,10 @@ class OutputStationary(Dataflow):
         if not shape.plain:
             return self._run_cycles(shape, m, k, n, first_k)  # type: ignore[no-any-return]
         count: int = ceil_div(m, shape.rows) * ceil_div(n, shape.cols)
-        moves = shape.rows * shape.drain_interval * (1 if first_k else 2)
+        drains = moves(shape.rows, self.at_once) * shape.drain_interval * (1 if first_k else 2)
         steps: int = ceil_div(k, shape.lanes)
-        return count * (self.skew_cycles(shape) + moves + steps * shape.interval)
+        cycles: int | Fraction = count * (self.skew_cycles(shape) + drains + steps * shape.interval)
+        return cycles
 
     def _run_cycles(self, shape: ArrayShape, m: Any, k: Any, n: Any, first_k: bool) -> Any:
         """Return the cycles of one tile, or of arrays of tiles, by the rule of its folds."""
@@ -155,16 +161,17 @@ class OutputStationary(Dataflow):
             )
         else:
             rows, cols = Cut.even(m, shape.rows, shape.rows), Cut.even(n, shape.cols, shape.cols)
-        rule = SumsRule(shape, self.skewed, not first_k, rows.first)
+        rule = SumsRule(shape, self.skewed, not first_k, rows.first, self.at_once)
         return run_cycles(rule, ceil_div(k, shape.lanes) * shape.interval, rows, cols, Size)
 
     def totals(self, shape: ArrayShape, m: Extents, k: Extents, n: Extents) -> Totals:
         """Sum over all tiles; each tile of K writes its partial sums and the next reads them."""
         m_folds, n_folds = folds(m, shape.rows), folds(n, shape.cols)
         if shape.plain:
-            per_k = self.skew_cycles(shape) + shape.rows * shape.drain_interval
+            drain = moves(shape.rows, self.at_once) * shape.drain_interval
+            per_k = self.skew_cycles(shape) + drain
             cycles = k.trips * per_k + folds(k, shape.lanes) * shape.interval
-            refills = (k.trips - 1) * shape.rows * shape.drain_interval
+            refills = (k.trips - 1) * drain
             cycles = m_folds * n_folds * (cycles + refills)
         else:
             cycles = over_tiles(m, k, n, lambda *tile: self._run_cycles(shape, *tile))
@@ -209,7 +216,8 @@ class OutputStationary(Dataflow):
             start[0] = acc
             return pe.accumulate(start, w[None, :], a[None, :], operands.w_format, operands.a_format)[0]
 
-        array = SumsArray(shape, self.skewed, program, starts, marks, step, pe.initial((1,))[0])
+        kind = FaceArray if self.at_once else SumsArray
+        array = kind(shape, self.skewed, program, starts, marks, step, pe.initial((1,))[0])
         yield from array.run(continues=operands.partial is not None)
         return out
 
@@ -221,7 +229,7 @@ class OutputStationary(Dataflow):
         return cycles, pe.accumulate_many(out, operands.w, operands.a, operands.w_format, operands.a_format)
 
     def _rule(self, shape: ArrayShape, operands: TileOperands, program: list[SumsFold]) -> SumsRule:
-        return SumsRule(shape, self.skewed, operands.partial is not None, program[0].size.rows)
+        return SumsRule(shape, self.skewed, operands.partial is not None, program[0].size.rows, self.at_once)
 
     def _program(self, shape: ArrayShape, pe: DotUnit, operands: TileOperands, out: NDArray[Any]) -> list[SumsFold]:
         """Return the folds of a tile, rows outside."""
@@ -233,18 +241,18 @@ class OutputStationary(Dataflow):
                 a = operands.a[m0 : m0 + shape.rows]
                 w = operands.w[:, n0 : n0 + shape.cols]
                 size = Size(len(a), w.shape[1]) if shape.used_only else Size(shape.rows, shape.cols)
-                ends = alike if alike is not None else _ends(shape, pe, operands, a, w)
+                ends = alike if alike is not None else _ends(shape, pe, operands, a, w, self.sum_steps(shape, len(w)))
                 block = out[m0 : m0 + shape.rows, n0 : n0 + shape.cols]
                 program.append(SumsFold(Marked(size, False, ends), a, w, block))
         return program
 
 
 def _ends(
-    shape: ArrayShape, pe: DotUnit, operands: TileOperands, a: NDArray[Any], w: NDArray[Any]
+    shape: ArrayShape, pe: DotUnit, operands: TileOperands, a: NDArray[Any], w: NDArray[Any], sum_steps: int
 ) -> NDArray[np.int64]:
     """Return after how many cycles each step of ``a`` (rows, k) and ``w`` (k, columns) is done."""
     weights, activations = (padded_lanes(each, shape.lanes).swapaxes(1, 2)[:, None] for each in (w, a.T))
-    return step_starts(shape, pe, operands, weights, activations)[1:]
+    return step_starts(shape, pe, operands, weights, activations, sum_steps)[1:]
 
 
 DATAFLOWS.register("output_stationary")(OutputStationary())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
@@ -54,6 +54,11 @@ class Register:
     steps: int = 0
 
 
+def moves(rows: Any, at_once: bool) -> Any:
+    """Return the times that registers change until the sums of so many rows are out or in."""
+    return 1 if at_once else rows
+
+
 Registers = list[list[Register | None]]
 
 
@@ -62,6 +67,9 @@ class SumsArray:
 
     ``step(acc, w, a)`` is the PE's arithmetic on one step, ``cleared`` an empty accumulator.
     """
+
+    #: Whether sums move between edge and PEs all at once, instead of a row at a time.
+    at_once: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -86,8 +94,8 @@ class SumsArray:
     def shifts(self, continues: bool) -> list[Shift]:
         """Return what is shifted and when in the first column."""
         program, marks, drain = self.program, self.marks, self.shape.drain_interval
-        rows = [fold.size.rows for fold in program]
-        later = [self.wave(size - 1, 0) if self.shape.fold_overlap else 0 for size in rows]
+        rows = [moves(fold.size.rows, self.at_once) for fold in program]
+        later = [self.wave(fold.size.rows - 1, 0) if self.shape.fold_overlap else 0 for fold in program]
         found = [Shift(0, rows[0], None, 0)] if continues else []
         if self.shape.double_buffer and continues and len(program) > 1:
             found.append(Shift(self.starts[0] + later[0], rows[0], None, 1))
@@ -106,7 +114,8 @@ class SumsArray:
     def run(self, continues: bool) -> Generator[None, None, None]:
         """Step until every result is out; results are written where the program says."""
         if self.shape.double_buffer:  # PEs go on as soon as they have changed over
-            self.starts = [self.program[0].size.rows * self.shape.drain_interval * continues, *self.marks[:-1]]
+            first = moves(self.program[0].size.rows, self.at_once) * self.shape.drain_interval
+            self.starts = [first * continues, *self.marks[:-1]]
         shifts = self.shifts(continues)
         for one, following in pairwise(shifts):
             busy = one.begin + one.steps * self.shape.drain_interval > following.begin
@@ -209,3 +218,36 @@ class SumsArray:
                 inside = row < len(fold.a) and col < fold.w.shape[1]
                 value = fold.block[row, col].copy() if inside else self.cleared
                 registers[0][col] = Register(shift.enters, row, value)
+
+
+class FaceArray(SumsArray):
+    """The same array where every PE has wires of its own to the edge for its sum: all move in ``drain_interval``."""
+
+    at_once: ClassVar[bool] = True
+
+    def _shift_once(self, shift: Shift, step: int, col: int) -> None:
+        """Move one column: its results leave, sums enter where they were."""
+        registers = self.second if self.shape.double_buffer else self.sums
+        if shift.leaves is not None:
+            self._leave(shift.leaves, col, registers)
+        if shift.enters is not None:
+            self._enter(shift.enters, col, registers)
+
+    def _leave(self, index: int, col: int, registers: Registers) -> None:
+        fold = self.program[index]
+        for row in range(fold.size.rows if col < fold.size.cols else 0):
+            found = registers[row][col]
+            self._complete(found, index, row)
+            assert found is not None
+            if row < len(fold.a) and col < fold.w.shape[1]:
+                fold.block[row, col] = found.value
+            self.left[index] -= 1
+            registers[row][col] = None
+
+    def _enter(self, index: int, col: int, registers: Registers) -> None:
+        fold = self.program[index]
+        for row in range(fold.size.rows if col < fold.size.cols else 0):
+            refuse(registers[row][col] is not None, "a sum enters where another one lies")
+            inside = row < len(fold.a) and col < fold.w.shape[1]
+            value = fold.block[row, col].copy() if inside else self.cleared
+            registers[row][col] = Register(index, row, value)

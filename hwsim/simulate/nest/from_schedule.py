@@ -31,6 +31,9 @@ def nest_of(schedule: Schedule, dataflow: Dataflow, shape: ArrayShape) -> tuple[
         loops.append(Loop(dim, tile, axis or None))
         size[dim] = min(size[dim], tile)
 
+    several = any(size[dim] > units[dim] for dim in DIMS if dim != stream)
+    if dataflow.streams_outside and several and size[stream] > units[stream]:
+        cut(stream, units[stream])
     for dim in DIMS:
         if dim != stream and size[dim] > units[dim]:
             cut(dim, units[dim])
