@@ -131,7 +131,7 @@ def test_labels_and_what_does_not_fit():
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"window": 1}, "valid: 2 to"), ({"w_format": "int16"}, "valid: int2"), ({"format": "fp16"}, "valid: int2"),
-    ({"windows": 8}, "did you mean.*window"), ({"accumulator": "fp32"}, "valid: an integer"),
+    ({"windows": 8}, "did you mean.*window"), ({"accumulator": "fp32"}, "valid: a signed integer"),
 ])  # fmt: skip
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(UsageError, match=message):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 import hwsim
-from hwsim.hardware.circuits import path_levels
+from hwsim.hardware.circuits import Adder, Register, path_levels
 from hwsim.hardware.pe import make_pe, pairing
 from hwsim.hardware.pe.clocking import clocking
 from hwsim.hardware.pe.pipeline import staging
-from hwsim.hardware.technology import load_technology
+from hwsim.hardware.technology import factor, load_technology
 from tests.contract.test_pe_contract import LABELS
 
 NODE = load_technology("28nm")
@@ -43,7 +43,7 @@ def test_stages_change_at_the_clocks_that_are_named(label):
 def test_a_loop_takes_as_many_cycles_as_it_is_cut_into():
     pe = make_pe(pairing("fp16").pe_spec)
     assert [clocking(pe, NODE, clock).loop_cycles for clock in (1e8, 3e8, 1e9)] == [1, 1, 4]
-    assert clocking(make_pe(pairing("int8").pe_spec), NODE, 1e9).loop_cycles == 1
+    assert [clocking(make_pe(pairing("int8").pe_spec), NODE, clock).loop_cycles for clock in (9e8, 1e9)] == [1, 2]
     # carry-save words close their loop in a compressor, a rippling accumulator in an adder
     at = 1.6e9
     opt1, mac = (
@@ -54,8 +54,25 @@ def test_a_loop_takes_as_many_cycles_as_it_is_cut_into():
     assert (opt1.loop_cycles, mac.loop_cycles) == (1, 2)
 
 
-def test_of_several_modes_the_slowest_counts():
-    both, float_one = (clocking(make_pe(pairing(label).pe_spec), NODE, 1e9) for label in ("fp16+int8", "fp16"))
+@pytest.mark.parametrize("label", LABELS)
+def test_a_sum_is_back_after_one_cycle_up_to_the_clock_that_is_named(label):
+    pe = make_pe(pairing(label).pe_spec)
+    named = min(clocking(pe, NODE, 1e9).loop_hz, 2e9)
+    assert clocking(pe, NODE, named * 0.9999).loop_cycles == 1
+    assert named == 2e9 or clocking(pe, NODE, named * 1.0001).loop_cycles == 2
+
+
+def test_the_same_adder_loops_as_fast_behind_any_multiplier():
+    pes = [make_pe({"family": "int_mac", "format": f"int{bits}"}) for bits in (4, 8, 12)]
+    pes += [make_pe({"family": "ant", "format": "flint4"}), make_pe({"family": "bit_weight", "format": "int8"})]
+    adder, register = (NODE.price(circuit).delay_ps for circuit in (Adder(32), Register(32)))
+    for pe in pes:
+        assert clocking(pe, NODE, 1e9).loop_hz == pytest.approx(1e12 / (adder * factor("speed", "delay") + register))
+
+
+@pytest.mark.parametrize("clock", [0.76e9, 1e9])  # at the first, the integer MAC alone would be one stage
+def test_of_several_modes_the_slowest_counts(clock):
+    both, float_one = (clocking(make_pe(pairing(label).pe_spec), NODE, clock) for label in ("fp16+int8", "fp16"))
     assert both == float_one
 
 

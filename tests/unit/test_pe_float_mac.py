@@ -170,3 +170,19 @@ def test_lanes_are_adders_in_series():
     one, four = (price_pe(make_pe({"family": "float_mac", "format": "fp16", "lanes": n}), tech) for n in (1, 4))
     assert four.delay_ps > 3 * one.delay_ps
     assert 3.5 * one.area_um2 < four.area_um2 < 4 * one.area_um2
+
+
+@pytest.mark.parametrize(
+    ("options", "slowest"),
+    [
+        ({"family": "float_mac", "w_format": "fp8_e4m3", "a_format": "fp8_e5m2"}, "weight"),
+        ({"family": "float_mac", "w_format": "fp4_e2m1", "a_format": "fp8_e4m3"}, "activation"),
+        ({"family": "approx_mac", "format": "bf16"}, "weight"),
+        ({"family": "ant", "w_format": "flint4", "a_format": "flint5"}, "activation"),
+        ({"family": "olive", "w_format": "olive4_tensor", "a_format": "olive8_tensor"}, "activation"),
+    ],
+)
+def test_decoders_of_both_operands_work_at_the_same_time(options, slowest):
+    decoders = [part for part in make_pe(options).parts() if part.group == "decode"]
+    assert {part.role.split()[0] for part in decoders if part.role != "zero detection"} == {"weight", "activation"}
+    assert {part.role.split()[0] for part in decoders if part.on_path} == {slowest}

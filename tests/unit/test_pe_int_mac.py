@@ -63,6 +63,8 @@ def test_what_it_cannot_compute_it_says():
         ({"family": "int_mac", "format": "int8", "acumulator": "int32"}, "did you mean 'accumulator'"),
         ({"family": "int_mac", "format": "int8", "accumulator": "int8"}, "16 to 53"),
         ({"family": "int_mac", "format": "int8", "accumulator": "int54"}, "wider than 53 bits"),
+        ({"family": "int_mac", "format": "int8", "accumulator": "uint32"}, "uint32 does not hold .*signed integer"),
+        ({"family": "int_mac", "format": "int8", "accumulator": "int048"}, "int048"),
         ({"family": "int_mac", "format": "int32"}, "fewer bits or lanes"),
         ({"family": "int_mac", "format": "int8", "lanes": 0}, "lanes"),
         ({"family": "int_mac", "w_format": "int8"}, "a_format"),

@@ -215,7 +215,7 @@ def test_labels_without_bit_planes_are_refused(label):
     ("options", "named"),
     [({"variant": "lut"}, "lut_tensor_core"), ({"k": 9}, "1 to 8"), ({"tile_n": 0}, "1 to 1024"),
      ({"table": "int12"}, "int10"), ({"table": "fp16"}, "exact"), ({"accumulator": "fp32"}, "integer"),
-     ({"accumulator": "int4"}, "10 to 53"), ({"precompute": "maybe"}, "fused"), ({"weight_bits": 1}, "held"),
+     ({"accumulator": "int4"}, "10 to 53"), ({"accumulator": "uint32"}, "a signed integer"), ({"precompute": "maybe"}, "fused"), ({"weight_bits": 1}, "held"),
      ({"variant": "unpu", "index_inversion": "array"}, "offline"), ({"variant": "add", "precompute": "array"}, "fused"),
      ({"a_format": "mxfp8_e4m3"}, "no blocks"), ({"a_format": "fp32"}, "16 bits"), ({"w_format": "fp4_e2m1"}, "ternary"),
      ({"w_format": "bipolar2", "variant": "unpu"}, "symmetric"),

@@ -135,7 +135,11 @@ def test_branches_part_designs_and_equal_ones_do_not(values, limit):
         assert {value > limit for value in values.tolist()} == {side}
 
 
-@pytest.mark.parametrize("plain", [int, float, hash, str, operator.index, "{:d}".format, lambda x: x * (1,)])
+@pytest.mark.parametrize(
+    "plain",
+    [int, float, hash, str, operator.index, "{:d}".format, lambda x: x * (1,), abs, operator.pos, math.trunc,
+     lambda x: divmod(x, 2), lambda x: x & 1, lambda x: 1 | x, lambda x: x ^ 1, lambda x: x**x, lambda x: 2 ** (x**x)],
+)  # fmt: skip
 def test_what_needs_a_plain_number_parts_designs(plain):
     with pytest.raises(DivergenceError) as parting:
         plain(Widths(np.array([3, 1, 3])))

@@ -125,7 +125,7 @@ def test_labels_and_what_does_not_fit():
 @pytest.mark.parametrize(("options", "message"), [
     ({"serial": "activations"}, "did you mean.*activation"), ({"bits_per_cycle": 9}, "valid: 1 to 8"),
     ({"format": "fp16"}, "valid: int2"), ({"a_format": "int8_asym_g128"}, "valid"), ({"lane": 4}, "lanes"),
-    ({"format": "int16"}, "an integer of 36 to 53 bits"), ({"accumulator": "int8"}, "valid: an integer of 20"),
+    ({"format": "int16"}, "a signed integer of 36 to 53 bits"), ({"accumulator": "int8"}, "valid: a signed integer of 20"),
 ])  # fmt: skip
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(UsageError, match=message):

@@ -6,13 +6,16 @@ import pytest
 
 from hwsim.cli.main import run_command
 from hwsim.formats import parse_format
-from hwsim.hardware.pe import make_pe, pairing
-from hwsim.hardware.pe.pipeline import pipelined_price
+from hwsim.formats.operand import read_operand_stats
+from hwsim.hardware.pe import PES, make_pe, pairing
+from hwsim.hardware.pe.pipeline import pipelined_price, step_energy_fj
 from hwsim.hardware.technology import load_technology
 from hwsim.report.explain import EXPLAINERS, Question
 from hwsim.report.explain.pe_compare import groups_of
+from hwsim.report.plot import part_bars
 from hwsim.report.plot.style import svg_bytes
 from hwsim.report.plot.value_grid import value_grid_figure
+from hwsim.spec.data import read_csv_rows
 
 
 @pytest.mark.parametrize("name", ["fp8_e4m3", "ternary", "ue5m3", "posit8_es1", "complex2", "fp4_e2m1"])
@@ -47,6 +50,34 @@ def test_an_equal_area_is_filled_and_throughputs_are_equal():
         assert equal.loc[name, "area_mm2 for 1 TMAC/s"] == pytest.approx(single.loc[name, "um2 per MAC/cycle"] * 1e-3)
         dynamic = equal.loc[name, "dynamic_mw"] + equal.loc[name, "leakage_mw"]
         assert equal.loc[name, "mw for 1 TMAC/s"] == pytest.approx(dynamic * 1e3 / equal.loc[name, "GMAC/s"])
+
+
+def test_stated_operands_count_beside_others_as_they_do_alone():
+    """Of PEs whose cycles depend on data, zeros are in the cycles; the bars show what the table says."""
+    asked = {"w_stats": "zeros=0.7"}
+    single, _ = frames(["bitlet", "laconic", "int8"], **asked)
+    random, _ = frames(["bitlet", "laconic", "int8"])
+    node = load_technology("28nm")
+    data = read_operand_stats("zeros=0.7"), read_operand_stats("")
+    for name, options in (("bitlet", {"family": "bitlet", "format": "int8"}),
+                          ("laconic", {"family": "laconic", "format": "int8"})):  # fmt: skip
+        pe = make_pe(options)
+        fj = step_energy_fj(pe, pipelined_price(pe, node, 1e9)[0], pe.w_format, pe.a_format, data) / pe.lanes
+        assert single.loc[name, "fJ per MAC"] == pytest.approx(fj)
+        cycles = pe.expected_cycles_per_step(pe.w_format, pe.a_format, data=data)
+        assert single.loc[name, "MAC/cycle"] == pytest.approx(pe.lanes / cycles)
+        assert single.loc[name, "MAC/cycle"] > 1.2 * random.loc[name, "MAC/cycle"]
+
+
+def test_bars_of_energy_sum_to_the_energy_of_a_mac(monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(part_bars, "part_bars_figure", lambda title, panels, *rest: drawn.update(panels))
+    names = ["bitlet", "int8", "bitmod4_g128"]
+    section = EXPLAINERS.get("pe")(names[0], Question(others=tuple(names[1:])))[0]
+    section.draw()
+    for name in names:
+        fj = section.frame.set_index("pe").loc[name, "fJ per MAC"]
+        assert sum(drawn["energy per MAC (fJ)"][name].values()) == pytest.approx(fj)
 
 
 def test_an_equal_throughput_takes_as_few_whole_pes_as_reach_it():
@@ -100,3 +131,21 @@ def test_only_pes_are_compared_and_areas_have_a_unit(capsys):
     assert "at 4 TOPS of each" in capsys.readouterr().out
     assert run_command(["explain", "pe", "int8", "fp16", "--iso-throughput", "4 mm2"]) == 2
     assert "valid: GOPS, TOPS, GMAC/s, TMAC/s" in capsys.readouterr().err
+
+
+def test_modelled_costs_say_how_far_they_may_be_off():
+    errors = {row["figure"]: row for row in read_csv_rows("synthesis", "errors.csv") if row["left_out"] == "units"}
+    told = f"area {float(errors['area_um2']['median']):.1%}"
+    explain = EXPLAINERS.get("pe")
+    for others in ((), ("fp16",)):
+        notes = explain("int8", Question(others=others))[0].notes
+        assert any("expected error" in note and told in note for note in notes)
+    figures = {"basis": "published", "source": "a table", "technology": "28nm", "area_um2": 300, "energy_pj": 0.2}
+    assert not any(
+        "expected error" in note for note in explain("int8", Question(settings={"figures": figures}))[0].notes
+    )
+
+
+@pytest.mark.parametrize("family", PES.names())
+def test_every_family_is_shown_without_options(family):
+    assert not EXPLAINERS.get("pe")(family, Question())[0].frame.empty

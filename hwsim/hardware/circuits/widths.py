@@ -68,6 +68,9 @@ class Widths:
         raise DivergenceError(self.values)
 
     __index__ = __int__ = __float__ = __hash__ = __str__ = __format__ = _part
+    # Cost laws here have none of these; those of others may.
+    __abs__ = __pos__ = __invert__ = __trunc__ = __divmod__ = __rdivmod__ = _part
+    __and__ = __or__ = __xor__ = __rand__ = __ror__ = __rxor__ = _part
 
     def __ceil__(self) -> Any:
         return widths(np.ceil(self.values).astype(np.int64))
@@ -82,6 +85,8 @@ class Widths:
         return widths(np.negative(self.values))
 
     def __pow__(self, power: float) -> Any:
+        if isinstance(power, Widths):
+            raise DivergenceError(self.values)
         return self.each(lambda value: value**power)
 
     def __rpow__(self, base: float) -> Any:

@@ -140,11 +140,11 @@ class PE(ABC):
                 words.append(f"{role} {one.distribution or f'{DEFAULT_DISTRIBUTION} (assumed)'}{zeros}")
         return f"digits of quantized data: {', '.join(words)}"
 
-    def expected_macs_per_cycle(self, w: Format, a: Format) -> float:
-        """Return multiply-accumulates per cycle of a PE that waits for no other, on data of which nothing is stated."""
+    def expected_macs_per_cycle(self, w: Format, a: Format, data: Data = UNSTATED) -> float:
+        """Return multiply-accumulates per cycle of a PE that waits for no other."""
         if not self.data_dependent(w, a):
             return float(self.macs_per_cycle(w, a))
-        return self.lanes / self.expected_cycles_per_step(w, a)
+        return self.lanes / self.expected_cycles_per_step(w, a, data=data)
 
     @abstractmethod
     def initial(self, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from hwsim.hardware.circuits import Register, path_levels
+from hwsim.hardware.circuits import Register
 from hwsim.hardware.pe.base import PE
 from hwsim.hardware.pe.pipeline import staging
 from hwsim.hardware.technology import Technology, factor
@@ -40,7 +40,8 @@ def clocking(pe: PE, technology: Technology, clock_hz: float) -> Clocking:
     UsageError
         If one register alone is slower than the clock.
     """
-    found = [_of_mode(mode, technology, clock_hz) for mode in pe.modes]
+    stages = max(staging(mode.built, technology, clock_hz)[0] for mode in pe.modes)
+    found = [_of_mode(mode, technology, clock_hz, stages) for mode in pe.modes]
     return Clocking(
         min(one.unpipelined_hz for one in found),
         min(one.fastest_hz for one in found),
@@ -49,18 +50,15 @@ def clocking(pe: PE, technology: Technology, clock_hz: float) -> Clocking:
     )
 
 
-def _of_mode(pe: PE, technology: Technology, clock_hz: float) -> Clocking:
+def _of_mode(pe: PE, technology: Technology, clock_hz: float, stages: int) -> Clocking:
     held_ps, quickest = technology.price(Register(1)).delay_ps, factor("speed", "delay")
-    stages, hurry = staging(pe.built, technology, clock_hz)
-    levels = path_levels(pe.built)
-    all_ps = technology.delay_ps(pe.built)
-    share = sum(own for own, part in zip(levels, pe.built, strict=True) if part.feeds_back) / sum(levels)
-    loop_ps = all_ps * share
-    sized_ps = loop_ps * (1 + hurry * (quickest - 1))
+    all_ps = technology.delay_ps(pe.built) * quickest
+    # By itself: the old sum is there at once, so its adder gains nothing from products whose low bits come first.
+    loop_ps = technology.delay_ps([part for part in pe.built if part.feeds_back]) * quickest
     return Clocking(
-        unpipelined_hz=1e12 / (all_ps * quickest + held_ps),
-        fastest_hz=1e12 / (all_ps * quickest / stages + held_ps),
-        loop_hz=1e12 / (loop_ps * quickest + held_ps),
-        # A path that was sized to fill its stages exactly is not one cycle longer for a rounding error.
-        loop_cycles=max(1, math.ceil(sized_ps / (1e12 / clock_hz - held_ps) - 1e-9)),
+        unpipelined_hz=1e12 / (all_ps + held_ps),
+        fastest_hz=1e12 / (all_ps / stages + held_ps),
+        loop_hz=1e12 / (loop_ps + held_ps),
+        # A path that fills its stages exactly is not one cycle longer for a rounding error.
+        loop_cycles=max(1, math.ceil(loop_ps / (1e12 / clock_hz - held_ps) - 1e-9)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hwsim.formats import BitMod, Format, Minifloat, Scaled
@@ -17,7 +18,9 @@ from hwsim.hardware.circuits import (
     Subtractor,
     float_addition,
     largest,
+    path_levels,
     remembered,
+    total,
 )
 from hwsim.hardware.technology import factor
 
@@ -44,6 +47,17 @@ def subnormal_decode(role: str, significand_bits: int, count: int = 1) -> tuple[
     return (
         Part(f"{role} subnormals", "decode", LeadingZeroCounter(bits), count=count),
         Part(f"{role} pre-shift", "decode", Shifter(significand_bits, bits), count=count),
+    )
+
+
+def side_by_side(*decoders: Sequence[Part]) -> tuple[Part, ...]:
+    """Return the parts of decoders that work at the same time: the slowest alone is on the path."""
+    levels = [total(path_levels(parts)) for parts in decoders]
+    slowest = max(range(len(decoders)), key=levels.__getitem__, default=0)
+    return tuple(
+        part if number == slowest else replace(part, on_path=False)
+        for number, parts in enumerate(decoders)
+        for part in parts
     )
 
 

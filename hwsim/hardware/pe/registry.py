@@ -92,7 +92,7 @@ def take_accumulator_format(options: Mapping[str, Any], default: str) -> Format:
         If there is none of that name.
     """
     name = str(options.get("accumulator", default))
-    match = re.fullmatch(r"int(\d{2,3})", name)
+    match = re.fullmatch(r"int([1-9]\d{1,2})", name)
     if match is None or int(match[1]) <= 32:
         return take_format(options, "accumulator", default)
     if int(match[1]) > MAX_ACCUMULATOR:
@@ -104,7 +104,7 @@ def accumulator_widths(needed: int) -> str:
     """Return which integer accumulators hold sums of ``needed`` bits, in words."""
     if needed > MAX_ACCUMULATOR:
         return "fewer bits or lanes"
-    return f"an integer of {needed} to {MAX_ACCUMULATOR} bits"
+    return f"a signed integer of {needed} to {MAX_ACCUMULATOR} bits"
 
 
 def take_minifloat(options: Mapping[str, Any], family: str, key: str, default: str) -> Minifloat:

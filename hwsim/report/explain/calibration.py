@@ -8,6 +8,18 @@ from hwsim.hardware.synthesis import FIGURES, load_calibration
 from hwsim.report.explain import EXPLAINERS, Question, Section, table
 from hwsim.spec.data import read_csv_rows
 
+#: What no fit on libraries without foundry data can do better.
+ABSOLUTE = "absolute energies are good to about a factor of two"
+
+
+def expected_error() -> str:
+    """Return how far modelled figures are from synthesis of units that the fit did not see, in words."""
+    medians = {row["figure"]: float(row["median"]) for row in read_csv_rows("synthesis", "errors.csv")
+               if row["left_out"] == "units"}  # fmt: skip
+    named = (("area", "area_um2"), ("delay", "crit_ps"), ("energy", "E_rand_fJ"))
+    text = ", ".join(f"{what} {medians[figure]:.1%}" for what, figure in named)
+    return f"expected error: {text} (medians, units left out of the fit; hwsim explain calibration); {ABSOLUTE}"
+
 
 @EXPLAINERS.register("calibration")
 def explain_calibration(name: str, question: Question) -> list[Section]:

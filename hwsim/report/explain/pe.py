@@ -15,6 +15,7 @@ from hwsim.hardware.pe.operands import Operands, data_factors
 from hwsim.hardware.pe.pipeline import DEQUANTIZER_FAMILY, dequantizer_price, pipelined_price, step_energy_fj
 from hwsim.hardware.technology import PartsPrice, Technology, load_technology
 from hwsim.report.explain import EXPLAINERS, Question, Section, constants_section, table
+from hwsim.report.explain.calibration import expected_error
 from hwsim.report.explain.gate_model import gate_section
 from hwsim.report.explain.pe_compare import compare_pes, groups_of
 from hwsim.report.explain.pe_data import data_section, expected_lines
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Formats that a family is shown with when none is named, the first that it takes.
-USUAL = ("fp16", "int8")
+USUAL = ("fp16", "int8", "nf4_g64")
 WHOLE = "the multiplier alone is not the PE: compare whole rows"
 
 
@@ -45,9 +46,7 @@ def explain_pe(name: str, question: Question) -> list[Section]:
     where = f"{technology.name}, {question.clock_hz / 1e9:g} GHz"
     sections = [
         Section(f"{shown} in {where}: parts", _parts(price), _notes(pe, price, stages, operands, clocks)),
-        Section(
-            "by group", _groups(price), ["the multiplier alone is not the PE: compare whole rows"], _draw(shown, price)
-        ),
+        Section("by group", _groups(price), [WHOLE], _draw(shown, price)),
     ]
     sections += data_section(pe, operands.data)
     sections += operands_section(pe.mode(pe.w_format, pe.a_format), pe.w_format, pe.a_format, operands)
@@ -146,6 +145,7 @@ def _notes(pe: PE, price: PartsPrice, stages: int, operands: Operands, clocks: C
         f"energy = settled-value energy (× {price.settled_factor:.3g}, that of the family over its area's) "
         f"× glitch factor {price.glitch_factor:.3g} × data factor "
         f"{price.regime_factor:.3g} (Gaussian data){stated}, registers without glitches; basis: {price.basis}",
+        *([expected_error()] if price.basis == "modelled" else []),
         operands_text(operands),
         *([f"stated: {pe.stated.source}; parts keep their modelled shares"] if pe.stated else []),
         *expected_lines(pe, operands.data),

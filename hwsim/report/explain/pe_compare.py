@@ -10,9 +10,11 @@ from typing import Any
 from hwsim.formats import Format
 from hwsim.hardware.circuits import GROUPS
 from hwsim.hardware.pe import PE
+from hwsim.hardware.pe.lockstep import Data
 from hwsim.hardware.pe.pipeline import pipelined_price, step_energy_fj
 from hwsim.hardware.technology import PartsPrice, load_technology
 from hwsim.report.explain import Question, Section, table
+from hwsim.report.explain.calibration import expected_error
 from hwsim.report.explain.pe_operands import operands_of, operands_text
 
 #: Area of the comparison when none is given, in mm².
@@ -32,7 +34,7 @@ def groups_of(price: PartsPrice, figure: str, per: float = 1.0) -> dict[str, flo
 
 @dataclass(frozen=True)
 class _Compared:
-    """A PE at work on a pair of formats."""
+    """A PE at work on a pair of formats and on data."""
 
     name: str
     pe: PE
@@ -40,18 +42,29 @@ class _Compared:
     a: Format
     price: PartsPrice
     stages: int
+    data: Data
 
     @property
     def rate(self) -> float:
         """MACs per cycle, expected ones where they depend on data."""
-        return self.pe.expected_macs_per_cycle(self.w, self.a)
+        return self.pe.expected_macs_per_cycle(self.w, self.a, self.data)
 
     @property
     def mac_fj(self) -> float:
         """Energy of a MAC, with the clock."""
+        return step_energy_fj(self.pe, self.price, self.w, self.a, self.data) / self.pe.lanes
+
+    def energy_groups(self) -> dict[str, float]:
+        """Return the energy of a MAC by group of parts: their sum is :attr:`mac_fj`."""
+        cycles: tuple[float, float] = (self.pe.cycles_per_step(self.w, self.a),) * 2
         if self.pe.data_dependent(self.w, self.a):
-            return step_energy_fj(self.pe, self.price, self.w, self.a) / self.pe.lanes
-        return (self.price.energy_fj + self.price.clock_fj) / self.rate
+            work = self.pe.work_cycles_per_step(self.w, self.a, self.data)
+            cycles = work, self.pe.expected_cycles_per_step(self.w, self.a, data=self.data)
+        found: dict[str, float] = {}
+        for row in self.price.rows:
+            group, fj = row.part.group, row.energy_fj * cycles[0] + row.clock_fj * cycles[1]
+            found[group] = found.get(group, 0.0) + fj / self.pe.lanes
+        return {group: found[group] for group in GROUPS if group in found}
 
     def row(self) -> dict[str, Any]:
         """Return the figures of one PE."""
@@ -94,23 +107,24 @@ def compare_pes(named: Sequence[tuple[str, PE]], question: Question) -> list[Sec
     dequantizers of group sums are not in these figures: how many there are is the array's matter.
     """
     technology, area_mm2 = load_technology(question.technology), question.iso_area_mm2 or USUAL_AREA_MM2
-    operands = operands_of(question)
+    operands = operands_of(question, all(pe.data_dependent(pe.w_format, pe.a_format) for _, pe in named))
     compared = []
     for name, pe in named:
         for mode in pe.modes:
             w, a = mode.w_format, mode.a_format
             full = name if len(pe.modes) == 1 else f"{name}: {w.name} × {a.name}"
             price, stages = pipelined_price(pe, technology, question.clock_hz, w, a, operands)
-            compared.append(_Compared(full, pe, w, a, price, stages))
+            compared.append(_Compared(full, pe, w, a, price, stages, operands.data))
     where = f"{technology.name}, {question.clock_hz / 1e9:g} GHz"
     notes = ["whole datapaths: the multiplier alone is not the PE", operands_text(operands)]
+    bases = dict.fromkeys(one.price.basis for one in compared)
+    notes.append(f"basis: {', '.join(bases)}" + (f"; {expected_error()}" if "modelled" in bases else ""))
     for one in compared:
         if one.pe.data_dependent(one.w, one.a):
-            notes.append(f"{one.name}: expected cycles and work, for {one.pe.data_text()}")
+            notes.append(f"{one.name}: expected cycles and work, for {one.pe.data_text(operands.data)}")
     bare = "without buffers, dequantizers of group sums and DRAM: for those hwsim compare-formats"
-    prices = {one.name: (one.price, one.rate) for one in compared}
     found = [
-        Section(f"PEs in {where}", table([one.row() for one in compared]), notes, _draw(prices)),
+        Section(f"PEs in {where}", table([one.row() for one in compared]), notes, _draw(compared)),
         Section(f"in {area_mm2:g} mm² of PEs each, and at 1 TMAC/s",
                 table([one.in_area(area_mm2, question.clock_hz) for one in compared]), [bare]),
     ]  # fmt: skip
@@ -121,13 +135,13 @@ def compare_pes(named: Sequence[tuple[str, PE]], question: Question) -> list[Sec
     return found
 
 
-def _draw(prices: dict[str, tuple[PartsPrice, float]]) -> Any:
+def _draw(compared: Sequence[_Compared]) -> Any:
     def draw() -> Any:
         from hwsim.report.plot.part_bars import part_bars_figure
 
         panels = {
-            "area per MAC and cycle (µm²)": {n: groups_of(p, "area_um2", rate) for n, (p, rate) in prices.items()},
-            "energy per MAC (fJ)": {n: groups_of(p, "energy_fj", rate) for n, (p, rate) in prices.items()},
+            "area per MAC and cycle (µm²)": {one.name: groups_of(one.price, "area_um2", one.rate) for one in compared},
+            "energy per MAC (fJ)": {one.name: one.energy_groups() for one in compared},
         }
         return part_bars_figure("What PEs are made of", panels, "Whole datapaths, without dequantizers of group sums.")
 

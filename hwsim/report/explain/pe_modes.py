@@ -19,8 +19,8 @@ def modes_section(pe: PE, technology: Technology, clock_hz: float, operands: Ope
         w, a = mode.w_format, mode.a_format
         inside, stages = pipelined_price(pe, technology, clock_hz, w, a, operands)
         alone, own = pipelined_price(mode, technology, clock_hz, operands=operands)
-        rate = mode.expected_macs_per_cycle(w, a)
-        fj, own_fj = (step_energy_fj(mode, p, w, a) / mode.lanes for p in (inside, alone))
+        rate = mode.expected_macs_per_cycle(w, a, operands.data)
+        fj, own_fj = (step_energy_fj(mode, p, w, a, operands.data) / mode.lanes for p in (inside, alone))
         areas.append(alone.area_um2)
         rows.append(
             {"mode": f"{mode.family} {w.name} × {a.name}", "MAC/cycle": rate, "psum bits": mode.psum_bits,

@@ -22,6 +22,7 @@ from hwsim.hardware.technology.scaling import point_of
 from hwsim.hardware.technology.spec import ConditionsSpec, open_technology
 from hwsim.hardware.technology.wires import WireStyle
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, constants_section, table
+from hwsim.report.explain.calibration import ABSOLUTE
 from hwsim.report.explain.technology_kinds import kinds_section
 from hwsim.spec.bind import validate_mapping
 from hwsim.spec.errors import MissingFigureError
@@ -134,5 +135,5 @@ def _scope(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ratios = [float(str(row["modelled/published"])) for row in rows]
     return [
         f"{len(rows)} verified figures, modelled over published from {min(ratios):.2f} to {max(ratios):.2f}; figures "
-        "that no source verifies are not used; absolute energies are good to about a factor of two"
+        f"that no source verifies are not used; {ABSOLUTE}"
     ]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hwsim.formats import Format, Integer, Scaled, parse_format
 from hwsim.hardware.circuits import LeadingZeroCounter, Mux, Part, Shifter
 from hwsim.hardware.pe.base import Reason
+from hwsim.hardware.pe.datapaths import side_by_side
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format
 from hwsim.hardware.pe.registry import PES, take_formats
 from hwsim.hardware.pe.summing import SummingPE, shifted_product, take_accumulator
@@ -69,7 +70,7 @@ class Ant(SummingPE):
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return decoders, multipliers, shifters, and the sum."""
         n, sides = self.lanes, (("weight", self.w_format), ("activation", self.a_format))
-        found = [part for role, fmt in sides if is_flint(fmt) for part in decoder(role, fmt.bits, n)]
+        found = side_by_side(*(decoder(role, fmt.bits, n) for role, fmt in sides if is_flint(fmt)))
         bases, shifts = (tuple(of(fmt) for _, fmt in sides) for of in (base_bits, most_shift))
         product = sum(bases) + sum(shifts)
         return (*found, *shifted_product((bases[0], bases[1]), (shifts[0], shifts[1]), n), *self.sum_parts(product))

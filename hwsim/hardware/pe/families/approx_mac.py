@@ -22,7 +22,7 @@ from hwsim.formats import Format, Minifloat
 from hwsim.formats.approximate import check_operand, multiply
 from hwsim.hardware.circuits import Adder, Incrementer, OrTree, Part, XorRow
 from hwsim.hardware.pe.base import Reason
-from hwsim.hardware.pe.datapaths import subnormal_decode
+from hwsim.hardware.pe.datapaths import side_by_side, subnormal_decode
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format
 from hwsim.hardware.pe.registry import PES, take_choice, take_formats, take_minifloat
 from hwsim.hardware.pe.summing import SummingPE
@@ -68,8 +68,8 @@ def multiplier_parts(fmt: Minifloat, multiplier: str, lanes: int) -> tuple[Part,
         Part("zero detection", "decode", OrTree(max(fmt.exponent_bits, 2)), 2 * lanes, on_path=False),
     ]
     if multiplier == "fpma":
-        for role in ("weight", "activation"):
-            found += subnormal_decode(role, fmt.sig_bits, lanes)
+        decoders = [subnormal_decode(role, fmt.sig_bits, lanes) for role in ("weight", "activation")]
+        found = [*side_by_side(*decoders), *found]
     return tuple(found)
 
 

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from hwsim.formats import Format, Integer, Minifloat, Scaled
 from hwsim.hardware.circuits import Adder, Multiplier, Part, Register, XorRow, float_product
 from hwsim.hardware.pe.base import Reason, Scaling
-from hwsim.hardware.pe.datapaths import dequantizer, float_accumulate, scale_significand, subnormal_decode
+from hwsim.hardware.pe.datapaths import dequantizer, float_accumulate, scale_significand, side_by_side, subnormal_decode
 from hwsim.hardware.pe.pairing import PAIRINGS
 from hwsim.hardware.pe.registry import PES, take_flag, take_formats, take_minifloat
 from hwsim.hardware.pe.summing import SummingPE
@@ -109,11 +109,12 @@ class FloatMac(SummingPE):
             Part("accumulator", "register", Register(self.accumulator.bits)),
             Part("operands", "register", Register(n * (self.w_format.bits + self.a_format.bits)), on_path=False),
         ]
-        decoded: list[Part] = []
-        for role, fmt, bits in (("weight", self.w_format, ws), ("activation", self.a_format, as_)):
-            if self.keeps_subnormals(fmt):
-                decoded += subnormal_decode(role, bits, n)
-        return (*decoded, *found)
+        decoders = [
+            subnormal_decode(role, bits, n)
+            for role, fmt, bits in (("weight", self.w_format, ws), ("activation", self.a_format, as_))
+            if self.keeps_subnormals(fmt)
+        ]
+        return (*side_by_side(*decoders), *found)
 
     def operand_bits(self, fmt: Format) -> tuple[int, int]:
         """Return significand and exponent bits with which an operand of ``fmt`` meets the multiplier."""

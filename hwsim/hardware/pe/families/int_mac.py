@@ -135,7 +135,8 @@ def build(options: Mapping[str, Any]) -> IntMac:
     accumulator = take_accumulator_format(rest, "int32")
     lanes = int(rest.get("lanes", 1))
     needed = w.bits + a.bits + (lanes - 1).bit_length()
-    if not isinstance(accumulator, Integer) or not needed <= accumulator.bits <= MAX_ACCUMULATOR:
+    signed = isinstance(accumulator, Integer) and accumulator.signed  # overflow wraps as two's complement
+    if not signed or not needed <= accumulator.bits <= MAX_ACCUMULATOR:
         valid = accumulator_widths(needed)
         raise UsageError(f"pe.accumulator: {accumulator.name} does not hold these products; valid: {valid}")
     return IntMac(w, a, lanes, accumulator.bits)

@@ -144,7 +144,8 @@ def _integer_widths(rest: Mapping[str, Any], a: Format, k: int) -> tuple[int, in
     accumulator = take_accumulator_format(rest, "int32")
     if not isinstance(table, Integer) or table.bits > exact:
         raise UsageError(f"pe.table: {table.name} beside {a.name}; valid: exact, int2 … int{exact}")
-    if not isinstance(accumulator, Integer) or not table.bits <= accumulator.bits <= MAX_ACCUMULATOR:
+    signed = isinstance(accumulator, Integer) and accumulator.signed
+    if not signed or not table.bits <= accumulator.bits <= MAX_ACCUMULATOR:
         raise UsageError(f"pe.accumulator: {accumulator.name}; valid: {accumulator_widths(table.bits)}")
     return table.bits, accumulator.bits
 

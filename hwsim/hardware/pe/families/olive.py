@@ -29,6 +29,7 @@ from hwsim.hardware.circuits import (
     Part,
 )
 from hwsim.hardware.pe.base import Reason
+from hwsim.hardware.pe.datapaths import side_by_side
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format
 from hwsim.hardware.pe.registry import PES, take_formats
 from hwsim.hardware.pe.summing import SummingPE, shifted_product, take_accumulator
@@ -81,7 +82,7 @@ class OlivePE(SummingPE):
         shifts = (MOST_SHIFT * paired[0], MOST_SHIFT * paired[1])
         bits = self.w_format.bits, self.a_format.bits
         product = sum(bits) + sum(shifts)
-        return (*(part for one in decoders for part in one), *shifted_product(bits, shifts, n),
+        return (*side_by_side(*decoders), *shifted_product(bits, shifts, n),
                 *self.sum_parts(product))  # fmt: skip
 
     def products(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[Any]:
