@@ -1,7 +1,7 @@
 """Vector operations: what one element of softmax, a norm or an activation takes.
 
 Operation counts per element and tensor passes come from ``hwsim/data/vector/ops.csv``, each row
-with its derivation.
+with its derivation; those of the online softmax of fused attention from ``online_softmax.csv``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,20 @@ class VectorKind:
 @lru_cache(maxsize=1)
 def vector_kinds() -> dict[str, VectorKind]:
     """Return all known vector operations by name."""
+    return _read("ops.csv")
+
+
+@lru_cache(maxsize=1)
+def _online_kinds() -> dict[str, VectorKind]:
+    return _read("online_softmax.csv")
+
+
+def online_kind(name: str) -> VectorKind:
+    """Return a part of the online softmax, which is no operation of a trace of its own."""
+    return _online_kinds()[name]
+
+
+def _read(file: str) -> dict[str, VectorKind]:
     return {
         row["op"]: VectorKind(
             name=row["op"],
@@ -39,7 +53,7 @@ def vector_kinds() -> dict[str, VectorKind]:
             rows_coupled=row["rows_coupled"] == "1",
             source=row["source"],
         )
-        for row in read_csv_rows("vector", "ops.csv")
+        for row in read_csv_rows("vector", file)
     }
 
 
