@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwsim.cli.main import run_command
 from hwsim.formats import parse_format
 from hwsim.hardware.pe.operands import Operands
 from hwsim.simulate.context import engine_context
@@ -366,3 +367,40 @@ def test_nothing_changes_by_default():
     result = evaluate(machine(residency={"weights": False, "fused_attention": False}), block())
     assert result.layer_rows == evaluate(machine(), block()).layer_rows
     assert not any("residency" in note for note in result.notes)
+
+
+# Machines whose cycles depend on data, formats with scales, and what is shown
+
+
+@pytest.mark.parametrize("pe", [{"family": "laconic"}, {"family": "bitlet"}])
+def test_expected_cycles_stay_exact_in_fused_steps(pe):
+    trace = Trace("a", attention(m=16, keys=64), {})
+    memories = {name: {"size": 16384} for name in ("weights", "activations", "outputs")}
+    plain, always = (
+        evaluate(small(pe=pe, memories=memories, residency=options), trace)
+        for options in ({}, {"fused_attention": "always"})
+    )
+    (row,) = always.layer_rows
+    assert isinstance(row["cycles"], int)
+    assert row["macs"] == total(plain, "macs")
+    assert row["compute_cycles"] <= row["cycles"]
+
+
+@pytest.mark.parametrize("label", ["int4_g128", "mxfp4", "bitmod4_g128"])
+def test_key_tiles_cut_no_block_apart(label):
+    simulated = machine(sizes=(4096, 4096, 4096), label=label)
+    fused, (_, value), found = plans(simulated, Trace("a", attention(m=20, keys=300, width=16), {}))
+    block = parse_format(fused.value.w_format).block_size or 1
+    for plan in found:
+        tile = plan.value.tiling.tile_k
+        assert tile == fused.k or (tile % block == 0 and tile % value.dataflow.units(value.shape)["k"] == 0)
+
+
+def test_explain_names_what_stays_and_refuses_what_it_cannot_show(capsys):
+    arch = ["edge_16x16_45nm", "--set", "residency.weights=true"]
+    assert run_command(["explain", "arch", *arch, "--set", "residency.fused_attention=true"]) == 0
+    assert "fused attention, weights" in capsys.readouterr().out
+    assert run_command(["explain", "arch", "edge_16x16_45nm"]) == 0
+    assert "stays on chip" not in capsys.readouterr().out
+    assert run_command(["explain", "mapping", arch[0], "bert-base", *arch[1:], "--layer", "attn.q_proj"]) == 2
+    assert "--set residency.weights=false" in " ".join(capsys.readouterr().err.split())
