@@ -14,25 +14,26 @@ from fractions import Fraction
 from functools import cached_property
 from math import ceil, lcm
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from hwsim.formats import Format, parse_format
 from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.formats.own import look_beside
 from hwsim.hardware.accelerator import BUFFERS, Accelerator, build_accelerator, make_dram, scale_group
-from hwsim.hardware.accelerator_spec import MAX_EDGE, ArraySpec, FormatName, HardwareSpec
+from hwsim.hardware.accelerator_spec import MAX_EDGE, ArraySpec, HardwareSpec
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.pe import PE, kv_format, make_pe
 from hwsim.hardware.pe.lockstep import Lockstep
 from hwsim.hardware.pe.operands import Operands, bit_toggles
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
-from hwsim.simulate.cost import Omissible, UnitCosts, left_out
+from hwsim.simulate.cost import UnitCosts, left_out
 from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflow
 from hwsim.simulate.mapping import POLICIES, Machine, Prices
+from hwsim.simulate.run_spec import CostsSpec, FormatsSpec, MapperSpec, ResidencySpec
 from hwsim.simulate.schedule import OperandBits
-from hwsim.spec.bind import Spec, as_value_error, bind
+from hwsim.spec.bind import as_value_error, bind
 from hwsim.spec.document import Document, load_document
 from hwsim.spec.errors import InfeasibleError, UsageError, did_you_mean
 from hwsim.workload.ops import Gemm
@@ -45,39 +46,13 @@ CYCLE_PARTS = 1024
 RANDOM = Operands()
 
 
-class FormatsSpec(Spec):
-    """Formats of a run on this architecture; anything left out follows from the PE."""
-
-    weights: FormatName | None = None
-    activations: FormatName | None = None
-    kv_cache: FormatName | None = None
-    outputs: FormatName | None = None
-    weight_bits: float | None = Field(
-        None, ge=1, le=64, description="mean bits per stored weight, where layers or channels mix formats"
-    )
-
-
-class MapperSpec(Spec):
-    """What the mapper looks for, or whose rule it follows."""
-
-    objective: Literal["edp", "latency", "energy"] = "edp"
-    policy: str = Field("search", description="search: the best mapping by the objective; others: rules of simulators")
-
-
-class CostsSpec(Spec):
-    """What is priced."""
-
-    leave_out: list[Omissible] = Field(
-        [], description="parts of the energy that are not priced, for comparison with simulators that leave them out"
-    )
-
-
 class ArchSpec(HardwareSpec):
     """An architecture file: hardware, dataflow, mapper, formats."""
 
     formats: FormatsSpec = FormatsSpec()
     mapper: MapperSpec = MapperSpec()
     costs: CostsSpec = CostsSpec()
+    residency: ResidencySpec = ResidencySpec()
 
     @model_validator(mode="after")
     def _known_names(self) -> ArchSpec:
@@ -95,8 +70,31 @@ class ArchSpec(HardwareSpec):
         policy = self.mapper.policy
         if policy not in POLICIES:
             raise ValueError(f"mapper.policy: unknown {policy!r}; {did_you_mean(policy, POLICIES.names())}")
+        _check_residency(self)
         as_value_error(_check_parts)(self)
         return self
+
+
+def _check_residency(spec: ArchSpec) -> None:
+    """Refuse residency where what stays on chip is not modelled: several cores or chips, rules of simulators."""
+    asked = spec.residency.asked
+    if not asked:
+        return
+    if spec.mapper.policy != "search":
+        raise ValueError(f"residency.{asked[0]}: needs mapper.policy search, not {spec.mapper.policy}")
+    unit = spec.vector_unit
+    if spec.residency.fused_attention and (unit.arithmetic != "programs" or unit.softmax == "fused"):
+        own = f"arithmetic: {unit.arithmetic}" if unit.arithmetic != "programs" else "softmax: fused"
+        raise ValueError(
+            f"residency.fused_attention: has an online softmax of its own beside vector_unit.{own}; leave one out"
+        )
+    for part, number in (("cores", spec.cores and spec.cores.count), ("chips", spec.chips and spec.chips.count)):
+        if number and number > 1:
+            raise ValueError(f"residency.{asked[0]}: valid on one core of one chip; {part}.count is {number}")
+    if spec.chips and spec.chips.micro_batches > 1:
+        raise ValueError(
+            f"residency.{asked[0]}: valid for one batch; chips.micro_batches is {spec.chips.micro_batches}"
+        )
 
 
 def _check_parts(spec: ArchSpec) -> None:

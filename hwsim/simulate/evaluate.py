@@ -6,25 +6,27 @@ do not overlap with GEMMs. Each result is checked for conservation before anyone
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hwsim.formats import Format, parse_format
 from hwsim.formats.operand import read_operand_stats
-from hwsim.hardware.pe.digit_cycles import code_shares
-from hwsim.hardware.pe.lockstep import UNSTATED, Data
 from hwsim.hardware.pe.operands import Operands
 from hwsim.simulate.accuracy import DESIGN_SOURCE, design_sqnr_db
 from hwsim.simulate.architecture import Simulated
+from hwsim.simulate.context import engine_context
 from hwsim.simulate.cost import ENERGY_PARTS, Counts, moved_bytes, settle, sram_parts
 from hwsim.simulate.data_notes import clock_notes, data_notes, foreign_notes
-from hwsim.simulate.engine import ENGINES, Context
+from hwsim.simulate.engine import ENGINES
+from hwsim.simulate.figures import merit, refuse_broken, utilization
+from hwsim.simulate.mapping import Machine, build_schedule, map_gemm
 from hwsim.simulate.multichip import Message, chip_notes, chip_rows, chip_totals
 from hwsim.simulate.multicore import Plan, Run, plans_of, run_plan
 from hwsim.simulate.multicore.notes import core_notes
-from hwsim.simulate.schedule import Cycles, Schedule, Timing
+from hwsim.simulate.residency import ALL_FREE, Fused, Room, resident_rows
+from hwsim.simulate.schedule import Schedule, Timing
 from hwsim.simulate.vector_choice import fused_ops
 from hwsim.simulate.vector_unit import requantization, vector_row
 from hwsim.spec.errors import ConservationError
@@ -96,14 +98,19 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     ops = fused_ops(simulated.spec.vector_unit, filled.ops)
     seen: dict[Any, dict[str, Any]] = {}
 
-    def row_of(op: Op) -> dict[str, Any]:
-        key = op.cost_key
+    def row_of(op: Op, room: Room = ALL_FREE) -> dict[str, Any]:
+        key = (op.cost_key, room)
         if key not in seen:
-            seen[key] = _gemm_row(simulated, op, engine) if isinstance(op, Gemm) else vector_row(simulated, op)
+            seen[key] = _gemm_row(simulated, op, engine, room) if isinstance(op, Gemm) else vector_row(simulated, op)
         return seen[key]
 
     name, period_ns = simulated.spec.name, simulated.accelerator.period_ns
-    rows = [_with_repeat(row, op, name, period_ns) for op, row in chip_rows(simulated, ops, row_of)]
+    pairs: Sequence[tuple[Op | Fused | Message, dict[str, Any]]]
+    if simulated.spec.residency.asked:
+        pairs, resident_notes = resident_rows(simulated, replace(filled, ops=ops), row_of, engine)
+    else:
+        pairs, resident_notes = chip_rows(simulated, ops, row_of), ()
+    rows = [_with_repeat(row, op, name, period_ns) for op, row in pairs]
     settle(rows)
     sram_pj = tuple((row["sram_read_pj"], row["sram_write_pj"]) for row in rows)
     ordered = tuple({column: row[column] for column in LAYER_COLUMNS} for row in rows)
@@ -115,34 +122,46 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
         *foreign_notes(simulated),
         *core_notes(simulated, splits),
         *chip_notes(simulated),
+        *resident_notes,
     )
     return Result(simulated.spec.name, trace.name, engine, ordered, design, notes, sram_pj)
 
 
-def _gemm_row(simulated: Simulated, gemm: Gemm, engine: str) -> dict[str, Any]:
-    """Cost of one instance of ``gemm`` (with its batch), by the best way of sharing it among the cores."""
+def _gemm_row(simulated: Simulated, gemm: Gemm, engine: str, room: Room = ALL_FREE) -> dict[str, Any]:
+    """Cost of one instance of ``gemm`` (with its batch), by the best way of sharing it among the cores.
+
+    ``room`` says what the weights buffer holds for good.
+    """
     w, a, o = (parse_format(name) for name in (gemm.w_format, gemm.a_format, gemm.o_format))
     operands = Operands(read_operand_stats(gemm.w_stats), read_operand_stats(gemm.a_stats))
-    machine = simulated.machine(w, a, o, gemm, operands)
-    acc = simulated.accelerator
+
+    def machine_of(part: Gemm) -> Machine:
+        return room.machine(simulated.machine(w, a, o, part, operands), part)
+
+    context = engine_context(simulated, machine_of(gemm), (w, a), operands)
 
     def row(plan: Plan) -> dict[str, Any]:
-        context = Context(
-            machine.dram_bits_per_cycle,
-            machine.dataflow,
-            machine.shape,
-            acc.pe,
-            w.element,
-            a.element,
-            w_shares=code_shares(w, operands.w) if machine.shape.data_cycles else None,
-            a_shares=code_shares(a, operands.a) if machine.shape.data_cycles else None,
-            channels=acc.dram_channels(),
-            period_ns=Fraction(10**9) / Fraction(acc.spec.clock),
-        )
         return _run_row(simulated, gemm, run_plan(simulated, plan, context, engine), (w, a), operands)
 
-    plans = plans_of(simulated, gemm, lambda part: simulated.machine(w, a, o, part, operands))
-    return min((row(plan) for plan in plans), key=lambda found: _merit(found, simulated.spec.mapper.objective))
+    rows = [row(plan) for plan in plans_of(simulated, gemm, machine_of)]
+    if machine_of(gemm).resident_w:
+        loading = simulated.machine(w, a, o, gemm, operands)
+        same = replace(map_gemm(gemm, loading).tiling, resident_w=True)
+        rows = _no_worse(
+            [*rows, row(Plan(None, (build_schedule(gemm, same, machine_of(gemm)),)))],
+            _gemm_row(simulated, gemm, engine),
+        )
+    return min(rows, key=lambda found: merit(found, simulated.spec.mapper.objective))
+
+
+def _no_worse(rows: list[dict[str, Any]], loading: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows that take no longer and move no more than where weights are loaded.
+
+    The objective alone might buy energy with time. The last row keeps that mapping and never is worse, but by what
+    banks of DRAM do with other requests.
+    """
+    figures = ("cycles", "dram_read_bytes", "dram_write_bytes")
+    return [row for row in rows if all(row[key] <= loading[key] for key in figures)] or rows[-1:]
 
 
 def _run_row(
@@ -163,7 +182,7 @@ def _run_row(
         "macs": macs,
         "cycles": timing.cycles,
         "compute_cycles": timing.compute_cycles,
-        "utilization": _utilization(simulated, macs, timing.cycles, w, a, operands.data),
+        "utilization": utilization(simulated, macs, timing.cycles, w, a, operands.data),
         "bound": _bound(timing, quantize_cycles),
         **moved_bytes(counts),
         **run.energy(timing, counts, unit),
@@ -173,24 +192,10 @@ def _run_row(
     }
 
 
-def _merit(row: dict[str, Any], objective: str) -> tuple[float, float]:
-    """Return what the mapper's objective minimises, and what decides between equals."""
-    cycles, energy = row["cycles"], sum(row[part] for part in ENERGY_PARTS)
-    return {"latency": (cycles, energy), "energy": (energy, cycles), "edp": (energy * cycles, cycles)}[objective]
-
-
 def _bound(timing: Timing, quantize_cycles: int) -> str:
     if timing.cycles == quantize_cycles > timing.compute_cycles:
         return "vector"
     return "compute" if timing.compute_cycles * 2 >= timing.cycles else "dram"
-
-
-def _utilization(simulated: Simulated, macs: int, cycles: Cycles, w: Format, a: Format, data: Data = UNSTATED) -> float:
-    """Return the share of what PEs could do that wait for no other, on data of which so much is stated."""
-    pe = simulated.accelerator.pe
-    slots = cycles * simulated.accelerator.cores * simulated.accelerator.pes * pe.lanes
-    each = pe.expected_cycles_per_step(w, a, data=data) if pe.data_dependent(w, a) else pe.cycles_per_step(w, a)
-    return float(macs * each / slots) if slots else 0.0
 
 
 _TOTALS = (
@@ -199,28 +204,28 @@ _TOTALS = (
 )  # fmt: skip
 
 
-def _with_repeat(row: dict[str, Any], op: Op | Message, design_id: str, period_ns: float) -> dict[str, Any]:
+def _with_repeat(row: dict[str, Any], op: Op | Fused | Message, design_id: str, period_ns: float) -> dict[str, Any]:
     """Return the layer-table row of ``op``: totals over its repeats."""
     out = dict(row)
     for column in _TOTALS:
         out[column] = row[column] * op.repeat
-    gemm = isinstance(op, Gemm)
+    product = isinstance(op, Gemm | Fused)
     out.update(
         design_id=design_id,
         layer=op.layer,
-        op="gemm" if isinstance(op, Gemm) else op.op,
+        op=op.op,
         m=op.m,
         n=op.n,
-        k=op.k if isinstance(op, Gemm) else 0,
+        k=op.k if isinstance(op, Gemm | Fused) else 0,
         batch=op.batch,
         repeat=op.repeat,
-        w_format=op.w_format if isinstance(op, Gemm) else "",
+        w_format=op.w_format if isinstance(op, Gemm | Fused) else "",
         a_format=op.a_format,
         o_format=op.o_format,
         stall_cycles=out["cycles"] - out["compute_cycles"],
         time_us=out["cycles"] * period_ns * 1e-3,
     )
-    assert gemm or out["macs"] == 0
+    assert product or out["macs"] == 0
     return out
 
 
@@ -231,7 +236,7 @@ def _check_gemm(
 
     ``cores`` go through the schedule together.
     """
-    gemm, traffic = schedule.gemm, schedule.traffic
+    gemm, traffic, resident = schedule.gemm, schedule.traffic, schedule.tiling.resident_w
     acc = simulated.accelerator
     fastest = acc.dram_peak_bits_per_cycle if acc.spec.dram.banks else acc.dram_bits_per_cycle
     dram_cycles = (counts.dram_read_bits + counts.dram_write_bits) / fastest
@@ -250,11 +255,13 @@ def _check_gemm(
     }
     if schedule.foreign is None:
         laws |= {
-            "unique weights <= DRAM reads <= SRAM reads": gemm.k * gemm.n <= traffic.dram_w <= traffic.sram_w_read,
+            "unique weights <= DRAM reads, unless resident": resident or gemm.k * gemm.n <= traffic.dram_w,
+            "resident weights are not read from DRAM": not resident or traffic.dram_w == 0,
+            "unique weights, DRAM reads <= SRAM reads": max(gemm.k * gemm.n, traffic.dram_w) <= traffic.sram_w_read,
             "unique activations <= DRAM reads <= SRAM reads": gemm.m * gemm.k <= traffic.dram_a <= traffic.sram_a_read,
             "what DRAM delivers is what the steps load": fills <= counts.dram_read_bits,
         }
-    _refuse_broken(simulated, gemm, laws)
+    refuse_broken(simulated, gemm.layer, laws)
 
 
 def _check_chip(simulated: Simulated, gemm: Gemm, run: Run, timing: Timing, counts: Counts) -> None:
@@ -269,13 +276,7 @@ def _check_chip(simulated: Simulated, gemm: Gemm, run: Run, timing: Timing, coun
         "cycles >= bits of all cores / bandwidth": timing.cycles >= (int(dram_cycles) if drops else dram_cycles),
         "cores <= those of the chip": run.plan.cores <= acc.cores,
     }
-    _refuse_broken(simulated, gemm, laws)
-
-
-def _refuse_broken(simulated: Simulated, gemm: Gemm, laws: dict[str, bool]) -> None:
-    broken = [law for law, holds in laws.items() if not holds]
-    if broken:
-        raise ConservationError(f"{gemm.layer} on {simulated.spec.name}: broken: {'; '.join(broken)}")
+    refuse_broken(simulated, gemm.layer, laws)
 
 
 def _design_row(simulated: Simulated, trace: Trace, rows: tuple[dict[str, Any], ...]) -> dict[str, Any]:

@@ -68,7 +68,8 @@ class Machine:
     Capacities are the usable bits of each buffer for one tile or held region: one of its ``parts``
     (weights, activations, outputs), half of a buffer whose other half is being filled. One buffer
     that is not divided stops all overlap (pessimistic where only one is). ``step_cycles`` are those of a PE
-    that neither port nor dequantizer holds up; ``port_bits`` are the buffers' widths.
+    that neither port nor dequantizer holds up; ``port_bits`` are the buffers' widths. With ``resident_w``
+    the whole W lies in its buffer before the GEMM begins: it bounds no tile and is not loaded.
     """
 
     dataflow: Dataflow
@@ -83,6 +84,7 @@ class Machine:
     prices: Prices = Prices()
     parts: tuple[int, int, int] = (2, 2, 2)
     policy: str = "search"
+    resident_w: bool = False
     step_cycles: int = 1
     port_bits: tuple[int, int, int] = (0, 0, 0)
 
@@ -152,7 +154,7 @@ def build_schedule(gemm: Gemm, tiling: Tiling, machine: Machine) -> Schedule:
     """Return the schedule of one given tiling."""
     m, k, n = _extents((gemm.m, gemm.k, gemm.n), tiling.tile_m, tiling.tile_k, tiling.tile_n)
     totals = machine.dataflow.totals(machine.shape, m, k, n)
-    traffic = _traffic(m, k, n, totals, tiling.hold_a, tiling.hold_w, tiling.hold_o)
+    traffic = _traffic(m, k, n, totals, tiling)
     body = tile_program(
         gemm,
         tiling,
@@ -167,12 +169,12 @@ def build_schedule(gemm: Gemm, tiling: Tiling, machine: Machine) -> Schedule:
         traffic=traffic,
         compute_cycles=totals.compute_cycles,
         pe_steps=gemm.m * gemm.n * ceil_div(gemm.k, machine.shape.lanes),
-        dequant_ops=_dequant_ops(gemm, totals, machine),
+        dequant_ops=dequant_ops(gemm, totals, machine),
         overlap=machine.overlap,
     )
 
 
-def _dequant_ops(gemm: Gemm, totals: Totals, machine: Machine) -> int:
+def dequant_ops(gemm: Gemm, totals: Totals, machine: Machine) -> int:
     """Return the sums that are scaled: in place one per group, at the edge every one that leaves the array."""
     if machine.group_k is None:
         return 0
@@ -190,13 +192,14 @@ def _extents(dims: tuple[int, int, int], tm: Any, tk: Any, tn: Any) -> tuple[Ext
     )
 
 
-def _traffic(m: Extents, k: Extents, n: Extents, totals: Totals, hold_a: Any, hold_w: Any, hold_o: Any) -> Traffic:
+def _traffic(m: Extents, k: Extents, n: Extents, totals: Totals, tiling: Tiling) -> Traffic:
     """DRAM elements by the rule of :mod:`hwsim.simulate.schedule`, SRAM accesses from ``totals``."""
     outputs = m.extent * n.extent
-    spills = 0 if hold_o else outputs * (k.trips - 1)
+    spills = 0 if tiling.hold_o else outputs * (k.trips - 1)
+    loads_w = 0 if tiling.resident_w else 1 if tiling.hold_w else m.trips
     return Traffic(
-        dram_w=k.extent * n.extent * (1 if hold_w else m.trips),
-        dram_a=m.extent * k.extent * (1 if hold_a else n.trips),
+        dram_w=k.extent * n.extent * loads_w,
+        dram_a=m.extent * k.extent * (1 if tiling.hold_a else n.trips),
         dram_psum_read=spills,
         dram_psum_write=spills,
         dram_o=outputs,
@@ -233,7 +236,9 @@ def _search(dims: tuple[int, int, int], machine: Machine) -> Tiling:
     ties = primary <= primary.min()
     flat = int(np.argmin(np.where(ties, secondary, np.inf)))
     order, at = divmod(flat, tm.size)
-    return Tiling(int(tm[at]), int(tk[at]), int(tn[at]), LOOP_ORDERS[order], *(bool(hold[order, at]) for hold in holds))
+    hold_a, hold_w, hold_o = (bool(hold[order, at]) for hold in holds)
+    tiles = int(tm[at]), int(tk[at]), int(tn[at])
+    return Tiling(*tiles, LOOP_ORDERS[order], hold_a, hold_w, hold_o, machine.resident_w)
 
 
 def _moved(elements: Any, bits: int, denominator: int) -> Any:
@@ -243,7 +248,7 @@ def _moved(elements: Any, bits: int, denominator: int) -> Any:
 def _fits(tm: Any, tk: Any, tn: Any, machine: Machine) -> Any:
     b = machine.bits
     return (
-        (_moved(tk * tn, b.w, b.denominator) <= machine.capacity_w_bits)
+        (machine.resident_w | (_moved(tk * tn, b.w, b.denominator) <= machine.capacity_w_bits))
         & (_moved(tm * tk, b.a, b.denominator) <= machine.capacity_a_bits)
         & (_moved(tm * tn, b.psum, b.denominator) <= machine.capacity_o_bits)
     )
@@ -282,15 +287,16 @@ def _score(
 ) -> tuple[Any, Any]:
     """Return the objective and its tie-break for every (order, candidate)."""
     b, prices = machine.bits, machine.prices
+    loaded_w = 0 if machine.resident_w else b.w  # bits per element that cross the DRAM port
     hold_a, hold_w, hold_o = holds
     outputs = m.extent * n.extent
     dram_bits = (
-        np.where(hold_w, k.extent * n.extent * b.w, k.extent * n.extent * b.w * m.trips)
+        np.where(hold_w, k.extent * n.extent * loaded_w, k.extent * n.extent * loaded_w * m.trips)
         + np.where(hold_a, m.extent * k.extent * b.a, m.extent * k.extent * b.a * n.trips)
         + np.where(hold_o, 0, 2 * outputs * b.psum * (k.trips - 1))
         + outputs * b.o
     ) * (1.0 / b.denominator)
-    edges = (m.tile * k.tile * b.a + k.tile * n.tile * b.w + m.tile * n.tile * b.o) / b.denominator
+    edges = (m.tile * k.tile * b.a + k.tile * n.tile * loaded_w + m.tile * n.tile * b.o) / b.denominator
     per_cycle = float(machine.dram_bits_per_cycle)
     if machine.overlap:
         latency = np.maximum(totals.compute_cycles, dram_bits / per_cycle) + edges / per_cycle
@@ -325,5 +331,5 @@ def _why_infeasible(smallest: tuple[int, int, int], machine: Machine) -> str:
         f"in {'one half of ' if parts > 1 else ''}the buffer, which has {have // 8}; "
         f"valid: at least {parts * ceil_div(need, 8)} B"
         for (buffer, need, have, tile), parts in zip(buffers, machine.parts, strict=True)
-        if need > have
+        if need > have and not (machine.resident_w and buffer == "weights")
     )

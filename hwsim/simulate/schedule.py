@@ -36,7 +36,8 @@ class Tiling:
     """How one GEMM instance is cut for the SRAM buffers.
 
     ``order`` lists the tile loops from the outermost to the innermost. ``hold_*`` say that the
-    operand's whole region under its irrelevant loop stays on chip (see the module docstring).
+    operand's whole region under its irrelevant loop stays on chip (see the module docstring);
+    ``resident_w`` that all of W is there before the GEMM begins.
     """
 
     tile_m: int
@@ -46,6 +47,7 @@ class Tiling:
     hold_a: bool
     hold_w: bool
     hold_o: bool
+    resident_w: bool = False
 
     def tile(self, loop: str) -> int:
         """Return the tile size of one loop, ``"m"``, ``"k"`` or ``"n"``."""
@@ -207,7 +209,7 @@ def tile_program(
         at = dict(zip(tiling.order, chosen, strict=True))
         (_, m, first_m, _), (_, k, first_k, last_k), (_, n, first_n, _) = at["m"], at["k"], at["n"]
         load = 0 if tiling.hold_a and not first_n else bits.move(m * k, "a")
-        load += 0 if tiling.hold_w and not first_m else bits.move(k * n, "w")
+        load += 0 if tiling.resident_w or (tiling.hold_w and not first_m) else bits.move(k * n, "w")
         reloads = not (first_k or tiling.hold_o)
         load += bits.move(m * n, "psum") if reloads else 0
         spills = not (last_k or tiling.hold_o)

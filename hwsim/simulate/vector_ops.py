@@ -1,7 +1,8 @@
 """Vector operations: what one element of softmax, a norm or an activation takes, and what a row takes once.
 
 Operation counts per element and per row and tensor passes come from ``hwsim/data/vector/ops.csv``, each
-row with its derivation. A row is what an operation reduces along ``n``.
+row with its derivation; those of the online softmax of fused attention from ``online_softmax.csv``. A row is
+what an operation reduces along ``n``.
 """
 
 from __future__ import annotations
@@ -47,7 +48,21 @@ def _counts(row: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
 @lru_cache(maxsize=1)
 def vector_kinds() -> dict[str, VectorKind]:
     """Return all known vector operations by name; counts that depend on the row are left to :func:`vector_kind`."""
-    rows = read_csv_rows("vector", "ops.csv")
+    return _read("ops.csv")
+
+
+@lru_cache(maxsize=1)
+def _online_kinds() -> dict[str, VectorKind]:
+    return _read("online_softmax.csv")
+
+
+def online_kind(name: str) -> VectorKind:
+    """Return a part of the online softmax, which is no operation of a trace of its own."""
+    return _online_kinds()[name]
+
+
+def _read(file: str) -> dict[str, VectorKind]:
+    rows = read_csv_rows("vector", file)
     once = {row["op"]: row for row in rows if row["per"] == "row"}
     return {
         row["op"]: VectorKind(

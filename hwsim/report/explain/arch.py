@@ -63,6 +63,7 @@ def _headline(simulated: Simulated) -> Any:
         **_network(simulated),
         **_cores(simulated),
         **_chips(simulated),
+        **_residency(simulated),
         "clock (GHz)": spec.clock / 1e9,
         "pitch of a PE (um)": acc.pe_pitch_mm * 1e3,
         **_buses(simulated),
@@ -119,6 +120,12 @@ def _chips(simulated: Simulated) -> dict[str, Any]:
         return {}
     links = f"{asked.link_bandwidth / 1e9:g} GB/s, {asked.link_energy:g} pJ/bit"
     return {"chips": f"{asked.count} of what is listed here, {asked.parallel} parallel, links of {links}"}
+
+
+def _residency(simulated: Simulated) -> dict[str, str]:
+    """Return what stays on chip from operation to operation; nothing where nothing does."""
+    asked = simulated.spec.residency.asked
+    return {"stays on chip": ", ".join(name.replace("_", " ") for name in asked)} if asked else {}
 
 
 def _buses(simulated: Simulated) -> dict[str, str]:
