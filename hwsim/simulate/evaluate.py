@@ -162,7 +162,7 @@ def _run_row(
         "cycles": timing.cycles,
         "compute_cycles": timing.compute_cycles,
         "utilization": _utilization(simulated, macs, timing.cycles, w, a, operands.data),
-        "bound": _bound(timing, quantize_cycles),
+        "bound": _bound(timing, quantize_cycles, plan.ring_cycles),
         **moved_bytes(counts),
         **run.energy(timing, counts, unit),
         **sram_parts(counts, unit),
@@ -177,10 +177,12 @@ def _merit(row: dict[str, Any], objective: str) -> tuple[float, float]:
     return {"latency": (cycles, energy), "energy": (energy, cycles), "edp": (energy * cycles, cycles)}[objective]
 
 
-def _bound(timing: Timing, quantize_cycles: int) -> str:
+def _bound(timing: Timing, quantize_cycles: int, ring_cycles: Cycles) -> str:
     if timing.cycles == quantize_cycles > timing.compute_cycles:
         return "vector"
-    return "compute" if timing.compute_cycles * 2 >= timing.cycles else "dram"
+    if timing.compute_cycles * 2 >= timing.cycles:
+        return "compute"
+    return "link" if ring_cycles * 2 >= timing.stall_cycles else "dram"
 
 
 def _utilization(simulated: Simulated, macs: int, cycles: Cycles, w: Format, a: Format, data: Data = UNSTATED) -> float:
