@@ -14,9 +14,9 @@ from fractions import Fraction
 from functools import cached_property
 from math import ceil, lcm
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from hwsim.formats import Format, parse_format
 from hwsim.formats.operand import RANDOM_TOGGLE
@@ -45,6 +45,17 @@ CYCLE_PARTS = 1024
 RANDOM = Operands()
 
 
+#: Decimals of a mean number of bits: the mapper counts in units of the last one, in 64 bits.
+MEAN_DECIMALS = 4
+
+
+def _few_decimals(bits: float) -> float:
+    rounded = round(bits, MEAN_DECIMALS)
+    if rounded != bits:
+        raise ValueError(f"must have at most {MEAN_DECIMALS} decimals, not {bits!r}; valid: {rounded!r}")
+    return bits
+
+
 class FormatsSpec(Spec):
     """Formats of a run on this architecture; anything left out follows from the PE."""
 
@@ -52,8 +63,11 @@ class FormatsSpec(Spec):
     activations: FormatName | None = None
     kv_cache: FormatName | None = None
     outputs: FormatName | None = None
-    weight_bits: float | None = Field(
-        None, ge=1, le=64, description="mean bits per stored weight, where layers or channels mix formats"
+    weight_bits: Annotated[float, AfterValidator(_few_decimals)] | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="mean bits per stored weight, where layers or channels mix formats, of at most four decimals",
     )
 
 

@@ -277,11 +277,19 @@ def _holds(m: Extents, k: Extents, n: Extents, machine: Machine) -> tuple[Any, A
     )
 
 
+def _countable(bits: OperandBits, macs: int) -> OperandBits:
+    """Return ``bits`` as floats where 64-bit integers might not hold the traffic of ``macs``; the winner is exact."""
+    most = 2 * macs * sum((bits.w, bits.a, bits.o, bits.psum))
+    if most < 1 << 63:
+        return bits
+    return OperandBits(*(cast(int, float(x)) for x in (bits.w, bits.a, bits.o, bits.psum)), bits.denominator)
+
+
 def _score(
     m: Extents, k: Extents, n: Extents, totals: Totals, holds: tuple[Any, Any, Any], machine: Machine
 ) -> tuple[Any, Any]:
     """Return the objective and its tie-break for every (order, candidate)."""
-    b, prices = machine.bits, machine.prices
+    b, prices = _countable(machine.bits, m.extent * k.extent * n.extent), machine.prices
     hold_a, hold_w, hold_o = holds
     outputs = m.extent * n.extent
     dram_bits = (
