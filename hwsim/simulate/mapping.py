@@ -282,7 +282,8 @@ def _countable(bits: OperandBits, macs: int) -> OperandBits:
     most = 2 * macs * sum((bits.w, bits.a, bits.o, bits.psum))
     if most < 1 << 63:
         return bits
-    return OperandBits(*(cast(int, float(x)) for x in (bits.w, bits.a, bits.o, bits.psum)), bits.denominator)
+    counts = {name: cast(int, float(getattr(bits, name))) for name in ("w", "a", "o", "psum")}
+    return replace(bits, **counts)
 
 
 def _score(
