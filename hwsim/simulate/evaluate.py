@@ -167,7 +167,7 @@ def _run_row(
         **run.energy(timing, counts, unit),
         **sram_parts(counts, unit),
         "energy_vector_pj": quantize_pj + run.vector_pj,
-        "split": plan.split,
+        "split": "alone" if plan.split and plan.cores == 1 else plan.split,
     }
 
 

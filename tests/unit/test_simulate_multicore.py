@@ -147,8 +147,9 @@ def test_nothing_is_lost_and_nobody_is_faster_than_the_port_or_slower_than_seria
     assert row["energy_pj"] == sum(row[part] for part in ENERGY_PARTS)
 
 
-def test_the_best_way_by_the_objective_is_taken():
-    trace = one(m=64, n=96, k=64, batch=3)
+@pytest.mark.parametrize("batch", [1, 3])  # one instance: one core alone takes the least energy
+def test_the_best_way_by_the_objective_is_taken(batch):
+    trace = one(m=64, n=96, k=64, batch=batch)
     for objective, figure in (("latency", "cycles"), ("energy", "energy_pj")):
         mapper = {"objective": objective}
         each = [
@@ -358,6 +359,7 @@ def test_notes_say_how_the_work_was_shared():
     assert "parts of sums (k): one, two, one again" in notes[0]
     assert "DRAM, after the products" in notes[1]
     assert "read what all need once" in evaluate(quad(split="m", multicast=True), TRACE).notes[1]
+    assert "one, which does all: one;" in evaluate(quad(split="batch"), Trace("both", TRACE.ops[:2], {})).notes[0] + ";"
 
 
 def test_what_cannot_be_is_refused_with_what_would_be_valid():

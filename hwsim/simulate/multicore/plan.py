@@ -91,12 +91,15 @@ def plans_of(simulated: Simulated, gemm: Gemm, machine_of: MachineOf) -> tuple[P
     splits: tuple[Split, ...] = ("m", "n", "k", "batch") if asked.split == "auto" else (asked.split,)
     found: list[Plan] = []
     problems: list[InfeasibleError] = []
+    alone = False  # whether there is a plan in which one core does all
     for split in splits:
         unit = 1 if split == "batch" else machine_of(gemm).dataflow.units(machine_of(gemm).shape)[split]
-        if asked.split == "auto" and len(cut(getattr(gemm, split), unit, asked.count)) == 1 and found:
-            continue  # one core alone does all, and there is a plan at least as good
+        single = len(cut(getattr(gemm, split), unit, asked.count)) == 1
+        if single and alone:
+            continue
         try:
             found.append(_plan(simulated, gemm, split, unit, machine_of))
+            alone = alone or single
         except InfeasibleError as error:
             problems.append(error)
     if not found:
@@ -115,16 +118,19 @@ def _plan(simulated: Simulated, gemm: Gemm, split: Split, unit: int, machine_of:
         gang = gang_machine(machine_of(parts[0]), split, len(parts))
         schedule = gang_schedule(gemm, gang, split)
         return Plan(split, (schedule,), len(parts), COMMON[split], clocked_cycles=clocked_cycles(schedule, gang))
-    return Plan(split, _own_ways(parts, machine_of, simulated.accelerator.cores))
+    return Plan(split, _own_ways(parts, machine_of))
 
 
-def _own_ways(parts: tuple[Gemm, ...], machine_of: MachineOf, cores: int, sums: bool = False) -> tuple[Schedule, ...]:
-    """Return a schedule per piece; with ``sums`` they store partial sums as results."""
+def _own_ways(parts: tuple[Gemm, ...], machine_of: MachineOf, sums: bool = False) -> tuple[Schedule, ...]:
+    """Return a schedule per piece; with ``sums`` they store partial sums as results.
+
+    Those who work bear what the chip draws while they do, in even parts.
+    """
     made: dict[Gemm, Schedule] = {}
     for part in parts:
         if part not in made:
             machine = machine_of(part)
-            prices = replace(machine.prices, static_pj_per_cycle=machine.prices.static_pj_per_cycle / cores)
+            prices = replace(machine.prices, static_pj_per_cycle=machine.prices.static_pj_per_cycle / len(parts))
             bits = replace(machine.bits, o=machine.bits.psum) if sums else machine.bits
             share = machine.dram_bits_per_cycle / len(parts)
             made[part] = map_gemm(part, replace(machine, bits=bits, prices=prices, dram_bits_per_cycle=share))
@@ -134,7 +140,7 @@ def _own_ways(parts: tuple[Gemm, ...], machine_of: MachineOf, cores: int, sums: 
 def _dram_plan(simulated: Simulated, gemm: Gemm, parts: tuple[Gemm, ...], machine_of: MachineOf) -> Plan:
     outputs = gemm.m * gemm.n * gemm.batch
     reduction = Reduction(outputs, len(parts), machine_of(gemm).bits, False, gemm.o_format)
-    schedules = _own_ways(parts, machine_of, simulated.accelerator.cores, sums=True)
+    schedules = _own_ways(parts, machine_of, sums=True)
     return Plan("k", schedules, reduction=reduction)
 
 
