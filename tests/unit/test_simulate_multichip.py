@@ -136,6 +136,11 @@ def test_a_ring_sends_what_its_formula_says(count, m, n, latency_ns):
     assert reduce["energy_network_pj"] == pytest.approx(sent * (8 + 2 * unit.network_pj_per_bit))
 
 
+def test_links_cost_nothing_where_networks_are_left_out():
+    rows = evaluate(chips(4, fields={"costs": {"leave_out": ["network"]}}), block()).layer_rows
+    assert [row["energy_network_pj"] for row in rows] == [0.0] * len(rows)
+
+
 def test_sums_are_stored_as_wide_as_they_travel():
     for bits in (8, 10, 16, 24, 32):
         assert parse_format(sum_format(bits)).bits_per_element == bits
