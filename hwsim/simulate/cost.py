@@ -141,9 +141,13 @@ def moved_bytes(counts: Counts) -> dict[str, int]:
 
 
 def gemm_energy(
-    schedule: Schedule, timing: Timing, counts: Counts, unit: UnitCosts, arrays: int = 1
+    schedule: Schedule, timing: Timing, counts: Counts, unit: UnitCosts, clocked_cycles: Cycles | None = None
 ) -> dict[str, float]:
-    """Return the energy parts of one GEMM with its batch, in pJ; clocks of its ``arrays`` are gated while they wait."""
+    """Return the energy parts of one GEMM with its batch, in pJ; an array's clock is gated while it waits.
+
+    ``clocked_cycles`` are those of all arrays that share the schedule; None for the compute cycles of one.
+    """
+    clocked = timing.compute_cycles if clocked_cycles is None else clocked_cycles
     steps = schedule.pe_steps * schedule.gemm.batch
     moved = sum(counts.sram_read_bits.values()) + sum(counts.sram_write_bits.values())
     inside = {buffer: unit.shift_pj_per_bit[buffer] + unit.bus_pj_per_bit[buffer] for buffer in unit.shift_pj_per_bit}
@@ -152,7 +156,7 @@ def gemm_energy(
         "energy_pe_pj": steps * unit.pe_pj_per_step + schedule.dequant_ops * schedule.gemm.batch * unit.dequant_pj,
         "energy_rf_pj": steps * (unit.pe_register_pj_per_step + unit.wire_pj_per_step)
         + carried
-        + arrays * timing.compute_cycles * unit.array_clock_pj_per_cycle,
+        + float(clocked) * unit.array_clock_pj_per_cycle,
         "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
         "energy_dram_pj": dram_energy(counts, timing.cycles, unit),
         "energy_network_pj": moved * unit.network_pj_per_bit,

@@ -26,7 +26,7 @@ from hwsim.simulate.multichip import Message, chip_notes, chip_rows, chip_totals
 from hwsim.simulate.multicore import Plan, Run, plans_of, run_plan
 from hwsim.simulate.multicore.notes import core_notes
 from hwsim.simulate.residency import ALL_FREE, Fused, Room, resident_rows
-from hwsim.simulate.schedule import Schedule, Timing
+from hwsim.simulate.schedule import Cycles, Schedule, Timing
 from hwsim.simulate.vector_choice import fused_ops
 from hwsim.simulate.vector_unit import requantization, vector_row
 from hwsim.spec.errors import ConservationError
@@ -183,19 +183,21 @@ def _run_row(
         "cycles": timing.cycles,
         "compute_cycles": timing.compute_cycles,
         "utilization": utilization(simulated, macs, timing.cycles, w, a, operands.data),
-        "bound": _bound(timing, quantize_cycles),
+        "bound": _bound(timing, quantize_cycles, plan.ring_cycles),
         **moved_bytes(counts),
         **run.energy(timing, counts, unit),
         **sram_parts(counts, unit),
         "energy_vector_pj": quantize_pj + run.vector_pj,
-        "split": plan.split,
+        "split": "alone" if plan.split and plan.cores == 1 else plan.split,
     }
 
 
-def _bound(timing: Timing, quantize_cycles: int) -> str:
+def _bound(timing: Timing, quantize_cycles: int, ring_cycles: Cycles) -> str:
     if timing.cycles == quantize_cycles > timing.compute_cycles:
         return "vector"
-    return "compute" if timing.compute_cycles * 2 >= timing.cycles else "dram"
+    if timing.compute_cycles * 2 >= timing.cycles:
+        return "compute"
+    return "link" if ring_cycles * 2 >= timing.stall_cycles else "dram"
 
 
 _TOTALS = (

@@ -282,11 +282,20 @@ def _holds(m: Extents, k: Extents, n: Extents, machine: Machine) -> tuple[Any, A
     )
 
 
+def _countable(bits: OperandBits, macs: int) -> OperandBits:
+    """Return ``bits`` as floats where 64-bit integers might not hold the traffic of ``macs``; the winner is exact."""
+    most = 2 * macs * sum((bits.w, bits.a, bits.o, bits.psum))
+    if most < 1 << 63:
+        return bits
+    counts = {name: cast(int, float(getattr(bits, name))) for name in ("w", "a", "o", "psum")}
+    return replace(bits, **counts)
+
+
 def _score(
     m: Extents, k: Extents, n: Extents, totals: Totals, holds: tuple[Any, Any, Any], machine: Machine
 ) -> tuple[Any, Any]:
     """Return the objective and its tie-break for every (order, candidate)."""
-    b, prices = machine.bits, machine.prices
+    b, prices = _countable(machine.bits, m.extent * k.extent * n.extent), machine.prices
     loaded_w = 0 if machine.resident_w else b.w  # bits per element that cross the DRAM port
     hold_a, hold_w, hold_o = holds
     outputs = m.extent * n.extent

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from hwsim.hardware.accelerator_spec import FormatName
 from hwsim.simulate.cost import Omissible
 from hwsim.spec.bind import Spec
+
+
+#: Decimals of a mean number of bits: the mapper counts in units of the last one, in 64 bits.
+MEAN_DECIMALS = 4
+
+
+def _few_decimals(bits: float) -> float:
+    rounded = round(bits, MEAN_DECIMALS)
+    if rounded != bits:
+        raise ValueError(f"must have at most {MEAN_DECIMALS} decimals, not {bits!r}; valid: {rounded!r}")
+    return bits
 
 
 class FormatsSpec(Spec):
@@ -18,8 +29,11 @@ class FormatsSpec(Spec):
     activations: FormatName | None = None
     kv_cache: FormatName | None = None
     outputs: FormatName | None = None
-    weight_bits: float | None = Field(
-        None, ge=1, le=64, description="mean bits per stored weight, where layers or channels mix formats"
+    weight_bits: Annotated[float, AfterValidator(_few_decimals)] | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="mean bits per stored weight, where layers or channels mix formats, of at most four decimals",
     )
 
 

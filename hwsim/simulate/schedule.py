@@ -247,6 +247,11 @@ def loop_visits(gemm: Gemm, tiling: Tiling) -> list[dict[str, tuple[int, int]]]:
     return [dict(zip(tiling.order, visit, strict=True)) for visit in product(*ranges)]
 
 
+def step_cycles(nodes: tuple[Node, ...]) -> Cycles:
+    """Return the cycles of all steps of ``nodes``, one after the other, without any transfer."""
+    return sum(node.compute_cycles if isinstance(node, Step) else node.count * step_cycles(node.body) for node in nodes)
+
+
 def moved_bits(nodes: tuple[Node, ...]) -> tuple[int, int]:
     """Return the bits that ``nodes`` load and store over the DRAM port."""
     load = store = 0

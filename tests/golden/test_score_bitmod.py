@@ -120,12 +120,46 @@ def test_a_wrong_layer_is_a_miss(tmp_path, capsys):
         ({"model_name": "facebook/opt-1.3c"}, "opt-1.3b"),
         ({"w_prec": "four"}, "four"),
         ({"pe_array_dim": "32 by 24"}, "two whole numbers such as 32x24"),
+        ({"w_prec": "1/0"}, "1, 0"),
+        ({"cycles_total": "nan"}, "cycles_total must be positive, not nan"),
         ({"context_length": "25.5"}, "no whole number"),
     ],
 )
 def test_rows_that_make_no_sense_are_refused_at_their_line(tmp_path, change, message):
     with pytest.raises(SpecError, match=message) as caught:
         score("bitmod", written(tmp_path / "runs.csv", [rows_of(RUNS)[0] | change]))
+    assert ":2" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cyc_compute": "many"}, "cyc_compute must be a number, not 'many'"),
+        ({"fetch_w": "1.5"}, "fetch_w must be a whole number, not 1.5"),
+        ({"i_bytes": "-1"}, "i_bytes must be at least 0, not -1"),
+        ({"layer": "gate"}, "layer: unknown 'gate'"),
+    ],
+)
+def test_layers_that_make_no_sense_are_refused_at_their_line(tmp_path, change, message):
+    layers = written(tmp_path / "layers.csv", [rows_of(LAYER_ROWS)[0] | change])
+    with pytest.raises(SpecError, match=message) as caught:
+        score("bitmod", written(tmp_path / "runs.csv", rows_of(RUNS)[:1]), layers=layers)
+    assert ":2" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"setting": "both"}, "setting: unknown 'both'; valid: all, disc, gen"),
+        ({"value": "0"}, "value must be positive, not 0"),
+        ({"value": "nan"}, "value must be positive, not nan"),
+        ({"metric": "cycles fp16", "setting": "disc", "case": "Phi-2"}, "'cycles fp16' of 'disc' is not known"),
+        ({"metric": "speedup ant vs fp16", "setting": "gen (1)", "case": "Phi-2"}, "'gen .1.' is not known"),
+    ],
+)
+def test_figures_that_make_no_sense_are_refused_at_their_line(tmp_path, change, message):
+    with pytest.raises(SpecError, match=message) as caught:
+        score("bitmod-paper", written(tmp_path / "paper.csv", [rows_of(PUBLISHED)[0] | change]))
     assert ":2" in str(caught.value)
 
 

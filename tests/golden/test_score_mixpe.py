@@ -75,6 +75,7 @@ def test_a_wrong_row_is_a_miss(tmp_path, capsys):
         ({"dataflow": "IS"}, "'IS'; valid: OS, WS"),
         ({"array": "32"}, "two whole numbers"),
         ({"cycles": "many"}, "many"),
+        ({"rd_dram": "nan"}, "rd_dram must be at least 0, not nan"),
     ],
 )
 def test_rows_that_make_no_sense_are_refused_at_their_line(tmp_path, change, message):

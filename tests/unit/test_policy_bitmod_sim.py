@@ -140,6 +140,20 @@ def test_mean_bits_of_weights_move_and_nothing_else_changes():
     assert narrow[0]["compute_cycles"] == as_stored[0]["compute_cycles"]
 
 
+def test_mean_bits_of_many_decimals_are_refused(capsys):
+    wrong = "formats.weight_bits=3.3333333333333333"
+    assert run_command(["run", "bitmod_28nm", "opt-125m", "--set", wrong]) == 2
+    assert "at most 4 decimals" in capsys.readouterr().err
+
+
+def test_counts_of_bits_do_not_overflow_in_the_search():
+    base = example_path("arch_configs", "systolic_32x32_28nm")
+    trace = Trace("one", (Gemm("x", 1 << 17, 1 << 19, 1 << 14),))
+    odd, even = (evaluate(open_arch(base, {"formats.weight_bits": b}), trace).layer_rows[0] for b in (4.1231, 4.125))
+    for column in ("cycles", "dram_read_bytes", "energy_pj"):
+        assert odd[column] == pytest.approx(even[column], rel=1e-3)
+
+
 def test_unknown_parts_are_refused(capsys):
     assert run_command(["run", "bitmod_28nm", "opt-125m", "--set", "costs.leave_out=[leackage]"]) == 2
     assert "leakage" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 from math import ceil
 
@@ -136,6 +137,11 @@ def test_a_ring_sends_what_its_formula_says(count, m, n, latency_ns):
     assert reduce["energy_network_pj"] == pytest.approx(sent * (8 + 2 * unit.network_pj_per_bit))
 
 
+def test_links_cost_nothing_where_networks_are_left_out():
+    rows = evaluate(chips(4, fields={"costs": {"leave_out": ["network"]}}), block()).layer_rows
+    assert [row["energy_network_pj"] for row in rows] == [0.0] * len(rows)
+
+
 def test_sums_are_stored_as_wide_as_they_travel():
     for bits in (8, 10, 16, 24, 32):
         assert parse_format(sum_format(bits)).bits_per_element == bits
@@ -184,6 +190,13 @@ def test_stages_are_contiguous_and_the_longest_as_short_as_can_be(cycles, count)
         return min(max(sum(left[:i]), best(left[i:], parts - 1)) for i in range(1, len(left) + 1))
 
     assert max(sum(b.cycles for b in stage) for stage in stages) == best(cycles, count)
+
+
+def test_many_blocks_are_cut_in_one_pass_per_guess():
+    start = time.process_time()
+    stages = stages_of([Block(TRACE.ops[0], 3)] * 20_000, 4)
+    assert [len(stage) for stage in stages] == [5_000] * 4
+    assert time.process_time() - start < 2  # takes a tenth; a sum over the stage per block takes a minute
 
 
 def test_repeats_of_a_run_of_operations_are_blocks_that_follow_each_other():

@@ -147,8 +147,9 @@ def test_nothing_is_lost_and_nobody_is_faster_than_the_port_or_slower_than_seria
     assert row["energy_pj"] == sum(row[part] for part in ENERGY_PARTS)
 
 
-def test_the_best_way_by_the_objective_is_taken():
-    trace = one(m=64, n=96, k=64, batch=3)
+@pytest.mark.parametrize("batch", [1, 3])  # one instance: one core alone takes the least energy
+def test_the_best_way_by_the_objective_is_taken(batch):
+    trace = one(m=64, n=96, k=64, batch=batch)
     for objective, figure in (("latency", "cycles"), ("energy", "energy_pj")):
         mapper = {"objective": objective}
         each = [
@@ -216,8 +217,9 @@ def test_multicast_reads_what_all_cores_need_once_and_writes_it_into_every_buffe
 # Sums of several cores
 
 
-def test_sums_through_dram_are_written_by_all_read_back_added_and_written():
-    simulated = quad(split="k")
+@pytest.mark.parametrize("vector_lanes", [1, 4])
+def test_sums_through_dram_are_written_by_all_read_back_added_quantized_and_written(vector_lanes):
+    simulated = small("int8", cores={"count": 4, "split": "k"}, vector_unit={"lanes": vector_lanes})
     trace = one(m=8, n=8, k=64)
     row = row_of(simulated, trace)
     sums = 4 * 64 * 4  # INT32, four cores
@@ -225,8 +227,9 @@ def test_sums_through_dram_are_written_by_all_read_back_added_and_written():
     assert row["dram_read_bytes"] == 2 * 8 * 64 + sums
     (plan,) = plans(simulated, trace.ops[0])
     port = simulated.accelerator.dram_bits_per_cycle
-    lanes = work(simulated, vector_kind("add"), 3 * 64, 4)[0]
+    lanes = work(simulated, vector_kind("add"), 3 * 64, 4)[0] + work(simulated, vector_kind("quantize"), 64, 4)[0]
     after, added_pj = plan.reduction.cost(simulated)
+    assert (lanes * port > 8 * (sums + 64)) == (vector_lanes == 1)
     assert after == max(lanes, -(-(8 * (sums + 64)) // port))
     assert row["energy_vector_pj"] > added_pj > 0
 
@@ -253,6 +256,18 @@ def test_sums_in_a_ring_never_leave_the_chip_and_every_tile_waits_for_them():
 def gang_schedule_of(simulated, op):
     fmt = parse_format("int8")
     return gang_schedule(op, gang_machine(simulated.machine(fmt, fmt, fmt), "k", 4), "k")
+
+
+def test_waiting_for_the_ring_is_no_work_and_bounds_what_it_takes_most_of():
+    trace = one()
+    asked = {"split": "k", "reduce": "network", "link_bits": 16}
+    row = row_of(quad(**asked), trace)
+    assert row["bound"] == "link"
+    assert row_of(quad(**{**asked, "link_bits": 1 << 20}), trace)["bound"] == "compute"
+    banks = small("int8", cores={"count": 4, **asked}, dram={"preset": "ddr4_2400", "banks": True})
+    stepped = row_of(banks, trace, "event")
+    assert stepped["compute_cycles"] == row["compute_cycles"]
+    assert stepped["energy_rf_pj"] == pytest.approx(row["energy_rf_pj"])
 
 
 # Gangs against their tiles
@@ -344,6 +359,7 @@ def test_notes_say_how_the_work_was_shared():
     assert "parts of sums (k): one, two, one again" in notes[0]
     assert "DRAM, after the products" in notes[1]
     assert "read what all need once" in evaluate(quad(split="m", multicast=True), TRACE).notes[1]
+    assert "one, which does all: one;" in evaluate(quad(split="batch"), Trace("both", TRACE.ops[:2], {})).notes[0] + ";"
 
 
 def test_what_cannot_be_is_refused_with_what_would_be_valid():
@@ -386,3 +402,10 @@ def test_cores_lie_in_a_grid_as_near_a_square_as_can_be_or_as_asked(given, grid)
     assert (found.rows, found.cols) == grid
     with pytest.raises(SpecError, match="nodes for 7 cores"):
         small("int8", cores={"count": 7, "network": {"topology": "bus", "rows": 2}})
+
+
+def test_clocks_of_a_gang_run_where_its_cores_compute_and_its_counts_are_integers():
+    trace = one(n=20)  # five folds, two of them on the first core
+    together, apart = (row_of(quad(split="n", multicast=shared), trace) for shared in (True, False))
+    assert together["energy_rf_pj"] == pytest.approx(apart["energy_rf_pj"])
+    assert type(together["sram_read_bytes"]) is type(together["sram_write_bytes"]) is int

@@ -18,7 +18,7 @@ from functools import lru_cache
 from math import ceil, floor
 from typing import Any
 
-from hwsim.simulate.architecture import Simulated, open_arch
+from hwsim.simulate.architecture import MEAN_DECIMALS, Simulated, open_arch
 from hwsim.simulate.policies.bitmod_sim import WORD, BitModGemm
 from hwsim.spec.data import example_path, read_csv_rows
 from hwsim.spec.errors import MissingFigureError, UsageError
@@ -177,7 +177,7 @@ class Run:
         kv = f"int{min(8, floor(self.kv_bits))}" if self.serial else floating(self.a_bits)
         settings |= {"mapper.policy": policy, "costs.leave_out": [], "formats.kv_cache": kv}
         if not settings["pe"]["w_format"].startswith("bitmod"):
-            settings["formats.weight_bits"] = float(self.w_bits)
+            settings["formats.weight_bits"] = round(float(self.w_bits), MEAN_DECIMALS)
         options: dict[str, Any] = {"context": self.context} if self.decode else {"seq_len": self.context}
         trace = load_workload(self.model, phase="decode" if self.decode else "prefill", batch=self.batch, **options)
         machine = open_arch(example_path("arch_configs", self._example), settings)

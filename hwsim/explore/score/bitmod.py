@@ -7,12 +7,10 @@ to the digits of the table. Beside every run stands the same design in hwsim's o
 from __future__ import annotations
 
 import ast
-import csv
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from io import StringIO
 from math import inf
 from pathlib import Path
 from statistics import median
@@ -20,9 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hwsim.explore.score import SCORERS, Bar, Score, Track, untracked
 from hwsim.explore.score._bitmod_runs import LAYERS, Run, model_name
+from hwsim.explore.score._tables import not_negative, positive, read_rows
 from hwsim.simulate.evaluate import Result, evaluate
 from hwsim.spec.errors import HwsimError, Problem, SpecError, UsageError, did_you_mean
-from hwsim.spec.text import read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,12 +190,12 @@ def _bars(frame: pd.DataFrame, refused: int, lost: int) -> list[Bar]:
 
 
 def _read(path: Path) -> list[Case]:
-    rows = _rows(path, (*INPUTS, *CYCLES, *ENERGIES))
+    rows = read_rows(path, (*INPUTS, *CYCLES, *ENERGIES))
     cases, problems = [], []
     for line, row in rows:
         try:
-            cases.append(Case(row["run_id"], _run(row), {name: float(row[name]) for name in (*CYCLES, *ENERGIES)}))
-        except (TypeError, ValueError, KeyError) as error:
+            cases.append(Case(row["run_id"], _run(row), {name: positive(row, name) for name in (*CYCLES, *ENERGIES)}))
+        except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:
             problems.append(Problem(str(path), line, 0, "", str(error)))
     if problems:
         raise SpecError(problems)
@@ -261,22 +259,26 @@ def _flag(text: str) -> bool:
     return bool(found)
 
 
+def _check_layer(row: Row) -> None:
+    """Refuse a layer whose figures are no numbers, or no whole ones where they count."""
+    for column in LAYER_INPUTS[2:]:
+        not_negative(row, column)
+        if not (column.endswith("_bytes") or row[column].isdecimal()):
+            raise UsageError(f"{column} must be a whole number, not {row[column]}")
+
+
 def _read_layers(path: Path) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = defaultdict(list)
     problems = []
-    for line, row in _rows(path, LAYER_INPUTS):
+    for line, row in read_rows(path, LAYER_INPUTS):
         if row["layer"] not in LAYERS:
             text = f"layer: unknown {row['layer']!r}; {did_you_mean(row['layer'], LAYERS)}"
             problems.append(Problem(str(path), line, 0, "", text))
+        try:
+            _check_layer(row)
+        except UsageError as error:
+            problems.append(Problem(str(path), line, 0, "", str(error)))
         found[row["run_id"]].append(row)
     if problems:
         raise SpecError(problems)
     return dict(found)
-
-
-def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(StringIO(read_text(path)))
-    lacking = [column for column in columns if column not in (reader.fieldnames or [])]
-    if lacking:
-        raise SpecError([Problem(str(path), 1, 1, "header", f"missing column {', '.join(lacking)}")])
-    return [(reader.line_num, row) for row in reader]

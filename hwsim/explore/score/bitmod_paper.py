@@ -12,21 +12,19 @@ decode steps.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from io import StringIO
 from pathlib import Path
 from statistics import mean
 from typing import Literal, NamedTuple
 
 from hwsim.explore.score import SCORERS, Bar, Score
 from hwsim.explore.score._bitmod_runs import paper_run
+from hwsim.explore.score._tables import positive, read_rows
 from hwsim.explore.score.bitmod import ENERGIES, totals
 from hwsim.simulate.evaluate import evaluate
 from hwsim.simulate.policies.bitmod_sim import REFETCH
-from hwsim.spec.errors import Problem, SpecError, UsageError
-from hwsim.spec.text import read_text
+from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean
 
 Mode = Literal["compat", "physical", "searched"]
 MODES: tuple[Mode, ...] = ("compat", "physical", "searched")
@@ -50,6 +48,8 @@ PAIRS = {
     "energy efficiency lossy vs ANT": ("bitmod_lossy", "ant"),
     "energy efficiency lossy vs OliVe": ("bitmod_lossy", "olive"),
 }
+#: Tasks by the setting of a headline ratio.
+TASKS = {"disc": ("disc",), "gen": ("gen",), "all": ("disc", "gen")}
 #: Largest errors of headline ratios beyond the rounding of the printed figure: compat, and of physical the whole.
 LIMITS = {"speed": (0.001, 0.06), "energy": (0.01, 0.08)}
 
@@ -135,7 +135,9 @@ def _figure(row: Row) -> Callable[[Mode], float]:
     """Return the figure that a row states, as a function of the model that answers."""
     metric, setting, case = row["metric"], row["setting"], row["case"]
     if metric in PAIRS:
-        kinds = {"disc": ("disc",), "gen": ("gen",), "all": ("disc", "gen")}[setting]
+        if setting not in TASKS:
+            raise UsageError(f"setting: unknown {setting!r}; {did_you_mean(setting, TASKS)}")
+        kinds = TASKS[setting]
         by = _cycles if metric.startswith("speedup") else _total
         return lambda mode: mean(
             _task(PAIRS[metric][1], k, m, mode, by) / _task(PAIRS[metric][0], k, m, mode, by)
@@ -144,6 +146,11 @@ def _figure(row: Row) -> Callable[[Mode], float]:
         )
     words, model = metric.split(" "), MODELS[case]
     task = "gen" if setting.startswith("gen =") else "disc" if setting == "disc" else ""
+    if bool(task) != (len(words) == 4 and words[0] == "speedup"):
+        raise UsageError(
+            f"{metric!r} of {setting!r} is not known; valid: speedup X vs Y of disc or gen = ..., cycles, on-chip or "
+            "total energies of disc (...) or gen (...)"
+        )
     if task:  # speedup X vs fp16
         return lambda mode: (
             _task(words[3], task, model, mode, _cycles) / _task(words[1], task, model, mode, _cycles)
@@ -217,21 +224,18 @@ def _told(found: Sequence[Answer]) -> Iterator[str]:
 
 
 def _read(path: Path) -> tuple[list[Row], int]:
-    reader = csv.DictReader(StringIO(read_text(path)))
-    lacking = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
-    if lacking:
-        raise SpecError([Problem(str(path), 1, 1, "header", f"missing column {', '.join(lacking)}")])
     rows: list[Row] = []
     others, problems = 0, []
-    for row in reader:
-        known = row["metric"] in PAIRS or row["case"] in MODELS
+    for line, row in read_rows(path, COLUMNS):
+        known = row["metric"] in PAIRS or (row["case"] in MODELS and row["metric"].split(" ")[0] in EXACT)
         if row["work"] != "BitMoD" or not known:
             others += 1
             continue
         try:
-            float(row["value"])
-        except ValueError as error:
-            problems.append(Problem(str(path), reader.line_num, 0, "value", str(error)))
+            positive(row, "value")
+            _figure(row)
+        except UsageError as error:
+            problems.append(Problem(str(path), line, 0, "", str(error)))
         rows.append(row)
     if problems:
         raise SpecError(problems)

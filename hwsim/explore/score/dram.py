@@ -17,13 +17,13 @@ import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from io import StringIO
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hwsim.explore.score import SCORERS, Bar, Score, Track, untracked
+from hwsim.explore.score._tables import positive
 from hwsim.hardware.memory.dram import (
     QUEUED,
     SEQUENTIAL,
@@ -100,7 +100,7 @@ class _UnknownError(Exception):
 def _ramulator(row: Row) -> Iterator[dict[str, object]]:
     name = f"{row['org']}/{row['timing']}"
     preset = _preset("ramulator", name)
-    reference = _positive(row, "measured_GBps")
+    reference = positive(row, "measured_GBps")
     what = {"preset": preset.name, "run": f"{row['standard']} {name}", "pattern": row["pattern"]}
     if row["pattern"] == "unloaded_random_read_latency_ns":
         yield _entry(what, "latency_ns", reference, unloaded_latency_ns(preset), "closed form")
@@ -126,7 +126,7 @@ def _dramsim3(row: Row) -> Iterator[dict[str, object]]:
     o, t = preset.timed
     if row.get("req_bytes") and int(row["req_bytes"]) != o.burst_bytes:
         raise _UnknownError(f"{row['config']}: requests of {row['req_bytes']} B; the preset's are of {o.burst_bytes} B")
-    reference = _positive(row, "achieved_GBps")
+    reference = positive(row, "achieved_GBps")
     what = {"preset": preset.name, "run": f"{row['config']} {mapping}", "pattern": pattern}
     cycles = min(int(row.get("cycles") or LONGEST), LONGEST)
     addresses, writes = places(preset, pattern, cycles // t.column + BLOCK)
@@ -136,7 +136,7 @@ def _dramsim3(row: Row) -> Iterator[dict[str, object]]:
         counts = (run.activates, run.reads, run.writes, run.refreshes, run.cycles, run.open_share)
         bits = (run.reads + run.writes) * o.burst_bytes * 8
         ours = run_energy_pj(preset, *counts) / bits
-        yield _entry(what, "pj_per_bit", _positive(row, "pJ_per_bit_core"), ours, "bank model")
+        yield _entry(what, "pj_per_bit", positive(row, "pJ_per_bit_core"), ours, "bank model")
     closed = effective(preset, access(preset, pattern), mapping, QUEUED)
     yield _entry(what, "bandwidth_gb_s", reference, closed.bandwidth_gb_s, "closed form")
 
@@ -185,13 +185,6 @@ def _preset(simulator: str, name: str) -> Preset:
     if name not in known:
         raise _UnknownError(f"no preset of {name}; {did_you_mean(name, known)}")
     return known[name]
-
-
-def _positive(row: Row, column: str) -> float:
-    value = float(row[column])
-    if not 0 < value < inf:
-        raise UsageError(f"{column} must be positive, not {row[column]}")
-    return value
 
 
 def _entry(what: Mapping[str, str], figure: str, reference: float, ours: float, by: str) -> dict[str, object]:

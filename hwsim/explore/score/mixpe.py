@@ -9,13 +9,12 @@ those of the networks: patches do not overlap, ResNet's stem and every convoluti
 from __future__ import annotations
 
 import ast
-import csv
 from collections.abc import Iterator, Mapping, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hwsim.explore.score import SCORERS, Bar, Score, Track, untracked
+from hwsim.explore.score._tables import not_negative, read_rows
 from hwsim.explore.score.bitmod import array_edges
 from hwsim.formats import parse_format
 from hwsim.simulate.architecture import Simulated, open_arch
@@ -26,7 +25,6 @@ from hwsim.simulate.policies.mixpe_sim import ConvGemm
 from hwsim.simulate.schedule import moved_bits
 from hwsim.spec.data import example_path, read_csv_rows
 from hwsim.spec.errors import MissingFigureError, Problem, SpecError, UsageError
-from hwsim.spec.text import read_text
 from hwsim.workload import Gemm, Trace
 
 if TYPE_CHECKING:
@@ -131,19 +129,14 @@ def _unequal(frame: pd.DataFrame) -> Iterator[str]:
 
 
 def _read(path: Path) -> list[Case]:
-    reader = csv.DictReader(StringIO(read_text(path)))
-    needed = (*INPUTS, "cycles", *DRAM)
-    lacking = [column for column in needed if column not in (reader.fieldnames or [])]
-    if lacking:
-        raise SpecError([Problem(str(path), 1, 1, "header", f"missing column {', '.join(lacking)}")])
     cases, problems = [], []
-    for row in reader:
+    for line, row in read_rows(path, (*INPUTS, "cycles", *DRAM)):
         try:
             cases.append(_case(row))
         except KeyError as error:
-            problems.append(Problem(str(path), reader.line_num, 0, "dataflow", f"{error}; valid: OS, WS"))
+            problems.append(Problem(str(path), line, 0, "dataflow", f"{error}; valid: OS, WS"))
         except (TypeError, ValueError, SyntaxError) as error:
-            problems.append(Problem(str(path), reader.line_num, 0, "", str(error)))
+            problems.append(Problem(str(path), line, 0, "", str(error)))
     if problems:
         raise SpecError(problems)
     return cases
@@ -151,7 +144,7 @@ def _read(path: Path) -> list[Case]:
 
 def _case(row: Row) -> Case:
     asked = ("cycles", "stall", *DRAM, *SRAM, *ENERGIES)
-    found = {name: float(row[name]) for name in asked if row.get(name)}
+    found = {name: not_negative(row, name) for name in asked if row.get(name)}
     return Case(row["case_id"], _layer(row), _settings(row), found)
 
 

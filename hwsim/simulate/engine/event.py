@@ -103,7 +103,6 @@ class _Core:
         self._loaded: defaultdict[int, Happening] = defaultdict(clock.event)
         self._computed: defaultdict[int, Happening] = defaultdict(clock.event)
         self._stored: defaultdict[int, Happening] = defaultdict(clock.event)
-        self.busy_cycles: Cycles = 0
         self.done_at: Cycles = 0
 
     def run(self) -> Process:
@@ -150,7 +149,6 @@ class _Core:
                 yield from self._wait(self._stored, number - self._ahead)
             self._stored.pop(number - self._ahead - 1, None)
             yield self._clock.timeout(cast(int, step.compute_cycles))  # any number that adds will do
-            self.busy_cycles += step.compute_cycles
             self._computed[number].succeed()
 
     @staticmethod
@@ -187,7 +185,9 @@ def replay(schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction, banks: 
     port = _Port(clock, dram_bits_per_cycle, banks)
     cores = [_Core(clock, port, schedule, number) for number, schedule in enumerate(schedules)]
     clock.run(clock.all_of([clock.process(core.run()) for core in cores]))
-    return Shared(tuple(Timing(c.done_at, c.busy_cycles) for c in cores), _now(clock), port.busy_cycles)
+    computed = (s.compute_cycles * s.gemm.batch for s in schedules)  # steps may also wait for a ring
+    timings = tuple(Timing(core.done_at, cycles) for core, cycles in zip(cores, computed, strict=True))
+    return Shared(timings, _now(clock), port.busy_cycles)
 
 
 @ENGINES.register("event")

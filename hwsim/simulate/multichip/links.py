@@ -111,7 +111,8 @@ def _row(simulated: Simulated, sent: _Sent, o_format: str) -> dict[str, Any]:
     row["bound"] = max(takes, key=lambda name: takes[name])
     row["energy_dram_pj"] += dram_energy(counts, 0, unit)
     # On its way a bit crosses both chips, from the DRAM port to the link and back.
-    row["energy_network_pj"] = sent.bits * sent.senders * (asked.link_energy + 2 * unit.network_pj_per_bit)
+    link_pj = 0.0 if "network" in simulated.spec.costs.leave_out else asked.link_energy
+    row["energy_network_pj"] = sent.bits * sent.senders * (link_pj + 2 * unit.network_pj_per_bit)
     row["energy_vector_pj"] = (added_pj + quantized_pj) * sent.senders
     return {**row, **moved_bytes(counts)}
 

@@ -47,10 +47,13 @@ def stages_of(blocks: Sequence[Block], chips: int) -> list[list[Block]]:
 
     def filled(room: int) -> list[list[Block]]:
         stages: list[list[Block]] = [[]]
+        used = 0
         for block in blocks:
-            if stages[-1] and sum(b.cycles for b in stages[-1]) + block.cycles > room:
+            if stages[-1] and used + block.cycles > room:
                 stages.append([])
+                used = 0
             stages[-1].append(block)
+            used += block.cycles
         return stages
 
     low, high = max(block.cycles for block in blocks), sum(block.cycles for block in blocks)

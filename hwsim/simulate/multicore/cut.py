@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,9 +20,10 @@ def share_of(extent: Any, unit: int, parts: int, part: int) -> Any:
     """
     units = ceil_div(extent, unit)
     each, extra = units // parts, units % parts
-    start = (part * each + np.minimum(part, extra)) * unit
+    smaller: Callable[[Any, Any], Any] = min if isinstance(extent, int) else np.minimum
+    start = (part * each + smaller(part, extra)) * unit
     size = (each + (part < extra)) * unit
-    return np.minimum(start + size, extent) - np.minimum(start, extent)
+    return smaller(start + size, extent) - smaller(start, extent)
 
 
 def cut(extent: int, unit: int, parts: int) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from hwsim.simulate.dataflow import ArrayShape, Dataflow, DotUnit, Totals
 from hwsim.simulate.dataflow.base import Extents, TileOperands, ceil_div
 from hwsim.simulate.mapping import Machine, build_schedule, map_gemm
 from hwsim.simulate.multicore.cut import share_of
-from hwsim.simulate.schedule import Schedule
+from hwsim.simulate.schedule import Cycles, Schedule
 from hwsim.spec.errors import UsageError
 from hwsim.workload.ops import Gemm
 
@@ -66,9 +66,13 @@ class GangDataflow(Dataflow):
 
     def totals(self, shape: ArrayShape, m: Extents, k: Extents, n: Extents) -> Totals:
         """Return the cycles of the first core and the SRAM accesses of all."""
-        found = [self._totals(shape, {"m": m, "k": k, "n": n}, core) for core in range(self.cores)]
+        found = self.each(shape, {"m": m, "k": k, "n": n})
         counts = [sum(core[i] for core in found) for i in range(1, len(Totals._fields))]
         return Totals(found[0].compute_cycles, *counts)
+
+    def each(self, shape: ArrayShape, loops: dict[str, Extents]) -> list[Totals]:
+        """Return the totals of every core."""
+        return [self._totals(shape, loops, core) for core in range(self.cores)]
 
     def _totals(self, shape: ArrayShape, loops: dict[str, Extents], core: int) -> Totals:
         """Return the totals of one core; nothing for one that gets nothing."""
@@ -135,3 +139,15 @@ def gang_schedule(gemm: Gemm, gang: Machine, split: str) -> Schedule:
     unit = gang.dataflow.units(gang.shape)[split]
     padded = replace(gemm, **{split: ceil_div(getattr(gemm, split), unit) * unit})
     return build_schedule(gemm, map_gemm(padded, gang).tiling, gang)
+
+
+def clocked_cycles(schedule: Schedule, gang: Machine) -> Cycles:
+    """Return the cycles in which the arrays of a gang compute, added up: one whose share is done waits for the rest."""
+    assert isinstance(gang.dataflow, GangDataflow)
+    gemm, tiling = schedule.gemm, schedule.tiling
+    loops = {
+        loop: Extents(extent, tiling.tile(loop), ceil_div(extent, tiling.tile(loop)))
+        for loop, extent in (("m", gemm.m), ("k", gemm.k), ("n", gemm.n))
+    }
+    cycles: Cycles = sum(core.compute_cycles for core in gang.dataflow.each(gang.shape, loops))
+    return cycles * gemm.batch

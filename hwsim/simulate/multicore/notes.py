@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from hwsim.simulate.architecture import Simulated
 
 #: What a core gets, by what a GEMM is cut along.
-CUTS = {"m": "rows of outputs (m)", "n": "columns of outputs (n)", "k": "parts of sums (k)", "batch": "whole instances"}
+CUTS = {
+    "m": "rows of outputs (m)", "n": "columns of outputs (n)", "k": "parts of sums (k)", "batch": "whole instances",
+    "alone": "nothing but one, which does all",
+}  # fmt: skip
 
 
 def core_notes(simulated: Simulated, splits: Mapping[str, str]) -> tuple[str, ...]:

@@ -15,9 +15,9 @@ from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.cost import Counts, gemm_counts, sum_counts
 from hwsim.simulate.mapping import Machine, map_gemm
 from hwsim.simulate.multicore.cut import cut, pieces
-from hwsim.simulate.multicore.gang import COMMON, gang_machine, gang_schedule
+from hwsim.simulate.multicore.gang import COMMON, clocked_cycles, gang_machine, gang_schedule
 from hwsim.simulate.multicore.reduction import Reduction, with_rings
-from hwsim.simulate.schedule import Schedule, moved_bits
+from hwsim.simulate.schedule import Cycles, Schedule, moved_bits, step_cycles
 from hwsim.spec.errors import InfeasibleError
 from hwsim.workload.ops import Gemm
 
@@ -29,7 +29,8 @@ MachineOf = Callable[[Gemm], Machine]
 class Plan:
     """A schedule per core that works, or one for a ``gang`` of cores that go together.
 
-    ``common`` is the operand (w, a) that a gang reads once for all its cores.
+    ``common`` is the operand (w, a) that a gang reads once for all its cores, ``clocked_cycles`` are those in
+    which its arrays compute, added up.
     """
 
     split: Split | None
@@ -37,6 +38,7 @@ class Plan:
     gang: int = 1
     common: str = ""
     reduction: Reduction | None = None
+    clocked_cycles: Cycles | None = None
 
     @property
     def cores(self) -> int:
@@ -61,6 +63,14 @@ class Plan:
         elements = schedule.traffic.dram_w if self.common == "w" else schedule.traffic.dram_a
         return schedule.bits.move(elements, self.common) * schedule.gemm.batch
 
+    @property
+    def ring_cycles(self) -> Cycles:
+        """Cycles in which a gang's tiles wait for the ring."""
+        if self.reduction is None or not self.reduction.over_network:
+            return 0
+        (schedule,) = self.schedules
+        return (step_cycles(schedule.body) - schedule.compute_cycles) * schedule.gemm.batch
+
     def counts(self) -> Counts:
         """Return the bits that all cores move."""
         found = [self.core_counts(schedule) for schedule in self.schedules]
@@ -81,12 +91,15 @@ def plans_of(simulated: Simulated, gemm: Gemm, machine_of: MachineOf) -> tuple[P
     splits: tuple[Split, ...] = ("m", "n", "k", "batch") if asked.split == "auto" else (asked.split,)
     found: list[Plan] = []
     problems: list[InfeasibleError] = []
+    alone = False  # whether there is a plan in which one core does all
     for split in splits:
         unit = 1 if split == "batch" else machine_of(gemm).dataflow.units(machine_of(gemm).shape)[split]
-        if asked.split == "auto" and len(cut(getattr(gemm, split), unit, asked.count)) == 1 and found:
-            continue  # one core alone does all, and there is a plan at least as good
+        single = len(cut(getattr(gemm, split), unit, asked.count)) == 1
+        if single and alone:
+            continue
         try:
             found.append(_plan(simulated, gemm, split, unit, machine_of))
+            alone = alone or single
         except InfeasibleError as error:
             problems.append(error)
     if not found:
@@ -103,17 +116,21 @@ def _plan(simulated: Simulated, gemm: Gemm, split: Split, unit: int, machine_of:
         return reduced(simulated, gemm, parts, machine_of)
     if len(parts) > 1 and asked.multicast and split in ("m", "n"):
         gang = gang_machine(machine_of(parts[0]), split, len(parts))
-        return Plan(split, (gang_schedule(gemm, gang, split),), len(parts), COMMON[split])
-    return Plan(split, _own_ways(parts, machine_of, simulated.accelerator.cores))
+        schedule = gang_schedule(gemm, gang, split)
+        return Plan(split, (schedule,), len(parts), COMMON[split], clocked_cycles=clocked_cycles(schedule, gang))
+    return Plan(split, _own_ways(parts, machine_of))
 
 
-def _own_ways(parts: tuple[Gemm, ...], machine_of: MachineOf, cores: int, sums: bool = False) -> tuple[Schedule, ...]:
-    """Return a schedule per piece; with ``sums`` they store partial sums as results."""
+def _own_ways(parts: tuple[Gemm, ...], machine_of: MachineOf, sums: bool = False) -> tuple[Schedule, ...]:
+    """Return a schedule per piece; with ``sums`` they store partial sums as results.
+
+    Those who work bear what the chip draws while they do, in even parts.
+    """
     made: dict[Gemm, Schedule] = {}
     for part in parts:
         if part not in made:
             machine = machine_of(part)
-            prices = replace(machine.prices, static_pj_per_cycle=machine.prices.static_pj_per_cycle / cores)
+            prices = replace(machine.prices, static_pj_per_cycle=machine.prices.static_pj_per_cycle / len(parts))
             bits = replace(machine.bits, o=machine.bits.psum) if sums else machine.bits
             share = machine.dram_bits_per_cycle / len(parts)
             made[part] = map_gemm(part, replace(machine, bits=bits, prices=prices, dram_bits_per_cycle=share))
@@ -122,8 +139,8 @@ def _own_ways(parts: tuple[Gemm, ...], machine_of: MachineOf, cores: int, sums: 
 
 def _dram_plan(simulated: Simulated, gemm: Gemm, parts: tuple[Gemm, ...], machine_of: MachineOf) -> Plan:
     outputs = gemm.m * gemm.n * gemm.batch
-    reduction = Reduction(outputs, len(parts), machine_of(gemm).bits, over_network=False)
-    schedules = _own_ways(parts, machine_of, simulated.accelerator.cores, sums=True)
+    reduction = Reduction(outputs, len(parts), machine_of(gemm).bits, False, gemm.o_format)
+    schedules = _own_ways(parts, machine_of, sums=True)
     return Plan("k", schedules, reduction=reduction)
 
 
@@ -135,5 +152,6 @@ def _ring_plan(simulated: Simulated, gemm: Gemm, parts: tuple[Gemm, ...], machin
     gang = gang_machine(machine_of(parts[0]), "k", cores)
     schedule = gang_schedule(gemm, gang, "k")
     leaving = (schedule.traffic.dram_o + schedule.traffic.dram_psum_write) * gemm.batch
-    reduction = Reduction(leaving, cores, schedule.bits, over_network=True)
-    return Plan("k", (with_rings(schedule, gang, simulated, cores, asked.link_bits),), cores, reduction=reduction)
+    reduction = Reduction(leaving, cores, schedule.bits, True, gemm.o_format)
+    waiting = with_rings(schedule, gang, simulated, cores, asked.link_bits)
+    return Plan("k", (waiting,), cores, reduction=reduction, clocked_cycles=clocked_cycles(schedule, gang))

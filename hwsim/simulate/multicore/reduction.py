@@ -7,7 +7,7 @@ workstations", J. Parallel Distrib. Comput. 69(2), 2009: 2 (P - 1) / P of the da
 all-reduce, of which the reduce-scatter is half). A tile waits for it before it is stored.
 
 Through DRAM every core writes its sums as they are; when all have, the vector units read them back, add
-them and write the result.
+them, quantize the result and write it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hwsim.simulate.cost import Counts
 from hwsim.simulate.dataflow.base import ceil_div
 from hwsim.simulate.schedule import OperandBits, Schedule, tile_program
 from hwsim.simulate.vector_ops import vector_kind
-from hwsim.simulate.vector_unit import work
+from hwsim.simulate.vector_unit import quantization, work
 
 if TYPE_CHECKING:
     from hwsim.simulate.architecture import Simulated
@@ -38,6 +38,7 @@ class Reduction:
     cores: int
     bits: OperandBits
     over_network: bool
+    o_format: str
 
     @property
     def added(self) -> int:
@@ -62,10 +63,14 @@ class Reduction:
         return Counts(parts, result, {"a": parts + result}, {"a": parts + result})
 
     def cost(self, simulated: Simulated) -> tuple[int, float]:
-        """Return the cycles after the products and the energy in pJ of the additions."""
+        """Return the cycles after the products and the energy in pJ of the additions.
+
+        There is no product left to work on while what has come through DRAM is quantized.
+        """
         lanes, energy_pj = work(simulated, vector_kind("add"), self.added, self.cores)
         if self.over_network:
             return 0, energy_pj
+        lanes += quantization(simulated, self.o_format, self.elements, self.cores)[0]
         counts = self.counts()
         dram = ceil((counts.dram_read_bits + counts.dram_write_bits) / simulated.accelerator.dram_bits_per_cycle)
         return max(lanes, dram), energy_pj

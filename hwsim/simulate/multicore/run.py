@@ -33,7 +33,7 @@ class Run:
 
     def energy(self, timing: Timing, counts: Counts, unit: UnitCosts) -> dict[str, float]:
         """Return the energy parts in pJ, where the chip takes ``timing`` and moves ``counts`` in all."""
-        each = [gemm_energy(s, t, moved, unit, self.plan.gang) for s, t, moved in self.parts()]
+        each = [gemm_energy(s, t, moved, unit, self.plan.clocked_cycles) for s, t, moved in self.parts()]
         energy = {part: sum(core[part] for core in each) for part in each[0]}
         dram_bits = counts.dram_read_bits + counts.dram_write_bits
         common, reduction = self.plan.common_bits, self.plan.reduction
