@@ -10,7 +10,6 @@ from hwsim.hardware.accelerator_spec import FormatName
 from hwsim.simulate.cost import Omissible
 from hwsim.spec.bind import Spec
 
-
 #: Decimals of a mean number of bits: the mapper counts in units of the last one, in 64 bits.
 MEAN_DECIMALS = 4
 

@@ -18,8 +18,9 @@ from functools import lru_cache
 from math import ceil, floor
 from typing import Any
 
-from hwsim.simulate.architecture import MEAN_DECIMALS, Simulated, open_arch
+from hwsim.simulate.architecture import Simulated, open_arch
 from hwsim.simulate.policies.bitmod_sim import WORD, BitModGemm
+from hwsim.simulate.run_spec import MEAN_DECIMALS
 from hwsim.spec.data import example_path, read_csv_rows
 from hwsim.spec.errors import MissingFigureError, UsageError
 from hwsim.workload import Gemm, Trace, find_model, load_workload
