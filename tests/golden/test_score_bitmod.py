@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil, floor
@@ -25,22 +24,10 @@ from hwsim.simulate.dataflow import get_dataflow
 from hwsim.simulate.dataflow.base import Extents
 from hwsim.simulate.evaluate import evaluate
 from hwsim.spec.errors import MissingFigureError, SpecError, UsageError
+from tests.support.tables import rows_of, written
 
 DATA = Path(__file__).parents[1] / "data"
 RUNS, LAYER_ROWS, PUBLISHED = (DATA / f"bitmod_{name}.csv" for name in ("runs", "layers", "published"))
-
-
-def rows_of(path):
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def written(path, rows):
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +209,7 @@ def plain_reckoning(run):
         layers.append((repeat, size, run.context, group * new, batch, batch, size, kv, kv, kv))
         layers.append((repeat, run.context, size, group * new, batch, batch, run.context, kv, kv, kv))
     out = dict.fromkeys(("cycles_compute", "cycles_total", *ENERGIES), 0)
-    for times, cin, cout, rows, batch, w_batch, columns, stored, written, paced in layers:
+    for times, cin, cout, rows, batch, w_batch, columns, stored, stored_out, paced in layers:
         tiles = ceil(cin / run.lanes) * ceil(cout / run.cols) * ceil(rows / run.rows) * batch
         compute = tiles * (ceil(floor(paced) / 2) if run.serial else 1)
         w = ceil(cin * stored / 8) * cout * w_batch
@@ -233,7 +220,7 @@ def plain_reckoning(run):
             again = ceil(i / room), ceil(w / room)
             w_times, i_times = (again[0], 1) if again[0] * w + i < again[1] * i + w else (1, again[1])
         moved = (w * w_times + i * i_times + o) * 8
-        words = [ceil(cin * written / 64) * cout * w_batch * w_times]
+        words = [ceil(cin * stored_out / 64) * cout * w_batch * w_times]
         words += [ceil(columns * run.a_bits / 64) * rows * batch * i_times, ceil(cout * run.a_bits / 64) * rows * batch]
         found = {
             "cycles_compute": compute,

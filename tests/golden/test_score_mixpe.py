@@ -6,7 +6,6 @@ own per-layer tables are of older settings.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
@@ -15,21 +14,9 @@ from hwsim.cli.main import run_command
 from hwsim.explore.score import score
 from hwsim.explore.score.mixpe import DRAM, ENERGIES, SRAM
 from hwsim.spec.errors import SpecError, UsageError
+from tests.support.tables import rows_of, written
 
 LAYERS = Path(__file__).parents[1] / "data" / "mixpe_layers.csv"
-
-
-def rows_of(path):
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def written(path, rows):
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
 
 
 @pytest.fixture(scope="module")

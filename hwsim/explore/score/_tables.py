@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import StringIO
 from math import inf
 from pathlib import Path
+from typing import TypeVar
 
 from hwsim.spec.errors import Problem, SpecError, UsageError
 from hwsim.spec.text import read_text
+
+R = TypeVar("R")
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
@@ -25,6 +28,32 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, s
     if lacking:
         raise SpecError([Problem(str(path), 1, 1, "header", f"missing column {', '.join(lacking)}")])
     return [(reader.line_num, row) for row in reader]
+
+
+def compared(
+    path: Path, rows: Iterable[tuple[int, dict[str, str]]], law: Callable[[dict[str, str]], Iterable[R]]
+) -> list[R]:
+    """Return what ``law`` finds for the rows of a table, one after the other.
+
+    Raises
+    ------
+    SpecError
+        With every row that it cannot read, at its line.
+    UsageError
+        If there is no row.
+    """
+    found: list[R] = []
+    problems = []
+    for line, row in rows:
+        try:
+            found += law(row)
+        except (TypeError, ValueError) as error:
+            problems.append(Problem(str(path), line, 0, "", str(error)))
+    if problems:
+        raise SpecError(problems)
+    if not found:
+        raise UsageError(f"{path}: nothing to compare: the table has no rows")
+    return found
 
 
 def positive(row: Mapping[str, str], column: str) -> float:

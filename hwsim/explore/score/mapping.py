@@ -7,23 +7,21 @@ and Timeloop counted, our rules for these tools are compared too, as statements 
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from io import StringIO
 from math import ceil, inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwsim.explore.score import SCORERS, Bar, Score
+from hwsim.explore.score._tables import compared, read_rows
 from hwsim.simulate.cost import hierarchy_energy
 from hwsim.simulate.nest.count import ACCELFORGE, TIMELOOP, ZIGZAG, Moved, Rules, count, lower_bound
 from hwsim.simulate.nest.hierarchy import DIMS, READ, WRITE, Hierarchy, Widths
 from hwsim.simulate.nest.hierarchy_file import load_hierarchy
 from hwsim.simulate.nest.loops import Nest, check_nest, from_trips
-from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean
-from hwsim.spec.text import read_text
+from hwsim.spec.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,36 +93,10 @@ def score(path: Path) -> Score:
     """
     import pandas as pd
 
-    found: list[dict[str, object]] = []
-    problems = []
-    for line, row in read_rows(path, NEEDED):
-        try:
-            found += _compare(row)
-        except (TypeError, ValueError) as error:
-            problems.append(Problem(str(path), line, 0, "", str(error)))
-    if problems:
-        raise SpecError(problems)
-    if not found:
-        raise UsageError(f"{path}: nothing to compare: the table has no rows")
-    frame = pd.DataFrame(found)
+    frame = pd.DataFrame(compared(path, read_rows(path, NEEDED), _compare))
     missed = frame[(frame["tool"] == "AccelForge") & (frame["error"].abs() > frame["allowed"])]
     notes = [f"{r.case}: {r.figure}: {r.model:.12g}, not {r.reference:.12g}" for r in missed.itertuples()]
     return Score(frame.drop(columns="allowed"), _bars(frame), notes)
-
-
-def read_rows(path: Path, needed: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """Return the rows of a table with their lines.
-
-    Raises
-    ------
-    SpecError
-        If a column is missing.
-    """
-    reader = csv.DictReader(StringIO(read_text(path)))
-    lacking = [column for column in needed if column not in (reader.fieldnames or [])]
-    if lacking:
-        raise SpecError([Problem(str(path), 1, 1, "header", f"missing column {', '.join(lacking)}")])
-    return [(reader.line_num, row) for row in reader]
 
 
 def case_of(row: Row) -> Case:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwsim.explore.score import SCORERS, Bar, Score, Track, untracked
-from hwsim.explore.score.mapping import ENERGY_ERROR, read_rows
+from hwsim.explore.score._tables import compared, read_rows
+from hwsim.explore.score.mapping import ENERGY_ERROR
 from hwsim.simulate.nest.grid import Objective
 from hwsim.simulate.nest.hierarchy import DIMS, Widths
 from hwsim.simulate.nest.hierarchy_file import load_hierarchy
 from hwsim.simulate.nest.search import search
-from hwsim.spec.errors import Problem, SpecError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,18 +41,7 @@ def score(path: Path, track: Track = untracked) -> Score:
     """
     import pandas as pd
 
-    found: list[dict[str, object]] = []
-    problems = []
-    for line, row in track(read_rows(path, NEEDED)):
-        try:
-            found += _compare(row)
-        except (TypeError, ValueError) as error:
-            problems.append(Problem(str(path), line, 0, "", str(error)))
-    if problems:
-        raise SpecError(problems)
-    if not found:
-        raise UsageError(f"{path}: nothing to compare: the table has no rows")
-    frame = pd.DataFrame(found)
+    frame = pd.DataFrame(compared(path, track(read_rows(path, NEEDED)), _compare))
     worse = frame[(frame["figure"] == "energy_pj") & (frame["error"] > ENERGY_ERROR)]
     notes = [f"{r.case}: {r.model:.12g} pJ, above the best known {r.reference:.12g}" for r in worse.itertuples()]
     partly = sorted(set(frame.loc[~frame["complete"], "case"]))

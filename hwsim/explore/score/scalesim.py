@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwsim.explore.score import SCORERS, Bar, Score, Track, untracked
+from hwsim.explore.score._tables import compared
 from hwsim.formats import parse_format
 from hwsim.simulate.architecture import Simulated, open_arch
 from hwsim.simulate.evaluate import evaluate
@@ -77,22 +78,17 @@ def score(path: Path, track: Track = untracked) -> Score:
     """
     import pandas as pd
 
-    found: list[dict[str, object]] = []
-    skipped, problems = 0, []
-    for line, row in track(_read(path)):
-        try:
-            case = Case.of(row)
-            figures = list(case.figures())
-        except (TypeError, ValueError) as error:
-            problems.append(Problem(str(path), line, 0, "", str(error)))
-            continue
+    skipped = 0
+
+    def entries(row: Mapping[str, str]) -> list[dict[str, object]]:
+        nonlocal skipped
+        case = Case.of(row)
+        what = {"case": row.get("case", ""), "run": str(case)}
+        found = [_entry(what, *figure) for figure in case.figures()]
         skipped += sum(not case.compulsory(operand) for operand in ("a", "w")) if case.ideal else 0
-        what = {"case": row.get("case", f"line {line}"), "run": str(case)}
-        found += [_entry(what, *figure) for figure in figures]
-    if problems:
-        raise SpecError(problems)
-    if not found:
-        raise UsageError(f"{path}: nothing to compare; the table has no rows")
+        return found
+
+    found = compared(path, track(_read(path)), entries)
     notes = [f"DRAM reads of {skipped} operand(s) of 49 % of their SRAM or more: not compared"] if skipped else []
     frame = pd.DataFrame(found)
     return Score(frame, _bars(frame), [*notes, *NOTES])
