@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.pe.many import price_many
-from hwsim.hardware.technology import load_technology
+from hwsim.hardware.technology import Technology, load_technology
 from hwsim.spec.errors import HwsimError, UsageError
 from hwsim.spec.units import FREQUENCY
 
@@ -54,8 +52,8 @@ def pe_costs(
     Raises
     ------
     UsageError
-        If a family, technology or clock is unknown, or there is nothing to price. Combinations that do not exist are
-        rows that say why.
+        If a technology is unknown, a clock no frequency, or there is nothing to price. Combinations that do not
+        exist, and clocks that are too fast, are rows that say why.
     """
     grids = [options] if isinstance(options, Mapping) else list(options)
     clocks = [clock] if isinstance(clock, str | float | int) else list(clock)
@@ -68,13 +66,15 @@ def pe_costs(
     pes = [pe for pe in built if isinstance(pe, PE)]
     if not pes:
         raise UsageError(str(built[0]))
-    prices = price_many([pe for pe in pes for _ in clocks_hz], node, np.tile(clocks_hz, len(pes)))
-    figures = iter(zip(*(getattr(prices, name).tolist() for name in _FIGURES), strict=True))
+    by_clock = [_figures(pes, node, hz) for hz in clocks_hz]
     found: list[dict[str, Any]] = []
     for row, pe in zip(rows, built, strict=True):
-        for hz in clocks_hz:
+        for hz, figures in zip(clocks_hz, by_clock, strict=True):
             at = {**row, "technology": node.name, "clock_ghz": hz / 1e9}
-            found.append({**at, **(_row(pe, *next(figures)) if isinstance(pe, PE) else _refused(pe))})
+            if isinstance(pe, str) or isinstance(figures, str):
+                found.append({**at, "status": "infeasible", "reason": pe if isinstance(pe, str) else figures})
+            else:
+                found.append({**at, **_row(pe, *next(figures))})
     import pandas as pd
 
     return PeCosts(pd.DataFrame(found))
@@ -95,8 +95,13 @@ def _build(options: Mapping[str, Any]) -> PE | str:
         return str(error)
 
 
-def _refused(reason: str) -> dict[str, Any]:
-    return {"status": "infeasible", "reason": reason}
+def _figures(pes: Sequence[PE], node: Technology, clock_hz: float) -> Iterator[tuple[Any, ...]] | str:
+    """Return the figures of each PE at a clock, or why there are none."""
+    try:
+        prices = price_many(pes, node, clock_hz)
+    except UsageError as error:
+        return str(error)
+    return iter(zip(*(getattr(prices, name).tolist() for name in _FIGURES), strict=True))
 
 
 def _row(

@@ -166,6 +166,10 @@ def test_combinations_that_do_not_exist_say_why():
     frame = hwsim.pe_costs({"family": "int_mac", "format": ["int8", "fp16"]}).frame
     assert frame["status"].tolist() == ["ok", "infeasible"]
     assert "fp16" in frame["reason"][1]
+    fast = hwsim.pe_costs({"family": "int_mac", "format": ["int8", "fp16"]}, clock=["1 GHz", "20 GHz"]).frame
+    assert fast["status"].tolist() == ["ok", "infeasible", "infeasible", "infeasible"]
+    assert "faster than one register" in fast["reason"][1]
+    assert "fp16" in fast["reason"][3]
     with pytest.raises(UsageError, match="unknown 'int_mack'"):
         hwsim.pe_costs({"family": "int_mack", "format": "int8"})
     with pytest.raises(UsageError, match="nothing to price"):
