@@ -40,6 +40,15 @@ def test_stages_change_at_the_clocks_that_are_named(label):
     assert found.unpipelined_hz <= found.loop_hz
 
 
+@pytest.mark.parametrize("label", ["fp16", "int8", "bitmod4_g128"])
+def test_a_stage_has_the_delay_of_one_register(label):
+    pe = make_pe(pairing(label).pe_spec)
+    rows = NODE.price_parts(pe.built, pe.glitch_family).rows
+    logic_ps = sum(row.delay_ps for row in rows if row.part.on_path and not isinstance(row.part.circuit, Register))
+    period_ps = logic_ps * factor("speed", "delay") + NODE.price(Register(1)).delay_ps
+    assert 1e12 / clocking(pe, NODE, 1e9).unpipelined_hz == pytest.approx(period_ps, rel=1e-12)
+
+
 def test_a_loop_takes_as_many_cycles_as_it_is_cut_into():
     pe = make_pe(pairing("fp16").pe_spec)
     assert [clocking(pe, NODE, clock).loop_cycles for clock in (1e8, 3e8, 1e9)] == [1, 1, 4]

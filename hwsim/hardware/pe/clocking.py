@@ -52,9 +52,9 @@ def clocking(pe: PE, technology: Technology, clock_hz: float) -> Clocking:
 
 def _of_mode(pe: PE, technology: Technology, clock_hz: float, stages: int) -> Clocking:
     held_ps, quickest = technology.price(Register(1)).delay_ps, factor("speed", "delay")
-    all_ps = technology.delay_ps(pe.built) * quickest
+    all_ps = technology.logic_ps(pe.built) * quickest
     # By itself: the old sum is there at once, so its adder gains nothing from products whose low bits come first.
-    loop_ps = technology.delay_ps([part for part in pe.built if part.feeds_back]) * quickest
+    loop_ps = technology.logic_ps([part for part in pe.built if part.feeds_back]) * quickest
     return Clocking(
         unpipelined_hz=1e12 / (all_ps + held_ps),
         fastest_hz=1e12 / (all_ps / stages + held_ps),

@@ -99,7 +99,8 @@ def pipelined(
 def staging(parts: Sequence[Part], technology: Technology, clock_hz: float) -> tuple[int, float]:
     """Return the stages of ``parts`` at a clock, and how far (0 to 1) their gates are sized for speed.
 
-    The datapath is cut into as few stages as its gates can be sized for; each cut is one register.
+    The logic is cut into as few stages as its gates can be sized for; each cut is one register, and every stage has
+    the delay of one, from clock to output and set-up.
     Sized for speed, gates are as much faster, larger and hungrier as those of units synthesised for
     speed (factors ``speed`` of ``factors.csv``, measured at 7 nm and taken for all technologies); where
     less speed is needed, area and energy grow in proportion. Estimated: cuts are even.
@@ -112,7 +113,7 @@ def staging(parts: Sequence[Part], technology: Technology, clock_hz: float) -> t
     usable_ps = 1e12 / clock_hz - technology.price(Register(1)).delay_ps
     if usable_ps <= 0:
         raise UsageError(f"clock: {clock_hz / 1e9:g} GHz is faster than one register of {technology.name}")
-    delay_ps = technology.delay_ps(parts)
+    delay_ps = technology.logic_ps(parts)
     fastest = factor("speed", "delay")
     stages = largest(1, math.ceil(delay_ps * fastest / usable_ps))
     needed = largest(0.0, 1 - stages * usable_ps / delay_ps) if delay_ps else 0.0

@@ -220,6 +220,12 @@ class Technology:
         levels: float = total(path_levels(parts))
         return levels * self._ps_per_level
 
+    def logic_ps(self, parts: Sequence[Part]) -> float:
+        """Return what of :meth:`delay_ps` is logic, without the registers that the path begins and ends with."""
+        own = zip(path_levels(parts), parts, strict=True)
+        levels: float = total(found for found, part in own if not isinstance(part.circuit, Register))
+        return levels * self._ps_per_level
+
     @property
     def _ps_per_level(self) -> float:
         return float(self._value("delay_ps_per_level")) * self.supply.delay
