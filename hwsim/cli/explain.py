@@ -91,6 +91,10 @@ def command(
     sections = EXPLAINERS.get(kind)(name, question)
     if output is not None:
         _draw(sections, output / f"{kind}_{Path(name).stem}")
+    _print(sections, table_format)
+
+
+def _print(sections: list[Section], table_format: str) -> None:
     if table_format == "json":
         found = [
             {"title": s.title, "rows": json.loads(s.frame.to_json(orient="records")), "notes": list(s.notes)}

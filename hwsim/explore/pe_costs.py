@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -80,9 +80,6 @@ def pe_costs(
     return PeCosts(pd.DataFrame(found))
 
 
-_FIGURES = ("area_um2", "energy_fj", "clock_fj", "leakage_nw", "delay_ps", "stages")
-
-
 def _values(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list | tuple | range) else [value]
 
@@ -101,7 +98,7 @@ def _figures(pes: Sequence[PE], node: Technology, clock_hz: float) -> Iterator[t
         prices = price_many(pes, node, clock_hz)
     except UsageError as error:
         return str(error)
-    return iter(zip(*(getattr(prices, name).tolist() for name in _FIGURES), strict=True))
+    return iter(zip(*(getattr(prices, figure.name).tolist() for figure in fields(prices)), strict=True))
 
 
 def _row(
