@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -58,12 +58,19 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, str]:
 
 
 def find_workload(
-    workload: str, phase: str | None, seq_len: int | None, context: int | None, batch: int | None
+    workload: str,
+    phase: str | None,
+    seq_len: int | None,
+    context: int | None,
+    batch: int | None,
+    settings: Mapping[str, str] | None = None,
 ) -> Trace:
-    """Return the trace of a model name, trace file, config or workload file."""
+    """Return the trace of a model name, a workload file, or a file that an importer reads with ``settings``."""
     from hwsim.workload import load_workload
 
-    return load_workload(workload, phase=phase, seq_len=seq_len, context=context, batch=batch)
+    return load_workload(
+        workload, phase=phase, seq_len=seq_len, context=context, batch=batch, settings=settings or None
+    )
 
 
 def show(frame: pd.DataFrame, table_format: str, title: str = "", columns: list[str] | None = None) -> None:

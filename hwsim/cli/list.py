@@ -91,6 +91,12 @@ def _unit() -> list[str]:
     return UNITS.names()
 
 
+def _importer() -> list[str]:
+    from hwsim.workload.importers.base import IMPORTERS
+
+    return IMPORTERS.names()
+
+
 def _engine() -> list[str]:
     from hwsim.simulate.engine import ENGINES
 
@@ -105,6 +111,7 @@ KINDS: dict[str, Callable[[], list[str]]] = {
     "function": _function,
     "function-method": _function_method,
     "hierarchy": _hierarchy,
+    "importer": _importer,
     "memory": _memory,
     "model": _model,
     "multiplier": _multiplier,

@@ -41,13 +41,16 @@ def kind_of(path: Path) -> str:
         If it cannot be read.
     """
     from hwsim.spec.document import load_document
+    from hwsim.workload.importers.base import find_importer
     from hwsim.workload.importers.hf_config import read_config
 
     fields = {kind: {"base", *model.model_fields} for kind, model in models().items()}
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
+    importer = find_importer(str(path))
+    if importer == "csv":
         return "trace"
-    if suffix == ".json":
+    if importer not in (None, "hf_config"):
+        return "source"
+    if path.suffix.lower() == ".json":
         keys = set(read_config(path))
         if "model_type" in keys or keys.isdisjoint(set().union(*fields.values())):
             return "config"
@@ -171,6 +174,7 @@ CHECKS: dict[str, Callable[[Path], None]] = {
     "config": _check_workload_file,
     "format": _check_format_file,
     "hierarchy": _check_hierarchy_file,
+    "source": _check_workload_file,
     "sweep": _check_sweep_file,
     "trace": _check_trace,
     "workload": _check_workload_file,
@@ -182,8 +186,8 @@ CHECKS: dict[str, Callable[[Path], None]] = {
 def command(files: tuple[Path, ...]) -> int:
     """Check FILES; every problem of every file is reported. Exit code 2 if there is one.
 
-    Architectures, memory hierarchies, sweeps, workloads and number formats in YAML, trace CSVs, and Hugging
-    Face config.json.
+    Architectures, memory hierarchies, sweeps, workloads and number formats in YAML, trace CSVs, Hugging
+    Face config.json, and whatever else hwsim list importer names.
     """
     from hwsim.spec.screen import on_screen
 

@@ -14,18 +14,19 @@ from hwsim.spec.bind import Spec, as_value_error, bind
 from hwsim.spec.document import Document, load_document, plain
 from hwsim.spec.errors import Problem, SpecError, UsageError
 from hwsim.spec.text import exists, unreadable
-from hwsim.workload.importers.csv import read_trace
-from hwsim.workload.importers.hf_config import build_trace, read_model
+from hwsim.workload.importers.base import IMPORTERS, Request, check_settings, find_importer, source_endings
+from hwsim.workload.importers.hf_config import build_trace
 from hwsim.workload.phase import Causal, LmHead, Phase, PhaseKind
 from hwsim.workload.policy import Policy, apply_overrides, apply_policy, read_overrides
 from hwsim.workload.trace import Trace
 from hwsim.workload.zoo import find_model, model_config
 
 YAML_SUFFIXES = (".yaml", ".yml")
-SUFFIXES = (".csv", ".json", *YAML_SUFFIXES)
 
 #: Fields of which a workload has exactly one.
-SOURCES = ("model", "config", "trace")
+SOURCES = ("model", "config", "trace", "source")
+#: Fields that name their importer.
+IMPORTER_OF = {"config": "hf_config", "trace": "csv"}
 #: What messages call the place of the options that replace fields.
 OPTIONS = "options"
 
@@ -54,6 +55,10 @@ class WorkloadSpec(Spec):
     model: ModelName | None = Field(None, description="a model that hwsim ships: hwsim list model")
     config: str | None = Field(None, description="path of a Hugging Face config.json")
     trace: str | None = Field(None, description="path of a trace CSV")
+    source: str | None = Field(
+        None, description="path of any other file that hwsim trace reads, or what python: names: hwsim list importer"
+    )
+    settings: dict[str, Any] = Field({}, description="further values that the importer of a source takes, by name")
     name: str | None = Field(None, min_length=1, description="what tables call it; default: model, phase, length")
     phase: PhaseKind = Field("prefill", description="prefill: a whole prompt or image; decode: one token")
     seq_len: int | None = Field(
@@ -82,10 +87,33 @@ class WorkloadSpec(Spec):
         stray, right = ("context", "seq_len") if self.phase == "prefill" else ("seq_len", "context")
         if getattr(self, stray) is not None:
             raise ValueError(f"{stray}: has no meaning in {self.phase}; use {right}")
+        importer = self.importer
         shaped = [key for key in SHAPING if key in self.model_fields_set]
-        if self.trace is not None and shaped:
-            raise ValueError(f"{shaped[0]}: a trace is fixed; {', '.join(shaped)} cannot change it")
+        if importer is not None and shaped and not IMPORTERS.get(importer).shaped:
+            what = "a trace" if self.trace is not None else IMPORTERS.get(importer).summary
+            raise ValueError(f"{shaped[0]}: {what} is fixed; {', '.join(shaped)} cannot change it")
+        if self.settings and importer is None:
+            raise ValueError(f"settings: a model by name takes none; valid: {', '.join(SHAPING)}")
+        if importer is not None:
+            as_value_error(check_settings)(importer, self.settings)
         return self
+
+    @property
+    def importer(self) -> str | None:
+        """The name of the importer that reads the source; None for a model by name.
+
+        Raises
+        ------
+        ValueError
+            If no importer knows the kind of file.
+        """
+        field = next(key for key in SOURCES if getattr(self, key) is not None)
+        if field != "source":
+            return IMPORTER_OF.get(field)
+        name = find_importer(str(self.source))
+        if name is None:
+            raise ValueError(f"source: {self.source}: unknown kind of file; valid: {', '.join(source_endings())}")
+        return name
 
     def find_policy(self) -> Policy | None:
         """Return the policy that :attr:`policy` names; UsageError if it is unknown."""
@@ -159,16 +187,18 @@ def document_to_trace(document: Document, folder: Path) -> Trace:
 def _source(workload: str | Path) -> dict[str, str]:
     """Tell what a bare word or path means: a model, or a config or trace file."""
     path = Path(workload)
-    kind = {".csv": "trace", ".json": "config"}.get(path.suffix.lower())
-    if kind is not None:
-        reason = unreadable(path)
+    importer = find_importer(str(workload))
+    if importer is not None:
+        reason = None if _has_scheme(str(workload), importer) else unreadable(path)
         if reason is not None:
             raise SpecError([Problem(str(workload), 0, 0, "", reason)])
-        return {kind: str(workload)}
+        field = next((field for field, name in IMPORTER_OF.items() if name == importer), "source")
+        return {field: str(workload)}
     if exists(path / "config.json") and (isinstance(workload, Path) or len(path.parts) > 1):
         return {"config": str(path / "config.json")}
     if isinstance(workload, Path) or len(path.parts) > 1 or (exists(path) and path.is_file()):
-        raise UsageError(f"{workload}: unknown kind of workload file; valid: {', '.join(SUFFIXES)}, or a model name")
+        valid = (*source_endings(), *YAML_SUFFIXES)
+        raise UsageError(f"{workload}: unknown kind of workload file; valid: {', '.join(valid)}, or a model name")
     return {"model": find_model(workload).name}
 
 
@@ -200,18 +230,20 @@ def _in_field(field: str) -> Iterator[None]:
 
 
 def _source_trace(spec: WorkloadSpec, folder: Path) -> Trace:
-    if spec.trace is not None:
-        return read_trace(_readable("trace", folder / spec.trace))
-    if spec.config is not None:
-        path = _readable("config", folder / spec.config)
-        return read_model(path, spec.to_phase(), _config_name(path))
-    model = find_model(str(spec.model))
-    return build_trace(model_config(model.name), spec.to_phase(), model.name, f"{model.file}: {model.source}")
+    if spec.importer is None:
+        model = find_model(str(spec.model))
+        return build_trace(model_config(model.name), spec.to_phase(), model.name, f"{model.file}: {model.source}")
+    field = next(key for key in SOURCES if getattr(spec, key) is not None)
+    source = str(getattr(spec, field))
+    if not _has_scheme(source, spec.importer):
+        source = str(_readable(field, folder / source))
+    return IMPORTERS.get(spec.importer).read(source, Request(spec.to_phase(), settings=spec.settings))
 
 
-def _config_name(path: Path) -> str:
-    """Name a model after its file, or after its folder when the file is called ``config.json``."""
-    return path.resolve().parent.name if path.name == "config.json" else path.stem
+def _has_scheme(source: str, importer: str) -> bool:
+    """Whether ``source`` is no file but something that ``importer`` knows by its beginning."""
+    schemes = IMPORTERS.get(importer).schemes
+    return bool(schemes) and source.startswith(schemes)
 
 
 def _readable(field: str, path: Path) -> Path:

@@ -125,6 +125,7 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
     from hwsim.simulate.engine import ENGINES
     from hwsim.simulate.nest.hierarchy_file import load_hierarchy
     from hwsim.workload import find_model
+    from hwsim.workload.importers.base import IMPORTERS
 
     takers = {
         "arch": lambda name: example_path("arch_configs", name),
@@ -135,6 +136,7 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
         "function": FUNCTIONS.get,
         "function-method": METHODS.get,
         "hierarchy": load_hierarchy,
+        "importer": IMPORTERS.get,
         "memory": lambda name: (
             MEMORIES.get(name) if name in MEMORIES else load_dram(name, bandwidth_gb_s=1.0, energy_pj_per_bit=1.0)
         ),

@@ -19,6 +19,7 @@ from typing import TextIO
 from hwsim.formats.operand import read_operand_stats
 from hwsim.spec.errors import Problem, SpecError, UsageError, closest, did_you_mean, shown
 from hwsim.spec.text import read_text
+from hwsim.workload.importers.base import IMPORTERS, Importer, Request
 from hwsim.workload.importers.csv_line import split_csv_line
 from hwsim.workload.ops import A_SOURCES, ROLES, W_SOURCES, Gemm, Op, VectorOp, vector_op_names
 from hwsim.workload.trace import Trace
@@ -37,6 +38,21 @@ LARGEST_SIZE = 10**12
 LARGEST_PRODUCT = 10**16
 
 _LINE_END = re.compile("\r\n|\r|\n")
+
+
+class TraceCsv(Importer):
+    """Our own form, one row per operation."""
+
+    summary = "a trace CSV"
+    suffixes = (".csv",)
+
+    def read(self, source: str, request: Request) -> Trace:
+        """Return the trace, named after the file."""
+        trace = read_trace(source)
+        return Trace(request.name or trace.name, trace.ops, trace.meta)
+
+
+IMPORTERS.register("csv")(TraceCsv())
 
 
 @dataclass

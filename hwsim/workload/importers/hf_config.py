@@ -12,9 +12,27 @@ from hwsim.spec.document import parse_document
 from hwsim.spec.errors import Problem, SpecError, did_you_mean, shown
 from hwsim.spec.text import read_text
 from hwsim.workload.config import Config, key_of
+from hwsim.workload.importers.base import IMPORTERS, Importer, Request
 from hwsim.workload.models import FAMILIES
 from hwsim.workload.phase import Phase
 from hwsim.workload.trace import Trace
+
+
+class HfConfig(Importer):
+    """The shape of a model; formats are left open."""
+
+    summary = "a Hugging Face config.json"
+    suffixes = (".json",)
+    shaped = True
+
+    def read(self, source: str, request: Request) -> Trace:
+        """Return the trace, named after the file, or after its folder when the file is called ``config.json``."""
+        path = Path(source)
+        own = path.resolve().parent.name if path.name == "config.json" else path.stem
+        return read_model(path, request.phase, request.name or own)
+
+
+IMPORTERS.register("hf_config")(HfConfig())
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
