@@ -28,6 +28,21 @@ class Config:
     values: Mapping[str, Any]
     source: str = "config.json"
     problems: list[str] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key as it stands, and note that the family knows the key."""
+        self.known.add(key)
+        return self.values.get(key, default)
+
+    def section(self, key: str) -> Config:
+        """Return the object under ``key`` as a config of its own that notes problems here."""
+        value = self.get(key)
+        if not isinstance(value, Mapping):
+            wrong = "is missing" if value is None else f"must be an object, not {shown(value)}"
+            self.problems.append(f"{key!r} {wrong}; model_type {self.model_type} needs it")
+            value = {}
+        return Config(value, self.source, self.problems, self.known)
 
     @property
     def model_type(self) -> str:
@@ -36,7 +51,7 @@ class Config:
 
     def integer(self, key: str, default: int | None = None, minimum: int = 1) -> int:
         """Return a whole number from ``minimum`` to :data:`LARGEST`."""
-        value = self.values.get(key)
+        value = self.get(key)
         if value is None:
             if default is None:
                 self.problems.append(f"{key!r} is missing; model_type {self.model_type} needs it")
@@ -49,11 +64,11 @@ class Config:
 
     def optional_integer(self, key: str) -> int | None:
         """Return a positive whole number, or ``None`` if the key is absent or null."""
-        return self.integer(key) if self.values.get(key) is not None else None
+        return self.integer(key) if self.get(key) is not None else None
 
     def number(self, key: str, default: float) -> float:
         """Return a finite number above 0."""
-        value = self.values.get(key, default)
+        value = self.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
             self.problems.append(f"{key!r} must be a number above 0, not {shown(value)}")
             return default
@@ -61,7 +76,9 @@ class Config:
 
     def flag(self, key: str, default: bool) -> bool:
         """Return true or false."""
-        value = self.values.get(key, default)
+        value = self.get(key)
+        if value is None:
+            return default
         if not isinstance(value, bool):
             self.problems.append(f"{key!r} must be true or false, not {shown(value)}")
             return default
@@ -69,7 +86,7 @@ class Config:
 
     def integers(self, key: str) -> tuple[int, ...]:
         """Return a list of positive whole numbers."""
-        value = self.values.get(key)
+        value = self.get(key)
         good = isinstance(value, list | tuple) and value
         if not good or not all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in value or ()):
             self.problems.append(f"{key!r} must be a list of whole numbers of at least 1, not {shown(value)}")
@@ -78,7 +95,7 @@ class Config:
 
     def choice(self, key: str, names: Mapping[str, str], default: str) -> str:
         """Return the hwsim name of one of the Hugging Face names in ``names``."""
-        value = self.values.get(key, default)
+        value = self.get(key, default)
         if not isinstance(value, str) or value not in names:
             self.problems.append(f"{key!r}: unknown {shown(value)}; {did_you_mean(value, names)}")
             return next(iter(names.values()))
@@ -86,7 +103,7 @@ class Config:
 
     def labels(self) -> int:
         """Return the number of classes: ``num_labels``, or the length of ``id2label``."""
-        labels = self.values.get("id2label")
+        labels = self.get("id2label")
         if "num_labels" not in self.values and isinstance(labels, Mapping) and labels:
             return len(labels)
         return self.integer("num_labels")
@@ -114,14 +131,18 @@ def key_of(message: str) -> str | None:
     return quoted[1] if quoted else None
 
 
-#: Hugging Face's names of activation functions (transformers ``ACT2FN``) and ours.
+#: Hugging Face's names of activation functions (transformers ``ACT2FN``) and ours. ``quick_gelu`` is
+#: x·sigmoid(1.702·x), priced as SiLU.
 ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_new": "gelu",
     "gelu_fast": "gelu",
+    "gelu_python": "gelu",
     "gelu_pytorch_tanh": "gelu",
+    "quick_gelu": "silu",
     "silu": "silu",
     "swish": "silu",
     "relu": "relu",
     "relu2": "relu2",
+    "tanh": "tanh",
 }

@@ -30,7 +30,7 @@ W_SOURCES = ("dram", "kv", "activation")
 A_SOURCES = ("activation", "dram")
 
 #: What a GEMM is for. Policies select by role.
-ROLES = ("qkv", "attn_out", "score", "value", "ffn", "lm_head", "conv", "embed", "other")
+ROLES = ("qkv", "attn_out", "score", "value", "ffn", "router", "lm_head", "conv", "embed", "other")
 
 
 @lru_cache(maxsize=1)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hwsim.spec.errors import UsageError
+from hwsim.workload.experts import Experts, expert_ops
+from hwsim.workload.latent import Latent, absorbed_attention, expanded_attention, latent_projections
 from hwsim.workload.ops import Gemm, Op, VectorOp
 from hwsim.workload.phase import Phase, attention_spans
 from hwsim.workload.trace import Trace
@@ -29,9 +31,14 @@ class Transformer:
 
     ``positions`` is 0 without a learned position table; ``max_tokens`` then only caps the default
     length. ``qkv`` and ``mlp`` are ``split`` (one projection each) or ``fused`` (one for query, key
-    and value; one for gate and up). ``parallel`` blocks feed attention and MLP from one norm.
-    ``windows`` names the sliding window per group of layers as ``(layers, window or None)``; the
-    layers sum to ``layers``.
+    and value; one for gate and up). ``parallel`` blocks feed attention and MLP from one norm, or
+    each from one of its own (``parallel_norms`` 2). ``qk_norm`` normalises query and key by head with
+    one gain for all heads (``head``) or one per head (``heads``), or over their whole width
+    (``width``). ``norm_size`` is how many parameters an element of a norm has, where it is not what
+    its kind usually has. ``windows`` names the sliding window per group of layers as
+    ``(layers, window or None)``; the layers sum to ``layers``. ``experts`` replace the MLP in their
+    layers, ``latent`` replaces the attention. ``embed_width`` is that of the embedding table where
+    projections stand between it and the blocks. ``layer_parameters`` counts what no other field does.
     """
 
     family: str
@@ -57,10 +64,18 @@ class Transformer:
     tied: bool = False
     positions: int = 0
     rotary_dim: int = 0
-    qk_norm: bool = False
+    qk_norm: Literal["", "head", "heads", "width"] = ""
     sub_norms: bool = False
+    pre_norms: bool = True
     post_norms: bool = False
+    parallel_norms: int = 1
+    norm_size: int | None = None
+    embed_norm: bool = False
     final_norm: bool = True
+    embed_width: int = 0
+    layer_parameters: int = 0
+    experts: Experts | None = None
+    latent: Latent | None = None
 
     @property
     def q_width(self) -> int:
@@ -74,40 +89,68 @@ class Transformer:
 
     @property
     def kv_elements_per_token(self) -> int:
-        """Elements of K and V that one token adds to the cache, over all layers."""
-        return 2 * self.layers * self.kv_width
+        """Elements of K and V, or of the latent, that one token adds to the cache, over all layers."""
+        return self.layers * (self.latent.cached if self.latent else 2 * self.kv_width)
 
     @property
-    def layer_weights(self) -> int:
-        """Weights of one layer's GEMMs."""
+    def dense_layers(self) -> int:
+        """Layers with the dense MLP."""
+        return self.layers - (self.experts.layers if self.experts else 0)
+
+    @property
+    def table_width(self) -> int:
+        """Elements of one row of the embedding table and of the LM head."""
+        return self.embed_width or self.hidden
+
+    @property
+    def block_weights(self) -> int:
+        """Weights of the GEMMs of all layers."""
         attention = self.hidden * (2 * self.q_width + 2 * self.kv_width)
-        return attention + (3 if self.gated else 2) * self.hidden * self.ffn
+        if self.latent:
+            attention = self.latent.weights(self.hidden, self.heads)
+        mlps = self.dense_layers * (3 if self.gated else 2) * self.hidden * self.ffn
+        return self.layers * attention + mlps + (self.experts.weights(self.hidden) if self.experts else 0)
 
     @property
-    def layer_extras(self) -> int:
-        """Biases and norms of one layer."""
+    def block_extras(self) -> int:
+        """Biases, norms and other parameters of all layers that no GEMM multiplies."""
         biases = self.qkv_bias * (self.q_width + 2 * self.kv_width) + self.out_bias * self.hidden
-        biases += self.mlp_bias * (self.ffn * (2 if self.gated else 1) + self.hidden)
-        norms = (1 if self.parallel else 2) + (2 if self.post_norms else 0)
-        elements = norms * self.hidden + self.sub_norms * (self.hidden + self.ffn)
-        return biases + self.norm_parameters(elements + self.qk_norm * 2 * self.head_dim)
+        attention = self.latent.extras(self.hidden) if self.latent else biases
+        mlps = self.dense_layers * self.mlp_bias * (self.ffn * (2 if self.gated else 1) + self.hidden)
+        each = attention + self.norm_parameters(self._norm_elements) + self.layer_parameters
+        return self.layers * each + mlps + (self.experts.extras(self.hidden) if self.experts else 0)
+
+    @property
+    def _norm_elements(self) -> int:
+        """Elements of one layer's norms that have parameters."""
+        before = self.pre_norms * (self.parallel_norms if self.parallel else 2)
+        heads = {"": 0, "head": 2 * self.head_dim}
+        across = heads.get(self.qk_norm, self.q_width + self.kv_width)
+        return (before + 2 * self.post_norms) * self.hidden + self.sub_norms * (self.q_width + self.ffn) + across
 
     def norm_parameters(self, width: int) -> int:
         """Parameters of norms over ``width`` elements: a gain, and a bias in LayerNorm."""
-        return width * (2 if self.norm == "layernorm" else 1)
+        usual = 2 if self.norm == "layernorm" else 1
+        return width * (usual if self.norm_size is None else self.norm_size)
+
+    @property
+    def head_weights(self) -> int:
+        """Weights of the LM head and of projections between tables and blocks."""
+        between = 2 * self.hidden * self.table_width if self.embed_width else 0
+        return self.vocab * self.table_width + between
 
     @property
     def decoder_extras(self) -> int:
         """Parameters outside GEMMs of a decoder; a tied embedding is the LM head's weight."""
-        table = 0 if self.tied else self.vocab * self.hidden
-        final = self.norm_parameters(self.hidden) if self.final_norm else 0
-        extras = self.positions * self.hidden + final + self.head_bias * self.vocab
-        return table + extras + self.layers * self.layer_extras
+        table = 0 if self.tied else self.vocab * self.table_width
+        norms = self.norm_parameters(self.hidden) * (self.final_norm + self.embed_norm)
+        extras = self.positions * self.hidden + norms + self.head_bias * self.vocab
+        return table + extras + self.block_extras
 
     @property
     def decoder_parameters(self) -> int:
         """Unique parameters of a decoder with its LM head."""
-        return self.layers * self.layer_weights + self.vocab * self.hidden + self.decoder_extras
+        return self.block_weights + self.head_weights + self.decoder_extras
 
 
 def resolve_tokens(model: Transformer, phase: Phase) -> int:
@@ -133,25 +176,50 @@ def block_ops(model: Transformer, phase: Phase, tokens: int, causal: bool = True
     listed before attention and MLP; a post-norm model (BERT) runs the same ones after them.
     """
     rows = phase.batch * (1 if phase.decode else tokens)
-    norm = model.norm
-    yield VectorOp("attn.norm", norm, rows, model.hidden, repeat=model.layers)
-    yield from _projections(model, rows)
-    for count, window in model.windows:
-        spans = attention_spans(phase, tokens, window) if causal else ((tokens, tokens),)
-        for queries, keys in spans:
-            yield from _attention(model, phase.batch, queries, keys, count, "kv" if causal else "activation")
+    norm, layers = model.norm, model.layers
+    if model.pre_norms:
+        yield VectorOp("attn.norm", norm, rows, model.hidden, repeat=layers)
+    yield from _attention_ops(model, phase, tokens, causal)
+    if model.post_norms:
+        yield VectorOp("attn.post_norm", norm, rows, model.hidden, repeat=layers)
+    yield VectorOp("attn.residual", "add", rows, model.hidden, repeat=layers)
+    if model.pre_norms and not (model.parallel and model.parallel_norms == 1):
+        yield VectorOp("mlp.norm", norm, rows, model.hidden, repeat=layers)
+    if model.dense_layers:
+        yield from _mlp(model, rows)
+    if model.experts:
+        yield from expert_ops(model.experts, rows, model.hidden, model.activation)
+    if model.post_norms:
+        yield VectorOp("mlp.post_norm", norm, rows, model.hidden, repeat=layers)
+    yield VectorOp("mlp.residual", "add", rows, model.hidden, repeat=layers)
+
+
+def _attention_ops(model: Transformer, phase: Phase, tokens: int, causal: bool) -> Iterator[Op]:
+    """Projections, attention itself and the output projection."""
+    rows, layers = phase.batch * (1 if phase.decode else tokens), model.layers
+    width = model.q_width
+    if model.latent:
+        width = model.heads * model.latent.v_dim
+        yield from _latent_ops(model, model.latent, phase, tokens)
+    else:
+        yield from _projections(model, rows)
+        for count, window in model.windows:
+            spans = attention_spans(phase, tokens, window) if causal else ((tokens, tokens),)
+            for queries, keys in spans:
+                yield from _attention(model, phase.batch, queries, keys, count, "kv" if causal else "activation")
     if model.sub_norms:
-        yield VectorOp("attn.sub_norm", norm, rows, model.hidden, repeat=model.layers)
-    yield Gemm("attn.o_proj", rows, model.hidden, model.q_width, repeat=model.layers, role="attn_out")
-    if model.post_norms:
-        yield VectorOp("attn.post_norm", norm, rows, model.hidden, repeat=model.layers)
-    yield VectorOp("attn.residual", "add", rows, model.hidden, repeat=model.layers)
-    if not model.parallel:
-        yield VectorOp("mlp.norm", norm, rows, model.hidden, repeat=model.layers)
-    yield from _mlp(model, rows)
-    if model.post_norms:
-        yield VectorOp("mlp.post_norm", norm, rows, model.hidden, repeat=model.layers)
-    yield VectorOp("mlp.residual", "add", rows, model.hidden, repeat=model.layers)
+        yield VectorOp("attn.sub_norm", model.norm, rows, width, repeat=layers)
+    yield Gemm("attn.o_proj", rows, model.hidden, width, repeat=layers, role="attn_out")
+
+
+def _latent_ops(model: Transformer, latent: Latent, phase: Phase, tokens: int) -> Iterator[Op]:
+    rows = phase.batch * (1 if phase.decode else tokens)
+    yield from latent_projections(latent, model.hidden, model.heads, rows, model.layers)
+    spans = attention_spans(phase, tokens)
+    if phase.decode:
+        yield from absorbed_attention(latent, model.heads, phase.batch, model.layers, spans)
+    else:
+        yield from expanded_attention(latent, model.heads, phase.batch, rows, model.layers, spans)
 
 
 def _projections(model: Transformer, rows: int) -> Iterator[Op]:
@@ -163,7 +231,10 @@ def _projections(model: Transformer, rows: int) -> Iterator[Op]:
     for name, width in widths.items():
         yield Gemm(f"attn.{name}", rows, width, model.hidden, repeat=model.layers, role="qkv")
     heads = model.heads + model.kv_heads
-    if model.qk_norm:
+    if model.qk_norm == "width":
+        yield VectorOp("attn.q_norm", model.norm, rows, model.q_width, repeat=model.layers)
+        yield VectorOp("attn.k_norm", model.norm, rows, model.kv_width, repeat=model.layers)
+    elif model.qk_norm:
         yield VectorOp("attn.qk_norm", model.norm, rows * heads, model.head_dim, repeat=model.layers)
     if model.rotary_dim:
         yield VectorOp("attn.rope", "rope", rows, heads * model.rotary_dim, repeat=model.layers)
@@ -179,18 +250,19 @@ def _attention(model: Transformer, batch: int, queries: int, keys: int, layers: 
 
 
 def _mlp(model: Transformer, rows: int) -> Iterator[Op]:
+    layers = model.dense_layers
     widths = {"up_proj": model.ffn}
     if model.gated:
         fused = {"gate_up_proj": 2 * model.ffn}
         widths = fused if model.mlp == "fused" else {"gate_proj": model.ffn, **widths}
     for name, width in widths.items():
-        yield Gemm(f"mlp.{name}", rows, width, model.hidden, repeat=model.layers, role="ffn")
-    yield VectorOp("mlp.act", model.activation, rows, model.ffn, repeat=model.layers)
+        yield Gemm(f"mlp.{name}", rows, width, model.hidden, repeat=layers, role="ffn")
+    yield VectorOp("mlp.act", model.activation, rows, model.ffn, repeat=layers)
     if model.gated:
-        yield VectorOp("mlp.gate", "mul", rows, model.ffn, repeat=model.layers)
+        yield VectorOp("mlp.gate", "mul", rows, model.ffn, repeat=layers)
     if model.sub_norms:
-        yield VectorOp("mlp.sub_norm", model.norm, rows, model.ffn, repeat=model.layers)
-    yield Gemm("mlp.down_proj", rows, model.hidden, model.ffn, repeat=model.layers, role="ffn")
+        yield VectorOp("mlp.sub_norm", model.norm, rows, model.ffn, repeat=layers)
+    yield Gemm("mlp.down_proj", rows, model.hidden, model.ffn, repeat=layers, role="ffn")
 
 
 def decoder_trace(model: Transformer, phase: Phase) -> Trace:
@@ -204,14 +276,31 @@ def decoder_trace(model: Transformer, phase: Phase) -> Trace:
     tokens = resolve_tokens(model, phase)
     rows = phase.batch * (1 if phase.decode else tokens)
     head_rows = phase.batch if phase.lm_head == "last" else rows
-    ops: list[Op] = [VectorOp("embed", "embedding", rows, model.hidden)]
+    width = model.table_width
+    ops: list[Op] = [VectorOp("embed", "embedding", rows, width)]
+    if model.embed_width:
+        ops.append(Gemm("embed.project_in", rows, model.hidden, width, role="embed"))
     if model.positions:
         ops.append(VectorOp("embed.positions", "add", rows, model.hidden))
+    if model.embed_norm:
+        ops.append(VectorOp("embed.norm", model.norm, rows, model.hidden))
     ops.extend(block_ops(model, phase, tokens))
     if model.final_norm:
         ops.append(VectorOp("final_norm", model.norm, rows, model.hidden))
-    ops.append(Gemm("lm_head", head_rows, model.vocab, model.hidden, role="lm_head"))
-    return finish(model.family, phase, tokens, ops, model.decoder_parameters, model.decoder_extras, kv_model=model)
+    if model.embed_width:
+        ops.append(Gemm("embed.project_out", rows, width, model.hidden, role="embed"))
+    ops.append(Gemm("lm_head", head_rows, model.vocab, width, role="lm_head"))
+    trace = finish(model.family, phase, tokens, ops, model.decoder_parameters, model.decoder_extras, kv_model=model)
+    return with_experts(trace, model, rows)
+
+
+def with_experts(trace: Trace, model: Transformer, rows: int) -> Trace:
+    """Return the trace with what its ``meta`` must say about experts, if the model has any."""
+    if model.experts is None:
+        return trace
+    idle = model.experts.idle_weights(rows, model.hidden)
+    stated = model.experts.distribution
+    return Trace(trace.name, trace.ops, {**trace.meta, "expert_distribution": stated, "idle_expert_weights": idle})
 
 
 def finish(
@@ -244,8 +333,12 @@ def _cache(model: Transformer, phase: Phase, tokens: int) -> dict[str, int]:
     """Sizes of the KV cache after the run; a layer with a window keeps that many tokens."""
     held = tokens + 1 if phase.decode else tokens
     kept = sum(layers * min(held, window or held) for layers, window in model.windows)
+    if model.latent:
+        vectors, width = phase.batch * model.layers * held, model.latent.cached
+        return {"kv_bytes_per_token_fp16": 2 * model.kv_elements_per_token, "kv_vectors": vectors, "head_dim": width}
     return {
         "kv_bytes_per_token_fp16": 2 * model.kv_elements_per_token,
         "kv_vectors": 2 * phase.batch * model.kv_heads * kept,
         "head_dim": model.head_dim,
+        "queries_per_kv_head": model.heads // model.kv_heads,
     }

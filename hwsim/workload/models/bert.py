@@ -62,6 +62,6 @@ def bert(config: Config, phase: Phase) -> Trace:
         VectorOp("pooler.act", "tanh", phase.batch, hidden),
     ]
     tables = (model.vocab + positions + types) * hidden + 2 * hidden
-    other = tables + model.layers * model.layer_extras + hidden
-    parameters = model.layers * model.layer_weights + hidden * hidden + other
+    other = tables + model.block_extras + hidden
+    parameters = model.block_weights + hidden * hidden + other
     return finish("bert", phase, tokens, ops, parameters, other)

@@ -9,14 +9,13 @@ from hwsim.workload.trace import Trace
 from hwsim.workload.transformer import Transformer, decoder_trace
 
 
-@FAMILIES.register("gpt2")
-def gpt2(config: Config, phase: Phase) -> Trace:
-    """GPT-2; the feed-forward is four times as wide unless ``n_inner`` says otherwise."""
+def read_gpt2(config: Config) -> Transformer:
+    """Read the keys of transformers' ``GPT2Config``."""
     hidden, heads = config.integer("n_embd"), config.integer("n_head")
     layers, positions = config.integer("n_layer"), config.integer("n_positions")
     config.require(hidden % heads == 0, f"'n_embd' {hidden} is no multiple of {heads} heads")
-    model = Transformer(
-        family="gpt2",
+    return Transformer(
+        family=config.model_type,
         hidden=hidden,
         layers=layers,
         heads=heads,
@@ -35,5 +34,11 @@ def gpt2(config: Config, phase: Phase) -> Trace:
         tied=config.flag("tie_word_embeddings", True),
         positions=positions,
     )
+
+
+@FAMILIES.register("gpt2")
+def gpt2(config: Config, phase: Phase) -> Trace:
+    """GPT-2; the feed-forward is four times as wide unless ``n_inner`` says otherwise."""
+    model = read_gpt2(config)
     config.check()
     return decoder_trace(model, phase)

@@ -1,4 +1,4 @@
-"""Llama and the many models that share its block: Mistral, Yi, Qwen2, Qwen3, Gemma 2, BitNet.
+"""Llama and the many models that share its block: Mistral, Yi, Qwen, Gemma, BitNet and others.
 
 RMSNorm, rotary positions, grouped-query attention, gated feed-forward, no biases. Each relative
 states only what differs from :func:`read_llama`.
@@ -6,13 +6,51 @@ states only what differs from :func:`read_llama`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from hwsim.spec.errors import shown
 from hwsim.workload.config import ACTIVATIONS, Config
 from hwsim.workload.models import FAMILIES
 from hwsim.workload.phase import Phase
 from hwsim.workload.trace import Trace
 from hwsim.workload.transformer import Transformer, decoder_trace
+
+#: Names of kinds of layers in ``layer_types``; the first three attend to all tokens, the others to a window.
+LAYER_TYPES = {
+    "full_attention": "full",
+    "attention": "full",
+    "global": "full",
+    "sliding_attention": "window",
+    "local": "window",
+}
+
+Windows = tuple[tuple[int, int | None], ...]
+
+
+def typed_windows(config: Config, layers: int, window: int | None, pattern: Sequence[str] = ()) -> Windows:
+    """Return windows per group of layers, by ``layer_types``, else by ``pattern``, repeated over the layers."""
+    types = config.get("layer_types")
+    if types is None:
+        types = [pattern[index % len(pattern)] for index in range(layers)] if pattern else []
+    if not isinstance(types, list) or any(name not in LAYER_TYPES for name in types):
+        valid = ", ".join(LAYER_TYPES)
+        config.require(False, f"'layer_types' must be a list of {valid}, not {shown(types)}")
+        return ((layers, None),)
+    config.require(not types or len(types) == layers, f"'layer_types' has {len(types)} entries for {layers} layers")
+    local = sum(LAYER_TYPES[name] == "window" for name in types) if window else 0
+    groups = ((local, window), (layers - local, None))
+    return tuple((count, size) for count, size in groups if count)
+
+
+def rotary_width(config: Config, head_dim: int, default: float = 1.0, key: str = "partial_rotary_factor") -> int:
+    """Return how many elements of a head are turned: a share that stands by itself or in ``rope_parameters``."""
+    nested = config.get("rope_parameters")
+    given = nested.get("partial_rotary_factor") if isinstance(nested, Mapping) else None
+    share = config.number(key, default)
+    if config.values.get(key) is None and isinstance(given, int | float):
+        share = float(given)
+    return int(share * head_dim)
 
 
 def read_llama(config: Config, tied_default: bool = False, activation_key: str = "hidden_act") -> Transformer:
@@ -74,15 +112,3 @@ def bitnet(config: Config, phase: Phase) -> Trace:
     model = read_llama(config)
     config.check()
     return decoder_trace(replace(model, sub_norms=True), phase)
-
-
-@FAMILIES.register("gemma2")
-def gemma2(config: Config, phase: Phase) -> Trace:
-    """Gemma 2: norms after both halves of a layer too, every other layer with a sliding window."""
-    model = read_llama(config, tied_default=True, activation_key="hidden_activation")
-    config.require("head_dim" in config.values, "'head_dim' is missing (it is not hidden_size / heads here)")
-    window = config.optional_integer("sliding_window")
-    config.check()
-    local = (model.layers + 1) // 2
-    windows = ((local, window), (model.layers - local, None)) if window else model.windows
-    return decoder_trace(replace(model, post_norms=True, windows=windows), phase)

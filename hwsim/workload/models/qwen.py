@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hwsim.workload.config import Config
 from hwsim.workload.models import FAMILIES
-from hwsim.workload.models.llama import read_llama
+from hwsim.workload.models.llama import read_llama, typed_windows
 from hwsim.workload.phase import Phase
 from hwsim.workload.trace import Trace
 from hwsim.workload.transformer import Transformer, decoder_trace
@@ -20,6 +20,14 @@ def _windows(config: Config, model: Transformer) -> tuple[tuple[int, int | None]
     full = min(config.integer("max_window_layers", minimum=0), model.layers)
     groups = ((full, None), (model.layers - full, window))
     return tuple((layers, size) for layers, size in groups if layers)
+
+
+def even_windows(config: Config, model: Transformer) -> tuple[tuple[int, int | None], ...]:
+    """Qwen2-MoE: every other of the first ``max_window_layers`` layers, and only if ``use_sliding_window``."""
+    window = config.optional_integer("sliding_window") if config.flag("use_sliding_window", False) else None
+    first = min(config.integer("max_window_layers", default=28, minimum=0), model.layers)
+    pattern = ["sliding_attention" if not i % 2 and i < first else "full_attention" for i in range(model.layers)]
+    return typed_windows(config, model.layers, window, pattern)
 
 
 @FAMILIES.register("qwen2")
@@ -38,4 +46,4 @@ def qwen3(config: Config, phase: Phase) -> Trace:
     config.require("head_dim" in config.values, "'head_dim' is missing (it is not always hidden_size / heads here)")
     windows = _windows(config, model)
     config.check()
-    return decoder_trace(replace(model, qk_norm=True, windows=windows), phase)
+    return decoder_trace(replace(model, qk_norm="head", windows=windows), phase)

@@ -39,6 +39,6 @@ def vit(config: Config, phase: Phase) -> Trace:
         Gemm("classifier", phase.batch, classes, model.hidden, role="other"),
     ]
     # patch bias, class token, positions, final norm, class biases
-    other = model.hidden * (1 + 1 + tokens + 2) + classes + model.layers * model.layer_extras
-    parameters = model.layers * model.layer_weights + embed.weights + classes * model.hidden + other
+    other = model.hidden * (1 + 1 + tokens + 2) + classes + model.block_extras
+    parameters = model.block_weights + embed.weights + classes * model.hidden + other
     return finish("vit", phase, None, ops, parameters, other)

@@ -1,0 +1,45 @@
+"""Qwen2-MoE and Qwen3-MoE: experts in all layers but those that the file names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hwsim.workload.config import Config
+from hwsim.workload.models import FAMILIES
+from hwsim.workload.models.llama import read_llama
+from hwsim.workload.models.mixtral import read_experts
+from hwsim.workload.models.qwen import even_windows
+from hwsim.workload.phase import Phase
+from hwsim.workload.trace import Trace
+from hwsim.workload.transformer import decoder_trace
+
+
+def _sparse_layers(config: Config, layers: int) -> int:
+    """Layers with experts: every ``decoder_sparse_step``-th that ``mlp_only_layers`` does not name."""
+    step, dense = config.integer("decoder_sparse_step", default=1), config.get("mlp_only_layers") or []
+    good = isinstance(dense, list) and all(isinstance(index, int) for index in dense)
+    config.require(good, "'mlp_only_layers' must be a list of layers' numbers")
+    return sum((index + 1) % step == 0 and index not in (dense if good else ()) for index in range(layers))
+
+
+@FAMILIES.register("qwen2_moe")
+def qwen2_moe(config: Config, phase: Phase) -> Trace:
+    """Qwen1.5-MoE and Qwen2-MoE: biased queries, keys and values; a shared expert behind a gate."""
+    model = read_llama(config)
+    experts = read_experts(config, _sparse_layers(config, model.layers), config.integer("moe_intermediate_size"))
+    shared = config.integer("shared_expert_intermediate_size")
+    windows, bias = even_windows(config, model), config.flag("qkv_bias", True)
+    config.check()
+    experts = replace(experts, shared=shared, shared_gate=True)
+    return decoder_trace(replace(model, qkv_bias=bias, experts=experts, windows=windows), phase)
+
+
+@FAMILIES.register("qwen3_moe")
+def qwen3_moe(config: Config, phase: Phase) -> Trace:
+    """Qwen3-MoE: heads normalised, no shared expert."""
+    model = read_llama(config)
+    experts = read_experts(config, _sparse_layers(config, model.layers), config.integer("moe_intermediate_size"))
+    sliding = config.flag("use_sliding_window", False)
+    window = config.optional_integer("sliding_window") if sliding else None
+    config.check()
+    return decoder_trace(replace(model, qk_norm="head", experts=experts, windows=((model.layers, window),)), phase)
