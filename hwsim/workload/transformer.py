@@ -37,7 +37,7 @@ class Transformer:
     (``width``). ``norm_size`` is how many parameters an element of a norm has, where it is not what
     its kind usually has. ``windows`` names the sliding window per group of layers as
     ``(layers, window or None)``; the layers sum to ``layers``. ``experts`` replace the MLP in their
-    layers, ``latent`` replaces the attention. ``embed_width`` is that of the embedding table where
+    layers, ``latent`` replaces the attention. ``key_bias`` false leaves the key out of ``qkv_bias``. ``embed_width`` is that of the embedding table where
     projections stand between it and the blocks. ``layer_parameters`` counts what no other field does.
     """
 
@@ -58,6 +58,7 @@ class Transformer:
     qkv: Literal["split", "fused"] = "split"
     mlp: Literal["split", "fused"] = "split"
     qkv_bias: bool = False
+    key_bias: bool = True
     out_bias: bool = False
     mlp_bias: bool = False
     head_bias: bool = False
@@ -114,11 +115,15 @@ class Transformer:
     @property
     def block_extras(self) -> int:
         """Biases, norms and other parameters of all layers that no GEMM multiplies."""
-        biases = self.qkv_bias * (self.q_width + 2 * self.kv_width) + self.out_bias * self.hidden
-        attention = self.latent.extras(self.hidden) if self.latent else biases
+        attention = self.latent.extras(self.hidden) if self.latent else self.attention_biases
         mlps = self.dense_layers * self.mlp_bias * (self.ffn * (2 if self.gated else 1) + self.hidden)
         each = attention + self.norm_parameters(self._norm_elements) + self.layer_parameters
         return self.layers * each + mlps + (self.experts.extras(self.hidden) if self.experts else 0)
+
+    @property
+    def attention_biases(self) -> int:
+        """Biases of one layer's attention."""
+        return self.qkv_bias * (self.q_width + (1 + self.key_bias) * self.kv_width) + self.out_bias * self.hidden
 
     @property
     def _norm_elements(self) -> int:

@@ -7,16 +7,26 @@ from dataclasses import replace
 from hwsim.workload.config import Config
 from hwsim.workload.latent import read_latent
 from hwsim.workload.models import FAMILIES
-from hwsim.workload.models.llama import read_llama
+from hwsim.workload.models.llama import read_llama, typed_windows
 from hwsim.workload.models.mixtral import read_experts
 from hwsim.workload.phase import Phase
 from hwsim.workload.trace import Trace
 from hwsim.workload.transformer import Transformer, decoder_trace
 
 
+def _dense_layers(config: Config) -> int:
+    """Layers without experts: the ``dense`` ones of ``mlp_layer_types``, else ``first_k_dense_replace``."""
+    types = config.get("mlp_layer_types")
+    if types is None:
+        return config.integer("first_k_dense_replace", 0, minimum=0)
+    good = isinstance(types, list) and all(name in ("dense", "sparse") for name in types)
+    config.require(good, "'mlp_layer_types' must be a list of dense and sparse")
+    return types.count("dense") if good else 0
+
+
 def add_routed(config: Config, model: Transformer) -> Transformer:
     """Return ``model`` with DeepSeek's experts: from layer ``first_k_dense_replace`` on, beside shared ones."""
-    width, dense = config.integer("moe_intermediate_size"), config.integer("first_k_dense_replace", 0, minimum=0)
+    width, dense = config.integer("moe_intermediate_size"), _dense_layers(config)
     frequency = config.integer("moe_layer_freq", default=1)
     config.require(frequency == 1, f"'moe_layer_freq' {frequency} other than 1 is not supported")
     layers = model.layers - min(dense, model.layers)
@@ -46,6 +56,7 @@ def deepseek_v2(config: Config, phase: Phase) -> Trace:
 
 
 @FAMILIES.register("deepseek_v3")
+@FAMILIES.register("glm4_moe_lite")
 def deepseek_v3(config: Config, phase: Phase) -> Trace:
     """DeepSeek-V3, R1 and Kimi K2: the correction that the router has per expert is no parameter in transformers."""
     model = read_deepseek(config)
@@ -61,3 +72,12 @@ def youtu(config: Config, phase: Phase) -> Trace:
     model = read_llama(replace(config, values={**own, "head_dim": latent.qk_dim}), tied_default=True)
     config.check()
     return decoder_trace(replace(model, latent=latent), phase)
+
+
+@FAMILIES.register("dots1")
+def dots1(config: Config, phase: Phase) -> Trace:
+    """dots.llm1: DeepSeek's experts behind ordinary attention with normalised heads."""
+    model = add_routed(config, read_llama(config))
+    windows = typed_windows(config, model.layers, config.optional_integer("sliding_window"))
+    config.check()
+    return decoder_trace(replace(model, qk_norm="head", windows=windows), phase)

@@ -6,7 +6,7 @@ states only what differs from :func:`read_llama`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from hwsim.spec.errors import shown
@@ -83,6 +83,19 @@ def read_llama(config: Config, tied_default: bool = False, activation_key: str =
         tied=config.flag("tie_word_embeddings", tied_default),
         rotary_dim=head_dim,
     )
+
+
+def language_part(config: Config, phase: Phase, family: Callable[[Config, Phase], Trace]) -> Trace:
+    """Return the trace of the language model in ``text_config``; its ``meta`` says that it is a part."""
+    part = config.section("text_config")
+    config.check()
+    tied = config.get("tie_word_embeddings")
+    if tied is not None and "tie_word_embeddings" not in part.values:
+        part = replace(part, values={**part.values, "tie_word_embeddings": tied})
+    kind = part.values.get("model_type", f"{config.model_type}_text")
+    trace = family(replace(part, values={**part.values, "model_type": kind}), phase)
+    name = trace.name.replace(kind, config.model_type, 1)
+    return replace(trace, name=name, meta={**trace.meta, "part": "language model only"})
 
 
 @FAMILIES.register("llama")

@@ -14,12 +14,11 @@ POSITION_OFFSET = 2
 
 @FAMILIES.register("opt")
 def opt(config: Config, phase: Phase) -> Trace:
-    """OPT, all sizes but 350M, whose post-norm and projected embeddings differ."""
+    """OPT; the 350M model has its norms after each half, no last norm, and projected embeddings."""
     hidden, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
     layers, positions = config.integer("num_hidden_layers"), config.integer("max_position_embeddings")
     embed = config.integer("word_embed_proj_dim", default=hidden)
-    config.require(embed == hidden, f"'word_embed_proj_dim' {embed} other than hidden_size {hidden} is not supported")
-    config.require(config.flag("do_layer_norm_before", True), "'do_layer_norm_before' false is not supported")
+    before = config.flag("do_layer_norm_before", True)
     config.require(hidden % heads == 0, f"'hidden_size' {hidden} is no multiple of {heads} heads")
     bias = config.flag("enable_bias", True)
     model = Transformer(
@@ -40,6 +39,8 @@ def opt(config: Config, phase: Phase) -> Trace:
         mlp_bias=bias,
         tied=config.flag("tie_word_embeddings", True),
         positions=positions + POSITION_OFFSET,
+        final_norm=before and not config.flag("_remove_final_layer_norm", False),
+        embed_width=embed if embed != hidden else 0,
     )
     config.check()
     return decoder_trace(model, phase)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hwsim.workload.config import ACTIVATIONS, Config
 from hwsim.workload.models import FAMILIES
+from hwsim.workload.models.llama import rotary_width
 from hwsim.workload.phase import Phase
 from hwsim.workload.trace import Trace
 from hwsim.workload.transformer import Transformer, decoder_trace
@@ -16,7 +17,6 @@ def phi(config: Config, phase: Phase) -> Trace:
     layers, kv_heads = config.integer("num_hidden_layers"), config.integer("num_key_value_heads", default=heads)
     config.require(hidden % heads == 0, f"'hidden_size' {hidden} is no multiple of {heads} heads")
     config.require(heads % kv_heads == 0, f"{heads} heads do not split into {kv_heads} 'num_key_value_heads'")
-    config.require(not config.flag("qk_layernorm", False), "'qk_layernorm' true is not supported")
     head_dim = hidden // heads
     model = Transformer(
         family="phi",
@@ -37,8 +37,9 @@ def phi(config: Config, phase: Phase) -> Trace:
         mlp_bias=True,
         head_bias=True,
         tied=config.flag("tie_word_embeddings", False),
+        qk_norm="head" if config.flag("qk_layernorm", False) else "",
         # transformers PhiConfig: partial_rotary_factor defaults to 0.5; phi-2's file says 0.4
-        rotary_dim=int(config.number("partial_rotary_factor", 0.5) * head_dim),
+        rotary_dim=rotary_width(config, head_dim, 0.5),
     )
     config.check()
     return decoder_trace(model, phase)

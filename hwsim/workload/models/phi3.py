@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hwsim.workload.config import Config
 from hwsim.workload.models import FAMILIES
-from hwsim.workload.models.llama import read_llama
+from hwsim.workload.models.llama import read_llama, rotary_width
 from hwsim.workload.phase import Phase
 from hwsim.workload.trace import Trace
 from hwsim.workload.transformer import decoder_trace
@@ -16,7 +16,7 @@ from hwsim.workload.transformer import decoder_trace
 def phi3(config: Config, phase: Phase) -> Trace:
     """Phi-3; rotary positions turn ``partial_rotary_factor`` of each head (1 by default)."""
     model = read_llama(config)
-    rotary = int(config.number("partial_rotary_factor", 1.0) * model.head_dim)
+    rotary = rotary_width(config, model.head_dim)
     window = config.optional_integer("sliding_window")
     config.check()
     fused = replace(model, qkv="fused", mlp="fused", rotary_dim=rotary, windows=((model.layers, window),))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hwsim.workload.config import Config
 from hwsim.workload.models import FAMILIES
 from hwsim.workload.models.llama import read_llama, rotary_width, typed_windows
+from hwsim.workload.models.mixtral import read_experts
 from hwsim.workload.phase import Phase
 from hwsim.workload.trace import Trace
 from hwsim.workload.transformer import decoder_trace
@@ -18,9 +19,10 @@ FIRST_GLOBAL = ("full_attention", "sliding_attention", "sliding_attention", "sli
 
 @FAMILIES.register("helium")
 @FAMILIES.register("internlm3")
+@FAMILIES.register("iquestcoder")
 @FAMILIES.register("ministral3")
 def same(config: Config, phase: Phase) -> Trace:
-    """Helium, InternLM3 and Ministral 3: the block of Llama as it is."""
+    """Helium, InternLM3, IQuest-Coder and Ministral 3: the block of Llama as it is."""
     model = read_llama(config)
     config.check()
     return decoder_trace(model, phase)
@@ -96,3 +98,14 @@ def hunyuan_v1_dense(config: Config, phase: Phase) -> Trace:
     model = read_llama(config)
     config.check()
     return decoder_trace(replace(model, qk_norm="head"), phase)
+
+
+@FAMILIES.register("hunyuan_v1_moe")
+def hunyuan_v1_moe(config: Config, phase: Phase) -> Trace:
+    """Hunyuan with experts in every layer, beside one shared MLP as wide as an expert."""
+    model = read_llama(config)
+    for key in ("num_experts", "moe_topk"):
+        config.require(isinstance(config.get(key), int), f"{key!r} must be one number for all layers")
+    experts = read_experts(config, model.layers, model.ffn, ("num_experts",), "moe_topk")
+    config.check()
+    return decoder_trace(replace(model, qk_norm="head", experts=replace(experts, shared=model.ffn)), phase)
