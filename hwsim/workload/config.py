@@ -47,7 +47,7 @@ class Config:
     @property
     def model_type(self) -> str:
         """The architecture's name."""
-        return str(self.values.get("model_type", ""))
+        return str(self.values.get("model_type") or self.values.get("_class_name") or "")
 
     def integer(self, key: str, default: int | None = None, minimum: int = 1) -> int:
         """Return a whole number from ``minimum`` to :data:`LARGEST`."""

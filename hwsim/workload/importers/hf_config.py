@@ -118,7 +118,7 @@ def build_trace(config: Mapping[str, Any], phase: Phase, name: str = "", source:
     UsageError
         If the model has no such phase.
     """
-    model_type = config.get("model_type")
+    model_type = config.get("model_type") or config.get("_class_name")  # the latter in files of diffusers
     if not isinstance(model_type, str) or not model_type:
         wrong = "is missing" if model_type is None else f"must be text, not {shown(model_type)}"
         valid = ", ".join(FAMILIES.names())

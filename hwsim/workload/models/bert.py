@@ -42,6 +42,28 @@ def refuse_decode(family: str, phase: Phase) -> None:
         raise UsageError(f"phase: {family} has no decode phase; use prefill")
 
 
+def encoder_trace(model: Transformer, phase: Phase, types: int, pooler: bool) -> Trace:
+    """Return the trace of embeddings, blocks and, if there is one, the pooler."""
+    tokens = resolve_tokens(model, phase)
+    rows, hidden = phase.batch * tokens, model.hidden
+    ops: list[Op] = [
+        VectorOp("embed", "embedding", rows, hidden),
+        VectorOp("embed.positions", "add", rows, hidden),
+    ]
+    if types:
+        ops.append(VectorOp("embed.types", "add", rows, hidden))
+    ops += [VectorOp("embed.norm", "layernorm", rows, hidden), *block_ops(model, phase, tokens, causal=False)]
+    other = (model.vocab + model.positions + types) * hidden + 2 * hidden + model.block_extras
+    weights = model.block_weights
+    if pooler:
+        ops += [
+            Gemm("pooler", phase.batch, hidden, hidden, role="other"),
+            VectorOp("pooler.act", "tanh", phase.batch, hidden),
+        ]
+        other, weights = other + hidden, weights + hidden * hidden
+    return finish(model.family, phase, tokens, ops, weights + other, other)
+
+
 @FAMILIES.register("bert")
 def bert(config: Config, phase: Phase) -> Trace:
     """``BertModel``: embeddings, blocks and pooler; task heads are not part of it."""
@@ -50,18 +72,4 @@ def bert(config: Config, phase: Phase) -> Trace:
     model = read_encoder(config, config.integer("vocab_size"), positions, positions)
     types = config.integer("type_vocab_size", default=2)  # transformers BertConfig
     config.check()
-    tokens = resolve_tokens(model, phase)
-    rows, hidden = phase.batch * tokens, model.hidden
-    ops: list[Op] = [
-        VectorOp("embed", "embedding", rows, hidden),
-        VectorOp("embed.positions", "add", rows, hidden),
-        VectorOp("embed.types", "add", rows, hidden),
-        VectorOp("embed.norm", "layernorm", rows, hidden),
-        *block_ops(model, phase, tokens, causal=False),
-        Gemm("pooler", phase.batch, hidden, hidden, role="other"),
-        VectorOp("pooler.act", "tanh", phase.batch, hidden),
-    ]
-    tables = (model.vocab + positions + types) * hidden + 2 * hidden
-    other = tables + model.block_extras + hidden
-    parameters = model.block_weights + hidden * hidden + other
-    return finish("bert", phase, tokens, ops, parameters, other)
+    return encoder_trace(model, phase, types, pooler=True)
