@@ -28,7 +28,11 @@ class Feature:
 
 @dataclass(frozen=True)
 class Conv:
-    """A 2-D convolution with square kernel; ``groups = in_channels`` makes it depthwise."""
+    """A 2-D convolution; ``groups = in_channels`` makes it depthwise.
+
+    ``kernel`` and ``padding`` are those of the height; ``kernel_width`` and ``padding_width`` those of the
+    width where it differs.
+    """
 
     in_channels: int
     out_channels: int
@@ -36,15 +40,22 @@ class Conv:
     stride: int = 1
     padding: int = 0
     groups: int = 1
+    kernel_width: int | None = None
+    padding_width: int | None = None
 
     def __post_init__(self) -> None:
         if self.in_channels % self.groups or self.out_channels % self.groups:
             raise UsageError(f"conv: {self.groups} groups divide neither {self.in_channels} nor {self.out_channels}")
 
     @property
+    def area(self) -> int:
+        """Pixels of the kernel."""
+        return self.kernel * (self.kernel_width or self.kernel)
+
+    @property
     def weights(self) -> int:
         """Weights, without bias."""
-        return self.out_channels * self.in_channels // self.groups * self.kernel**2
+        return self.out_channels * self.in_channels // self.groups * self.area
 
     def output(self, source: Feature) -> Feature:
         """Return the output's shape: ``floor((size + 2·padding - kernel) / stride) + 1``.
@@ -56,27 +67,31 @@ class Conv:
         """
         if source.channels != self.in_channels:
             raise UsageError(f"conv: {source.channels} channels come in, {self.in_channels} are expected")
-        height, width = (
-            output_size(size, self.kernel, self.stride, self.padding) for size in (source.height, source.width)
-        )
+        across = self.padding if self.padding_width is None else self.padding_width
+        height = output_size(source.height, self.kernel, self.stride, self.padding)
+        width = output_size(source.width, self.kernel_width or self.kernel, self.stride, across)
         return Feature(self.out_channels, height, width)
 
     def gemm(self, layer: str, source: Feature, images: int = 1, role: str = "conv") -> Gemm:
         """Return the convolution of ``images`` feature maps as a GEMM."""
         out = self.output(source)
         note = (
-            f"im2col: {source.channels}x{source.height}x{source.width}, kernel {self.kernel}, "
-            f"stride {self.stride}, padding {self.padding}"
+            f"im2col: {source.channels}x{source.height}x{source.width}, kernel {_pair(self.kernel, self.kernel_width)}, "
+            f"stride {self.stride}, padding {_pair(self.padding, self.padding_width)}"
         )
         return Gemm(
             layer,
             m=images * out.pixels,
             n=self.out_channels // self.groups,
-            k=self.in_channels // self.groups * self.kernel**2,
+            k=self.in_channels // self.groups * self.area,
             batch=self.groups,
             role=role,
             note=note,
         )
+
+
+def _pair(first: int, second: int | None) -> str:
+    return str(first) if second is None or second == first else f"{first}x{second}"
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int) -> int:
@@ -113,8 +128,9 @@ class ConvNet:
         activation: str | None = None,
         source: Feature | None = None,
         bias: bool = False,
+        norm: bool | None = None,
     ) -> Feature:
-        """Add a convolution, with folded batch norm or with ``bias``, and return its output.
+        """Add a convolution, with folded batch norm (``norm``, unless there is a ``bias``), and return its output.
 
         The output becomes the current feature map, unless ``source`` names another input (a shortcut).
         """
@@ -122,7 +138,8 @@ class ConvNet:
         out = conv.output(start)
         self.ops.append(conv.gemm(layer, start, self.images))
         self.weights += conv.weights
-        self.other_parameters += conv.out_channels * (1 if bias else 2)
+        folded = not bias if norm is None else norm
+        self.other_parameters += conv.out_channels * (bias + 2 * folded)
         if activation:
             self.vector(f"{layer}.act", activation, out)
         if source is None:

@@ -196,3 +196,8 @@ def _shared_ops(experts: Experts, rows: int, hidden: int, activation: str) -> It
 
 def _stated(distribution: str | tuple[float, ...]) -> str:
     return distribution if isinstance(distribution, str) else "shares as given"
+
+
+def is_routed(gemm: Gemm) -> bool:
+    """Whether ``gemm`` is a product of routed experts."""
+    return gemm.layer.startswith("moe.") and gemm.role == "ffn" and not gemm.layer.startswith("moe.shared")

@@ -58,7 +58,9 @@ class WorkloadSpec(Spec):
     source: str | None = Field(
         None, description="path of any other file that hwsim trace reads, or what python: names: hwsim list importer"
     )
-    settings: dict[str, Any] = Field({}, description="further values that the importer of a source takes, by name")
+    settings: dict[str, Any] = Field(
+        {}, description="keys of a model's config.json that differ, or what else the importer of a source takes"
+    )
     name: str | None = Field(None, min_length=1, description="what tables call it; default: model, phase, length")
     phase: PhaseKind = Field("prefill", description="prefill: a whole prompt or image; decode: one token")
     seq_len: int | None = Field(
@@ -92,8 +94,6 @@ class WorkloadSpec(Spec):
         if importer is not None and shaped and not IMPORTERS.get(importer).shaped:
             what = "a trace" if self.trace is not None else IMPORTERS.get(importer).summary
             raise ValueError(f"{shaped[0]}: {what} is fixed; {', '.join(shaped)} cannot change it")
-        if self.settings and importer is None:
-            raise ValueError(f"settings: a model by name takes none; valid: {', '.join(SHAPING)}")
         if importer is not None:
             as_value_error(check_settings)(importer, self.settings)
         return self
@@ -232,7 +232,8 @@ def _in_field(field: str) -> Iterator[None]:
 def _source_trace(spec: WorkloadSpec, folder: Path) -> Trace:
     if spec.importer is None:
         model = find_model(str(spec.model))
-        return build_trace(model_config(model.name), spec.to_phase(), model.name, f"{model.file}: {model.source}")
+        place = f"{model.file}: {model.source}"
+        return build_trace(model_config(model.name), spec.to_phase(), model.name, place, spec.settings)
     field = next(key for key in SOURCES if getattr(spec, key) is not None)
     source = str(getattr(spec, field))
     if not _has_scheme(source, spec.importer):

@@ -82,7 +82,7 @@ def test_settings_reach_the_importer(fixed: None) -> None:
             "settings: unknown setting 'siez'; valid: size (did you mean 'size'?)",
         ),
         ({"source": "fixed:x", "seq_len": 4}, "seq_len: a test source is fixed"),
-        ({"model": "gpt2", "settings": {"size": 7}}, "settings: a model by name takes none"),
+        ({"model": "gpt2", "settings": {"size": 7}}, "settings: gpt2 has no key 'size'; valid: "),
         ({"source": "trace.zip"}, "source: trace.zip: unknown kind of file"),
         ({"source": "fixed:x", "model": "gpt2"}, "name exactly one of"),
     ],

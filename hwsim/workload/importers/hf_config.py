@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hwsim.spec.document import parse_document
-from hwsim.spec.errors import Problem, SpecError, did_you_mean, shown
+from hwsim.spec.document import parse_document, plain
+from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean, shown
 from hwsim.spec.text import read_text
 from hwsim.workload.config import Config, key_of
 from hwsim.workload.importers.base import IMPORTERS, Importer, Request
@@ -24,12 +24,13 @@ class HfConfig(Importer):
     summary = "a Hugging Face config.json"
     suffixes = (".json",)
     shaped = True
+    settings = None
 
     def read(self, source: str, request: Request) -> Trace:
         """Return the trace, named after the file, or after its folder when the file is called ``config.json``."""
         path = Path(source)
         own = path.resolve().parent.name if path.name == "config.json" else path.stem
-        return read_model(path, request.phase, request.name or own)
+        return read_model(path, request.phase, request.name or own, request.settings)
 
 
 IMPORTERS.register("hf_config")(HfConfig())
@@ -76,8 +77,8 @@ def _problem(path: str | Path, message: str, line: int = 0, column: int = 0, sou
     return SpecError([Problem(str(path), line, column, "", message, source_line)])
 
 
-def read_model(path: str | Path, phase: Phase, name: str = "") -> Trace:
-    """Return the trace of the model that a ``config.json`` describes; ``name`` as in :func:`build_trace`.
+def read_model(path: str | Path, phase: Phase, name: str = "", settings: Mapping[str, Any] | None = None) -> Trace:
+    """Return the trace of the model that a ``config.json`` describes; ``name`` and ``settings`` as in :func:`build_trace`.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def read_model(path: str | Path, phase: Phase, name: str = "") -> Trace:
     """
     config = read_config(path)
     try:
-        return build_trace(config, phase, name, str(path))
+        return build_trace(config, phase, name, str(path), settings)
     except SpecError as error:
         raise SpecError(_placed(error.problems, path)) from None
 
@@ -106,18 +107,27 @@ def _placed(problems: Iterable[Problem], path: str | Path) -> list[Problem]:
     return [marks[key].problem("", problem.message) if key in marks else problem for problem, key in keys]
 
 
-def build_trace(config: Mapping[str, Any], phase: Phase, name: str = "", source: str = "config.json") -> Trace:
+def build_trace(
+    config: Mapping[str, Any],
+    phase: Phase,
+    name: str = "",
+    source: str = "config.json",
+    settings: Mapping[str, Any] | None = None,
+) -> Trace:
     """Return the trace of a model described by a ``config.json`` mapping.
 
-    ``name`` replaces the family's name in the trace's own.
+    ``name`` replaces the family's name in the trace's own. ``settings`` replace keys of the file, or are
+    keys that only hwsim knows (``expert_distribution``); text is read as YAML would.
 
     Raises
     ------
     SpecError
         If ``model_type`` is absent or unknown, or a key is missing or wrong.
     UsageError
-        If the model has no such phase.
+        If the model has no such phase, or no such setting.
     """
+    changed = {key: _plain(value) for key, value in (settings or {}).items()}
+    config = {**config, **changed}
     model_type = config.get("model_type") or config.get("_class_name")  # the latter in files of diffusers
     if not isinstance(model_type, str) or not model_type:
         wrong = "is missing" if model_type is None else f"must be text, not {shown(model_type)}"
@@ -125,19 +135,38 @@ def build_trace(config: Mapping[str, Any], phase: Phase, name: str = "", source:
         raise _problem(source, f"'model_type' {wrong}; it names the architecture, valid: {valid}")
     if model_type not in FAMILIES:
         raise _problem(source, _unsupported(model_type, config))
-    trace = FAMILIES.get(model_type)(Config(config, source), phase)
+    checked = Config(config, source)
+    trace = FAMILIES.get(model_type)(checked, phase)
+    _check_known(model_type, changed, checked.known)
     label = trace.name.replace(model_type, name, 1) if name else trace.name
-    return replace(trace, name=label, meta={"model": name or model_type, "source": source, **trace.meta})
+    meta = {"model": name or model_type, "source": source, **({"settings": changed} if changed else {}), **trace.meta}
+    return replace(trace, name=label, meta=meta)
+
+
+def _plain(value: Any) -> Any:
+    """Return what text means in YAML, and anything else as it is."""
+    return plain(parse_document(f"value: {value}").data)["value"] if isinstance(value, str) else value
+
+
+def _check_known(model_type: str, settings: Mapping[str, Any], known: Set[str]) -> None:
+    for key in settings:
+        if key not in known and key != "model_type":
+            raise UsageError(f"settings: {model_type} has no key {key!r}; {did_you_mean(key, sorted(known))}")
 
 
 #: Keys that tell what an unsupported architecture would need (names as in transformers).
 _MISSING_PARTS = {
-    "num_experts": "mixture of experts",
-    "num_local_experts": "mixture of experts",
-    "n_routed_experts": "mixture of experts",
-    "kv_lora_rank": "multi-head latent attention",
+    "num_experts": "its mixture of experts",
+    "num_local_experts": "its mixture of experts",
+    "n_routed_experts": "its mixture of experts",
+    "kv_lora_rank": "its latent attention",
+    "index_topk": "sparse attention by an index",
     "state_size": "state-space layers",
-    "encoder_layers": "encoder-decoder structure",
+    "ssm_state_size": "state-space layers",
+    "mamba_d_state": "state-space layers",
+    "conv_L_cache": "short convolutions",
+    "linear_num_key_heads": "linear attention",
+    "encoder_layers": "its encoder-decoder structure",
     "text_config": "several sub-models",
     "vision_config": "several sub-models",
 }

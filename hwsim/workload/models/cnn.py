@@ -4,12 +4,16 @@
 ``type``:
 
 * ``conv``: ``out``, ``kernel``, ``stride`` (1), ``padding`` (0), ``groups`` (1; ``-1`` is depthwise),
-  ``norm`` (``batch``: folded, or ``bias``), ``act``, ``repeat`` (1);
+  ``norm`` (``batch``: folded, ``bias``, or ``batch+bias``), ``act``, ``repeat`` (1); kernel and padding
+  may be a list of two, for height and width;
 * ``maxpool``: ``kernel``, ``stride``, ``padding`` (0);
 * ``avgpool``: to ``size`` × ``size`` pixels (1), which must divide the map;
 * ``flatten``: pixels become channels;
 * ``linear``: ``out``, ``act``; with bias;
-* ``residual``: ``layers``, whose result is added to their input when the shapes agree.
+* ``residual``: ``layers``, whose result is added to their input when the shapes agree, or to what the
+  convolution ``shortcut`` makes of it; ``act``.
+
+``image_size`` is one number, or a list of height and width.
 """
 
 from __future__ import annotations
@@ -35,8 +39,11 @@ KEYS = {
     "avgpool": {"type", "size"},
     "flatten": {"type"},
     "linear": {"type", "out", "act"},
-    "residual": {"type", "layers"},
+    "residual": {"type", "layers", "shortcut", "act"},
 }
+
+#: Whether a convolution has a bias, and a folded batch norm.
+NORMS = {"batch": (False, True), "bias": (True, False), "batch+bias": (True, True)}
 
 
 @FAMILIES.register("cnn")
@@ -44,11 +51,14 @@ def cnn(config: Config, phase: Phase) -> Trace:
     """Build the trace layer by layer; a layer is named after its type and place in the list."""
     refuse_decode("cnn", phase)
     refuse_tokens("cnn", phase)
-    image, channels = config.integer("image_size"), config.integer("num_channels")
-    layers = config.values.get("layers")
+    given = config.get("image_size")
+    sizes = config.integers("image_size") if isinstance(given, list) else (config.integer("image_size"),) * 2
+    config.require(len(sizes) == 2, "'image_size' must be one number, or a list of height and width")
+    channels = config.integer("num_channels")
+    layers = config.get("layers")
     config.require(isinstance(layers, list) and bool(layers), "'layers' must be a list of layers")
     config.check()
-    net = ConvNet(Feature(channels, image, image), phase.batch, [])
+    net = ConvNet(Feature(channels, *sizes), phase.batch, [])
     _add_layers(net, layers or [], config.source, "")
     return finish("cnn", phase, None, net.ops, net.weights + net.other_parameters, net.other_parameters)
 
@@ -65,6 +75,14 @@ class _Layer:
         if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
             raise UsageError(f"{self.where}: {key!r} must be a whole number of at least {minimum}, not {value!r}")
         return value
+
+    def pair(self, key: str, default: int | None = None, minimum: int = 1) -> tuple[int, int]:
+        value = self.entry.get(key, default)
+        if not isinstance(value, list):
+            return (self.whole(key, default, minimum),) * 2
+        if len(value) != 2 or any(isinstance(v, bool) or not isinstance(v, int) or v < minimum for v in value):
+            raise UsageError(f"{self.where}: {key!r} must be one or two whole numbers of at least {minimum}")
+        return value[0], value[1]
 
     def activation(self) -> str | None:
         name = self.entry.get("act")
@@ -84,31 +102,39 @@ def _add_layers(net: ConvNet, layers: Sequence[Any], source: str, prefix: str) -
                 raise UsageError(f"{where}: unknown key {key!r}; {did_you_mean(key, KEYS[kind])}")
         name, layer = f"{prefix}{index}.{kind}", _Layer(entry, where)
         if kind == "residual":
-            before = net.feature
-            _add_layers(net, entry.get("layers", ()), source, f"{prefix}{index}.")
-            if net.feature == before:
-                net.vector(name, "add", before)
+            _residual(net, layer, name, source, f"{prefix}{index}.")
         else:
             _ADD[kind](net, layer, name)
 
 
+def _residual(net: ConvNet, layer: _Layer, name: str, source: str, prefix: str) -> None:
+    before, shortcut = net.feature, layer.entry.get("shortcut")
+    _add_layers(net, layer.entry.get("layers", ()), source, prefix)
+    if shortcut is not None:
+        after, net.feature = net.feature, before
+        _add_layers(net, [{"type": "conv", **shortcut}], source, f"{prefix}shortcut.")
+        if net.feature != after:
+            raise UsageError(f"{layer.where}: the shortcut makes {net.feature}, the layers make {after}")
+    if net.feature == before or shortcut is not None:
+        net.vector(name, "add", net.feature)
+    activation = layer.activation()
+    if activation:
+        net.vector(f"{name}.act", activation, net.feature)
+
+
 def _conv(net: ConvNet, layer: _Layer, name: str) -> None:
     groups, out = layer.whole("groups", 1, minimum=-1), layer.whole("out")
-    bias = {"batch": False, "bias": True}.get(layer.entry.get("norm", "batch"))
-    if bias is None or groups == 0:
-        raise UsageError(f"{layer.where}: norm must be batch or bias, and groups not 0")
-    repeat = layer.whole("repeat", 1)
+    norm = layer.entry.get("norm", "batch")
+    if norm not in NORMS or groups == 0:
+        raise UsageError(f"{layer.where}: norm must be one of {', '.join(NORMS)}, and groups not 0")
+    bias, folded = NORMS[norm]
+    repeat, stride = layer.whole("repeat", 1), layer.whole("stride", 1)
+    (height, width), (down, across) = layer.pair("kernel"), layer.pair("padding", 0, minimum=0)
     for index in range(repeat):
         source = net.feature.channels
-        conv = Conv(
-            source,
-            out,
-            layer.whole("kernel"),
-            layer.whole("stride", 1),
-            layer.whole("padding", 0, minimum=0),
-            source if groups == -1 else groups,
-        )
-        net.conv(f"{name}.{index}" if repeat > 1 else name, conv, layer.activation(), bias=bias)
+        grouped = source if groups == -1 else groups
+        conv = Conv(source, out, height, stride, down, grouped, width, across)
+        net.conv(f"{name}.{index}" if repeat > 1 else name, conv, layer.activation(), bias=bias, norm=folded)
 
 
 def _maxpool(net: ConvNet, layer: _Layer, name: str) -> None:
