@@ -40,7 +40,8 @@ def command(
     or DRAMsim3), bitmod (runs of BitMoD's simulator), bitmod-paper (published figures of BitMoD),
     mixpe (layers of the simulators of ANT and MixPE), scalesim (runs of SCALE-Sim 3.0.0, every figure equal),
     mapping (bits moved by given loop nests in AccelForge, ZigZag and Timeloop), optimum (the best energies that
-    they found).
+    they found), models (parameters and products of recorded modules, every figure equal), gemms (their products
+    shape by shape).
     """
     import pandas as pd
 

@@ -28,7 +28,8 @@ def command(
 ) -> None:
     """Write the trace of SOURCE: a model name, a Hugging Face config.json, or what hwsim list importer names.
 
-    --set gives what an importer needs besides, such as the size of a dynamic axis: --set batch=1.
+    --set replaces a key of a model's config.json (--set num_hidden_layers=2, --set expert_distribution=zipf:1), or
+    gives what an importer needs besides, such as the size of a dynamic axis: --set batch=1.
     """
     from hwsim.workload import summarize, write_trace
 

@@ -75,9 +75,10 @@ class Conv:
     def gemm(self, layer: str, source: Feature, images: int = 1, role: str = "conv") -> Gemm:
         """Return the convolution of ``images`` feature maps as a GEMM."""
         out = self.output(source)
+        kernel, padding = _pair(self.kernel, self.kernel_width), _pair(self.padding, self.padding_width)
         note = (
-            f"im2col: {source.channels}x{source.height}x{source.width}, kernel {_pair(self.kernel, self.kernel_width)}, "
-            f"stride {self.stride}, padding {_pair(self.padding, self.padding_width)}"
+            f"im2col: {source.channels}x{source.height}x{source.width}, kernel {kernel}, "
+            f"stride {self.stride}, padding {padding}"
         )
         return Gemm(
             layer,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from hwsim.spec.errors import UsageError
 from hwsim.workload.config import Config
+from hwsim.workload.experts import Idle
 from hwsim.workload.ops import Gemm, Op, VectorOp
 from hwsim.workload.phase import Phase
 from hwsim.workload.trace import Trace
@@ -104,7 +105,18 @@ def pair_trace(model: EncoderDecoder, phase: Phase, source: int, target: int) ->
     ops.append(Gemm("lm_head", head_rows, decoder.vocab, decoder.hidden, role="lm_head"))
     trace = finish(decoder.family, phase, target, ops, model.parameters, model.extras, kv_model=decoder)
     cached = trace.meta["kv_vectors"] + 2 * phase.batch * decoder.kv_heads * decoder.layers * source
-    return Trace(trace.name, trace.ops, {**trace.meta, "source_tokens": source, "kv_vectors": cached})
+    meta = {**trace.meta, "source_tokens": source, "kv_vectors": cached, "idle_weights": _idle(model, phase, source)}
+    return Trace(trace.name, trace.ops, meta)
+
+
+def _idle(model: EncoderDecoder, phase: Phase, source: int) -> list[Idle]:
+    """Weights that a decode step does not read: the encoder, and keys and values of the source."""
+    if not phase.decode:
+        return []
+    whole = Phase("prefill", source, 1)
+    ops = [*_named("encoder", _encoder_ops(model, whole, source)), *_named("decoder", _source_ops(model, 1, source))]
+    weights = [op for op in ops if isinstance(op, Gemm) and op.w_source == "dram"]
+    return [(gemm.layer, gemm.role, gemm.n, gemm.k, gemm.instances) for gemm in weights]
 
 
 def _named(half: str, ops: Iterator[Op]) -> Iterator[Op]:
@@ -130,10 +142,16 @@ def _cross_ops(model: EncoderDecoder, phase: Phase, source: int, rows: int) -> I
     yield VectorOp("cross.norm", d.norm, rows, d.hidden, repeat=layers)
     yield Gemm("cross.q_proj", rows, d.q_width, d.hidden, repeat=layers, role="qkv")
     if not phase.decode:
-        for name in ("k_proj", "v_proj"):
-            yield Gemm(f"cross.{name}", phase.batch * source, d.kv_width, model.encoder.hidden, 1, layers, role="qkv")
+        yield from _source_ops(model, phase.batch, source)
     yield Gemm("cross.score", queries, source, d.head_dim, heads, layers, w_source="kv", role="score")
     yield VectorOp("cross.softmax", "softmax", queries, source, heads, layers)
     yield Gemm("cross.value", queries, d.head_dim, source, heads, layers, w_source="kv", role="value")
     yield Gemm("cross.o_proj", rows, d.hidden, d.q_width, repeat=layers, role="attn_out")
     yield VectorOp("cross.residual", "add", rows, d.hidden, repeat=layers)
+
+
+def _source_ops(model: EncoderDecoder, batch: int, source: int) -> Iterator[Gemm]:
+    """Keys and values of the source, for every decoder layer."""
+    width, layers = model.decoder.kv_width, model.decoder.layers
+    for name in ("k_proj", "v_proj"):
+        yield Gemm(f"cross.{name}", batch * source, width, model.encoder.hidden, repeat=layers, role="qkv")

@@ -23,6 +23,9 @@ from math import isfinite
 from hwsim.workload.config import Config
 from hwsim.workload.ops import Gemm, Op, VectorOp
 
+#: Weights that are stored but not read in a run: layer, role, N, K, and how many such matrices there are.
+Idle = tuple[str, str, int, int, int]
+
 UNIFORM = "uniform"
 ZIPF = "zipf:"
 
@@ -78,10 +81,17 @@ class Experts:
         bias = self.mlp_bias * self.count * (self.width * (self.matrices - 1) + hidden)
         return self.layers * (bias + self.router_bias * self.count)
 
-    def idle_weights(self, rows: int, hidden: int) -> int:
+    def idle_weights(self, rows: int, hidden: int) -> list[Idle]:
         """Weights of routed experts that ``rows`` tokens do not touch."""
-        touched = sum(number for _, number in self.loads(rows))
-        return self.layers * (self.count - touched) * self.matrices * hidden * self.width
+        idle = self.count - sum(number for _, number in self.loads(rows))
+        inner, name = self.first_matrix
+        shapes = ((name, inner, hidden), ("moe.down_proj", hidden, self.width))
+        return [(layer, "ffn", n, k, idle * self.layers) for layer, n, k in shapes] if idle else []
+
+    @property
+    def first_matrix(self) -> tuple[int, str]:
+        """Outputs and layer of the first matrix of an expert: gate and up projection in one where it has a gate."""
+        return (2 * self.width, "moe.gate_up_proj") if self.gated else (self.width, "moe.up_proj")
 
     def loads(self, rows: int) -> list[tuple[int, int]]:
         """Return ``(rows, experts)``: so many experts get so many rows each, the largest first."""
@@ -162,9 +172,9 @@ def expert_ops(experts: Experts, rows: int, hidden: int, activation: str) -> Ite
     yield VectorOp("moe.router.softmax", "softmax", rows, experts.count, repeat=layers)
     loads = experts.loads(rows)
     note = f"{rows * top_k} rows over {experts.count} experts: {_stated(experts.distribution)}"
-    inner, name = (2 * experts.width, "gate_up_proj") if experts.gated else (experts.width, "up_proj")
+    inner, name = experts.first_matrix
     for load, number in loads:
-        yield Gemm(f"moe.{name}", load, inner, hidden, number, layers, role="ffn", note=note)
+        yield Gemm(name, load, inner, hidden, number, layers, role="ffn", note=note)
     yield VectorOp("moe.act", activation, rows * top_k, experts.width, repeat=layers)
     if experts.gated:
         yield VectorOp("moe.gate", "mul", rows * top_k, experts.width, repeat=layers)

@@ -20,7 +20,8 @@ def memory_footprint(trace: Trace, policy: Policy | str) -> dict[str, int]:
     Keys
     ----
     gemm_weight_bytes
-        Weights that GEMMs multiply, with scales and zero points; each partial block has its own.
+        Weights that GEMMs multiply, with scales and zero points; each partial block has its own. Those
+        that this run does not read, of experts and encoders, are stored all the same.
     other_weight_bytes
         Norms, biases, positions and embedding tables in ``other_format``. A table tied to the LM
         head is stored once, as the head's weight. Needs a trace built from a model, else 0.
@@ -40,6 +41,7 @@ def memory_footprint(trace: Trace, policy: Policy | str) -> dict[str, int]:
     chosen = Policy.parse(policy) if isinstance(policy, str) else policy
     filled = apply_policy(trace, chosen)
     gemm_bits = sum(g.w_bits(parse_format(g.w_format)) for g in filled.gemms if g.w_source == "dram")
+    gemm_bits += _idle_bits(trace, chosen)
     other = int(trace.meta.get("other_parameters", 0))
     weights, rest = _bytes(gemm_bits), _bytes(parse_format(chosen.other_format).storage_bits(1, other))
     return {
@@ -49,6 +51,14 @@ def memory_footprint(trace: Trace, policy: Policy | str) -> dict[str, int]:
         "kv_cache_bytes": _bytes(_kv_bits(trace, str(chosen.kv_format))),
         "activation_peak_bytes": _bytes(max(_live_bits(op) for op in filled.ops)),
     }
+
+
+def _idle_bits(trace: Trace, policy: Policy) -> int:
+    """Bits of stored weights that the run does not read, ``idle_weights`` of the trace's ``meta``."""
+    idle = [
+        Gemm(layer, 1, n, k, batch=count, role=role) for layer, role, n, k, count in trace.meta.get("idle_weights", ())
+    ]
+    return sum(g.w_bits(parse_format(policy.formats_for(g)["w_format"])) for g in idle)
 
 
 def _kv_bits(trace: Trace, kv_format: str) -> int:

@@ -37,8 +37,9 @@ class Transformer:
     (``width``). ``norm_size`` is how many parameters an element of a norm has, where it is not what
     its kind usually has. ``windows`` names the sliding window per group of layers as
     ``(layers, window or None)``; the layers sum to ``layers``. ``experts`` replace the MLP in their
-    layers, ``latent`` replaces the attention. ``key_bias`` false leaves the key out of ``qkv_bias``. ``embed_width`` is that of the embedding table where
-    projections stand between it and the blocks. ``layer_parameters`` counts what no other field does.
+    layers, ``latent`` replaces the attention. ``key_bias`` false leaves the key out of ``qkv_bias``.
+    ``embed_width`` is that of the embedding table where projections stand between it and the blocks.
+    ``layer_parameters`` counts what no other field does.
     """
 
     family: str
@@ -303,9 +304,8 @@ def with_experts(trace: Trace, model: Transformer, rows: int) -> Trace:
     """Return the trace with what its ``meta`` must say about experts, if the model has any."""
     if model.experts is None:
         return trace
-    idle = model.experts.idle_weights(rows, model.hidden)
-    stated = model.experts.distribution
-    return Trace(trace.name, trace.ops, {**trace.meta, "expert_distribution": stated, "idle_expert_weights": idle})
+    stated, idle = model.experts.distribution, model.experts.idle_weights(rows, model.hidden)
+    return Trace(trace.name, trace.ops, {**trace.meta, "expert_distribution": stated, "idle_weights": idle})
 
 
 def finish(

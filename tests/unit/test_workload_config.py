@@ -74,7 +74,10 @@ def test_missing_keys_are_named(name: str) -> None:
     messages = {key: message_without(name, key) for key in model_config(name)}
     required = {key: message for key, message in messages.items() if message}
     assert all(repr(key) in message for key, message in required.items())
-    assert len(required) >= 4
+    # Files of diffusers may leave out nearly all, and searches and transforms have few keys.
+    own = ("embedding_search", "fft_conv", "modular_gemm")
+    kind = model_config(name).get("model_type")
+    assert len(required) >= {None: 1}.get(kind, 2 if kind in own else 4)
 
 
 def test_model_type_mistakes() -> None:
@@ -84,10 +87,13 @@ def test_model_type_mistakes() -> None:
         build_trace({"model_type": ["llama"]}, prefill())
     with pytest.raises(UsageError, match="'model_type' 'lama' is not supported; .*did you mean 'llama'"):
         build_trace({"model_type": "lama"}, prefill())
-    with pytest.raises(UsageError, match=r"'mixtral' is not supported \(not modelled: mixture of experts\)"):
-        build_trace({"model_type": "mixtral", "num_local_experts": 8}, prefill())
-    with pytest.raises(UsageError, match="mixture of experts, multi-head latent attention"):
-        build_trace({"model_type": "deepseek_v3", "kv_lora_rank": 512, "n_routed_experts": 256}, prefill())
+    with pytest.raises(
+        UsageError, match=r"'jamba' is not supported \(not modelled: its mixture of experts, state-space"
+    ):
+        build_trace({"model_type": "jamba", "num_experts": 16, "mamba_d_state": 16}, prefill())
+    with pytest.raises(UsageError, match="its latent attention, its mixture of experts, sparse attention by an index"):
+        keys = {"kv_lora_rank": 512, "n_routed_experts": 256, "index_topk": 2048}
+        build_trace({"model_type": "deepseek_v32", **keys}, prefill())
 
 
 def test_reading_files(tmp_path: Path) -> None:
@@ -141,7 +147,9 @@ def test_mistakes_have_the_place_of_their_key(tmp_path: Path) -> None:
     assert wrong.message == "'hidden_size' must be a whole number from 1 to 1,000,000,000, not '4096'"
 
 
-@pytest.mark.parametrize("name", ["gpt2", "bert-base", "resnet-50", "qwen3-8b"])
+@pytest.mark.parametrize(
+    "name", ["gpt2", "bert-base", "resnet-50", "qwen3-8b", "mixtral-8x7b", "t5-small", "dit-xl-2", "rag", "ds-cnn"]
+)
 @pytest.mark.parametrize("value", [None, [], {}, [[]], "", "x", 0, -1, 10**30, 1.5, float("nan"), True])
 def test_any_value_of_any_key_is_a_trace_or_a_usage_error(name: str, value: Any) -> None:
     for key in model_config(name):
@@ -220,9 +228,21 @@ def test_partial_rotary() -> None:
 @pytest.mark.parametrize(
     ("name", "keys", "message"),
     [
-        ("opt-125m", {"word_embed_proj_dim": 512}, "'word_embed_proj_dim' 512 other than"),
-        ("opt-125m", {"do_layer_norm_before": False}, "'do_layer_norm_before' false"),
-        ("phi-2", {"qk_layernorm": True}, "'qk_layernorm' true"),
+        ("mixtral-8x7b", {"num_experts_per_tok": 9}, "'num_experts_per_tok' 9 is more than 'num_local_experts' 8"),
+        ("mixtral-8x7b", {"expert_distribution": [1, 2]}, "'expert_distribution' must be 8 shares"),
+        ("mixtral-8x7b", {"expert_distribution": "zipf:x"}, "must be uniform, zipf:S"),
+        ("deepseek-v3", {"moe_layer_freq": 2}, "'moe_layer_freq' 2 other than 1"),
+        ("gemma-2-2b", {"layer_types": ["mamba"] * 26}, "'layer_types' must be a list of full_attention"),
+        ("gemma-2-2b", {"layer_types": ["full_attention"]}, "'layer_types' has 1 entries for 26 layers"),
+        ("t5-small", {"feed_forward_proj": "gated-swiglu"}, "'feed_forward_proj' 'gated-swiglu' is not relu"),
+        ("sd-v1.5-unet", {"class_embed_type": "timestep"}, "'class_embed_type' 'timestep' is not supported"),
+        ("sd-v1.5-unet", {"sample_size": 60}, "'sample_size' 60 cannot be halved 3 times"),
+        ("sd-v1.5-unet", {"up_block_types": ["UpBlock2D"]}, "'up_block_types' must be 4 of"),
+        ("dit-xl-2", {"sample_size": 33}, "'sample_size' 33 is no multiple of 'patch_size' 2"),
+        ("cross-ntt", {"degree": 1000}, "'degree' 1000 is no power of two"),
+        ("flash-fft-conv", {"factors": [3, 5]}, "must be above 1 with the product 'length' 4096"),
+        ("rag", {"precision": "float4"}, "'precision': unknown 'float4'"),
+        ("rag", {"pca_dim": 2000}, "'pca_dim' 2000 is more than the 1024 dimensions"),
         ("resnet-50", {"downsample_in_bottleneck": True}, "'downsample_in_bottleneck' true"),
         ("resnet-50", {"depths": [3, 4]}, "differ in length"),
         ("resnet-50", {"layer_type": "botleneck"}, "did you mean 'bottleneck'"),
@@ -243,7 +263,8 @@ def test_every_shipped_model_has_a_source_and_a_known_type() -> None:
     for name, model in zoo().items():
         assert len(model.source) > 10
         assert model.file == f"{name}.json"
-        assert model_config(name)["model_type"] in FAMILIES
+        config = model_config(name)
+        assert (config.get("model_type") or config["_class_name"]) in FAMILIES
 
 
 def test_names_and_aliases_are_unique() -> None:
@@ -257,7 +278,3 @@ def test_lookup() -> None:
     assert find_model("resnet50").name == "resnet-50"
     with pytest.raises(UsageError, match="unknown model 'lama-2-7b'.*did you mean 'llama-2-7b'"):
         find_model("lama-2-7b")
-
-
-def test_every_family_ships_a_model() -> None:
-    assert {model_config(name)["model_type"] for name in model_names()} == set(FAMILIES.names())

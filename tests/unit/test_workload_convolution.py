@@ -115,7 +115,7 @@ def test_every_layer_type() -> None:
         ({"type": "conv", "out": 4, "kernel": 3, "strides": 2}, "unknown key 'strides'.*did you mean 'stride'"),
         ({"type": "conv", "kernel": 3}, "'out' must be a whole number"),
         ({"type": "conv", "out": 4, "kernel": 3, "groups": 0}, "groups not 0"),
-        ({"type": "conv", "out": 4, "kernel": 3, "norm": "layer"}, "norm must be batch or bias"),
+        ({"type": "conv", "out": 4, "kernel": 3, "norm": "layer"}, "norm must be one of batch, bias, batch.bias"),
         ({"type": "conv", "out": 4, "kernel": 3, "act": "rellu"}, "did you mean 'relu'"),
         ({"type": "conv", "out": 4, "kernel": 9}, "does not fit"),
         ({"type": "linear", "out": 4}, "linear needs one pixel, not 64"),

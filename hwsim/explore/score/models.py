@@ -44,7 +44,9 @@ def score(path: Path, track: Track = untracked) -> Score:
 
     notes: list[str] = []
     found = compared(path, track(read_rows(path, NEEDED)), lambda row: list(_compare(row, notes)))
-    frame = pd.DataFrame(found, columns=["model", "figure", "reference", "ours", "error"])
+    # As objects: in a column of numbers, one published figure with a fraction would turn all counts into floats.
+    frame = pd.DataFrame(found, columns=["model", "figure", "reference", "ours", "error"], dtype=object)
+    frame = frame.astype({"error": float})
     return Score(frame.rename(columns={"ours": "value"}), bars_of(frame, notes), [*_differing(frame), *notes])
 
 
@@ -58,7 +60,7 @@ def _compare(row: Row, notes: list[str]) -> Iterator[tuple[str, str, object, obj
     sizes = [int(number) for number in re.findall(r"\d+", row["input"])] or ([size] if size else [])
     trace = recorded_trace(model, "prefill", sizes)
     ours = figures(trace, "prefill")
-    ours |= {key: trace.meta["parameters"] for key in PARAMETERS}
+    ours |= dict.fromkeys(PARAMETERS, trace.meta["parameters"])
     ours["kv_bytes_per_token_fp16"] = trace.meta["kv_bytes_per_token_fp16"]
     ours["prefill_macs_total"] = trace.macs
     if any(row.get(f"decode_{key}") for key in KINDS.values()):
@@ -93,7 +95,9 @@ def _published(row: Row, macs: int, notes: list[str]) -> Iterator[tuple[str, str
         raise UsageError(f"{PUBLISHED} must be a number, not {row[PUBLISHED]!r}") from None
     own = row.get("prefill_macs_total")
     if own and round(int(own) / 1e9, digits) != reference:
-        notes.append(f"stated only: {name}: published {text} GMACs, the table's own total is {int(own) / 1e9:.{digits}f}")
+        notes.append(
+            f"stated only: {name}: published {text} GMACs, the table's own total is {int(own) / 1e9:.{digits}f}"
+        )
         return
     value = round(macs / 1e9, digits)
     yield name, PUBLISHED, reference, value, _error(reference, value)

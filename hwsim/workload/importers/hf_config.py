@@ -78,7 +78,7 @@ def _problem(path: str | Path, message: str, line: int = 0, column: int = 0, sou
 
 
 def read_model(path: str | Path, phase: Phase, name: str = "", settings: Mapping[str, Any] | None = None) -> Trace:
-    """Return the trace of the model that a ``config.json`` describes; ``name`` and ``settings`` as in :func:`build_trace`.
+    """Return the trace of the model that a ``config.json`` describes; the rest as in :func:`build_trace`.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def build_trace(
     if not isinstance(model_type, str) or not model_type:
         wrong = "is missing" if model_type is None else f"must be text, not {shown(model_type)}"
         valid = ", ".join(FAMILIES.names())
-        raise _problem(source, f"'model_type' {wrong}; it names the architecture, valid: {valid}")
+        raise _problem(source, f"'model_type' {wrong}; it (or '_class_name') names the architecture, valid: {valid}")
     if model_type not in FAMILIES:
         raise _problem(source, _unsupported(model_type, config))
     checked = Config(config, source)

@@ -15,6 +15,13 @@ from hwsim.workload.trace import Trace
 from hwsim.workload.transformer import Transformer, block_ops, finish, resolve_tokens
 
 
+def _projected(config: Config) -> int:
+    """Width of the common space; 0 for a class without projection (``CLIPTextModel`` of Stable Diffusion)."""
+    classes = config.get("architectures") or ["WithProjection"]
+    width = config.integer("projection_dim", default=512)
+    return width if any(str(name).endswith("WithProjection") for name in classes) else 0
+
+
 @FAMILIES.register("clip_vision_model")
 def clip_vision(config: Config, phase: Phase) -> Trace:
     """``CLIPVisionModelWithProjection``: a norm before the blocks too, no bias on patches."""
@@ -22,8 +29,8 @@ def clip_vision(config: Config, phase: Phase) -> Trace:
     refuse_tokens(config.model_type, phase)
     channels, image, patch = read_image(config)
     tokens = (image // patch) ** 2 + 1
-    projected = config.integer("projection_dim", default=512)
-    model = read_encoder(config, projected, tokens, tokens)
+    projected = _projected(config)
+    model = read_encoder(config, 1, tokens, tokens)
     config.check()
     hidden, rows = model.hidden, phase.batch * tokens
     embed = Conv(channels, hidden, patch, stride=patch)
@@ -33,8 +40,9 @@ def clip_vision(config: Config, phase: Phase) -> Trace:
         VectorOp("pre_norm", "layernorm", rows, hidden),
         *block_ops(model, phase, tokens, causal=False),
         VectorOp("final_norm", "layernorm", phase.batch, hidden),
-        Gemm("projection", phase.batch, projected, hidden, role="other"),
     ]
+    if projected:
+        ops.append(Gemm("projection", phase.batch, projected, hidden, role="other"))
     other = hidden * (1 + tokens + 4) + model.block_extras  # class token, positions, two norms
     return finish(
         config.model_type, phase, None, ops, model.block_weights + embed.weights + projected * hidden + other, other
@@ -46,7 +54,7 @@ def clip_text(config: Config, phase: Phase) -> Trace:
     """``CLIPTextModelWithProjection``: a causal mask, but nothing is cached between runs."""
     refuse_decode(config.model_type, phase)
     positions = config.integer("max_position_embeddings", default=77)
-    projected = config.integer("projection_dim", default=512)
+    projected = _projected(config)
     model = read_encoder(config, config.integer("vocab_size"), positions, positions)
     config.check()
     tokens = resolve_tokens(model, phase)
@@ -56,8 +64,9 @@ def clip_text(config: Config, phase: Phase) -> Trace:
         VectorOp("embed.positions", "add", rows, hidden),
         *_causal(model, phase, tokens),
         VectorOp("final_norm", "layernorm", rows, hidden),
-        Gemm("projection", phase.batch, projected, hidden, role="other"),
     ]
+    if projected:
+        ops.append(Gemm("projection", phase.batch, projected, hidden, role="other"))
     other = hidden * (model.vocab + positions + 2) + model.block_extras
     return finish(config.model_type, phase, tokens, ops, model.block_weights + projected * hidden + other, other)
 

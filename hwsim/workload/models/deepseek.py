@@ -32,7 +32,7 @@ def add_routed(config: Config, model: Transformer) -> Transformer:
     layers = model.layers - min(dense, model.layers)
     if not layers:
         return model
-    experts = read_experts(config, layers, width)
+    experts = read_experts(config, layers, width, ("n_routed_experts", "num_local_experts", "num_experts"))
     shared = width * (config.integer("n_shared_experts", 0, minimum=0))
     return replace(model, experts=replace(experts, shared=shared))
 

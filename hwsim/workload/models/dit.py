@@ -178,7 +178,6 @@ def transformer_2d(config: Config, phase: Phase) -> Trace:
     kind = config.get("norm_type")
     families = {"ada_norm_zero": dit, "ada_norm_single": pixart}
     if kind not in families:
-        raise UsageError(
-            f"{config.source}: 'norm_type' {kind!r} of Transformer2DModel is not supported; valid: {', '.join(families)}"
-        )
+        valid = ", ".join(families)
+        raise UsageError(f"{config.source}: 'norm_type' {kind!r} is not supported; valid: {valid}")
     return families[kind](config, phase)

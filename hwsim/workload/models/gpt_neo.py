@@ -20,7 +20,7 @@ def _kinds(config: Config) -> Iterator[str]:
     except (TypeError, ValueError):
         found = [""]
     wrong = [kind for kind in found if kind not in ("global", "local")]
-    config.require(not wrong, "'attention_types' must be a list such as [[[\"global\", \"local\"], 12]]")
+    config.require(not wrong, '\'attention_types\' must be a list such as [[["global", "local"], 12]]')
     yield from found
 
 

@@ -17,14 +17,13 @@ def read_experts(
     config: Config,
     layers: int,
     width: int,
-    count_keys: tuple[str, ...] = ("num_local_experts", "num_experts", "n_routed_experts"),
+    count_keys: tuple[str, ...] = ("num_local_experts", "num_experts"),
     top_k_key: str = "num_experts_per_tok",
 ) -> Experts:
     """Read how many experts there are, and how many see each token; ``width`` is that of one."""
-    given = [key for key in count_keys if config.get(key) is not None]
-    count = config.integer(given[0] if given else count_keys[0])
-    top_k = config.integer(top_k_key)
-    config.require(top_k <= count, f"{top_k_key!r} {top_k} is more than the {count} experts")
+    key = next((key for key in count_keys if config.get(key) is not None), count_keys[0])
+    count, top_k = config.integer(key), config.integer(top_k_key)
+    config.require(top_k <= count, f"{top_k_key!r} {top_k} is more than {key!r} {count}")
     return Experts(layers, count, top_k, width, distribution=read_distribution(config, count))
 
 

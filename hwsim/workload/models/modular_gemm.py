@@ -13,6 +13,7 @@ polynomial), ``limbs`` (residues per coefficient), ``columns`` (the second facto
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from hwsim.workload.config import Config
 from hwsim.workload.models import FAMILIES
@@ -29,7 +30,7 @@ BYTE, RESIDUE = "uint8", "int32"
 
 def modular_ops(layer: str, m: int, n: int, k: int, limbs: int) -> Iterator[Op]:
     """Yield ``limbs`` modular products of residues with a constant matrix, each modulo its own prime."""
-    formats = {"w_format": BYTE, "a_format": BYTE, "o_format": RESIDUE}
+    formats: dict[str, Any] = {"w_format": BYTE, "a_format": BYTE, "o_format": RESIDUE}
     note = f"modular {m} x {k} x {n} as bytes"
     yield Gemm(layer, m, BYTES * n, BYTES * k, batch=limbs, role="other", note=note, **formats)
     yield VectorOp(f"{layer}.merge", "byte_merge", m, n, limbs, a_format=RESIDUE, o_format=RESIDUE)

@@ -39,9 +39,7 @@ def olmo3(config: Config, phase: Phase) -> Trace:
     window = config.integer("sliding_window", default=4096)  # transformers Olmo3Config
     windows = typed_windows(config, model.layers, window, OLMO3_PATTERN)
     config.check()
-    return decoder_trace(
-        replace(model, pre_norms=False, post_norms=True, qk_norm="width", windows=windows), phase
-    )
+    return decoder_trace(replace(model, pre_norms=False, post_norms=True, qk_norm="width", windows=windows), phase)
 
 
 @FAMILIES.register("olmoe")

@@ -87,9 +87,7 @@ def exaone4(config: Config, phase: Phase) -> Trace:
     model = read_llama(config)
     windows = typed_windows(config, model.layers, config.optional_integer("sliding_window"), THREE_LOCAL)
     config.check()
-    return decoder_trace(
-        replace(model, pre_norms=False, post_norms=True, qk_norm="head", windows=windows), phase
-    )
+    return decoder_trace(replace(model, pre_norms=False, post_norms=True, qk_norm="head", windows=windows), phase)
 
 
 @FAMILIES.register("hunyuan_v1_dense")

@@ -23,6 +23,4 @@ def stablelm(config: Config, phase: Phase) -> Trace:
     # Of the heads' norms, which have no bias, half the elements count, as a LayerNorm has two parameters each.
     extra = model.q_width + model.kv_width if normalised else 0
     changed = replace(model, norm="layernorm", qkv_bias=bias, out_bias=False, rotary_dim=rotary, parallel=parallel)
-    return decoder_trace(
-        replace(changed, qk_norm="heads" if normalised else "", layer_parameters=-extra), phase
-    )
+    return decoder_trace(replace(changed, qk_norm="heads" if normalised else "", layer_parameters=-extra), phase)

@@ -54,7 +54,7 @@ def _trace(config: Config, phase: Phase, projection: str, tied_default: bool) ->
 
 @FAMILIES.register("t5")
 def t5(config: Config, phase: Phase) -> Trace:
-    """T5; the table of relative positions, in the first layer of each half, is added to all scores, which is not counted."""
+    """T5; adding the table of relative positions, of the first layer of each half, to all scores is not counted."""
     return _trace(config, phase, "relu", tied_default=True)
 
 
