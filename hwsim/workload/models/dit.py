@@ -27,6 +27,10 @@ MODULATION, FINAL = 6, 2
 #: Images with a latent edge of 128 tell PixArt their size and shape too, by embeddings a third as wide.
 CONDITIONED, THIRD = 128, 3
 
+#: Keys that a ``Transformer2DModel`` must state.
+SAID = ("num_attention_heads", "attention_head_dim", "num_layers", "patch_size", "sample_size", "attention_bias",
+        "activation_fn", "norm_elementwise_affine")  # fmt: skip
+
 
 def _read(config: Config) -> tuple[Transformer, Conv, Feature, int]:
     """Return blocks, the embedding of patches, the latent image and the output's channels."""
@@ -174,7 +178,10 @@ def _cross_ops(model: Transformer, batch: int, tokens: int, words: int) -> Itera
 
 @FAMILIES.register("Transformer2DModel")
 def transformer_2d(config: Config, phase: Phase) -> Trace:
-    """The older name of both."""
+    """The older name of both, whose class has other defaults: a file must say all."""
+    for key in SAID:
+        config.require(config.get(key) is not None, f"{key!r} is missing; Transformer2DModel needs it here")
+    config.check()
     kind = config.get("norm_type")
     families = {"ada_norm_zero": dit, "ada_norm_single": pixart}
     if kind not in families:
