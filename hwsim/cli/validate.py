@@ -52,7 +52,7 @@ def kind_of(path: Path) -> str:
         return "source"
     if path.suffix.lower() == ".json":
         keys = set(read_config(path))
-        if "model_type" in keys or keys.isdisjoint(set().union(*fields.values())):
+        if keys & {"model_type", "_class_name"} or keys.isdisjoint(set().union(*fields.values())):
             return "config"
     return kind_of_keys(load_document(path, inherit=False).data, fields)
 

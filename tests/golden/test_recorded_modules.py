@@ -17,12 +17,13 @@ import pytest
 from hwsim.explore.score._recorded import Shape, read_shape, recorded_shapes
 from hwsim.workload import FAMILIES, Phase, Trace, model_config, model_names
 from hwsim.workload.importers.hf_config import build_trace
+from hwsim.workload.models.multimodal import multimodal
 
 DATA = Path(__file__).parents[1] / "data" / "recorded_modules.jsonl"
 MODULES: dict[str, dict[str, Any]] = {entry["name"]: entry for entry in map(json.loads, DATA.open(encoding="utf-8"))}
 
 #: Their modules expand the whole cache at each step; ours is the absorbed form (tests/unit/test_workload_latent.py).
-LATENT = ("deepseek", "glm4_moe_lite", "youtu")
+LATENT = ("deepseek", "glm4_moe_lite", "minicpm3", "youtu")
 #: Its module computes every expert for every token; ours those that the router chooses.
 ALL_EXPERTS = ("llama4b", "llama4_text")
 
@@ -77,8 +78,8 @@ def test_llama_4_computes_the_experts_that_are_chosen(name: str, phase: str) -> 
 def test_every_family_is_recorded_or_shipped_with_a_golden_row() -> None:
     seen = {entry["config"].get("model_type") or entry["config"]["_class_name"] for entry in MODULES.values()}
     shipped = {model_config(name).get("model_type") or model_config(name)["_class_name"] for name in model_names()}
-    # Language parts of models that also see: their text models are recorded.
-    wrappers = {"gemma3", "llama4"}
+    # Models that also see: their language models are recorded.
+    wrappers = {name for name, family in FAMILIES.items() if family is multimodal}
     # The same functions as a recorded one, under further names.
     twins = {"camembert"}
     assert set(FAMILIES.names()) == seen | shipped | wrappers | twins

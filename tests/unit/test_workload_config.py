@@ -277,3 +277,35 @@ def test_lookup() -> None:
     assert find_model("resnet50").name == "resnet-50"
     with pytest.raises(UsageError, match="unknown model 'lama-2-7b'.*did you mean 'llama-2-7b'"):
         find_model("lama-2-7b")
+
+
+# --- models that also see ----------------------------------------------------------------------
+
+
+def test_the_language_part_of_a_model_that_also_sees() -> None:
+    """Gemma 3 4B: its published file leaves out heads and vocabulary, which transformers has defaults for."""
+    text = {"hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 34, "sliding_window": 1024}
+    whole = {"model_type": "gemma3", "text_config": {**text, "model_type": "gemma3_text"}, "vision_config": {}}
+    trace = build_trace(whole, prefill(64), "gemma-3-4b")
+    assert trace.name == "gemma-3-4b prefill 64"
+    assert trace.meta["part"] == "language model only"
+    assert trace.meta["parameters"] == 3_880_263_168
+    alone = build_trace({**text, "model_type": "gemma3_text"}, prefill(64))
+    assert trace.ops == alone.ops
+    mistral = {"model_type": "mistral3", "text_config": model_config("mistral-7b-v0.1")}
+    assert build_trace(mistral, decode(99)).ops == build_trace(model_config("mistral-7b-v0.1"), decode(99)).ops
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({}, "'text_config' is missing; model_type llava needs it"),
+        ({"text_config": 3}, "'text_config' must be an object, not 3"),
+        ({"text_config": {"model_type": "mamba"}}, "'text_config' has the model_type 'mamba', which is not supported"),
+        ({"text_config": {"model_type": "llava"}}, "'text_config' has the model_type 'llava', which is not supported"),
+        ({"text_config": {"model_type": "llama"}}, "'hidden_size' is missing"),
+    ],
+)
+def test_a_language_part_that_cannot_be_read(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        build_trace({"model_type": "llava", **keys}, prefill())

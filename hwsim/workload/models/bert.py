@@ -43,18 +43,22 @@ def refuse_decode(family: str, phase: Phase) -> None:
 
 
 def encoder_trace(model: Transformer, phase: Phase, types: int, pooler: bool) -> Trace:
-    """Return the trace of embeddings, blocks and, if there is one, the pooler."""
+    """Return the trace of embeddings, a projection if they are narrower, blocks and, if there is one, the pooler."""
     tokens = resolve_tokens(model, phase)
-    rows, hidden = phase.batch * tokens, model.hidden
+    rows, hidden, width = phase.batch * tokens, model.hidden, model.table_width
     ops: list[Op] = [
-        VectorOp("embed", "embedding", rows, hidden),
-        VectorOp("embed.positions", "add", rows, hidden),
+        VectorOp("embed", "embedding", rows, width),
+        VectorOp("embed.positions", "add", rows, width),
     ]
     if types:
-        ops.append(VectorOp("embed.types", "add", rows, hidden))
-    ops += [VectorOp("embed.norm", "layernorm", rows, hidden), *block_ops(model, phase, tokens, causal=False)]
-    other = (model.vocab + model.positions + types) * hidden + 2 * hidden + model.block_extras
+        ops.append(VectorOp("embed.types", "add", rows, width))
+    ops.append(VectorOp("embed.norm", "layernorm", rows, width))
+    other = (model.vocab + model.positions + types) * width + 2 * width + model.block_extras
     weights = model.block_weights
+    if model.embed_width:
+        ops.append(Gemm("embed.project", rows, hidden, width, role="embed"))
+        other, weights = other + hidden, weights + hidden * width
+    ops += block_ops(model, phase, tokens, causal=False)
     if pooler:
         ops += [
             Gemm("pooler", phase.batch, hidden, hidden, role="other"),

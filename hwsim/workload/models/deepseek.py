@@ -14,8 +14,8 @@ from hwsim.workload.trace import Trace
 from hwsim.workload.transformer import Transformer, decoder_trace
 
 
-def _dense_layers(config: Config) -> int:
-    """Layers without experts: the ``dense`` ones of ``mlp_layer_types``, else ``first_k_dense_replace``."""
+def dense_layers(config: Config) -> int:
+    """Return how many layers have no experts: by ``mlp_layer_types``, else ``first_k_dense_replace``."""
     types = config.get("mlp_layer_types")
     if types is None:
         return config.integer("first_k_dense_replace", 0, minimum=0)
@@ -26,7 +26,7 @@ def _dense_layers(config: Config) -> int:
 
 def add_routed(config: Config, model: Transformer) -> Transformer:
     """Return ``model`` with DeepSeek's experts: from layer ``first_k_dense_replace`` on, beside shared ones."""
-    width, dense = config.integer("moe_intermediate_size"), _dense_layers(config)
+    width, dense = config.integer("moe_intermediate_size"), dense_layers(config)
     frequency = config.integer("moe_layer_freq", default=1)
     config.require(frequency == 1, f"'moe_layer_freq' {frequency} other than 1 is not supported")
     layers = model.layers - min(dense, model.layers)
@@ -64,9 +64,10 @@ def deepseek_v3(config: Config, phase: Phase) -> Trace:
     return decoder_trace(model, phase)
 
 
+@FAMILIES.register("minicpm3")
 @FAMILIES.register("youtu")
 def youtu(config: Config, phase: Phase) -> Trace:
-    """Youtu-LLM: latent attention without experts, tied embeddings."""
+    """Youtu-LLM and MiniCPM3: latent attention without experts, tied embeddings."""
     latent = read_latent(config)
     own = {key: value for key, value in config.values.items() if key != "num_key_value_heads"}
     model = read_llama(replace(config, values={**own, "head_dim": latent.qk_dim}), tied_default=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hwsim.workload.config import Config
 from hwsim.workload.models import FAMILIES
-from hwsim.workload.models.llama import language_part, read_llama, typed_windows
+from hwsim.workload.models.llama import read_llama, typed_windows
 from hwsim.workload.phase import Phase
 from hwsim.workload.trace import Trace
 from hwsim.workload.transformer import Transformer, decoder_trace
@@ -56,9 +56,3 @@ def gemma3_text(config: Config, phase: Phase) -> Trace:
     windows = typed_windows(config, model.layers, config.optional_integer("sliding_window"), pattern)
     config.check()
     return decoder_trace(replace(model, post_norms=True, qk_norm="head", windows=windows), phase)
-
-
-@FAMILIES.register("gemma3")
-def gemma3(config: Config, phase: Phase) -> Trace:
-    """The language model of a Gemma 3 that also sees images; the vision tower is not part of the trace."""
-    return language_part(config, phase, gemma3_text)

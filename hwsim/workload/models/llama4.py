@@ -7,7 +7,7 @@ from dataclasses import replace
 from hwsim.spec.errors import UsageError
 from hwsim.workload.config import Config
 from hwsim.workload.models import FAMILIES
-from hwsim.workload.models.llama import language_part, read_llama
+from hwsim.workload.models.llama import read_llama
 from hwsim.workload.models.mixtral import read_experts
 from hwsim.workload.phase import Phase
 from hwsim.workload.trace import Trace
@@ -36,9 +36,3 @@ def llama4_text(config: Config, phase: Phase) -> Trace:
             f"{phase.length_name}: {tokens:,} tokens, but attention in chunks of {chunk:,} is modelled up to one chunk"
         )
     return decoder_trace(model, phase)
-
-
-@FAMILIES.register("llama4")
-def llama4(config: Config, phase: Phase) -> Trace:
-    """The language model of a Llama 4; the vision tower is not part of the trace."""
-    return language_part(config, phase, llama4_text)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from hwsim.workload.config import Config
 from hwsim.workload.models import FAMILIES
+from hwsim.workload.models.deepseek import dense_layers
 from hwsim.workload.models.llama import read_llama, rotary_width, typed_windows
 from hwsim.workload.models.mixtral import read_experts
 from hwsim.workload.phase import Phase
@@ -88,6 +89,18 @@ def exaone4(config: Config, phase: Phase) -> Trace:
     windows = typed_windows(config, model.layers, config.optional_integer("sliding_window"), THREE_LOCAL)
     config.check()
     return decoder_trace(replace(model, pre_norms=False, post_norms=True, qk_norm="head", windows=windows), phase)
+
+
+@FAMILIES.register("exaone_moe")
+def exaone_moe(config: Config, phase: Phase) -> Trace:
+    """K-EXAONE: norms before both halves, heads normalised, DeepSeek's experts under keys of its own."""
+    model = read_llama(config)
+    windows = typed_windows(config, model.layers, config.optional_integer("sliding_window"), THREE_LOCAL)
+    width, shared = config.integer("moe_intermediate_size"), config.integer("num_shared_experts", 1, minimum=0)
+    layers = model.layers - min(dense_layers(config), model.layers)
+    experts = replace(read_experts(config, layers, width), shared=shared * width)
+    config.check()
+    return decoder_trace(replace(model, qk_norm="head", windows=windows, experts=experts), phase)
 
 
 @FAMILIES.register("hunyuan_v1_dense")

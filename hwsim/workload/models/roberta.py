@@ -1,6 +1,8 @@
-"""RoBERTa, XLM-RoBERTa, CamemBERT and DistilBERT: BERT with other tables around its blocks."""
+"""RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA and DistilBERT: BERT with other tables around its blocks."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from hwsim.workload.config import ACTIVATIONS, Config
 from hwsim.workload.models import FAMILIES
@@ -22,6 +24,18 @@ def roberta(config: Config, phase: Phase) -> Trace:
     types = config.integer("type_vocab_size", default=2)
     config.check()
     return encoder_trace(model, phase, types, pooler=True)
+
+
+@FAMILIES.register("electra")
+def electra(config: Config, phase: Phase) -> Trace:
+    """``ElectraModel``: tables narrower than the blocks in the small sizes, no pooler."""
+    refuse_decode("electra", phase)
+    positions, types = config.integer("max_position_embeddings"), config.integer("type_vocab_size", default=2)
+    model = read_encoder(config, config.integer("vocab_size"), positions, positions)
+    width = config.integer("embedding_size", default=model.hidden)
+    config.check()
+    narrow = replace(model, embed_width=width if width != model.hidden else 0)
+    return encoder_trace(narrow, phase, types, pooler=False)
 
 
 @FAMILIES.register("distilbert")
