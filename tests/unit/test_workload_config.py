@@ -149,7 +149,7 @@ def test_mistakes_have_the_place_of_their_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["gpt2", "bert-base", "resnet-50", "qwen3-8b", "mixtral-8x7b", "t5-small", "dit-xl-2", "rag", "ds-cnn"]
 )
-@pytest.mark.parametrize("value", [None, [], {}, [[]], "", "x", 0, -1, 10**30, 1.5, float("nan"), True])
+@pytest.mark.parametrize("value", [None, [], {}, [[]], [0], "", "x", 0, -1, 10**30, 1.5, float("nan"), True])
 def test_any_value_of_any_key_is_a_trace_or_a_usage_error(name: str, value: Any) -> None:
     for key in model_config(name):
         try:

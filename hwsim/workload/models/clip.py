@@ -17,9 +17,10 @@ from hwsim.workload.transformer import Transformer, block_ops, finish, resolve_t
 
 def _projected(config: Config) -> int:
     """Width of the common space; 0 for a class without projection (``CLIPTextModel`` of Stable Diffusion)."""
-    classes = config.get("architectures") or ["WithProjection"]
-    width = config.integer("projection_dim", default=512)
-    return width if any(str(name).endswith("WithProjection") for name in classes) else 0
+    classes, width = config.get("architectures") or ["WithProjection"], config.integer("projection_dim", default=512)
+    good = isinstance(classes, list)
+    config.require(good, "'architectures' must be a list of classes")
+    return width if good and any(str(name).endswith("WithProjection") for name in classes) else 0
 
 
 @FAMILIES.register("clip_vision_model")

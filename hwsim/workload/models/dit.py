@@ -182,7 +182,7 @@ def transformer_2d(config: Config, phase: Phase) -> Trace:
     for key in SAID:
         config.require(config.get(key) is not None, f"{key!r} is missing; Transformer2DModel needs it here")
     config.check()
-    kind = config.get("norm_type")
+    kind = str(config.get("norm_type"))
     families = {"ada_norm_zero": dit, "ada_norm_single": pixart}
     if kind not in families:
         valid = ", ".join(families)

@@ -33,7 +33,7 @@ def typed_windows(config: Config, layers: int, window: int | None, pattern: Sequ
     types = config.get("layer_types")
     if types is None:
         types = [pattern[index % len(pattern)] for index in range(layers)] if pattern else []
-    if not isinstance(types, list) or any(name not in LAYER_TYPES for name in types):
+    if not isinstance(types, list) or any(str(name) not in LAYER_TYPES for name in types):
         valid = ", ".join(LAYER_TYPES)
         config.require(False, f"'layer_types' must be a list of {valid}, not {shown(types)}")
         return ((layers, None),)

@@ -181,9 +181,9 @@ def _levels(config: Config) -> list[_Level]:
 def _kinds(config: Config, key: str, levels: int) -> list[bool]:
     """Which levels attend, from the names of their blocks."""
     names = config.get(key)
-    good = isinstance(names, list | tuple) and len(names) == levels and all(name in ATTENDING for name in names)
+    good = isinstance(names, list | tuple) and len(names) == levels and all(str(name) in ATTENDING for name in names)
     config.require(good, f"{key!r} must be {levels} of {', '.join(ATTENDING)}, not {names!r}")
-    return [ATTENDING[name] for name in names or ()] if good else [False] * levels
+    return [ATTENDING[str(name)] for name in names or ()] if good else [False] * levels
 
 
 @FAMILIES.register(CLASS)
