@@ -87,7 +87,7 @@ class Case(NamedTuple):
 
 WEIGHTS = "weights: {size: 64 KiB}"
 ONE_NAME = "name exactly one of model, config, trace"
-FAMILIES = "valid: bert, bitnet"
+FAMILIES = "valid: DiTTransformer2DModel, PixArtTransformer2DModel"
 
 ARCHES = {
     # keys
@@ -347,7 +347,7 @@ CONFIGS = {
     "unknown architecture": Case(config(model_type="lama"), "2:16", ("'lama' is not supported", FAMILIES, "mean 'llama'?")),
     "no architecture": Case(config(model_type=None), "2:16", ("'model_type' is missing", FAMILIES)),
     "no config at all": Case('{"a": 1}', "", ("'model_type' is missing", FAMILIES)),
-    "experts": Case(config(model_type="mixtral", num_local_experts=8), "2:16", ("not modelled: mixture of experts",)),
+    "experts": Case(config(model_type="jamba", num_experts=8), "2:16", ("not modelled: its mixture of experts",)),
     "text for a number": Case(config(hidden_size="64"), "3:17", ("must be a whole number from 1", "not '64'")),
     "negative layers": Case(config(num_hidden_layers=-1), "5:23", ("'num_hidden_layers' must be", "not -1")),
     "absurd layers": Case(config(num_hidden_layers=10**30), "5:23", ("to 1,000,000,000, not 1000",)),

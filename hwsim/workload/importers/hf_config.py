@@ -131,7 +131,8 @@ def build_trace(
     model_type = config.get("model_type") or config.get("_class_name")  # the latter in files of diffusers
     if not isinstance(model_type, str) or not model_type:
         wrong = "is missing" if model_type is None else f"must be text, not {shown(model_type)}"
-        valid = ", ".join(FAMILIES.names())
+        names = FAMILIES.names()
+        valid = f"{', '.join(names[:FEW])}, … ({len(names)} in all)"
         raise _problem(source, f"'model_type' {wrong}; it (or '_class_name') names the architecture, valid: {valid}")
     if model_type not in FAMILIES:
         raise _problem(source, _unsupported(model_type, config))
@@ -153,6 +154,9 @@ def _check_known(model_type: str, settings: Mapping[str, Any], known: Set[str]) 
         if key not in known and key != "model_type":
             raise UsageError(f"settings: {model_type} has no key {key!r}; {did_you_mean(key, sorted(known))}")
 
+
+#: So many architectures fit into a message.
+FEW = 24
 
 #: Keys that tell what an unsupported architecture would need (names as in transformers).
 _MISSING_PARTS = {
