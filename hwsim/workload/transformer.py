@@ -19,6 +19,7 @@ from hwsim.workload.experts import Experts, expert_ops
 from hwsim.workload.latent import Latent, absorbed_attention, expanded_attention, latent_projections
 from hwsim.workload.ops import Gemm, Op, VectorOp
 from hwsim.workload.phase import Phase, attention_spans
+from hwsim.workload.spans import key_spans
 from hwsim.workload.trace import Trace
 
 #: Prompt and context length when the user names none, capped by the model's own maximum.
@@ -36,7 +37,8 @@ class Transformer:
     one gain for all heads (``head``) or one per head (``heads``), or over their whole width
     (``width``). ``norm_size`` is how many parameters an element of a norm has, where it is not what
     its kind usually has. ``windows`` names the sliding window per group of layers as
-    ``(layers, window or None)``; the layers sum to ``layers``. ``experts`` replace the MLP in their
+    ``(layers, window or None)``, a :class:`~hwsim.workload.spans.Chunk` where chunks limit attention; the
+    layers sum to ``layers``. ``experts`` replace the MLP in their
     layers, ``latent`` replaces the attention. ``key_bias`` false leaves the key out of ``qkv_bias``.
     ``embed_width`` is that of the embedding table where projections stand between it and the blocks.
     ``layer_parameters`` counts what no other field does.
@@ -210,7 +212,7 @@ def _attention_ops(model: Transformer, phase: Phase, tokens: int, causal: bool) 
     else:
         yield from _projections(model, rows)
         for count, window in model.windows:
-            spans = attention_spans(phase, tokens, window) if causal else ((tokens, tokens),)
+            spans = key_spans(phase, tokens, window) if causal else ((tokens, tokens),)
             for queries, keys in spans:
                 yield from _attention(model, phase.batch, queries, keys, count, "kv" if causal else "activation")
     if model.sub_norms:

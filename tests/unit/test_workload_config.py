@@ -232,6 +232,7 @@ def test_partial_rotary() -> None:
         ("mixtral-8x7b", {"expert_distribution": "zipf:x"}, "must be uniform, zipf:S"),
         ("deepseek-v3", {"moe_layer_freq": 2}, "'moe_layer_freq' 2 other than 1"),
         ("gemma-2-2b", {"layer_types": ["mamba"] * 26}, "'layer_types' must be a list of full_attention"),
+        ("gemma-2-2b", {"layer_types": ["chunked_attention"] * 26}, "'layer_types' must be a list of full_attention"),
         ("gemma-2-2b", {"layer_types": ["full_attention"]}, "'layer_types' has 1 entries for 26 layers"),
         ("t5-small", {"feed_forward_proj": "gated-swiglu"}, "'feed_forward_proj' 'gated-swiglu' is not relu"),
         ("sd-v1.5-unet", {"class_embed_type": "timestep"}, "'class_embed_type' 'timestep' is not supported"),

@@ -13,8 +13,12 @@ from hwsim.spec.errors import shown
 from hwsim.workload.config import ACTIVATIONS, Config
 from hwsim.workload.models import FAMILIES
 from hwsim.workload.phase import Phase
+from hwsim.workload.spans import Chunk
 from hwsim.workload.trace import Trace
 from hwsim.workload.transformer import Transformer, decoder_trace
+
+#: The kind of layer that is limited by chunks rather than by a window.
+CHUNKED = "chunked_attention"
 
 #: Names of kinds of layers in ``layer_types``; the first three attend to all tokens, the others to a window.
 LAYER_TYPES = {
@@ -22,6 +26,7 @@ LAYER_TYPES = {
     "attention": "full",
     "global": "full",
     "sliding_attention": "window",
+    CHUNKED: "window",
     "local": "window",
 }
 
@@ -33,8 +38,9 @@ def typed_windows(config: Config, layers: int, window: int | None, pattern: Sequ
     types = config.get("layer_types")
     if types is None:
         types = [pattern[index % len(pattern)] for index in range(layers)] if pattern else []
-    if not isinstance(types, list) or any(str(name) not in LAYER_TYPES for name in types):
-        valid = ", ".join(LAYER_TYPES)
+    known = [name for name in LAYER_TYPES if (name == CHUNKED) <= isinstance(window, Chunk | None)]
+    if not isinstance(types, list) or any(str(name) not in known for name in types):
+        valid = ", ".join(known)
         config.require(False, f"'layer_types' must be a list of {valid}, not {shown(types)}")
         return ((layers, None),)
     config.require(not types or len(types) == layers, f"'layer_types' has {len(types)} entries for {layers} layers")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hwsim.spec.errors import UsageError
 from hwsim.workload.config import Config
 from hwsim.workload.models import FAMILIES
-from hwsim.workload.models.llama import read_llama
+from hwsim.workload.models.llama import read_llama, typed_windows
 from hwsim.workload.models.mixtral import read_experts
 from hwsim.workload.phase import Phase
+from hwsim.workload.spans import Chunk
 from hwsim.workload.trace import Trace
-from hwsim.workload.transformer import decoder_trace, resolve_tokens
+from hwsim.workload.transformer import decoder_trace
 
 
 @FAMILIES.register("llama4_text")
 def llama4_text(config: Config, phase: Phase) -> Trace:
-    """Scout and Maverick up to ``attention_chunk_size`` tokens, within which a chunk hides nothing.
+    """Scout and Maverick; layers without rotary positions attend to all tokens, the others within chunks.
 
     The norm of queries and keys has no parameters. Transformers' module computes every expert for
     every token; the trace counts the tokens that the router sends.
@@ -28,11 +28,17 @@ def llama4_text(config: Config, phase: Phase) -> Trace:
     experts = read_experts(config, sparse, model.ffn, top_k_key="num_experts_per_tok")
     dense = config.integer("intermediate_size_mlp")
     chunk = config.optional_integer("attention_chunk_size")
+    pattern = _kinds(config, model.layers)
+    windows = typed_windows(config, model.layers, Chunk(chunk) if chunk else None, pattern)
     config.check()
-    model = replace(model, ffn=dense, experts=replace(experts, shared=model.ffn))
-    tokens = resolve_tokens(model, phase)
-    if chunk is not None and tokens > chunk:
-        raise UsageError(
-            f"{phase.length_name}: {tokens:,} tokens, but attention in chunks of {chunk:,} is modelled up to one chunk"
-        )
+    model = replace(model, ffn=dense, experts=replace(experts, shared=model.ffn), windows=windows)
     return decoder_trace(model, phase)
+
+
+def _kinds(config: Config, layers: int) -> list[str]:
+    """Kinds of layers by ``no_rope_layers`` (0: none), else one in ``no_rope_layer_interval`` without positions."""
+    every, given = config.integer("no_rope_layer_interval", default=4), config.get("no_rope_layers")
+    good = not given or (isinstance(given, list) and len(given) == layers)
+    config.require(good, f"'no_rope_layers' must be a list of {layers} numbers, one per layer")
+    turned = given if given and good else [(index + 1) % every != 0 for index in range(layers)]
+    return ["chunked_attention" if flag else "full_attention" for flag in turned]
