@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,10 +27,7 @@ def command(
     formats: str,
     output: Path,
     settings: tuple[str, ...],
-    phase: str | None,
-    seq_len: int | None,
-    context: int | None,
-    batch: int | None,
+    shape: dict[str, Any],
     table_format: str,
 ) -> None:
     """Run WORKLOAD on ARCH once per format and compare energy layer by layer.
@@ -43,7 +41,7 @@ def command(
     from hwsim.report.tables import write_frame
 
     names = [name.strip() for name in formats.split(",") if name.strip()]
-    trace = find_workload(workload, phase, seq_len, context, batch)
+    trace = find_workload(workload, shape)
     comparison = compare_formats(find_example("arch_configs", arch), trace, names, parse_settings(settings))
     if table_format == "table":
         layers = (comparison.by_layer() * 1e-6).reset_index()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,10 +22,7 @@ def command(
     output: Path | None,
     summary: bool,
     settings: tuple[str, ...],
-    phase: str | None,
-    seq_len: int | None,
-    context: int | None,
-    batch: int | None,
+    shape: dict[str, Any],
 ) -> None:
     """Write the trace of SOURCE: a model name, a Hugging Face config.json, or what hwsim list importer names.
 
@@ -32,7 +30,7 @@ def command(
     """
     from hwsim.workload import summarize, write_trace
 
-    trace = find_workload(source, phase, seq_len, context, batch, parse_settings(settings))
+    trace = find_workload(source, shape, parse_settings(settings))
     if summary:
         for name, value in summarize(trace).items():
             click.echo(f"{name:32} {value:,}" if isinstance(value, int) else f"{name:32} {value}")

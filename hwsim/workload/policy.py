@@ -15,7 +15,7 @@ from typing import Any
 
 from hwsim.formats import parse_format
 from hwsim.spec.errors import UsageError, did_you_mean, shown
-from hwsim.workload.ops import Gemm, Op, VectorOp
+from hwsim.workload.ops import Gemm, Op, VectorOp, bare_name
 from hwsim.workload.trace import Trace
 
 FORMAT_FIELDS = ("w_format", "a_format", "kv_format", "o_format")
@@ -60,9 +60,9 @@ class Override:
             raise UsageError(f"policy override {self.match!r}: names no format; valid: {', '.join(FORMAT_FIELDS)}")
 
     def matches(self, op: Op) -> bool:
-        """Whether the glob names the layer or the role of ``op``."""
-        role = op.role if isinstance(op, Gemm) else op.op
-        return fnmatchcase(op.layer, self.match) or fnmatchcase(role, self.match)
+        """Whether the glob names the layer, with or without its stage, or the role of ``op``."""
+        names = (op.layer, bare_name(op.layer), op.role if isinstance(op, Gemm) else op.op)
+        return any(fnmatchcase(name, self.match) for name in names)
 
 
 @dataclass(frozen=True)
