@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: What a workload can run; listed here so that ``--help`` need not load the phases (a test compares).
-PHASE_NAMES = ("prefill", "decode", "chunked_prefill", "generation", "mixed", "speculative")
+PHASE_NAMES = ("prefill", "decode", "chunked_prefill", "generation", "mixed", "speculative", "training")
 
 TABLE_FORMATS = ("table", "csv", "json", "parquet")
 
@@ -37,6 +37,9 @@ _SHAPE: tuple[tuple[str, Any, str], ...] = (
     ("draft", str, "Model that proposes in speculative."),
     ("draft_tokens", click.IntRange(1), "Tokens that it proposes per step."),
     ("acceptance", click.FloatRange(0, 1), "Share of them that is accepted."),
+    ("recompute", click.Choice(("none", "attention", "all")), "What training computes again rather than keep."),
+    ("optimizer", str, "In training: adam (default), adam_8bit, sgd_momentum, sgd, none."),
+    ("policy", str, "Formats: a name such as w4a16_g128, or in training a recipe such as nvfp4_training."),
 )
 
 

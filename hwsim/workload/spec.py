@@ -21,8 +21,11 @@ from hwsim.workload.phase import Causal, LmHead, Phase
 from hwsim.workload.phases import PHASES, Basic, Build, Run
 from hwsim.workload.phases.mixed import Request as BatchRequest
 from hwsim.workload.phases.mixed import read_request
+from hwsim.workload.phases.training import Recompute
 from hwsim.workload.policy import Policy, apply_overrides, apply_policy, read_overrides
 from hwsim.workload.trace import Trace
+from hwsim.workload.training.optimizer import find_optimizer
+from hwsim.workload.training.recipe import recipe_names
 from hwsim.workload.zoo import find_model, model_config
 
 YAML_SUFFIXES = (".yaml", ".yml")
@@ -38,7 +41,7 @@ OPTIONS = "options"
 BASIC = {"prefill": "seq_len", "decode": "context"}
 
 #: What a workload can run: the basic phases and those of :data:`~hwsim.workload.phases.PHASES`.
-PhaseName = Literal["prefill", "decode", "chunked_prefill", "generation", "mixed", "speculative"]
+PhaseName = Literal["prefill", "decode", "chunked_prefill", "generation", "mixed", "speculative", "training"]
 
 #: Fields that every basic phase takes.
 _COMMON = ("phase", "batch", "causal", "lm_head")
@@ -46,11 +49,13 @@ _COMMON = ("phase", "batch", "causal", "lm_head")
 #: Fields that shape a model's run and mean nothing for a trace that is written out.
 SHAPING = (
     *_COMMON, "seq_len", "context", "chunk", "new_tokens", "draft", "draft_tokens", "acceptance", "requests",
+    "recompute", "optimizer",
 )  # fmt: skip
 
 
 def _known_policy(policy: str | dict[str, Any]) -> str | dict[str, Any]:
-    _parse_policy(policy)
+    if policy not in recipe_names():
+        _parse_policy(policy)
     return policy
 
 
@@ -59,9 +64,15 @@ def _known_override(entry: dict[str, str]) -> dict[str, str]:
     return entry
 
 
+def _known_optimizer(name: str) -> str:
+    find_optimizer(name)
+    return name
+
+
 ModelName = Annotated[str, AfterValidator(as_value_error(lambda name: find_model(name).name))]
 PolicyName = Annotated[str | dict[str, Any], AfterValidator(as_value_error(_known_policy))]
 RequestEntry = Annotated[BatchRequest, BeforeValidator(as_value_error(read_request))]
+OptimizerName = Annotated[str, AfterValidator(as_value_error(_known_optimizer))]
 OverrideEntry = Annotated[dict[str, str], AfterValidator(as_value_error(_known_override))]
 
 
@@ -80,7 +91,7 @@ class WorkloadSpec(Spec):
         "prefill",
         description="prefill: a whole prompt or image; decode: one token; chunked_prefill: a prompt in chunks; "
         "generation: a prefill and decode steps; speculative: a draft proposes, the model verifies; "
-        "mixed: a continuous batch",
+        "mixed: a continuous batch; training: forward, gradients and update of one step",
     )
     seq_len: int | None = Field(
         None, ge=1, le=1 << 24, description="tokens of a prefill; default: 2048 or the model's maximum"
@@ -96,11 +107,15 @@ class WorkloadSpec(Spec):
     requests: list[RequestEntry] | None = Field(
         None, description="sequences of a mixed batch: {phase, tokens, context, count}, or as text decode@2048x8"
     )
+    recompute: Recompute | None = Field(
+        None, description="in training, forward operations that run again instead of being kept; default: none"
+    )
+    optimizer: OptimizerName | None = Field(None, description="in training: adam (default), adam_8bit, sgd, none …")
     batch: int = Field(1, ge=1, le=1 << 20, description="sequences or images in parallel")
     causal: Causal = Field("full", description="scores of a prefill: all S*S, or the half that the mask keeps")
     lm_head: LmHead = Field("all", description="positions that the LM head sees in a prefill")
     policy: PolicyName | None = Field(
-        None, description="formats: a name such as w4a16_g128 or a mapping; default: the architecture's"
+        None, description="formats: a name, a mapping, or a recipe of training; default: the architecture's"
     )
     overrides: list[OverrideEntry] = Field(
         [], description="formats of some layers: {match: GLOB of layer or role, w_format: …}"
@@ -149,17 +164,25 @@ class WorkloadSpec(Spec):
             if key in self.model_fields_set and getattr(self, key) is not None and key not in ("phase", *takes):
                 right = BASIC.get(self.phase) or ", ".join(takes)
                 raise ValueError(f"{key}: has no meaning in {self.phase}; use {right}")
+        if self._recipe and self.phase != "training":
+            raise ValueError(f"policy: {self.policy} is a recipe of phase training, not of {self.phase}")
         if self.phase not in BASIC:
             as_value_error(self.to_run)(_no_model)
 
     def _fields_of_phase(self) -> tuple[str, ...]:
         if self.phase in BASIC:
             return (*_COMMON, BASIC[self.phase])
-        return tuple(field.name for field in fields(PHASES.get(self.phase)))  # type: ignore[arg-type]
+        names = (field.name for field in fields(PHASES.get(self.phase)))  # type: ignore[arg-type]
+        return tuple(name for name in names if name in SHAPING)
 
     def find_policy(self) -> Policy | None:
-        """Return the policy that :attr:`policy` names; UsageError if it is unknown."""
-        return None if self.policy is None else _parse_policy(self.policy)
+        """Return the policy that :attr:`policy` names, None for a recipe of training; UsageError if it is unknown."""
+        return None if self.policy is None or self._recipe else _parse_policy(self.policy)
+
+    @property
+    def _recipe(self) -> str | None:
+        """The recipe of training that :attr:`policy` names."""
+        return self.policy if isinstance(self.policy, str) and self.policy in recipe_names() else None
 
     def to_run(self, draft: Build) -> Run:
         """Return what is run of the model; ``draft`` makes the model that proposes, if one is named."""
@@ -168,6 +191,8 @@ class WorkloadSpec(Spec):
             return Basic(Phase(self.phase, tokens, self.batch, self.causal, self.lm_head))
         given = {name: getattr(self, name) for name in self._fields_of_phase() if name in self.model_fields_set}
         given = {name: draft if name == "draft" else value for name, value in given.items() if value is not None}
+        if self._recipe:
+            given["recipe"] = self._recipe
         return PHASES.get(self.phase)(**given)
 
 
