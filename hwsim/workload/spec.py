@@ -59,7 +59,7 @@ def _known_policy(policy: str | dict[str, Any]) -> str | dict[str, Any]:
     return policy
 
 
-def _known_override(entry: dict[str, str]) -> dict[str, str]:
+def _known_override(entry: dict[str, Any]) -> dict[str, Any]:
     read_overrides([entry])
     return entry
 
@@ -73,7 +73,7 @@ ModelName = Annotated[str, AfterValidator(as_value_error(lambda name: find_model
 PolicyName = Annotated[str | dict[str, Any], AfterValidator(as_value_error(_known_policy))]
 RequestEntry = Annotated[BatchRequest, BeforeValidator(as_value_error(read_request))]
 OptimizerName = Annotated[str, AfterValidator(as_value_error(_known_optimizer))]
-OverrideEntry = Annotated[dict[str, str], AfterValidator(as_value_error(_known_override))]
+OverrideEntry = Annotated[dict[str, Any], AfterValidator(as_value_error(_known_override))]
 
 
 class WorkloadSpec(Spec):

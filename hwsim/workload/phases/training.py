@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from hwsim.spec.errors import UsageError
-from hwsim.workload.layers import cut_layers, depth
+from hwsim.workload.cutting import cut_ends, depth
 from hwsim.workload.ops import STAGE_END, Gemm, Op, VectorOp
 from hwsim.workload.phase import Causal, prefill
 from hwsim.workload.phases.base import PHASES, assemble, need
@@ -113,7 +113,7 @@ def _rows(forward: Trace, recipe: Recipe | None) -> Iterator[_Row]:
         if recipe is None or not isinstance(op, Gemm) or op.role not in recipe.roles:
             yield _Row(op, low=False)
             continue
-        kept, between = cut_layers(op, *recipe.ends(layers), layers)
+        kept, between = cut_ends(op, *recipe.ends(layers), layers)
         yield from (_Row(part, low) for part, low in ((kept, False), (between, True)) if part is not None)
 
 
