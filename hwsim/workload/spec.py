@@ -52,6 +52,9 @@ SHAPING = (
     "recompute", "optimizer",
 )  # fmt: skip
 
+#: Of these, what a training step of a trace that is written out takes.
+_ON_FIXED = ("phase", "recompute", "optimizer")
+
 
 def _known_policy(policy: str | dict[str, Any]) -> str | dict[str, Any]:
     if policy not in recipe_names():
@@ -130,7 +133,8 @@ class WorkloadSpec(Spec):
             raise ValueError(f"{named[-1]}: name exactly one of {', '.join(SOURCES)}, not {' and '.join(named)}")
         self._check_fields()
         importer = self.importer
-        shaped = [key for key in SHAPING if key in self.model_fields_set]
+        free = _ON_FIXED if self.phase == "training" else ()
+        shaped = [key for key in SHAPING if key in self.model_fields_set and key not in free]
         if importer is not None and shaped and not IMPORTERS.get(importer).shaped:
             what = "a trace" if self.trace is not None else IMPORTERS.get(importer).summary
             raise ValueError(f"{shaped[0]}: {what} is fixed; {', '.join(shaped)} cannot change it")
@@ -309,7 +313,9 @@ def _source_trace(spec: WorkloadSpec, folder: Path) -> Trace:
     if spec.draft is not None:
         with _in_field("draft"):
             small = WorkloadSpec(**_source(_beside(spec.draft, folder)))
-            draft = _builder(small, Path("."))
+            if small.importer is not None and not IMPORTERS.get(small.importer).shaped:
+                raise UsageError(f"{spec.draft}: is fixed; name a model or a config.json")
+            draft = _builder(small, Path())
     return spec.to_run(draft).trace(_builder(spec, folder))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,6 +147,19 @@ def test_a_trace_at_hand_can_be_trained() -> None:
     step = Training(optimizer="sgd").of(own)
     assert step.macs == 3 * own.macs - 4 * 8 * 16
     assert step.meta["trained_parameters"] == 16 * 8 + 8 * 2
+
+
+def test_a_written_trace_can_be_trained(tmp_path: Path) -> None:
+    forward = load_workload("resnet-18")
+    write_trace(forward, tmp_path / "r.csv")
+    step = load_workload(tmp_path / "r.csv", phase="training", optimizer="sgd")
+    assert step.macs == load_workload("resnet-18", phase="training").macs
+    weights = sum(g.w_elements for g in forward.gemms)
+    assert {op.elements for op in step.vector_ops if op.layer.startswith("optimizer/")} == {weights}
+    with pytest.raises(UsageError, match="is fixed; batch cannot change it"):
+        load_workload(tmp_path / "r.csv", phase="training", batch=2)
+    with pytest.raises(UsageError, match="draft: .*is fixed"):
+        load_workload("gpt2", phase="speculative", draft=str(tmp_path / "r.csv"), draft_tokens=2, acceptance=0.5)
 
 
 @pytest.mark.parametrize(
