@@ -12,7 +12,7 @@ from hwsim.workload.ops import Gemm, Op, VectorOp, vector_op_names
 from hwsim.workload.phase import Phase, decode, prefill
 from hwsim.workload.policy import Override, Policy, apply_overrides, apply_policy, policy_names
 from hwsim.workload.spec import WorkloadSpec, load_workload
-from hwsim.workload.summary import summarize
+from hwsim.workload.summary import layer_table, summarize
 from hwsim.workload.trace import Trace, check_conserved
 from hwsim.workload.zoo import find_model, model_config, model_names
 
@@ -31,6 +31,7 @@ __all__ = [
     "check_conserved",
     "decode",
     "find_model",
+    "layer_table",
     "load_workload",
     "memory_bits",
     "memory_footprint",

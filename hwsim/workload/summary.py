@@ -21,6 +21,9 @@ _SHOWN = (
 #: By where the stationary operand comes from; operands that stream and results are activations.
 _TARGETS = {"dram": "weight_bytes", "kv": "kv_read_bytes", "activation": "activation_bytes"}
 
+#: Bytes that GEMMs move, by kind.
+BYTES = tuple(_TARGETS.values())
+
 
 def summarize(trace: Trace, policy: Policy | str | None = None) -> dict[str, Any]:
     """Return the figures of a trace that do not depend on any hardware.
@@ -93,3 +96,24 @@ def _optimizer_bits(filled: Trace) -> int:
         for op in filled.vector_ops
         if op.layer.startswith(f"{STAGE}{STAGE_END}")
     )
+
+
+def layer_table(trace: Trace, policy: Policy | str | None = None) -> list[dict[str, Any]]:
+    """Return one row per layer, with its stage if it has one, in the order of the trace: GEMMs of one name together.
+
+    Keys: ``layer, kind, role, macs, weight_bytes, kv_read_bytes, activation_bytes`` (moved once per pass, as in
+    :func:`summarize`), ``moved_bytes``, their sum, and ``macs_per_byte``.
+    """
+    filled = apply_policy(trace, policy or "fp16")
+    rows: dict[str, dict[str, Any]] = {}
+    for gemm in filled.gemms:
+        empty = {"layer": gemm.layer, "kind": gemm.kind, "role": gemm.role, "macs": 0, **dict.fromkeys(BYTES, 0)}
+        row = rows.setdefault(gemm.layer, empty)
+        row["macs"] += gemm.macs
+        for name, bits in gemm_bits(gemm).items():
+            row[name] += bits
+    for row in rows.values():
+        bits = sum(row[name] for name in BYTES)
+        row |= {name: ceil_div(row[name], 8) for name in BYTES}
+        row |= {"moved_bytes": ceil_div(bits, 8), "macs_per_byte": row["macs"] * 8 / bits}
+    return list(rows.values())

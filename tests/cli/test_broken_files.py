@@ -513,7 +513,7 @@ def test_good_files_beside_bad_ones(capsys: pytest.CaptureFixture[str]) -> None:
 
 FLAGS = {
     "unknown command": (["rum"], ("unknown command 'rum'", "did you mean 'run'?")),
-    "unknown option": (["run", "arch.yaml", "trace.csv", "--batc", "2"], ("'--batc'", "Did you mean '--batch'?")),
+    "unknown option": (["run", "arch.yaml", "trace.csv", "--engin", "fast"], ("'--engin'", "Did you mean '--engine'?")),
     "missing argument": (["run", "arch.yaml"], ("Missing argument 'WORKLOAD'", "hwsim run --help")),
     "unknown kind": (["list", "modle"], ("'modle' is not one of 'arch'", "'technology'")),
     "no file": (["validate"], ("Missing argument 'FILES...'",)),

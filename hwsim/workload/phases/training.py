@@ -73,7 +73,7 @@ class Training:
         parameters = _parameters(forward)
         ops.extend(update_ops(self.optimizer, parameters))
         tokens = forward.meta.get("seq_len")
-        label = f"training {tokens}" if tokens else "training"
+        label = " ".join(str(word) for word in ("training", tokens, self.recipe) if word)
         extra = {} if tokens is None else {"seq_len": tokens}
         return assemble(
             forward, "training", label, ops, recompute=self.recompute, optimizer=self.optimizer, kv_vectors=0,
