@@ -14,9 +14,12 @@ from dataclasses import replace
 from hwsim.formats import parse_format
 from hwsim.formats.element.integer import Integer
 from hwsim.spec.errors import UsageError
-from hwsim.workload.ops import Gemm, Op, VectorOp
+from hwsim.workload.ops import Gemm, Op, VectorOp, bare_name
 from hwsim.workload.overrides import Override, overridden
 from hwsim.workload.trace import Trace
+
+#: Names of rows that stand for the first and for the last layers, where they do not stand for all.
+_FIRST, _LAST = "mlp.", "moe."
 
 
 def depth(trace: Trace) -> int:
@@ -40,13 +43,9 @@ def by_layers(op: Op, overrides: Sequence[Override], layers: int) -> list[tuple[
         return [(op, list(overrides))]
     if op.layers == 1 < layers:
         return [(op, [o for o in overrides if not o.by_layer])]
-    if op.layers != layers:
-        raise UsageError(
-            f"{op.layer}: stands for {op.layers} of {layers} layers, and the trace does not say which; "
-            "leave it out of first, last and layers by match, or name it in an override of its own"
-        )
+    start = _first_layer(op, layers)
     groups: dict[tuple[int, ...], list[int]] = {}
-    for layer in range(layers):
+    for layer in range(start, start + op.layers):
         held = tuple(i for i, o in enumerate(overrides) if o.holds_in(layer, layers))
         groups.setdefault(held, []).append(layer)
     if len(groups) == 1:
@@ -55,6 +54,25 @@ def by_layers(op: Op, overrides: Sequence[Override], layers: int) -> list[tuple[
         (replace(op, repeat=op.passes * len(members), note=f"layers {_told(members)}"), [overrides[i] for i in held])
         for held, members in groups.items()
     ]
+
+
+def _first_layer(op: Op, layers: int) -> int:
+    """Return the number of the first layer of a row: experts are in the last layers where they are not in all.
+
+    Raises
+    ------
+    UsageError
+        If the row stands for some of the layers, and it is not known which.
+    """
+    name = bare_name(op.layer)
+    if op.layers == layers or name.startswith(_FIRST):
+        return 0
+    if name.startswith(_LAST):
+        return layers - op.layers
+    raise UsageError(
+        f"{op.layer}: stands for {op.layers} of {layers} layers, and the trace does not say which; "
+        "leave it out of first, last and layers by match, or name it in an override of its own"
+    )
 
 
 def _told(layers: Sequence[int]) -> str:

@@ -40,7 +40,8 @@ def memory_bits(trace: Trace, policy: Policy | str) -> dict[str, int]:
     """Return exact bits, named as the bytes of :func:`memory_footprint` that they become.
 
     * Weights: every W that comes from DRAM once, however often passes, or stages such as ``prefill/…`` and
-      ``decode/…``, read it; where stages differ in how much of it they touch, the most.
+      ``decode/…``, read it; where stages differ in how much of it they touch, the most. Those that the run does not
+      read at all, of experts and encoders (``idle_weights`` of the trace's ``meta``), are stored all the same.
     * Other weights: norms, biases, positions and embedding tables in ``other_format``. A table tied to the LM head
       is stored once, as the head's weight. Needs a trace built from a model, else 0.
     * Cache: K and V of every token at the end of the run, blocks along the head; formats of K and V are those of
@@ -53,7 +54,7 @@ def memory_bits(trace: Trace, policy: Policy | str) -> dict[str, int]:
     """
     chosen = Policy.parse(policy) if isinstance(policy, str) else policy
     filled = apply_policy(trace, chosen)
-    weights, codes = _weight_bits(filled)
+    weights, codes = (sum(pair) for pair in zip(_weight_bits(filled), _idle_bits(filled, chosen), strict=True))
     other_format = parse_format(chosen.other_format)
     other = int(trace.meta.get("other_parameters", 0))
     cache, cache_codes = _kv_bits(filled, parse_format(str(chosen.kv_format)))
@@ -92,6 +93,17 @@ def _weight_bits(filled: Trace) -> tuple[int, int]:
         stages[layer][stage] = (before[0] + bits[0], before[1] + bits[1])
     most = [max(found.values()) for found in stages.values()]
     return sum(bits for bits, _ in most), sum(codes for _, codes in most)
+
+
+def _idle_bits(filled: Trace, policy: Policy) -> tuple[int, int]:
+    """Return the bits of stored weights that the run does not read, and those of their codes alone."""
+    bits = codes = 0
+    for layer, role, n, k, count in filled.meta.get("idle_weights", ()):
+        idle = Gemm(layer, 1, n, k, batch=count, role=role)
+        fmt = parse_format(policy.formats_for(idle)["w_format"])
+        bits += idle.w_bits(fmt)
+        codes += _code_bits(fmt, idle.w_elements)
+    return bits, codes
 
 
 def _kv_bits(filled: Trace, default: Format) -> tuple[int, int]:

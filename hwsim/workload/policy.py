@@ -162,6 +162,16 @@ class Policy:
             raise UsageError(f"policy: {' and '.join(missing)} missing; name a preset, for example preset: w4a16")
         return cls(**given, overrides=overrides, lenient=lenient)
 
+    @property
+    def formats(self) -> dict[str, str]:
+        """The policy's own ``w_format``, ``a_format``, ``kv_format`` and ``o_format``."""
+        return {name: str(getattr(self, name)) for name in FORMAT_FIELDS}
+
+    def formats_for(self, op: Op) -> dict[str, str]:
+        """Return the formats of an operation by itself: overrides of some layers or of a share do not hold for it."""
+        held = [o for o in self.overrides if o.matches(op) and not o.by_layer and o.share is None]
+        return self.formats | {name: value for name, value in overridden(held).items() if value}
+
 
 def _width(bits: str) -> str:
     if bits in ("16", "32"):
@@ -185,8 +195,7 @@ def apply_policy(trace: Trace, policy: Policy | str) -> Trace:
         check_matches(trace, chosen.overrides)
     if all(_is_filled(op) for op in trace.ops):
         return trace
-    own = {name: str(getattr(chosen, name)) for name in FORMAT_FIELDS}
-    return _formatted(trace, own, chosen.overrides)
+    return _formatted(trace, chosen.formats, chosen.overrides)
 
 
 def _is_filled(op: Op) -> bool:
