@@ -23,8 +23,9 @@ _FIRST, _LAST = "mlp.", "moe."
 
 
 def depth(trace: Trace) -> int:
-    """Return how many identical layers the model has: the most that any row stands for."""
-    return max(op.layers for op in trace.ops)
+    """Return how many identical layers the model has: the most that a product of attention stands for, else any row."""
+    attention = [gemm.layers for gemm in trace.gemms if gemm.role in ("qkv", "attn_out")]
+    return max(attention or [op.layers for op in trace.ops])
 
 
 def by_layers(op: Op, overrides: Sequence[Override], layers: int) -> list[tuple[Op, list[Override]]]:
@@ -41,7 +42,7 @@ def by_layers(op: Op, overrides: Sequence[Override], layers: int) -> list[tuple[
     placed = [o for o in overrides if o.by_layer]
     if not placed:
         return [(op, list(overrides))]
-    if op.layers == 1 < layers:
+    if op.layers == 1 < layers and not bare_name(op.layer).startswith((_FIRST, _LAST)):
         return [(op, [o for o in overrides if not o.by_layer])]
     start = _first_layer(op, layers)
     groups: dict[tuple[int, ...], list[int]] = {}

@@ -15,6 +15,9 @@ from hwsim.workload.training.optimizer import GRADIENT, STAGE, stored_bits
 #: Operations with two operands of the stated size.
 _BINARY = ("add", "mul")
 
+#: Products that are made with a part of another layer's weights: latent attention, absorbed in decode.
+_PARTS = {"attn.absorb_k": "attn.kv_b_proj", "attn.absorb_v": "attn.kv_b_proj"}
+
 
 def memory_footprint(trace: Trace, policy: Policy | str) -> dict[str, int]:
     """Return bytes that ``trace`` needs under ``policy``: :func:`memory_bits`, each rounded up to bytes.
@@ -89,6 +92,7 @@ def _weight_bits(filled: Trace) -> tuple[int, int]:
         fmt = parse_format(gemm.w_format)
         bits = gemm.stored_bits(fmt), _code_bits(fmt, gemm.w_elements // gemm.passes)
         layer, stage = bare_name(gemm.layer), gemm.layer.rpartition(STAGE_END)[0]
+        layer = _PARTS.get(layer, layer)
         before = stages[layer].get(stage, (0, 0))
         stages[layer][stage] = (before[0] + bits[0], before[1] + bits[1])
     most = [max(found.values()) for found in stages.values()]

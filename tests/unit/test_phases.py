@@ -18,7 +18,9 @@ from hwsim.spec.errors import UsageError
 from hwsim.workload import Gemm, Trace, apply_policy, decode, load_workload, prefill, read_trace, write_trace
 from hwsim.workload.ops import bare_name
 from hwsim.workload.phases import PHASES
-from hwsim.workload.phases.passes import Steps, forward
+from hwsim.workload.phases.chunked import ChunkedPrefill
+from hwsim.workload.phases.mixed import Mixed
+from hwsim.workload.phases.passes import Segment, Steps, forward
 from hwsim.workload.phases.speculative import expected_tokens
 from hwsim.workload.spec import BASIC, PhaseName
 
@@ -243,8 +245,6 @@ def test_keys_that_do_not_follow_the_context_are_not_stretched() -> None:
             Gemm("cross.value", 1, 8, 1500, phase.batch, w_source="kv", role="value"),
         ))  # fmt: skip
 
-    from hwsim.workload.phases.passes import Segment
-
     ops = list(forward(Steps(cross, 5000), [Segment(2, 7, 4994, 1)]))
     assert [(op.layer, op.m, op.n, getattr(op, "k", 0), op.batch) for op in ops] == [
         ("q", 14, 8, 8, 1), ("attn.score", 7, 5001, 8, 2), ("attn.value", 7, 8, 5001, 2),
@@ -252,11 +252,20 @@ def test_keys_that_do_not_follow_the_context_are_not_stretched() -> None:
     ]  # fmt: skip
 
 
+def test_a_prompt_of_a_model_with_an_encoder_is_not_cut() -> None:
+    def spoken(phase: Any) -> Trace:
+        encoder = () if phase.decode else (Gemm("encoder.q", 1500, 8, 8, role="qkv"),)
+        rows = phase.batch * (1 if phase.decode else phase.tokens)
+        return Trace("x", (*encoder, Gemm("q", rows, 8, 8, role="qkv")), {"seq_len": phase.tokens})
+
+    for run in (ChunkedPrefill(8, 4), Mixed(("prefill:8",))):
+        with pytest.raises(UsageError, match="this model's prefill has other parts"):
+            run.trace(spoken)
+
+
 def test_keys_that_follow_no_window_are_refused() -> None:
     def strided(phase: Any) -> Trace:
         return Trace("x", (Gemm("s", 1, phase.tokens // 3 + 2, 8, phase.batch, w_source="kv", role="score"),))
-
-    from hwsim.workload.phases.passes import Segment
 
     with pytest.raises(UsageError, match="s sees .* passes need one more per token"):
         list(forward(Steps(strided, 100), [Segment(1, 2, 50, 1)]))

@@ -20,13 +20,17 @@ from hwsim.workload import (
     VectorOp,
     apply_policy,
     check_conserved,
+    decode,
     load_workload,
     memory_bits,
     memory_footprint,
     policy_names,
+    prefill,
     summarize,
 )
 from hwsim.workload.cutting import depth
+from hwsim.workload.phases.generation import Generation
+from hwsim.workload.phases.training import Training
 from hwsim.workload.policy import preset_policies
 
 BLOCK = Trace("t", (
@@ -239,6 +243,42 @@ def test_two_models_are_stored_beside_each_other() -> None:
     assert memory_bits(trace, "int8")["gemm_weight_bytes"] == sum(alone)
     per_token = [load_workload(n).meta["kv_bytes_per_token_fp16"] for n in ("llama-3-8b", "llama-3.2-1b")]
     assert memory_footprint(trace, "fp16")["kv_cache_bytes"] == per_token[0] * 105 + per_token[1] * 104
+
+
+def test_experts_and_latents_are_stored_once() -> None:
+    """A prefill touches 6 experts of 8 and expands the latent; a decode step touches 2 and absorbs it."""
+
+    def model(phase: Any) -> Trace:
+        experts, rows = (2, 1) if phase.decode else (6, phase.tokens)
+        latent = (
+            (Gemm("attn.absorb_k", rows, 16, 4, 2, 3, role="qkv"), Gemm("attn.absorb_v", rows, 4, 16, 2, 3, role="qkv"))
+            if phase.decode else (Gemm("attn.kv_b_proj", rows, 2 * (4 + 4), 16, repeat=3, role="qkv"),)
+        )  # fmt: skip
+        ops = (*latent, Gemm("moe.up_proj", 1, 32, 8, experts, 3, role="ffn"))
+        idle = [("moe.up_proj", "ffn", 32, 8, (8 - experts) * 3)]
+        length = {"context": phase.tokens} if phase.decode else {"seq_len": phase.tokens}
+        return Trace(f"m {phase.kind}", ops, {"phase": phase.kind, "idle_weights": idle, **length})
+
+    stored = 8 * (3 * 16 * 16 + 3 * 8 * 32 * 8)
+    made = Generation(4, 5).trace(model)
+    assert made.meta["idle_weights"] == [("moe.up_proj", "ffn", 32, 8, 2 * 3)]
+    for trace in (made, model(prefill(4)), model(decode(4)), Training(4).trace(model)):
+        assert memory_bits(trace, "int8")["gemm_weight_bytes"] == stored
+
+
+def test_experts_are_in_the_last_layers_and_dense_ones_in_the_first() -> None:
+    trace = Trace("t", (
+        Gemm("attn.q", 1, 8, 8, repeat=10, role="qkv"), Gemm("mlp.up", 1, 8, 8, repeat=3, role="ffn"),
+        Gemm("moe.up", 2, 8, 8, 4, 7, role="ffn"), Gemm("moe.up", 1, 8, 8, 2, 7, role="ffn"),
+        Gemm("modulation", 1, 8, 8, repeat=11),
+    ))  # fmt: skip
+    rules = (Override("attn*", "bf16", first=2, last=1), Override("m[lo][pe].*", "bf16", first=2, last=1))
+    filled = apply_policy(trace, Policy("int4", "fp16", overrides=rules))
+    assert formats(filled, "attn.q") == {"bf16": 3, "int4": 7}
+    assert formats(filled, "mlp.up") == {"bf16": 2, "int4": 1}
+    assert formats(filled, "moe.up") == {"bf16": 2, "int4": 2 * 6}
+    with pytest.raises(UsageError, match="modulation: stands for 11 of 10 layers"):
+        apply_policy(trace, Policy("int4", "fp16", overrides=(Override(w_format="bf16", first=1),)))
 
 
 def test_keys_and_values_may_differ_in_format() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hwsim.workload.ops import Op
 from hwsim.workload.phase import Causal, LmHead, prefill
 from hwsim.workload.phases.base import PHASES, assemble, need
-from hwsim.workload.phases.passes import Build, Segment, Steps, forward
+from hwsim.workload.phases.passes import Build, Segment, Steps, check_decoder, forward
 from hwsim.workload.trace import Trace
 
 
@@ -36,6 +36,7 @@ class ChunkedPrefill:
         whole = build(prefill(self.seq_len, self.batch, self.causal, self.lm_head))
         tokens, chunk = int(whole.meta["seq_len"]), min(int(self.chunk or 1), int(whole.meta["seq_len"]))
         full, rest = divmod(tokens, chunk)
+        check_decoder(build, "chunked_prefill")
         steps = Steps(build, tokens - 1)
         ops: list[Op] = []
         # only the chunk that ends the prompt has a position whose logits serving needs

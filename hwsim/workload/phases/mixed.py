@@ -13,7 +13,7 @@ from hwsim.spec.bind import Spec
 from hwsim.spec.errors import UsageError, did_you_mean
 from hwsim.workload.phase import Causal, LmHead, decode
 from hwsim.workload.phases.base import PHASES, assemble, need
-from hwsim.workload.phases.passes import Build, Segment, Steps, forward
+from hwsim.workload.phases.passes import Build, Segment, Steps, check_decoder, forward
 from hwsim.workload.trace import Trace
 
 KINDS = ("prefill", "decode")
@@ -92,6 +92,8 @@ class Mixed:
         """Return the trace; UsageError if the model knows no decode step."""
         segments = [request.segment(self.lm_head) for request in self.requests]
         ends = [s.context + s.new - 1 for s in segments]
+        if any(request.phase == "prefill" for request in self.requests):
+            check_decoder(build, "mixed")
         steps = Steps(build, max(ends))
         ops = tuple(forward(steps, segments, causal=self.causal))
         sequences = sum(segment.count for segment in segments)

@@ -16,7 +16,7 @@ from typing import Any
 
 from hwsim.spec.errors import UsageError
 from hwsim.workload.ops import STAGE_END, Gemm, Op, VectorOp
-from hwsim.workload.phase import Causal, decode, triangle
+from hwsim.workload.phase import Causal, decode, prefill, triangle
 from hwsim.workload.phases.growth import representatives
 from hwsim.workload.trace import Trace
 
@@ -64,6 +64,19 @@ class Steps:
     def end(self) -> Trace:
         """The step of one sequence on the longest context."""
         return self.step(self.last, 1)
+
+
+def check_decoder(build: Build, phase: str) -> None:
+    """Refuse a model whose prefill does more than its decode steps, such as one with an encoder.
+
+    Raises
+    ------
+    UsageError
+        If two new tokens take other linear products in a prefill than as two decode steps.
+    """
+    prompt, steps = (build(p).macs_by_kind for p in (prefill(2), decode(2, 2)))
+    if any(prompt[kind] != steps[kind] for kind in ("linear", "conv")):
+        raise UsageError(f"phase: {phase} cuts prompts into passes of a decoder; this model's prefill has other parts")
 
 
 def forward(
