@@ -28,6 +28,7 @@ from hwsim.workload.overrides import (
     read_overrides,
 )
 from hwsim.workload.trace import Trace
+from hwsim.workload.training.recipe import recipe_names
 
 #: Names that users meet most; :meth:`Policy.parse` reads many more, and :func:`preset_policies` has those from papers.
 PRESETS = (
@@ -121,6 +122,8 @@ class Policy:
         if name in preset_policies():
             given = {key: value for key, value in preset_policies()[name].items() if key != "source"}
             return cls(**{**given, "overrides": read_overrides(given["overrides"]), "lenient": True})
+        if name in recipe_names():
+            raise UsageError(f"policy {name!r} is a recipe of training: name it as the policy of phase training")
         pair = _PAIR.fullmatch(name)
         if pair is None:
             try:

@@ -149,6 +149,11 @@ def test_a_trace_at_hand_can_be_trained() -> None:
     assert step.meta["trained_parameters"] == 16 * 8 + 8 * 2
 
 
+def test_the_first_product_is_one_not_all_of_its_name() -> None:
+    own = Trace("own", (Gemm("fc", 4, 8, 16), Gemm("fc", 4, 8, 8)))
+    assert Training().of(own).macs == 3 * own.macs - 4 * 8 * 16
+
+
 def test_a_written_trace_can_be_trained(tmp_path: Path) -> None:
     forward = load_workload("resnet-18")
     write_trace(forward, tmp_path / "r.csv")

@@ -213,6 +213,11 @@ def test_accumulators_are_of_the_pe() -> None:
         Policy.from_mapping({"preset": "w8a8", "accumulator": "fp32"})
 
 
+def test_recipes_are_no_policies() -> None:
+    with pytest.raises(UsageError, match="'fp8_training' is a recipe of training: name it as the policy of phase"):
+        Policy.from_mapping({"preset": "fp8_training"})
+
+
 def test_yaml_takes_layers_and_shares() -> None:
     overrides = [{"first": 1, "last": 1, "w_format": "int8"}, {"match": "ffn", "share": 0.01, "w_format": "fp16"}]
     trace = load_workload({"model": "opt-125m", "seq_len": 4, "policy": {"preset": "w4a16", "overrides": overrides}})

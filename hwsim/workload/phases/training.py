@@ -24,10 +24,11 @@ RECOMPUTE = "recompute"
 
 @dataclass(frozen=True)
 class _Row:
-    """A forward operation, and whether a recipe's formats are for it."""
+    """A forward operation, whether a recipe's formats are for it, and whether its input has a gradient."""
 
     op: Op
     low: bool
+    input_gradient: bool
 
 
 @PHASES.register("training")
@@ -67,9 +68,8 @@ class Training:
         recipe = find_recipe(self.recipe) if self.recipe else None
         rows = list(_rows(forward, recipe))
         ops = [op for row in rows for op in _product(row, "forward", forward_gemm, recipe)]
-        frozen = _reads_the_input(forward)
         for row in reversed(rows):
-            ops.extend(self._backward(row, recipe, row.op.layer != frozen))
+            ops.extend(self._backward(row, recipe))
         parameters = _parameters(forward)
         ops.extend(update_ops(self.optimizer, parameters))
         tokens = forward.meta.get("seq_len")
@@ -80,8 +80,8 @@ class Training:
             trained_parameters=parameters, **extra, **({"recipe": self.recipe} if self.recipe else {}),
         )  # fmt: skip
 
-    def _backward(self, row: _Row, recipe: Recipe | None, input_gradient: bool) -> Iterator[Op]:
-        if self._again(row.op):
+    def _backward(self, row: _Row, recipe: Recipe | None) -> Iterator[Op]:
+        if recomputed(row.op, self.recompute):
             for op in _product(row, "forward", forward_gemm, recipe):
                 yield replace(op, layer=f"{RECOMPUTE}{STAGE_END}{op.layer}")
         if isinstance(row.op, VectorOp):
@@ -89,12 +89,9 @@ class Training:
             if gradient is not None:
                 yield recipe.high_op(gradient) if recipe else gradient
             return
-        if input_gradient:
+        if row.input_gradient:
             yield from _product(row, "dgrad", dgrad, recipe)
         yield from _product(row, "wgrad", wgrad, recipe)
-
-    def _again(self, op: Op) -> bool:
-        return recomputed(op, self.recompute)
 
 
 def recomputed(op: Op, recompute: str) -> bool:
@@ -108,13 +105,14 @@ def recomputed(op: Op, recompute: str) -> bool:
 
 def _rows(forward: Trace, recipe: Recipe | None) -> Iterator[_Row]:
     """Yield the forward operations, cut where a recipe keeps layers in its high format."""
-    layers = depth(forward)
-    for op in forward.ops:
+    layers, frozen = depth(forward), _reads_the_input(forward)
+    for at, op in enumerate(forward.ops):
         if recipe is None or not isinstance(op, Gemm) or op.role not in recipe.roles:
-            yield _Row(op, low=False)
+            yield _Row(op, False, at != frozen)
             continue
         kept, between = cut_ends(op, *recipe.ends(layers), layers)
-        yield from (_Row(part, low) for part, low in ((kept, False), (between, True)) if part is not None)
+        parts = ((kept, False), (between, True))
+        yield from (_Row(part, low, at != frozen) for part, low in parts if part is not None)
 
 
 def _product(row: _Row, product: Product, make: Callable[[Gemm], Gemm], recipe: Recipe | None) -> Iterator[Op]:
@@ -127,11 +125,11 @@ def _product(row: _Row, product: Product, make: Callable[[Gemm], Gemm], recipe: 
         yield recipe.high_op(op)
 
 
-def _reads_the_input(forward: Trace) -> str | None:
-    """Return the layer whose streamed operand is the model's input, which needs no gradient; None if one is trained."""
-    for op in forward.ops:
+def _reads_the_input(forward: Trace) -> int | None:
+    """Return which operation multiplies the model's input, which needs no gradient; None if an embedding is trained."""
+    for at, op in enumerate(forward.ops):
         if isinstance(op, Gemm):
-            return op.layer
+            return at
         if op.op == "embedding":
             return None
     return None
