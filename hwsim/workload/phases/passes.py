@@ -186,7 +186,8 @@ def _window(lengths: Sequence[Sequence[int]], last: int, layer: str) -> int | No
     if [short, middle, long] != expected:
         raise UsageError(
             f"phase: {layer} sees {sorted(short)}, {sorted(middle)}, {sorted(long)} keys on contexts of "
-            f"{contexts[0]:,}, {contexts[1]:,}, {contexts[2]:,}; passes need one more per token, up to a window"
+            f"{contexts[0]:,}, {contexts[1]:,}, {contexts[2]:,}; passes need one more per token, up to a window, or "
+            "always the same: give the source of an encoder a length of its own (source_tokens)"
         )
     return keys if keys < last + 1 else None
 
