@@ -38,11 +38,12 @@ class Training:
 
     Every linear, attention and convolution product runs forward and as ``dgrad/…`` and ``wgrad/…``, but for the
     gradient of the model's own input: the first product has none, unless it reads an embedding, whose table is
-    trained. ``recompute`` says which forward operations run once more before their gradients, so that their
-    results need not be kept: ``attention`` scores, softmax and values (selective recomputation, Korthikanti et
-    al., arXiv 2205.05198, section 5), ``all`` everything within the layers. The step has as many tokens per weight
-    update as it states: no accumulation. ``recipe`` names the formats (:mod:`hwsim.workload.training.recipe`);
-    every product prepares its own operands, also where several read the same one.
+    trained (a second input, such as a U-Net's beside its time step, is taken as needing one). ``recompute`` says
+    which forward operations run once more before their gradients, so that their results need not be kept:
+    ``attention`` scores, softmax and values (selective recomputation, Korthikanti et al., arXiv 2205.05198,
+    section 5), ``all`` everything within the layers. The step has as many tokens per weight update as it states:
+    no accumulation. ``recipe`` names the formats (:mod:`hwsim.workload.training.recipe`); every product prepares
+    its own operands, also where several read the same one.
     """
 
     seq_len: int | None = None
