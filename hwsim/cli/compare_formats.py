@@ -9,6 +9,7 @@ import click
 
 from hwsim.cli.common import find_workload, format_option, parse_settings, set_option, show, workload_options
 from hwsim.spec.data import find_example
+from hwsim.spec.errors import UsageError
 
 
 @click.command("compare-formats", short_help="Energy per layer kind for several number formats.")
@@ -41,6 +42,8 @@ def command(
     from hwsim.report.tables import write_frame
 
     names = [name.strip() for name in formats.split(",") if name.strip()]
+    if shape["policy"] is not None:
+        raise UsageError("compare-formats: --policy: what is compared are --formats; hwsim run takes a policy")
     trace = find_workload(workload, shape)
     comparison = compare_formats(find_example("arch_configs", arch), trace, names, parse_settings(settings))
     if table_format == "table":

@@ -514,6 +514,12 @@ def test_good_files_beside_bad_ones(capsys: pytest.CaptureFixture[str]) -> None:
 FLAGS = {
     "unknown command": (["rum"], ("unknown command 'rum'", "did you mean 'run'?")),
     "unknown option": (["run", "arch.yaml", "trace.csv", "--engin", "fast"], ("'--engin'", "Did you mean '--engine'?")),
+    "policy beside formats": (
+        ["compare-formats", "arch.yaml", "trace.csv", "--formats", "int8", "--policy", "w8a8"], ("--policy: what is",),
+    ),
+    "unknown policy": (["trace", "gpt2", "--policy", "w8a9x"], ("policy: unknown policy 'w8a9x'",)),
+    "phase without its options": (["trace", "gpt2", "--phase", "generation"], ("new_tokens: missing",)),
+    "bad request": (["trace", "gpt2", "--phase", "mixed", "--request", "decode"], ("context missing",)),
     "missing argument": (["run", "arch.yaml"], ("Missing argument 'WORKLOAD'", "hwsim run --help")),
     "unknown kind": (["list", "modle"], ("'modle' is not one of 'arch'", "'technology'")),
     "no file": (["validate"], ("Missing argument 'FILES...'",)),
