@@ -40,7 +40,7 @@ def command(
     or DRAMsim3), bitmod (runs of BitMoD's simulator), bitmod-paper (published figures of BitMoD),
     mixpe (layers of the simulators of ANT and MixPE), scalesim (runs of SCALE-Sim 3.0.0, every figure equal),
     mapping (bits moved by given loop nests in AccelForge, ZigZag and Timeloop), optimum (the best energies that
-    they found).
+    they found), gguf (bits per weight of models that llama.cpp quantized).
     """
     import pandas as pd
 

@@ -1,0 +1,55 @@
+"""Rows that stand for many layers, split where the formats of single layers differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from hwsim.workload.ops import Gemm, Op
+from hwsim.workload.trace import Trace, check_conserved
+
+#: Formats of the layers of one row, whose first layer is the given one.
+LayerFormats = Callable[[Gemm, int], Sequence[str]]
+
+
+def split_layers(trace: Trace, formats: LayerFormats) -> Trace:
+    """Return ``trace`` with the weight format of every single layer; layers of equal format stay one row.
+
+    Parameters
+    ----------
+    formats
+        Takes a row and the number of its first layer among those of the same name; returns one format per layer,
+        ``""`` to leave it open.
+
+    Raises
+    ------
+    ConservationError
+        Never, unless ``formats`` returns other than one format per layer.
+    """
+    seen: dict[str, int] = {}
+    ops: list[Op] = []
+    for op in trace.ops:
+        if not isinstance(op, Gemm) or op.w_source != "dram" or op.w_format:
+            ops.append(op)
+            continue
+        first = seen.get(op.layer, 0)
+        seen[op.layer] = first + op.repeat
+        ops.extend(_split(op, first, formats(op, first)))
+    return check_conserved(trace, replace(trace, ops=tuple(ops)))
+
+
+def _split(gemm: Gemm, first: int, found: Sequence[str]) -> Iterator[Gemm]:
+    if len(set(found)) == 1:
+        yield replace(gemm, w_format=found[0])
+        return
+    for name in dict.fromkeys(found):
+        layers = [first + at for at, own in enumerate(found) if own == name]
+        note = f"layers {ranges(layers)}"
+        yield replace(gemm, w_format=name, repeat=len(layers), note=f"{gemm.note}; {note}" if gemm.note else note)
+
+
+def ranges(numbers: list[int]) -> str:
+    """Return ascending ``numbers`` as ``0-3 8 12-15``."""
+    runs = [[n for _, n in run] for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])]
+    return " ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
