@@ -25,7 +25,7 @@ from hwsim.formats import parse_format
 from hwsim.formats.block.ggml import ggml_type
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import UsageError, did_you_mean
-from hwsim.workload.layers import split_layers
+from hwsim.workload.layers import own_layer, shares_layers, split_layers
 from hwsim.workload.ops import Gemm
 from hwsim.workload.trace import Trace
 
@@ -97,8 +97,11 @@ def _rules() -> tuple[Rule, ...]:
 
 @cache
 def gguf_names() -> dict[str, str]:
-    """Return llama.cpp's name of the tensor behind each layer of a trace."""
-    return {row["layer"]: row["gguf"] for row in read_csv_rows("models", "tensor_names.csv")}
+    """Return llama.cpp's name of the tensor behind each layer of a trace; of several the last one's."""
+    return {
+        row["layer"]: row["gguf"].partition("|")[0].rpartition("+")[2]
+        for row in read_csv_rows("models", "tensor_names.csv")
+    }
 
 
 def facts_of(trace: Trace) -> Facts:
@@ -109,15 +112,15 @@ def facts_of(trace: Trace) -> Facts:
     UsageError
         If the trace is of no model that llama.cpp would quantize: one without attention and LM head.
     """
-    weights = {gemm.layer: gemm for gemm in trace.gemms if gemm.w_source == "dram"}
+    weights = {own_layer(gemm.layer): gemm for gemm in trace.gemms if gemm.w_source == "dram"}
     head, out = weights.get("lm_head"), weights.get("attn.o_proj")
     if head is None or out is None:
         raise UsageError(f"{trace.name}: mixes of llama.cpp are for language models with attn.o_proj and lm_head")
-    layers = sum(gemm.repeat for gemm in trace.gemms if gemm.layer == "attn.o_proj")
+    layers = sum(gemm.repeat for gemm in trace.gemms if gemm.layer == out.layer)
     fused = weights.get("attn.qkv_proj")
     values = (fused.n - out.k) // 2 if fused else weights["attn.v_proj"].n if "attn.v_proj" in weights else out.k
     gqa = max(1, out.k // max(1, values))
-    experts = int(trace.meta.get("experts", 0)) or max((gemm.batch for gemm in weights.values()), default=1)
+    experts = weights["moe.router"].n if "moe.router" in weights else 1
     other = int(trace.meta.get("other_parameters", head.n * head.k))
     # LLM_TYPE_70B: 80 layers with grouped queries (llama.cpp llama-model.cpp load_hparams).
     return Facts(layers, gqa, experts, layers == 80 and gqa > 1, other < head.n * head.k)
@@ -156,7 +159,9 @@ def mix_type(
     default = mixes()[mix]
     if mix in PLAIN:
         return default
-    kind = "output" if tensor == "token_embd" and facts.tied else tensor
+    kind = "output" if tensor == "token_embd" and facts.tied else tensor.removesuffix("_exps").removesuffix("_shexp")
+    if kind == "ffn_gate_inp":
+        return "F32"
     weighed = mix in _needing_imatrix() if imatrix is None else imatrix
     found = default
     for rule in _rules():
@@ -212,11 +217,11 @@ def apply_mix(trace: Trace, mix: str, imatrix: bool | None = None, rules: Rules 
     facts = facts_of(trace)
 
     def types(gemm: Gemm, first: int) -> list[str]:
-        tensor, experts = gguf_names().get(gemm.layer, "other"), gemm.batch
-        return [
-            mix_type(mix, tensor, gemm.k, facts, layer, experts, imatrix, rules)
-            for layer in range(first, first + gemm.repeat)
-        ]
+        layer = own_layer(gemm.layer)
+        tensor, experts = gguf_names().get(layer, "other"), gemm.batch
+        if shares_layers(layer):  # experts are in the last layers where they are not in all
+            first = facts.layers - gemm.repeat
+        return [mix_type(mix, tensor, gemm.k, facts, first + at, experts, imatrix, rules) for at in range(gemm.repeat)]
 
     return split_layers(trace, lambda gemm, first: [_format(name) for name in types(gemm, first)])
 
@@ -244,7 +249,7 @@ def mix_bits_per_weight(trace: Trace, mix: str, imatrix: bool | None = None, rul
     bits = sum(gemm.w_bits(parse_format(gemm.w_format)) for gemm in weights)
     elements = sum(gemm.w_elements for gemm in weights)
     rest = int(trace.meta["other_parameters"])
-    head = next(gemm for gemm in weights if gemm.layer == "lm_head")
+    head = next(gemm for gemm in weights if own_layer(gemm.layer) == "lm_head")
     if not facts.tied:
         table = ggml_type(mix_type(mix, "token_embd", head.k, facts, imatrix=imatrix, rules=rules))
         bits += int(head.n * head.k * table.bits_per_element)

@@ -33,7 +33,8 @@ def split_layers(trace: Trace, formats: LayerFormats) -> Trace:
         if not isinstance(op, Gemm) or op.w_source != "dram" or op.w_format:
             ops.append(op)
             continue
-        first = seen.get(op.layer, 0)
+        # Experts with other numbers of rows are rows of their own, but of the same layers.
+        first = 0 if shares_layers(own_layer(op.layer)) else seen.get(op.layer, 0)
         seen[op.layer] = first + op.repeat
         ops.extend(_split(op, first, formats(op, first)))
     return check_conserved(trace, replace(trace, ops=tuple(ops)))
@@ -53,3 +54,13 @@ def ranges(numbers: list[int]) -> str:
     """Return ascending ``numbers`` as ``0-3 8 12-15``."""
     runs = [[n for _, n in run] for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])]
     return " ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def own_layer(layer: str) -> str:
+    """Return the name of a layer without the stage of a run that it may begin with."""
+    return layer.rpartition("/")[2]
+
+
+def shares_layers(layer: str) -> bool:
+    """Whether rows of this name are experts of the same layers, not further layers."""
+    return layer.startswith("moe.")

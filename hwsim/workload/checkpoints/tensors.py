@@ -1,0 +1,135 @@
+"""Tensors of a checkpoint, and how their formats come into the trace of the model.
+
+A row of a trace is the tensors that ``data/models/tensor_names.csv`` names for its layer: alternatives separated by
+``|``, several tensors of one GEMM by ``+``, ``*`` for the number of an expert. Layers are counted along the blocks
+that have the tensor; rows whose layers differ in format are split.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from hwsim.spec.data import read_csv_rows
+from hwsim.spec.errors import Problem, SpecError
+from hwsim.workload.layers import own_layer, shares_layers, split_layers
+from hwsim.workload.ops import Gemm
+from hwsim.workload.trace import Trace
+
+#: Block of tensors that are in none: embeddings, LM head.
+OUTSIDE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A weight: ``experts`` matrices of ``rows`` outputs by ``columns`` inputs in ``format``.
+
+    ``bits`` is what the file stores of it, metadata included; ``block`` the number of its layer, or
+    :data:`OUTSIDE`; ``kind`` its name without them and without ``.weight``.
+    """
+
+    name: str
+    kind: str
+    block: int
+    rows: int
+    columns: int
+    format: str
+    bits: int
+    experts: int = 1
+
+
+@dataclass
+class Tensors:
+    """The weights of a checkpoint by kind and block."""
+
+    file: str
+    by_kind: Mapping[str, Mapping[int, Tensor]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, file: str, tensors: Iterable[Tensor]) -> Tensors:
+        """Return ``tensors`` by kind and block."""
+        found: dict[str, dict[int, Tensor]] = defaultdict(dict)
+        for tensor in tensors:
+            found[tensor.kind][tensor.block] = tensor
+        return cls(file, {kind: dict(sorted(blocks.items())) for kind, blocks in found.items()})
+
+    def refuse(self, message: str) -> SpecError:
+        """Return the error of this file."""
+        return SpecError([Problem(self.file, 0, 0, "", message)])
+
+
+@cache
+def alternatives(column: str) -> Mapping[str, Sequence[Sequence[str]]]:
+    """Return per layer of a trace the tensors that may be behind it, by ``gguf`` or ``hf`` names."""
+    return {
+        row["layer"]: tuple(tuple(one.split("+")) for one in row[column].split("|"))
+        for row in read_csv_rows("models", "tensor_names.csv")
+    }
+
+
+def fill_formats(trace: Trace, tensors: Tensors, column: str, default: str = "") -> Trace:
+    """Return ``trace`` with the formats of the weights that are really there.
+
+    Parameters
+    ----------
+    column
+        Whose names the tensors have: ``gguf`` or ``hf``.
+    default
+        Format of weights of which the file has no tensor; ``""`` refuses them.
+
+    Raises
+    ------
+    SpecError
+        If a weight is missing, of another shape than the model's keys say, or one GEMM has several formats.
+    """
+    names = alternatives(column)
+    repeats: dict[str, int] = defaultdict(int)
+    for gemm in trace.gemms:
+        if gemm.w_source == "dram":
+            own = own_layer(gemm.layer)
+            repeats[own] = max(repeats[own], gemm.repeat) if shares_layers(own) else repeats[own] + gemm.repeat
+
+    def formats(gemm: Gemm, first: int) -> Sequence[str]:
+        layer = own_layer(gemm.layer)
+        found = _find(tensors, names.get(layer, ()))
+        if found is None:
+            if default:
+                return [default] * gemm.repeat
+            valid = " or ".join("+".join(one) for one in names.get(layer, ())) or "none that is known"
+            raise tensors.refuse(f"no tensor of {gemm.layer}; expected: {valid}")
+        blocks = sorted(set.intersection(*(set(by_block) for by_block in found)))
+        if len(blocks) != repeats[layer]:
+            kinds = "+".join(next(iter(by_block.values())).kind for by_block in found)
+            raise tensors.refuse(f"{len(blocks)} blocks have {kinds}, but the model's keys give {repeats[layer]}")
+        return [_one_format(tensors, gemm, [by[block] for by in found]) for block in blocks[first:][: gemm.repeat]]
+
+    return split_layers(trace, formats)
+
+
+def _find(tensors: Tensors, names: Sequence[Sequence[str]]) -> list[Mapping[int, Tensor]] | None:
+    for kinds in names:
+        if all(kind in tensors.by_kind for kind in kinds):
+            return [tensors.by_kind[kind] for kind in kinds]
+    return None
+
+
+def _one_format(tensors: Tensors, gemm: Gemm, used: list[Tensor]) -> str:
+    """Return the format of the tensors of one GEMM of one layer, whose shapes must be those of the GEMM."""
+    for tensor in used:
+        if tensor.columns != gemm.k:
+            raise _other_shape(tensors, gemm, tensor)
+    rows = sum(tensor.rows for tensor in used)
+    if rows != gemm.n and not (len(used) == 1 and used[0].rows > gemm.n and "qkv" in used[0].kind.replace("_", "")):
+        raise _other_shape(tensors, gemm, used[0])
+    formats = {tensor.format for tensor in used}
+    if len(formats) > 1:
+        listed = ", ".join(f"{tensor.name} in {tensor.format}" for tensor in used)
+        raise tensors.refuse(f"{gemm.layer} is one GEMM here, but of several formats: {listed}")
+    return used[0].format
+
+
+def _other_shape(tensors: Tensors, gemm: Gemm, tensor: Tensor) -> SpecError:
+    has = f"{tensor.name} has {tensor.rows} × {tensor.columns} weights"
+    return tensors.refuse(f"{has}, but the model's keys give {gemm.layer} {gemm.n} × {gemm.k}")
