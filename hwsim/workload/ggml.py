@@ -25,7 +25,7 @@ from hwsim.formats import parse_format
 from hwsim.formats.block.ggml import ggml_type
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import UsageError, did_you_mean
-from hwsim.workload.layers import own_layer, shares_layers, split_layers
+from hwsim.workload.layers import Formats, own_layer, shares_layers, split_layers
 from hwsim.workload.ops import Gemm
 from hwsim.workload.trace import Trace
 
@@ -223,7 +223,7 @@ def apply_mix(trace: Trace, mix: str, imatrix: bool | None = None, rules: Rules 
             first = facts.layers - gemm.repeat
         return [mix_type(mix, tensor, gemm.k, facts, first + at, experts, imatrix, rules) for at in range(gemm.repeat)]
 
-    return split_layers(trace, lambda gemm, first: [_format(name) for name in types(gemm, first)])
+    return split_layers(trace, lambda gemm, first: [Formats(_format(name)) for name in types(gemm, first)])
 
 
 def _format(name: str) -> str:

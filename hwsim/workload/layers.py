@@ -5,27 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import NamedTuple
 
 from hwsim.workload.ops import Gemm, Op
 from hwsim.workload.trace import Trace, check_conserved
 
+
+class Formats(NamedTuple):
+    """Formats of one layer's weights and of their other operand; ``""`` leaves one open."""
+
+    w: str = ""
+    a: str = ""
+
+
 #: Formats of the layers of one row, whose first layer is the given one.
-LayerFormats = Callable[[Gemm, int], Sequence[str]]
+LayerFormats = Callable[[Gemm, int], Sequence[Formats]]
 
 
 def split_layers(trace: Trace, formats: LayerFormats) -> Trace:
-    """Return ``trace`` with the weight format of every single layer; layers of equal format stay one row.
+    """Return ``trace`` with the formats of every single layer's weights; layers with equal ones stay one row.
 
     Parameters
     ----------
     formats
-        Takes a row and the number of its first layer among those of the same name; returns one format per layer,
-        ``""`` to leave it open.
+        Takes a row and the number of its first layer among those of the same name; returns one entry per layer.
+        What the row states already stays.
 
     Raises
     ------
     ConservationError
-        Never, unless ``formats`` returns other than one format per layer.
+        Never, unless ``formats`` returns other than one entry per layer.
     """
     seen: dict[str, int] = {}
     ops: list[Op] = []
@@ -40,17 +49,21 @@ def split_layers(trace: Trace, formats: LayerFormats) -> Trace:
     return check_conserved(trace, replace(trace, ops=tuple(ops)))
 
 
-def _split(gemm: Gemm, first: int, found: Sequence[str]) -> Iterator[Gemm]:
-    if len(set(found)) == 1:
-        yield replace(gemm, w_format=found[0])
-        return
-    for name in dict.fromkeys(found):
-        layers = [first + at for at, own in enumerate(found) if own == name]
-        note = f"layers {ranges(layers)}"
-        yield replace(gemm, w_format=name, repeat=len(layers), note=f"{gemm.note}; {note}" if gemm.note else note)
+def _split(gemm: Gemm, first: int, found: Sequence[Formats]) -> Iterator[Gemm]:
+    kinds = list(dict.fromkeys(found))
+    for kind in kinds:
+        layers = [first + at for at, own in enumerate(found) if own == kind]
+        note = "" if len(kinds) == 1 else f"layers {ranges(layers)}"
+        yield replace(
+            gemm,
+            w_format=kind.w,
+            a_format=gemm.a_format or kind.a,
+            repeat=len(layers),
+            note="; ".join(text for text in (gemm.note, note) if text),
+        )
 
 
-def ranges(numbers: list[int]) -> str:
+def ranges(numbers: Sequence[int]) -> str:
     """Return ascending ``numbers`` as ``0-3 8 12-15``."""
     runs = [[n for _, n in run] for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])]
     return " ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

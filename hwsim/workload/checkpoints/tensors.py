@@ -14,7 +14,7 @@ from functools import cache
 
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import Problem, SpecError
-from hwsim.workload.layers import own_layer, shares_layers, split_layers
+from hwsim.workload.layers import Formats, own_layer, shares_layers, split_layers
 from hwsim.workload.ops import Gemm
 from hwsim.workload.trace import Trace
 
@@ -27,7 +27,9 @@ class Tensor:
     """A weight: ``experts`` matrices of ``rows`` outputs by ``columns`` inputs in ``format``.
 
     ``bits`` is what the file stores of it, metadata included; ``block`` the number of its layer, or
-    :data:`OUTSIDE`; ``kind`` its name without them and without ``.weight``.
+    :data:`OUTSIDE`; ``kind`` its name without them and without ``.weight``. ``a_format`` is what the checkpoint
+    says of the other operand, ``""`` if nothing. Where the file does not keep the shape, ``rows`` is 0 and
+    ``columns`` are all elements.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Tensor:
     format: str
     bits: int
     experts: int = 1
+    a_format: str = ""
 
 
 @dataclass
@@ -69,15 +72,13 @@ def alternatives(column: str) -> Mapping[str, Sequence[Sequence[str]]]:
     }
 
 
-def fill_formats(trace: Trace, tensors: Tensors, column: str, default: str = "") -> Trace:
+def fill_formats(trace: Trace, tensors: Tensors, column: str) -> Trace:
     """Return ``trace`` with the formats of the weights that are really there.
 
     Parameters
     ----------
     column
         Whose names the tensors have: ``gguf`` or ``hf``.
-    default
-        Format of weights of which the file has no tensor; ``""`` refuses them.
 
     Raises
     ------
@@ -91,12 +92,10 @@ def fill_formats(trace: Trace, tensors: Tensors, column: str, default: str = "")
             own = own_layer(gemm.layer)
             repeats[own] = max(repeats[own], gemm.repeat) if shares_layers(own) else repeats[own] + gemm.repeat
 
-    def formats(gemm: Gemm, first: int) -> Sequence[str]:
+    def formats(gemm: Gemm, first: int) -> Sequence[Formats]:
         layer = own_layer(gemm.layer)
         found = _find(tensors, names.get(layer, ()))
         if found is None:
-            if default:
-                return [default] * gemm.repeat
             valid = " or ".join("+".join(one) for one in names.get(layer, ())) or "none that is known"
             raise tensors.refuse(f"no tensor of {gemm.layer}; expected: {valid}")
         blocks = sorted(set.intersection(*(set(by_block) for by_block in found)))
@@ -115,19 +114,19 @@ def _find(tensors: Tensors, names: Sequence[Sequence[str]]) -> list[Mapping[int,
     return None
 
 
-def _one_format(tensors: Tensors, gemm: Gemm, used: list[Tensor]) -> str:
-    """Return the format of the tensors of one GEMM of one layer, whose shapes must be those of the GEMM."""
+def _one_format(tensors: Tensors, gemm: Gemm, used: list[Tensor]) -> Formats:
+    """Return the formats of the tensors of one GEMM of one layer, whose shapes must be those of the GEMM."""
     for tensor in used:
-        if tensor.columns != gemm.k:
+        if tensor.rows and tensor.columns != gemm.k:
             raise _other_shape(tensors, gemm, tensor)
-    rows = sum(tensor.rows for tensor in used)
+    rows = sum(tensor.rows or tensor.columns // gemm.k for tensor in used)
     if rows != gemm.n and not (len(used) == 1 and used[0].rows > gemm.n and "qkv" in used[0].kind.replace("_", "")):
         raise _other_shape(tensors, gemm, used[0])
     formats = {tensor.format for tensor in used}
     if len(formats) > 1:
         listed = ", ".join(f"{tensor.name} in {tensor.format}" for tensor in used)
         raise tensors.refuse(f"{gemm.layer} is one GEMM here, but of several formats: {listed}")
-    return used[0].format
+    return Formats(used[0].format, used[0].a_format)
 
 
 def _other_shape(tensors: Tensors, gemm: Gemm, tensor: Tensor) -> SpecError:

@@ -15,11 +15,12 @@ from hwsim.workload.config import Config, key_of
 from hwsim.workload.importers.base import IMPORTERS, Importer, Request
 from hwsim.workload.models import FAMILIES
 from hwsim.workload.phase import Phase
+from hwsim.workload.quantization import apply_scheme, plain_format, read_scheme
 from hwsim.workload.trace import Trace
 
 
 class HfConfig(Importer):
-    """The shape of a model; formats are left open."""
+    """The shape of a model; formats are left open, but those of a ``quantization_config``."""
 
     summary = "a Hugging Face config.json"
     suffixes = (".json",)
@@ -125,9 +126,15 @@ def build_trace(config: Mapping[str, Any], phase: Phase, name: str = "", source:
         raise _problem(source, f"'model_type' {wrong}; it names the architecture, valid: {valid}")
     if model_type not in FAMILIES:
         raise _problem(source, _unsupported(model_type, config))
-    trace = FAMILIES.get(model_type)(Config(config, source), phase)
+    trace = _quantized(FAMILIES.get(model_type)(Config(config, source), phase), config, source)
     label = trace.name.replace(model_type, name, 1) if name else trace.name
     return replace(trace, name=label, meta={"model": name or model_type, "source": source, **trace.meta})
+
+
+def _quantized(trace: Trace, config: Mapping[str, Any], source: str) -> Trace:
+    """Return ``trace`` with the formats that a ``quantization_config`` states."""
+    scheme = read_scheme(config, lambda message: _problem(source, message))
+    return trace if scheme is None else apply_scheme(trace, scheme, plain_format(config))
 
 
 #: Keys that tell what an unsupported architecture would need (names as in transformers).
