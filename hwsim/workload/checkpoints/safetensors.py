@@ -10,14 +10,15 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from hwsim.spec.errors import Problem, SpecError, did_you_mean, shown
 from hwsim.spec.text import unreadable
 
-#: Bytes; DeepSeek-V3's largest shard has 0.3 MB, and JSON takes about ten times its length in memory.
-LONGEST_HEADER = 1 << 24
+#: Bytes of a header and of an index; shards of DeepSeek-V3 have some 0.1 MB, its index of 92,000 tensors 9 MB.
+LONGEST_HEADER, LONGEST_INDEX = 1 << 22, 1 << 24
 MOST_FILES, LONGEST_NAME, LARGEST_SIZE, LARGEST_ELEMENTS = 1 << 12, 1 << 10, 1 << 40, 1 << 50
 SUFFIX, INDEX_SUFFIX = ".safetensors", ".safetensors.index.json"
 
@@ -43,10 +44,7 @@ class Entry:
     @property
     def elements(self) -> int:
         """Elements of the tensor."""
-        found = 1
-        for size in self.shape:
-            found *= size
-        return found
+        return prod(self.shape)
 
     @property
     def bits(self) -> int:
@@ -82,7 +80,10 @@ def _refusal(path: Path) -> Refuse:
 
 def _read_index(path: Path) -> Checkpoint:
     refuse = _refusal(path)
-    index = _load(_read_start(path, LONGEST_HEADER + 1, refuse), refuse)
+    text = _read_start(path, LONGEST_INDEX + 1, refuse)
+    if len(text) > LONGEST_INDEX:
+        raise refuse(f"is longer than {LONGEST_INDEX >> 20} MiB")
+    index = _load(text, refuse)
     given = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(given, dict) or not given:
         raise refuse("no index of safetensors files: needs weight_map, names of tensors with those of their files")
@@ -120,8 +121,6 @@ def _read_start(path: Path, most: int, refuse: Refuse) -> bytes:
 
 
 def _load(text: bytes, refuse: Refuse) -> Any:
-    if len(text) > LONGEST_HEADER:
-        raise refuse(f"is longer than {LONGEST_HEADER >> 20} MiB")
     twins: list[str] = []
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -166,20 +165,17 @@ def _read_file(path: Path) -> tuple[dict[str, Entry], bool]:
         header = _load(stream.read(length), refuse)
     if not isinstance(header, dict):
         raise refuse(f"the header must be a JSON object, not {shown(header)}")
-    found = {name: _entry(name, one, path, refuse) for name, one in header.items() if name != "__metadata__"}
-    end, last = 0, ""
+    data_at = 8 + length
+    found = {name: _entry(name, one, path, data_at, refuse) for name, one in header.items() if name != "__metadata__"}
+    end, last = data_at, ""
     for name, entry in sorted(found.items(), key=lambda item: (item[1].begin, item[1].bits)):
         if entry.begin < end:
-            raise refuse(f"tensors {shown(last)} and {shown(name)} overlap at {entry.begin:,}")
+            raise refuse(f"tensors {shown(last)} and {shown(name)} overlap at {entry.begin - data_at:,}")
         end, last = entry.begin + entry.bits // 8, name
-    data_at = 8 + length
-    placed = {
-        name: Entry(entry.dtype, entry.shape, path, data_at + entry.begin) for name, entry in found.items()
-    }  # fmt: skip
-    return placed, data_at + end <= size
+    return found, end <= size
 
 
-def _entry(name: str, given: Any, path: Path, refuse: Refuse) -> Entry:
+def _entry(name: str, given: Any, path: Path, data_at: int, refuse: Refuse) -> Entry:
     if not isinstance(given, dict):
         raise refuse(f"tensor {shown(name)} must have dtype, shape and data_offsets, not {shown(given)}")
     if len(name) > LONGEST_NAME:
@@ -191,7 +187,7 @@ def _entry(name: str, given: Any, path: Path, refuse: Refuse) -> Entry:
         raise refuse(f"tensor {shown(name)} has shape {_listed(shape)}; valid: up to 16 sizes of 0 to {LARGEST_SIZE:,}")
     if not _whole_numbers(places, 2) or len(places) != 2:
         raise refuse(f"tensor {shown(name)} has data_offsets {_listed(places)}; valid: begin and end in bytes")
-    entry = Entry(dtype, tuple(shape), path, places[0])
+    entry = Entry(dtype, tuple(shape), path, data_at + places[0])
     if entry.elements > LARGEST_ELEMENTS:
         raise refuse(f"tensor {shown(name)} has {entry.elements:,} elements; valid: up to 2^50")
     if 8 * (places[1] - places[0]) != entry.bits:
@@ -203,11 +199,7 @@ def _entry(name: str, given: Any, path: Path, refuse: Refuse) -> Entry:
 
 
 def _whole_numbers(value: Any, most: int) -> TypeGuard[list[int]]:
-    return (
-        isinstance(value, list)
-        and len(value) <= most
-        and all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in value)
-    )
+    return isinstance(value, list) and len(value) <= most and all(type(one) is int and one >= 0 for one in value)
 
 
 def _listed(value: Any) -> str:

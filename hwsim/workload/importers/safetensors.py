@@ -25,11 +25,11 @@ from hwsim.workload.trace import Trace
 
 _BLOCK = re.compile(r"(?:.*\.)?(?:layers|layer|h|blocks|block)\.(\d{1,6})\.(.+)")
 _EXPERT = re.compile(r"experts\.(\d{1,6})\.")
-#: Ends of names that are parts of a module's weight, the longest first; ``_blocks`` and ``_scales`` are MXFP4's.
-_PART = re.compile(
-    r"(?P<module>.+?)(?:\.(?P<part>weight\.[\w.]+|weight\w*|qweight|qzeros|scales|g_idx|SCB|input_scale|input_global_scale)"
-    r"|_(?P<mx>blocks|scales))$"
-)
+#: Last words of names that are parts of a module's weight; ``_blocks`` and ``_scales`` are MXFP4's.
+PARTS = frozenset(
+    ("weight", "weight_packed", "weight_scale", "weight_scale_inv", "weight_zero_point", "weight_shape", "weight_g_idx",
+     "weight_global_scale", "input_global_scale", "input_scale", "qweight", "qzeros", "scales", "g_idx", "SCB")
+)  # fmt: skip
 #: Families whose stored matrices have inputs as rows: Conv1D of GPT-2; experts of gpt-oss.
 INPUTS_FIRST, INPUTS_FIRST_EXPERTS = ("gpt2", "gpt_bigcode"), ("gpt_oss",)
 
@@ -107,9 +107,15 @@ def _tensors(path: Path, entries: Mapping[str, Entry], scheme: Scheme | None, mo
 
 def _split_name(name: str, entry: Entry) -> tuple[str, str]:
     """Return the module of a tensor and which part of it this is; no module for biases and norms."""
-    match = _PART.match(name)
-    if match:
-        return match["module"], match["part"] or match["mx"]
+    module, _, last = name.rpartition(".")
+    if last in PARTS and module:
+        return module, last
+    before, nested, rest = name.partition(".weight.")
+    if nested:  # of bitsandbytes: weight.absmax, weight.quant_state.bitsandbytes__nf4
+        return before, f"weight.{rest}"
+    for end in ("_blocks", "_scales"):
+        if name.endswith(end):
+            return name.removesuffix(end), end[1:]
     return (name, "weight") if len(entry.shape) == 3 else ("", "")
 
 
