@@ -29,7 +29,7 @@ class Tensor:
     ``bits`` is what the file stores of it, metadata included; ``block`` the number of its layer, or
     :data:`OUTSIDE`; ``kind`` its name without them and without ``.weight``. ``a_format`` is what the checkpoint
     says of the other operand, ``""`` if nothing. Where the file does not keep the shape, ``rows`` is 0 and
-    ``columns`` are all elements.
+    ``columns`` are all elements. ``modules`` are the modules of the checkpoint that it is made of.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Tensor:
     bits: int
     experts: int = 1
     a_format: str = ""
+    modules: tuple[str, ...] = ()
 
 
 @dataclass
@@ -105,6 +106,12 @@ def fill_formats(trace: Trace, tensors: Tensors, column: str) -> Trace:
         return [_one_format(tensors, gemm, [by[block] for by in found]) for block in blocks[first:][: gemm.repeat]]
 
     return split_layers(trace, formats)
+
+
+def tensors_of(tensors: Tensors, layer: str, column: str) -> list[Tensor]:
+    """Return the tensors of all blocks behind a layer of a trace; none where there are none."""
+    found = _find(tensors, alternatives(column).get(own_layer(layer), ()))
+    return [tensor for by_block in found or () for tensor in by_block.values()]
 
 
 def _find(tensors: Tensors, names: Sequence[Sequence[str]]) -> list[Mapping[int, Tensor]] | None:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from hwsim.formats.operand import read_operand_stats
+from hwsim.formats.measured import relative, resolved
+from hwsim.formats.operand import MEASURED, read_operand_stats
 from hwsim.spec.errors import Problem, SpecError, UsageError, closest, did_you_mean, shown
 from hwsim.spec.text import read_text
 from hwsim.workload.importers.base import IMPORTERS, Importer, Request
@@ -137,6 +138,8 @@ class _Row:
     def stats(self, name: str) -> str:
         text = self.value(name)
         try:
+            if MEASURED in text:
+                text = resolved(text, Path(self.reader.file).parent)
             read_operand_stats(text)
         except UsageError as error:
             self.report(name, str(error))
@@ -242,8 +245,9 @@ def write_trace(trace: Trace, target: str | Path | TextIO) -> None:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
+    folder = Path(target).parent if isinstance(target, str | Path) else None
     for op in trace.ops:
-        writer.writerow([_cell(op, name) for name in COLUMNS])
+        writer.writerow([_cell(op, name, folder) for name in COLUMNS])
     if not isinstance(target, str | Path):
         target.write(buffer.getvalue())
         return
@@ -253,8 +257,10 @@ def write_trace(trace: Trace, target: str | Path | TextIO) -> None:
         raise UsageError(f"{target}: cannot write the trace: {error.strerror or error}") from error
 
 
-def _cell(op: Op, name: str) -> str | int:
+def _cell(op: Op, name: str, folder: Path | None) -> str | int:
     if isinstance(op, VectorOp) and (name == "k" or name in GEMM_ONLY):
         return ""
     value: str | int = getattr(op, name)
+    if isinstance(value, str) and MEASURED in value and name.endswith("_stats") and folder is not None:
+        value = relative(value, folder)
     return " ".join(value.split()) if isinstance(value, str) else value

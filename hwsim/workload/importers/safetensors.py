@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hwsim.formats import parse_format
 from hwsim.spec.errors import Problem, SpecError
 from hwsim.spec.text import exists
-from hwsim.workload.checkpoints.safetensors import INDEX_SUFFIX, SUFFIX, Entry, Refuse, read_checkpoint
+from hwsim.workload.checkpoints.safetensors import INDEX_SUFFIX, SUFFIX, Checkpoint, Entry, Refuse, read_checkpoint
 from hwsim.workload.checkpoints.tensors import OUTSIDE, Tensor, Tensors, fill_formats
 from hwsim.workload.importers.base import IMPORTERS, Importer, Request
 from hwsim.workload.importers.hf_config import build_trace, read_config
 from hwsim.workload.quantization import Scheme, Stored, read_scheme
-from hwsim.workload.quantization.base import PLAIN, Part
+from hwsim.workload.quantization.base import CONFIG_KEYS, PLAIN, Part
 from hwsim.workload.trace import Trace
 
 _BLOCK = re.compile(r"(?:.*\.)?(?:layers|layer|h|blocks|block)\.(\d{1,6})\.(.+)")
@@ -44,26 +44,44 @@ class Safetensors(Importer):
     def read(self, source: str, request: Request) -> Trace:
         """Return the trace, named after the folder."""
         path = Path(source)
-        checkpoint = read_checkpoint(path)
-        config = _config(path)
-        refuse = Tensors(str(path)).refuse
-        scheme = read_scheme(config, refuse)
-        tensors, other = _tensors(path, checkpoint.tensors, scheme, str(config.get("model_type")))
-        plain = {
-            key: value for key, value in config.items() if key not in ("quantization_config", "compression_config")
-        }
+        weights = read_weights(path)
+        plain = {key: value for key, value in weights.config.items() if key not in CONFIG_KEYS}
         name = request.name or path.resolve().parent.name or path.stem
         trace = build_trace(plain, request.phase, name, str(path.parent / "config.json"))
-        filled = fill_formats(trace, tensors, "hf")
+        filled = fill_formats(trace, weights.tensors, "hf")
         meta = {
-            "checkpoint_bits": sum(entry.bits for entry in checkpoint.tensors.values()),
-            "checkpoint_complete": checkpoint.complete,
-            "checkpoint_other_bits": other,
+            "checkpoint_bits": sum(entry.bits for entry in weights.checkpoint.tensors.values()),
+            "checkpoint_complete": weights.checkpoint.complete,
+            "checkpoint_other_bits": sum(stored.other_bits for stored in weights.stored.values()),
         }
         return replace(filled, meta={**filled.meta, **meta})
 
 
 IMPORTERS.register("safetensors")(Safetensors())
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a checkpoint holds: its ``config.json``, its weights by kind and block, what each module stores."""
+
+    config: Mapping[str, Any]
+    checkpoint: Checkpoint
+    tensors: Tensors
+    stored: Mapping[str, Stored]
+
+
+def read_weights(path: Path) -> Weights:
+    """Return what the headers of a checkpoint and ``config.json`` say.
+
+    Raises
+    ------
+    SpecError
+        If a file is missing or wrong, or tensors do not have the bits of their format.
+    """
+    checkpoint, config = read_checkpoint(path), _config(path)
+    scheme = read_scheme(config, Tensors(str(path)).refuse)
+    tensors, stored = _tensors(path, checkpoint.tensors, scheme, str(config.get("model_type")))
+    return Weights(config, checkpoint, tensors, stored)
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -85,8 +103,10 @@ def _config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _tensors(path: Path, entries: Mapping[str, Entry], scheme: Scheme | None, model_type: str) -> tuple[Tensors, int]:
-    """Return the weights of all modules, and the bits that belong to none of their formats."""
+def _tensors(
+    path: Path, entries: Mapping[str, Entry], scheme: Scheme | None, model_type: str
+) -> tuple[Tensors, dict[str, Stored]]:
+    """Return the weights of all modules by kind and block, and what each module stores."""
     tensors = Tensors(str(path))
     modules: dict[str, dict[str, Part]] = {}
     for name, entry in entries.items():
@@ -94,15 +114,15 @@ def _tensors(path: Path, entries: Mapping[str, Entry], scheme: Scheme | None, mo
         if module:
             modules.setdefault(module, {})[part] = Part(entry.dtype, entry.shape, entry.bits)
     found: dict[tuple[str, int], Tensor] = {}
-    other = 0
+    kept: dict[str, Stored] = {}
     for module, parts in modules.items():
-        tensor, rest = _module(module, parts, scheme, model_type, tensors.refuse)
-        other += rest
-        if tensor is None:
+        made = _module(module, parts, scheme, model_type, tensors.refuse)
+        if made is None:
             continue
+        tensor, kept[module] = made
         key = (tensor.kind, tensor.block)
         found[key] = _joined(found[key], tensor, tensors.refuse) if key in found else tensor
-    return Tensors.of(str(path), found.values()), other
+    return Tensors.of(str(path), found.values()), kept
 
 
 def _split_name(name: str, entry: Entry) -> tuple[str, str]:
@@ -121,22 +141,22 @@ def _split_name(name: str, entry: Entry) -> tuple[str, str]:
 
 def _module(
     module: str, parts: Mapping[str, Part], scheme: Scheme | None, model_type: str, refuse: Refuse
-) -> tuple[Tensor | None, int]:
-    """Return the weight of a module, None for norms and the like, and the bits that no format counts."""
+) -> tuple[Tensor, Stored] | None:
+    """Return the weight of a module, None for norms and the like."""
     kind, block = _place(module)
     stored = scheme.stored(module, parts, refuse) if scheme is not None and scheme.quantizes(module) else None
     if stored is None:
         stored = _plain(module, parts, model_type, refuse)
         if stored is None:
-            return None, 0
+            return None
         a = ""
     else:
         assert scheme is not None
         a = scheme.formats(module, stored.columns)[1]
         if stored.rows:
             _check_bits(module, stored, refuse)
-    tensor = Tensor(module, kind, block, stored.rows, stored.columns, stored.format, stored.bits, stored.experts, a)
-    return tensor, stored.other_bits
+    shape = stored.rows, stored.columns
+    return Tensor(module, kind, block, *shape, stored.format, stored.bits, stored.experts, a, (module,)), stored
 
 
 def _plain(module: str, parts: Mapping[str, Part], model_type: str, refuse: Refuse) -> Stored | None:
@@ -182,4 +202,6 @@ def _joined(one: Tensor, other: Tensor, refuse: Refuse) -> Tensor:
         raise refuse(f"{one.name} and {other.name} are of one layer; models of several parts are not supported")
     if (one.rows, one.columns, one.format) != (other.rows, other.columns, other.format):
         raise refuse(f"{one.name} and {other.name} differ in shape or format; experts of a layer must not")
-    return replace(one, experts=one.experts + other.experts, bits=one.bits + other.bits)
+    return replace(
+        one, experts=one.experts + other.experts, bits=one.bits + other.bits, modules=one.modules + other.modules
+    )

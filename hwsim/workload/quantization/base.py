@@ -39,11 +39,20 @@ Parts = Mapping[str, Part]
 
 
 @dataclass(frozen=True)
+class Codes:
+    """The part that holds packed codes; ``order`` is our code of each stored one, empty where they are the same."""
+
+    part: str
+    order: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Stored:
     """What the tensors of one quantized module hold.
 
     ``rows`` outputs by ``columns`` inputs, times ``experts``, in ``format``; ``bits`` are those of codes and of what
     blocks share, ``other_bits`` those that no format counts: orders of columns, shapes, scales of whole tensors.
+    ``codes`` are where the codes are, None where they run across words.
     """
 
     rows: int
@@ -52,6 +61,7 @@ class Stored:
     bits: int
     other_bits: int = 0
     experts: int = 1
+    codes: Codes | None = None
 
 
 @dataclass(frozen=True)

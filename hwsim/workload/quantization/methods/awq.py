@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hwsim.workload.quantization.base import METHODS, Parts, Refuse, Scheme, Settings, Stored
-from hwsim.workload.quantization.methods.gptq import WORD, expect, grouped, matrix
+from hwsim.workload.quantization.methods.gptq import WORD, expect, grouped, matrix, packed
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Awq(Scheme):
         scales = expect(parts, "scales", (groups, rows), module, refuse)
         zeros = expect(parts, "qzeros", (groups, words), module, refuse)
         bits = parts["qweight"].bits + scales.bits + zeros.bits
-        return Stored(rows, columns, grouped(self.bits, self.group or columns), bits)
+        codes = packed("qweight", self.bits)
+        return Stored(rows, columns, grouped(self.bits, self.group or columns), bits, codes=codes)
 
 
 @METHODS.register("awq")

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from hwsim.workload.quantization.base import METHODS, Parts, Refuse, Scheme, Settings, Stored
+from hwsim.workload.quantization.base import METHODS, Codes, Parts, Refuse, Scheme, Settings, Stored
 from hwsim.workload.quantization.methods.gptq import matrix
 
 PER_BYTE = 4
+#: Stored are -1, 0 and 1 plus one; our codes of them are 3, 0 and 1 (2 is unused).
+ORDER = (3, 0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class BitNet(Scheme):
             return None
         packed, columns = matrix(weight, f"{module}.weight", refuse)
         scale = parts["weight_scale"].bits if "weight_scale" in parts else 0
-        return Stored(packed * PER_BYTE, columns, "ternary_tensor", weight.bits, scale)
+        return Stored(packed * PER_BYTE, columns, "ternary_tensor", weight.bits, scale, codes=Codes("weight", ORDER))
 
 
 @METHODS.register("bitnet")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hwsim.formats import parse_format
-from hwsim.workload.quantization.base import METHODS, Parts, Refuse, Scheme, Settings, Stored
+from hwsim.workload.quantization.base import METHODS, Codes, Parts, Refuse, Scheme, Settings, Stored
 from hwsim.workload.quantization.methods.gptq import expect, matrix
 
 BLOCK = 64
@@ -42,13 +42,12 @@ class BitsAndBytes(Scheme):
             return None
         if not self.code:
             rows, columns = matrix(weight, f"{module}.weight", refuse)
-            return Stored(
-                rows, columns, self._weights, weight.bits + expect(parts, "SCB", (rows,), module, refuse).bits
-            )
+            held = weight.bits + expect(parts, "SCB", (rows,), module, refuse).bits
+            return Stored(rows, columns, self._weights, held, codes=Codes("weight"))
         elements = weight.bits // 4
         scales = expect(parts, "weight.absmax", (-(-elements // BLOCK),), module, refuse)
         other = sum(part.bits for name, part in parts.items() if name.startswith("weight.") and part is not scales)
-        return Stored(0, elements, self._weights, weight.bits + scales.bits, other)
+        return Stored(0, elements, self._weights, weight.bits + scales.bits, other, codes=Codes("weight"))
 
 
 @METHODS.register("bitsandbytes")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hwsim.spec.errors import shown
-from hwsim.workload.quantization.base import METHODS, Parts, Refuse, Scheme, Settings, Stored, matches
+from hwsim.workload.quantization.base import METHODS, Codes, Parts, Refuse, Scheme, Settings, Stored, matches
 from hwsim.workload.quantization.methods.gptq import WORD, expect, matrix
 
 STRATEGIES = ("tensor", "channel", "group", "tensor_group", "block", "token")
@@ -38,6 +38,16 @@ class Quantization:
             return f"int{self.bits}_asym_g{group}" + (f"_z{self.bits}" if self.bits < 8 else "")
         where = {"group": f"g{self.size}", "block": f"t{self.tile[0]}x{self.tile[1]}", "token": "channel"}
         return f"{element}_{where.get(self.strategy, self.strategy)}" + ("_fp32" if wide else "")
+
+    def order(self, packed: bool) -> tuple[int, ...]:
+        """Return our code of each stored one: integers are packed with half their range added, else as they are.
+
+        Ours are two's complement of symmetric integers, and unsigned beside a zero point.
+        """
+        if self.kind == "float" or packed != self.symmetric:
+            return ()
+        half = 2 ** (self.bits - 1)
+        return tuple((code + half) % (2 * half) for code in range(2 * half))
 
     @property
     def activations(self) -> str:
@@ -102,7 +112,10 @@ class CompressedTensors(Scheme):
             bits += expect(parts, "weight_scale", shape, module, refuse).bits
         if "weight_zero_point" in parts:
             bits += parts["weight_zero_point"].bits
-        return Stored(rows, columns, weight.format(columns, scale.dtype == "F32"), bits, other)
+        codes = None
+        if 8 % weight.bits == 0:
+            codes = Codes("weight" if packed is None else "weight_packed", weight.order(packed is not None))
+        return Stored(rows, columns, weight.format(columns, scale.dtype == "F32"), bits, other, codes=codes)
 
     @staticmethod
     def _scales(weight: Quantization, rows: int, columns: int, found: tuple[int, ...]) -> tuple[int, ...]:

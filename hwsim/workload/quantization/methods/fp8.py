@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hwsim.spec.errors import shown
-from hwsim.workload.quantization.base import METHODS, Parts, Refuse, Scheme, Settings, Stored
+from hwsim.workload.quantization.base import METHODS, Codes, Parts, Refuse, Scheme, Settings, Stored
 from hwsim.workload.quantization.methods.gptq import expect, matrix
 
 
@@ -40,10 +40,10 @@ class Fp8(Scheme):
         rows, columns = matrix(weight, f"{module}.weight", refuse)
         if self.tile is None:
             scales = sum(part.bits for name, part in parts.items() if "scale" in name)
-            return Stored(rows, columns, self._weights, weight.bits, scales)
+            return Stored(rows, columns, self._weights, weight.bits, scales, codes=Codes("weight"))
         high, wide = self.tile
         scale = expect(parts, "weight_scale_inv", (-(-rows // high), -(-columns // wide)), module, refuse)
-        return Stored(rows, columns, self._weights, weight.bits + scale.bits)
+        return Stored(rows, columns, self._weights, weight.bits + scale.bits, codes=Codes("weight"))
 
 
 @METHODS.register("fp8")

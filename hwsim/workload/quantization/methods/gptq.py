@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hwsim.spec.errors import shown
-from hwsim.workload.quantization.base import METHODS, Part, Parts, Refuse, Scheme, Settings, Stored, matches
+from hwsim.workload.quantization.base import METHODS, Codes, Part, Parts, Refuse, Scheme, Settings, Stored, matches
 
 WORD = 32
 
@@ -35,6 +35,11 @@ def expect(parts: Parts, name: str, shape: tuple[int, ...], module: str, refuse:
     if part.shape != shape:
         raise refuse(f"{module}.{name} has shape {list(part.shape)}; expected {list(shape)}")
     return part
+
+
+def packed(part: str, bits: int, order: tuple[int, ...] = ()) -> Codes | None:
+    """Return where codes are; None if they run across bytes."""
+    return Codes(part, order) if 8 % bits == 0 else None
 
 
 def matrix(part: Part, what: str, refuse: Refuse, dims: int = 2) -> tuple[int, ...]:
@@ -88,7 +93,8 @@ class Gptq(Scheme):
         scales = expect(parts, "scales", (groups, rows), module, refuse)
         zeros = expect(parts, "qzeros", (groups, rows * bits // WORD), module, refuse)
         order = parts["g_idx"].bits if "g_idx" in parts else 0
-        return Stored(rows, columns, grouped(bits, group), parts["qweight"].bits + scales.bits + zeros.bits, order)
+        held = parts["qweight"].bits + scales.bits + zeros.bits
+        return Stored(rows, columns, grouped(bits, group), held, order, codes=packed("qweight", bits))
 
 
 @METHODS.register("gptq")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from hwsim.workload.quantization.base import METHODS, Parts, Refuse, Scheme, Settings, Stored
+from hwsim.workload.quantization.base import METHODS, Codes, Parts, Refuse, Scheme, Settings, Stored
 from hwsim.workload.quantization.methods.gptq import expect, matrix
 
 BLOCK = 32
@@ -37,7 +37,8 @@ class Mxfp4(Scheme):
         if size * 2 != BLOCK:
             raise refuse(f"{module}_blocks has blocks of {size} bytes; expected {BLOCK // 2}")
         scales = expect(parts, "scales", (experts, rows, blocks), module, refuse)
-        return Stored(rows, BLOCK * blocks, "mxfp4", parts["blocks"].bits + scales.bits, experts=experts)
+        bits = parts["blocks"].bits + scales.bits
+        return Stored(rows, BLOCK * blocks, "mxfp4", bits, experts=experts, codes=Codes("blocks"))
 
 
 @METHODS.register("mxfp4")
