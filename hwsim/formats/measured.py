@@ -26,12 +26,12 @@ from hwsim.formats.block.bitmod import BitMod
 from hwsim.formats.block.scaled import Scaled
 from hwsim.formats.digits import ENCODINGS, whole_numbers
 from hwsim.formats.element.integer import Integer
-from hwsim.formats.operand import MEASURED as PREFIX
 from hwsim.formats.statistics import digit_histogram
 from hwsim.spec.errors import UsageError, did_you_mean, shown
 from hwsim.spec.text import unreadable
 
-SUFFIX = ".stats.json"
+#: Beginning of the names of measured distributions.
+PREFIX = "measured:"
 KIND = "tensor statistics"
 #: Formats of more bits have too many codes to keep.
 MAX_BITS = 8

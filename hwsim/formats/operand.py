@@ -15,12 +15,11 @@ import numpy as np
 
 from hwsim.formats.base import Format
 from hwsim.formats.distributions import DISTRIBUTIONS
+from hwsim.formats.measured import PREFIX, measured_text, read_measured
 from hwsim.spec.errors import UsageError, did_you_mean
 
 #: Share of the bits that change between two random words.
 RANDOM_TOGGLE = 0.5
-#: Beginning of the names of measured distributions.
-MEASURED = "measured:"
 KEYS = ("zeros", "toggle", "held")
 #: Distribution that data-dependent hardware is taken to work on where none is named; an assumption that outputs state.
 DEFAULT_DISTRIBUTION = "gaussian"
@@ -62,9 +61,7 @@ class OperandStats:
             raise UsageError(f"operand statistics: held={self.held:g}; valid: steps from 1")
         if self.zeros is not None and self.toggle is not None:
             raise UsageError("operand statistics: zeros are in the toggle rate; give one of them")
-        if self.distribution is not None and self.distribution.startswith(MEASURED):
-            from hwsim.formats.measured import read_measured
-
+        if self.distribution is not None and self.distribution.startswith(PREFIX):
             read_measured(self.distribution)
         elif self.distribution is not None and self.distribution not in DISTRIBUTIONS:
             raise UsageError(
@@ -75,10 +72,8 @@ class OperandStats:
     @property
     def distribution_text(self) -> str | None:
         """The distribution in words; None where none is stated."""
-        if self.distribution is None or not self.distribution.startswith(MEASURED):
+        if self.distribution is None or not self.distribution.startswith(PREFIX):
             return self.distribution
-        from hwsim.formats.measured import measured_text
-
         return measured_text(self.distribution)
 
     @property

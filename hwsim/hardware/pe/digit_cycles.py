@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from hwsim.formats import ElementFormat, Format, Integer
 from hwsim.formats.digits import digit_table
 from hwsim.formats.distributions import sample
-from hwsim.formats.measured import codes_of, measured_shares
-from hwsim.formats.operand import DEFAULT_DISTRIBUTION, MEASURED, OperandStats
+from hwsim.formats.measured import PREFIX, codes_of, measured_shares
+from hwsim.formats.operand import DEFAULT_DISTRIBUTION, OperandStats
 from hwsim.formats.statistics import code_histogram
 from hwsim.spec.errors import UsageError
 
@@ -58,7 +58,7 @@ def named_histogram(fmt: Format, distribution: str) -> NDArray[np.float64]:
     Elements without blocks are scaled per row of 4096; unsigned ones stand for a zero point
     (:func:`hwsim.formats.measured.codes_of`). Measured distributions are those of the tensors.
     """
-    if distribution.startswith(MEASURED):
+    if distribution.startswith(PREFIX):
         measured = measured_shares(distribution, fmt)
         measured.setflags(write=False)
         return measured

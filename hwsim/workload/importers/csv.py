@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from hwsim.formats.measured import relative, resolved
-from hwsim.formats.operand import MEASURED, read_operand_stats
+from hwsim.formats.measured import PREFIX, relative, resolved
+from hwsim.formats.operand import read_operand_stats
 from hwsim.spec.errors import Problem, SpecError, UsageError, closest, did_you_mean, shown
 from hwsim.spec.text import read_text
 from hwsim.workload.importers.base import IMPORTERS, Importer, Request
@@ -138,7 +138,7 @@ class _Row:
     def stats(self, name: str) -> str:
         text = self.value(name)
         try:
-            if MEASURED in text:
+            if PREFIX in text:
                 text = resolved(text, Path(self.reader.file).parent)
             read_operand_stats(text)
         except UsageError as error:
@@ -261,6 +261,6 @@ def _cell(op: Op, name: str, folder: Path | None) -> str | int:
     if isinstance(op, VectorOp) and (name == "k" or name in GEMM_ONLY):
         return ""
     value: str | int = getattr(op, name)
-    if isinstance(value, str) and MEASURED in value and name.endswith("_stats") and folder is not None:
+    if isinstance(value, str) and PREFIX in value and name.endswith("_stats") and folder is not None:
         value = relative(value, folder)
     return " ".join(value.split()) if isinstance(value, str) else value
