@@ -37,7 +37,7 @@ INPUTS_FIRST, INPUTS_FIRST_EXPERTS = ("gpt2", "gpt_bigcode"), ("gpt_oss",)
 class Safetensors(Importer):
     """A model with the formats that its tensors really have; weights are not read."""
 
-    summary = "safetensors, one file or an index, with config.json beside it"
+    summary = "a safetensors checkpoint, one file or an index, with config.json beside it"
     suffixes = (SUFFIX, INDEX_SUFFIX)
     shaped = True
 
