@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -172,8 +173,11 @@ def _plain(module: str, parts: Mapping[str, Part], model_type: str, refuse: Refu
     if packed is not None or (weight is not None and len(weight.shape) == 2 and weight.dtype not in PLAIN):
         what = packed or f"weight in {weight.dtype}" if weight else packed
         raise refuse(f"{module} has {what}, but quantization_config of config.json does not say how it is quantized")
-    if weight is None or len(weight.shape) not in (2, 3) or weight.dtype not in PLAIN:
+    if weight is None or len(weight.shape) not in (2, 3, 4) or weight.dtype not in PLAIN:
         return None
+    if len(weight.shape) == 4:  # a convolution: inputs are channels of a window
+        outputs, *window = weight.shape
+        return Stored(outputs, prod(window), PLAIN[weight.dtype], weight.bits)
     *experts, rows, columns = weight.shape
     turned = model_type in INPUTS_FIRST and not module.endswith(("wte", "wpe", "lm_head"))
     if turned or (experts and model_type in INPUTS_FIRST_EXPERTS):
