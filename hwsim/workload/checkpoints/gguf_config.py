@@ -28,6 +28,16 @@ LLAMA_KEYS = {
     "expert_shared_feed_forward_length": "shared_expert_intermediate_size",
     "vocab_size": "vocab_size",
 }
+#: Latent attention; files made since 2025 have the widths of heads under names of their own.
+LATENT_KEYS = {
+    **{key: name for key, name in LLAMA_KEYS.items() if name not in ("head_dim", "num_experts")},
+    "attention.q_lora_rank": "q_lora_rank",
+    "attention.kv_lora_rank": "kv_lora_rank",
+    "rope.dimension_count": "qk_rope_head_dim",
+    "leading_dense_block_count": "first_k_dense_replace",
+    "expert_count": "n_routed_experts",
+    "expert_shared_count": "n_shared_experts",
+}
 GPT2_KEYS = {
     "embedding_length": "n_embd",
     "block_count": "n_layer",
@@ -55,6 +65,7 @@ def _llama(model_type: str, **fixed: Any) -> Architecture:
 ARCHITECTURES: dict[str, Architecture] = {
     "llama": _llama("llama"),
     "bitnet": _llama("bitnet", hidden_act="relu2"),
+    "deepseek2": Architecture("deepseek_v3", LATENT_KEYS, {}),
     "gemma": _llama("gemma", hidden_act="gelu_pytorch_tanh", hidden_activation="gelu_pytorch_tanh"),
     "gemma2": _llama("gemma2", hidden_activation="gelu_pytorch_tanh"),
     "gpt-oss": _llama("gpt_oss"),
@@ -102,6 +113,8 @@ def to_config(
     for key, name in chosen.keys.items():
         if key in given:
             config[name] = _single(f"{arch}.{key}", given[key], refuse)
+    if "kv_lora_rank" in config:
+        _latent(arch, config, given, refuse)
     config.setdefault("vocab_size", vocab or _tokens(pairs))
     config["vocab_size"] = vocab or config["vocab_size"]
     config["tie_word_embeddings"] = "output.weight" not in names
@@ -117,6 +130,17 @@ def to_config(
         config.pop("num_experts", None)
         config.pop("num_experts_per_tok", None)
     return {key: value for key, value in config.items() if value is not None}
+
+
+def _latent(arch: str, config: dict[str, Any], given: Mapping[str, Any], refuse: Callable[[str], SpecError]) -> None:
+    """Add the widths of heads of latent attention: with and without rotary part, and of values."""
+    key = given.get("attention.key_length_mla", given.get("attention.key_length"))
+    value = given.get("attention.value_length_mla", given.get("attention.value_length"))
+    rotary = config.get("qk_rope_head_dim")
+    if not isinstance(key, int) or not isinstance(rotary, int) or key <= rotary:
+        raise refuse(f"{arch}.attention.key_length {shown(key)} must be more than its rotary part {shown(rotary)}")
+    config |= {"qk_nope_head_dim": key - rotary, "v_head_dim": value}
+    config["num_key_value_heads"] = config.get("num_attention_heads")
 
 
 def _experts(arch: str, config: dict[str, Any], names: Collection[str]) -> None:

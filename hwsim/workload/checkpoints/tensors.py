@@ -18,6 +18,8 @@ from hwsim.workload.layers import Formats, own_layer, shares_layers, split_layer
 from hwsim.workload.ops import Gemm
 from hwsim.workload.trace import Trace
 
+#: Layers of absorbed latent attention: each is a part of the tensor, turned.
+PART_OF_KV = "attn.absorb_"
 #: Block of tensors that are in none: embeddings, LM head.
 OUTSIDE = -1
 
@@ -123,11 +125,16 @@ def _find(tensors: Tensors, names: Sequence[Sequence[str]]) -> list[Mapping[int,
 
 def _one_format(tensors: Tensors, gemm: Gemm, used: list[Tensor]) -> Formats:
     """Return the formats of the tensors of one GEMM of one layer, whose shapes must be those of the GEMM."""
+    whole = not own_layer(gemm.layer).startswith(PART_OF_KV)
     for tensor in used:
-        if tensor.rows and tensor.columns != gemm.k:
+        if whole and tensor.rows and tensor.columns != gemm.k:
             raise _other_shape(tensors, gemm, tensor)
     rows = sum(tensor.rows or tensor.columns // gemm.k for tensor in used)
-    if rows != gemm.n and not (len(used) == 1 and used[0].rows > gemm.n and "qkv" in used[0].kind.replace("_", "")):
+    if (
+        whole
+        and rows != gemm.n
+        and not (len(used) == 1 and used[0].rows > gemm.n and "qkv" in used[0].kind.replace("_", ""))
+    ):
         raise _other_shape(tensors, gemm, used[0])
     formats = {tensor.format for tensor in used}
     if len(formats) > 1:

@@ -20,6 +20,8 @@ from hwsim.workload.trace import Trace
 _BLOCK = re.compile(r"blk\.(\d{1,6})\.(.+)")
 #: Experts of old Mixtral files, one tensor each: ``ffn_gate.3``.
 _EXPERT = re.compile(r"(ffn_(?:gate|up|down))\.(\d+)")
+#: Latent attention by head: the shape is not that of the GEMM.
+PER_HEAD = ("attn_k_b", "attn_v_b")
 _SPLIT = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf", re.IGNORECASE)
 
 
@@ -103,6 +105,8 @@ def _tensor(path: Path, entry: Entry) -> Tensor | None:
     block, kind = (int(match[1]), match[2]) if match else (OUTSIDE, entry.name.removesuffix(".weight"))
     expert = _EXPERT.fullmatch(kind)
     columns, rows, *rest = entry.sizes
+    if kind in PER_HEAD:
+        return Tensor(entry.name, kind, block, 0, entry.elements, entry.type.format, 8 * entry.bytes)
     experts = rest[0] if rest else 1
     kind = f"{expert[1]}_exps" if expert else kind
     return Tensor(entry.name, kind, block, rows, columns, entry.type.format, 8 * entry.bytes, experts)
