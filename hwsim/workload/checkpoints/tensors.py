@@ -18,6 +18,8 @@ from hwsim.workload.layers import Formats, own_layer, shares_layers, split_layer
 from hwsim.workload.ops import Gemm
 from hwsim.workload.trace import Trace
 
+#: In names of tensors that hold queries, keys and values.
+FUSED = ("qkv", "query_key_value")
 #: Layers of absorbed latent attention: each is a part of the tensor, turned.
 PART_OF_KV = "attn.absorb_"
 #: Block of tensors that are in none: embeddings, LM head.
@@ -130,11 +132,8 @@ def _one_format(tensors: Tensors, gemm: Gemm, used: list[Tensor]) -> Formats:
         if whole and tensor.rows and tensor.columns != gemm.k:
             raise _other_shape(tensors, gemm, tensor)
     rows = sum(tensor.rows or tensor.columns // gemm.k for tensor in used)
-    if (
-        whole
-        and rows != gemm.n
-        and not (len(used) == 1 and used[0].rows > gemm.n and "qkv" in used[0].kind.replace("_", ""))
-    ):
+    fused = len(used) == 1 and used[0].rows > gemm.n and any(name in used[0].kind for name in FUSED)
+    if whole and rows != gemm.n and not fused:
         raise _other_shape(tensors, gemm, used[0])
     formats = {tensor.format for tensor in used}
     if len(formats) > 1:
