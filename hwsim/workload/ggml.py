@@ -154,9 +154,7 @@ def mix_type(
     UsageError
         If there is no such mix.
     """
-    if mix not in mixes():
-        raise UsageError(f"unknown mix {mix!r} of llama.cpp; {did_you_mean(mix, mixes())}")
-    default = mixes()[mix]
+    default = _default(mix)
     if mix in PLAIN:
         return default
     kind = "output" if tensor == "token_embd" and facts.tied else tensor.removesuffix("_exps").removesuffix("_shexp")
@@ -224,6 +222,23 @@ def apply_mix(trace: Trace, mix: str, imatrix: bool | None = None, rules: Rules 
         return [mix_type(mix, tensor, gemm.k, facts, first + at, experts, imatrix, rules) for at in range(gemm.repeat)]
 
     return split_layers(trace, lambda gemm, first: [Formats(_format(name)) for name in types(gemm, first)])
+
+
+def default_format(mix: str) -> str:
+    """Return the format of weights of which a mix says nothing.
+
+    Raises
+    ------
+    UsageError
+        If there is no such mix.
+    """
+    return _format(_default(mix))
+
+
+def _default(mix: str) -> str:
+    if mix not in mixes():
+        raise UsageError(f"unknown mix {mix!r} of llama.cpp; {did_you_mean(mix, mixes())}")
+    return mixes()[mix]
 
 
 def _format(name: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from hwsim.formats import parse_format
 from hwsim.spec.errors import UsageError, did_you_mean, shown
+from hwsim.workload.ggml import apply_mix, default_format
 from hwsim.workload.ops import Gemm, Op, VectorOp
 from hwsim.workload.trace import Trace
 
@@ -26,6 +27,8 @@ PRESETS = (
     "w3a16_g128", "w4a4", "w4a8kv4", "mxfp4", "mxfp8_e4m3", "nvfp4",
 )  # fmt: skip
 
+#: Beginning of the names of llama.cpp's mixes.
+MIX = "gguf:"
 #: ``w4a16kv8_g128``: widths of weights, activations and KV cache, and the weights' group.
 _PAIR = re.compile(r"w(?P<w>\d+)a(?P<a>\d+)(?:kv(?P<kv>\d+))?(?:_(?P<group>g\d+))?")
 
@@ -84,6 +87,9 @@ class Policy:
     other_format
         What is stored but multiplied by no GEMM: norms, biases, position and embedding tables.
         GPTQ and AWQ checkpoints keep these in FP16.
+    mix
+        A mix of llama.cpp that gives weights their formats tensor by tensor, such as ``Q4_K_M``; overrides
+        come before it, ``w_format`` is for what it does not name.
 
     Raises
     ------
@@ -97,6 +103,7 @@ class Policy:
     o_format: str | None = None
     overrides: tuple[Override, ...] = ()
     other_format: str = "fp16"
+    mix: str = ""
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -112,6 +119,7 @@ class Policy:
     def parse(cls, name: str) -> Policy:
         """Return the policy that a short name stands for.
 
+        ``gguf:Q4_K_M`` and the like are mixes of llama.cpp, activations in FP16.
         ``w4a16``, ``w4a8_g128``, ``w4a8kv4`` name widths: 16 is FP16, anything narrower a signed
         integer, ``_gG`` groups the weights by G elements of K. Any other name is a format for all
         operands. KV follows the activations unless ``kvN`` is given.
@@ -123,6 +131,9 @@ class Policy:
         """
         if not isinstance(name, str):
             raise UsageError(f"a policy is named by text, not {shown(name)}; {did_you_mean(name, PRESETS)}")
+        if name.startswith(MIX):
+            mix = name.removeprefix(MIX)
+            return cls(default_format(mix), "fp16", mix=mix)
         pair = _PAIR.fullmatch(name)
         if pair is None:
             try:
@@ -150,6 +161,7 @@ class Policy:
         if preset is not None:
             base = cls.parse(preset)
             start = {name: getattr(base, name) for name in FORMAT_FIELDS}
+            given.setdefault("mix", base.mix)
             if "a_format" in given:  # KV and outputs follow the activations, as in a policy written out
                 start = {name: start[name] for name in ("w_format", "a_format")}
             given = {**start, **given}
@@ -216,6 +228,8 @@ def apply_policy(trace: Trace, policy: Policy | str) -> Trace:
     """
     chosen = Policy.parse(policy) if isinstance(policy, str) else policy
     _check_matches(trace, chosen.overrides)
+    if chosen.mix:
+        trace = apply_mix(apply_overrides(trace, chosen.overrides), chosen.mix)
     if all(_is_filled(op) for op in trace.ops):
         return trace
     return trace.map(lambda op: _fill(op, chosen.formats_for(op)))

@@ -94,8 +94,9 @@ def fill_formats(trace: Trace, tensors: Tensors, column: str) -> Trace:
     repeats: dict[str, int] = defaultdict(int)
     for gemm in trace.gemms:
         if gemm.w_source == "dram":
-            own = own_layer(gemm.layer)
-            repeats[own] = max(repeats[own], gemm.repeat) if shares_layers(own) else repeats[own] + gemm.repeat
+            name = gemm.layer
+            shared = shares_layers(own_layer(name))
+            repeats[name] = max(repeats[name], gemm.repeat) if shared else repeats[name] + gemm.repeat
 
     def formats(gemm: Gemm, first: int) -> Sequence[Formats]:
         layer = own_layer(gemm.layer)
@@ -104,9 +105,9 @@ def fill_formats(trace: Trace, tensors: Tensors, column: str) -> Trace:
             valid = " or ".join("+".join(one) for one in names.get(layer, ())) or "none that is known"
             raise tensors.refuse(f"no tensor of {gemm.layer}; expected: {valid}")
         blocks = sorted(set.intersection(*(set(by_block) for by_block in found)))
-        if len(blocks) != repeats[layer]:
+        if len(blocks) != repeats[gemm.layer]:
             kinds = "+".join(next(iter(by_block.values())).kind for by_block in found)
-            raise tensors.refuse(f"{len(blocks)} blocks have {kinds}, but the model's keys give {repeats[layer]}")
+            raise tensors.refuse(f"{len(blocks)} blocks have {kinds}, but the model's keys give {repeats[gemm.layer]}")
         return [_one_format(tensors, gemm, [by[block] for by in found]) for block in blocks[first:][: gemm.repeat]]
 
     return split_layers(trace, formats)
