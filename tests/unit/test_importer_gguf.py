@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 from gguf import GGUFWriter
 
+from hwsim.cli.main import run_command
 from hwsim.formats import parse_format
 from hwsim.formats.block.ggml import ggml_types
 from hwsim.spec.errors import SpecError
@@ -183,3 +186,20 @@ def test_files_that_do_not_fit_say_why(tmp_path, change, message):
     finish(writer)
     with pytest.raises(SpecError, match=message):
         load_workload(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pe", "known"),
+    [
+        ("Q4_K", "{family: int_mac, w_format: int8_asym_g32, a_format: int8, accumulator: int32}", True),
+        ("IQ4_XS", "{family: codebook_mac, w_format: iq4_xs, a_format: int8}", True),
+        ("IQ2_XXS", "{family: codebook_mac, w_format: iq2_xxs, a_format: int8}", False),
+    ],
+)
+def test_files_run_and_lattices_have_no_accuracy(tmp_path, kind, pe, known):
+    write_gguf(tmp_path / "m.gguf", lambda *_: kind, layers=1)
+    arguments = ["run", "edge_16x16_45nm", str(tmp_path / "m.gguf"), "--seq-len", "8", "--set", f"pe={pe}"]
+    assert run_command([*arguments, "-o", str(tmp_path / "out")]) == 0
+    with (tmp_path / "out" / "designs.csv").open(newline="") as stream:
+        row = next(csv.DictReader(stream))
+    assert bool(row["sqnr_db"]) is known
