@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hwsim.formats import ElementFormat, Format, Integer
 from hwsim.formats.accuracy import sqnr_db
-from hwsim.formats.block.ggml import SuperBlock
+from hwsim.formats.block.superblock import SuperBlock
 from hwsim.formats.fit import fitted_magnitude
 from hwsim.formats.quality import Source
 from hwsim.hardware.pe import PE

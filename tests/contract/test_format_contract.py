@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from hwsim.formats import ElementFormat, Minifloat, format_names, parse_format
 from hwsim.formats.accuracy import fitted_quantize
-from hwsim.formats.block.ggml import SuperBlock
 from hwsim.formats.block.split import Split
+from hwsim.formats.block.superblock import SuperBlock
 from hwsim.formats.element.codebook import Codebook, Tabulated
 from hwsim.formats.element.fixed import Fixed
 from hwsim.formats.element.float_table import FloatTable

@@ -4,27 +4,20 @@
 Types that another family has already are read under its name: Q8_0 is ``int8_g32``, MXFP4 ``mxfp4``.
 
 Storage is exact: whole super-blocks of so many bytes per row. Elements and sub-blocks are those that hardware
-multiplies; of lattice types (i-quants of less than 4 bits) an element is one level of the lattice, looked up
-before the datapath. K-quants quantize with an FP16 scale, and a zero point, per sub-block: neither their narrow
-shares of a scale per 256 elements nor llama.cpp's search for the best one is modelled, so that errors are only
-close to those of a real file. Lattice types do not quantize.
+multiplies (:mod:`hwsim.formats.block.superblock`); of lattice types (i-quants of less than 4 bits) an element is one
+level of the lattice, looked up before the datapath, and nothing quantizes to them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from typing import Any, NamedTuple
-
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from hwsim.formats.base import ElementFormat
-from hwsim.formats.block.encoded import Encoded
-from hwsim.formats.block.scaled import Scaled
+from hwsim.formats.block.superblock import SuperBlock
 from hwsim.formats.element import codebook, integer
 from hwsim.formats.registry import BLOCKS, Family
-from hwsim.formats.rounding import Overflow, Rounding
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import UsageError, did_you_mean
 
@@ -42,59 +35,6 @@ class GgmlType(NamedTuple):
     def bits_per_element(self) -> Fraction:
         """Storage per element with all metadata."""
         return Fraction(8 * self.bytes, self.block)
-
-
-@dataclass(frozen=True)
-class SuperBlock(Scaled):
-    """Elements in sub-blocks; super-blocks of ``block`` elements take ``block_bytes`` with all scales."""
-
-    block: int = 256
-    block_bytes: int = 0
-    lattice: bool = False
-
-    @property
-    def bits_per_element(self) -> Fraction:
-        """Storage of a full super-block per element."""
-        return Fraction(8 * self.block_bytes, self.block)
-
-    @property
-    def stable(self) -> bool:
-        """Whether quantizing twice changes nothing; lattice types do not quantize at all."""
-        return not self.lattice and super().stable
-
-    def storage_bits(self, rows: int, k: int) -> int:
-        """Return the bits of a ``rows`` × ``k`` tensor; a ragged super-block is stored whole."""
-        return rows * -(-k // self.block) * 8 * self.block_bytes
-
-    def quantize(
-        self,
-        x: NDArray[Any],
-        axis: int = -1,
-        rounding: Rounding = "nearest_even",
-        overflow: Overflow = "saturate",
-        seed: int | None = None,
-    ) -> NDArray[Any]:
-        """Return ``x`` after encoding and decoding with a scale per sub-block.
-
-        Raises
-        ------
-        UsageError
-            Of lattice types.
-        """
-        self._refuse_lattice()
-        return super().quantize(x, axis, rounding, overflow, seed)
-
-    def encode(self, x: NDArray[Any], axis: int = -1) -> Encoded:
-        """Return ``x`` as elements and scales of sub-blocks; UsageError as ``quantize``."""
-        self._refuse_lattice()
-        return super().encode(x, axis)
-
-    def _refuse_lattice(self) -> None:
-        if self.lattice:
-            raise UsageError(
-                f"{self.name} is stored exactly here, but quantizing to it takes llama.cpp's lattice and an importance "
-                "matrix; valid: read a GGUF file, or take int4_g32, q4_k and the like"
-            )
 
 
 #: Elements whose code is narrower in the file than the levels that it picks.
@@ -138,6 +78,7 @@ def _members() -> dict[str, SuperBlock]:
             asymmetric=bool(row["zero_point"]),
             block=int(row["block"]),
             block_bytes=int(row["bytes"]),
+            share_bits=int(row["share_bits"] or 0),
             lattice=row["element"] in LATTICES,
         )
     return found
