@@ -18,7 +18,7 @@ from hwsim.spec.errors import Problem, SpecError, did_you_mean, shown
 from hwsim.spec.text import unreadable
 
 #: Bytes of a header and of an index; shards of DeepSeek-V3 have some 0.1 MB, its index of 92,000 tensors 9 MB.
-LONGEST_HEADER, LONGEST_INDEX = 1 << 22, 1 << 24
+LONGEST_HEADER, LONGEST_INDEX = 1 << 21, 1 << 24
 MOST_FILES, LONGEST_NAME, LARGEST_SIZE, LARGEST_ELEMENTS = 1 << 12, 1 << 10, 1 << 40, 1 << 50
 SUFFIX, INDEX_SUFFIX = ".safetensors", ".safetensors.index.json"
 
@@ -34,22 +34,13 @@ Refuse = Callable[[str], SpecError]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One tensor: type, shape, its file, and where its data begin there."""
+    """One tensor: type, shape, its file, where its data begin there, and their bits."""
 
     dtype: str
     shape: tuple[int, ...]
     file: Path
     begin: int
-
-    @property
-    def elements(self) -> int:
-        """Elements of the tensor."""
-        return prod(self.shape)
-
-    @property
-    def bits(self) -> int:
-        """Bits of its data."""
-        return self.elements * DTYPES[self.dtype]
+    bits: int
 
 
 @dataclass(frozen=True)
@@ -183,19 +174,18 @@ def _entry(name: str, given: Any, path: Path, data_at: int, refuse: Refuse) -> E
     dtype, shape, places = (given.get(key) for key in ("dtype", "shape", "data_offsets"))
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise refuse(f"tensor {shown(name)} has dtype {shown(dtype)}; {did_you_mean(dtype, DTYPES)}")
-    if not _whole_numbers(shape, 16) or any(size > LARGEST_SIZE for size in shape):
+    if not _whole_numbers(shape, 16) or max(shape, default=0) > LARGEST_SIZE:
         raise refuse(f"tensor {shown(name)} has shape {_listed(shape)}; valid: up to 16 sizes of 0 to {LARGEST_SIZE:,}")
     if not _whole_numbers(places, 2) or len(places) != 2:
         raise refuse(f"tensor {shown(name)} has data_offsets {_listed(places)}; valid: begin and end in bytes")
-    entry = Entry(dtype, tuple(shape), path, data_at + places[0])
-    if entry.elements > LARGEST_ELEMENTS:
-        raise refuse(f"tensor {shown(name)} has {entry.elements:,} elements; valid: up to 2^50")
-    if 8 * (places[1] - places[0]) != entry.bits:
-        stored = f"{places[1] - places[0]:,} bytes"
-        raise refuse(
-            f"tensor {shown(name)} takes {stored}, but {dtype} of shape {_listed(shape)} has {entry.bits:,} bits"
-        )
-    return entry
+    elements = prod(shape)
+    bits = elements * DTYPES[dtype]
+    if elements > LARGEST_ELEMENTS:
+        raise refuse(f"tensor {shown(name)} has {elements:,} elements; valid: up to 2^50")
+    if 8 * (places[1] - places[0]) != bits:
+        takes = f"takes {places[1] - places[0]:,} bytes"
+        raise refuse(f"tensor {shown(name)} {takes}, but {dtype} of shape {_listed(shape)} has {bits:,} bits")
+    return Entry(dtype, tuple(shape), path, data_at + places[0], bits)
 
 
 def _whole_numbers(value: Any, most: int) -> TypeGuard[list[int]]:

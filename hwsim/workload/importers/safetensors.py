@@ -31,6 +31,8 @@ PARTS = frozenset(
     ("weight", "weight_packed", "weight_scale", "weight_scale_inv", "weight_zero_point", "weight_shape", "weight_g_idx",
      "weight_global_scale", "input_global_scale", "input_scale", "qweight", "qzeros", "scales", "g_idx", "SCB")
 )  # fmt: skip
+#: Parts that are there of quantized modules alone.
+PACKED = frozenset(("qweight", "weight_packed", "blocks", "SCB"))
 #: Families whose stored matrices have inputs as rows: Conv1D of GPT-2; experts of gpt-oss.
 INPUTS_FIRST, INPUTS_FIRST_EXPERTS = ("gpt2", "gpt_bigcode"), ("gpt_oss",)
 
@@ -168,7 +170,7 @@ def _plain(module: str, parts: Mapping[str, Part], model_type: str, refuse: Refu
     SpecError
         If it is quantized by a method that nothing names.
     """
-    packed = next((name for name in ("qweight", "weight_packed", "blocks", "SCB") if name in parts), None)
+    packed = next(iter(PACKED & parts.keys()), None)
     weight = parts.get("weight")
     if packed is not None or (weight is not None and len(weight.shape) == 2 and weight.dtype not in PLAIN):
         what = packed or f"weight in {weight.dtype}" if weight else packed
