@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hwsim.spec.errors import UsageError
 from hwsim.workload import load_workload
+from hwsim.workload.checkpoints.gguf import MOST_STRINGS, MOST_TENSORS
 from hwsim.workload.checkpoints.safetensors import LONGEST_HEADER
 from hwsim.workload.trace import Trace
 from tests.support import quantized as q
@@ -314,3 +315,14 @@ def test_any_quantization_config(tmp_path, config, method):
     path = tmp_path / "config.json"
     path.write_text(json.dumps({**LLAMA, "quantization_config": {"quant_method": method, **config}}))
     assert isinstance(read(path), Trace | str)
+
+
+def test_a_gguf_header_of_the_most_tensors_and_texts_is_read_in_time(tmp_path):
+    path = tmp_path / "most.gguf"
+    texts = pair(b"tokens", 9, struct.pack("<IQ", 8, MOST_STRINGS) + bytes(8 * MOST_STRINGS))
+    tensors = [tensor(b"blk.%d.x.weight" % n, offset=160 * n) for n in range(MOST_TENSORS // 2)]
+    path.write_bytes(gguf(tensors, [ARCH, texts]))
+    start = time.process_time()
+    with pytest.raises(UsageError, match=r"llama\.block_count|missing"):
+        load_workload(path, seq_len=8)
+    assert time.process_time() - start < SECONDS

@@ -20,8 +20,8 @@ from hwsim.spec.text import unreadable
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
-#: Larger counts and sizes are no model's: Kimi K2 has 1,096 tensors, the largest vocabularies 262,144 tokens.
-MOST_PAIRS, MOST_TENSORS, MOST_STRINGS, MOST_KEPT = 1 << 16, 1 << 16, 1 << 21, 1 << 12
+#: Larger counts are no model's: Kimi K2 has 1,096 tensors, vocabularies 262,144 tokens and as many merges and more.
+MOST_PAIRS, MOST_TENSORS, MOST_STRINGS, MOST_KEPT = 1 << 14, 1 << 15, 1 << 20, 1 << 12
 LONGEST_NAME, LARGEST_SIZE, LARGEST_ELEMENTS = 1 << 16, 1 << 40, 1 << 50
 #: struct codes of the scalar types by number (gguf.md of ggml); 8 is a string, 9 a list.
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
