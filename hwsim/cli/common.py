@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -17,19 +18,49 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+#: What a workload can run; listed here so that ``--help`` need not load the phases (a test compares).
+PHASE_NAMES = ("prefill", "decode", "chunked_prefill", "generation", "mixed", "speculative", "training")
+
 TABLE_FORMATS = ("table", "csv", "json", "parquet")
 
 
+#: Options that shape a workload given by its name: fields of WorkloadSpec, each with its type and help.
+_SHAPE: tuple[tuple[str, Any, str], ...] = (
+    ("phase", click.Choice(PHASE_NAMES), "Default: prefill."),
+    ("seq_len", click.IntRange(1), "Tokens in prefill."),
+    ("context", click.IntRange(1), "Cached tokens in decode."),
+    ("batch", click.IntRange(1), "Sequences in parallel."),
+    ("causal", click.Choice(("full", "half")), "Scores of a prefill: all, or what the mask keeps."),
+    ("lm_head", click.Choice(("all", "last")), "Positions that the LM head sees in a prefill."),
+    ("chunk", click.IntRange(1), "Tokens per chunk in chunked_prefill."),
+    ("new_tokens", click.IntRange(1), "Decode steps of a generation."),
+    ("draft", str, "Model that proposes in speculative."),
+    ("draft_tokens", click.IntRange(1), "Tokens that it proposes per step."),
+    ("acceptance", click.FloatRange(0, 1), "Share of them that is accepted."),
+    ("recompute", click.Choice(("none", "attention", "all")), "What training computes again rather than keep."),
+    ("optimizer", str, "In training: adam (default), adam_8bit, sgd_momentum, sgd, none."),
+    ("policy", str, "Formats: a name such as w4a16_g128, or in training a recipe such as nvfp4_training."),
+)
+
+
 def workload_options(function: F) -> F:
-    """Add the options that shape a workload given by its name."""
-    for option in (
-        click.option("--batch", type=click.IntRange(1), default=None, help="Sequences in parallel."),
-        click.option("--context", type=click.IntRange(1), default=None, help="Cached tokens in decode."),
-        click.option("--seq-len", type=click.IntRange(1), default=None, help="Tokens in prefill."),
-        click.option("--phase", type=click.Choice(["prefill", "decode"]), default=None, help="Default: prefill."),
-    ):
-        function = option(function)
-    return function
+    """Add the options that shape a workload given by its name; the command gets them as ``shape``."""
+
+    @wraps(function)
+    def collected(*args: Any, **given: Any) -> Any:
+        shape = {name: given.pop(name) for name, _, _ in _SHAPE}
+        shape["requests"] = list(given.pop("requests")) or None
+        return function(*args, **given, shape=shape)
+
+    decorated: Any = collected
+    decorated = click.option(
+        "--request", "requests", multiple=True, metavar="KIND[:TOKENS][@CONTEXT][xCOUNT]",
+        help="Sequences of a mixed batch, e.g. decode@2048x8.",
+    )(decorated)  # fmt: skip
+    for name, kind, text in reversed(_SHAPE):
+        decorated = click.option(f"--{name.replace('_', '-')}", name, type=kind, default=None, help=text)(decorated)
+    done: F = decorated
+    return done
 
 
 def set_option(function: F) -> F:
@@ -57,20 +88,14 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, str]:
     return parsed
 
 
-def find_workload(
-    workload: str,
-    phase: str | None,
-    seq_len: int | None,
-    context: int | None,
-    batch: int | None,
-    settings: Mapping[str, str] | None = None,
-) -> Trace:
-    """Return the trace of a model name, a workload file, or a file that an importer reads with ``settings``."""
+def find_workload(workload: str, shape: Mapping[str, Any], settings: Mapping[str, str] | None = None) -> Trace:
+    """Return the trace of a model name, a workload file, or a file that an importer reads with ``settings``.
+
+    ``shape`` is what the options of :func:`workload_options` gave.
+    """
     from hwsim.workload import load_workload
 
-    return load_workload(
-        workload, phase=phase, seq_len=seq_len, context=context, batch=batch, settings=settings or None
-    )
+    return load_workload(workload, **shape, settings=settings or None)
 
 
 def show(frame: pd.DataFrame, table_format: str, title: str = "", columns: list[str] | None = None) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hwsim.cli.common import find_workload, format_option, parse_settings, set_option, show, workload_options
 from hwsim.spec.data import find_example
+from hwsim.spec.errors import UsageError
 
 
 @click.command("compare-formats", short_help="Energy per layer kind for several number formats.")
@@ -26,10 +28,7 @@ def command(
     formats: str,
     output: Path,
     settings: tuple[str, ...],
-    phase: str | None,
-    seq_len: int | None,
-    context: int | None,
-    batch: int | None,
+    shape: dict[str, Any],
     table_format: str,
 ) -> None:
     """Run WORKLOAD on ARCH once per format and compare energy layer by layer.
@@ -43,7 +42,9 @@ def command(
     from hwsim.report.tables import write_frame
 
     names = [name.strip() for name in formats.split(",") if name.strip()]
-    trace = find_workload(workload, phase, seq_len, context, batch)
+    if shape["policy"] is not None:
+        raise UsageError("compare-formats: --policy: what is compared are --formats; hwsim run takes a policy")
+    trace = find_workload(workload, shape)
     comparison = compare_formats(find_example("arch_configs", arch), trace, names, parse_settings(settings))
     if table_format == "table":
         layers = (comparison.by_layer() * 1e-6).reset_index()

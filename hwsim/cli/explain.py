@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -52,10 +52,7 @@ def command(
     a_stats: str,
     output: Path | None,
     layer: str,
-    phase: str | None,
-    seq_len: int | None,
-    context: int | None,
-    batch: int | None,
+    shape: dict[str, Any],
     settings: tuple[str, ...],
     table_format: str,
 ) -> None:
@@ -84,10 +81,11 @@ def command(
     if (area or rate) and len(names) < 2:
         raise UsageError("explain pe: --iso-area and --iso-throughput compare several PEs; found one, name another")
     clock_hz = float(FREQUENCY.parse(clock))
-    shaped = {"phase": phase, "seq_len": seq_len, "context": context, "batch": batch}
-    if kind != "mapping" and (layer or any(value is not None for value in shaped.values())):
-        raise UsageError(f"explain {kind}: --layer, --phase, --seq-len, --context and --batch are for explain mapping")
-    question = Question(values, technology, clock_hz, area, rate, w_stats, a_stats, names[1:], layer, shaped)
+    if kind != "mapping" and (layer or any(value is not None for value in shape.values())):
+        raise UsageError(
+            f"explain {kind}: --layer and what shapes a workload, such as --phase and --batch, are for explain mapping"
+        )
+    question = Question(values, technology, clock_hz, area, rate, w_stats, a_stats, names[1:], layer, shape)
     sections = EXPLAINERS.get(kind)(name, question)
     if output is not None:
         _draw(sections, output / f"{kind}_{Path(name).stem}")

@@ -97,6 +97,13 @@ def _importer() -> list[str]:
     return IMPORTERS.names()
 
 
+def _policy() -> list[str]:
+    from hwsim.workload import policy_names
+    from hwsim.workload.training.recipe import recipe_names
+
+    return sorted({*policy_names(), *recipe_names()})
+
+
 def _engine() -> list[str]:
     from hwsim.simulate.engine import ENGINES
 
@@ -117,6 +124,7 @@ KINDS: dict[str, Callable[[], list[str]]] = {
     "multiplier": _multiplier,
     "network": _network,
     "pe": _pe,
+    "policy": _policy,
     "sweep": _sweep,
     "technology": _technology,
     "unit": _unit,

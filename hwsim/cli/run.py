@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,10 +35,7 @@ def command(
     engine: str,
     output: Path | None,
     settings: tuple[str, ...],
-    phase: str | None,
-    seq_len: int | None,
-    context: int | None,
-    batch: int | None,
+    shape: dict[str, Any],
     table_format: str,
 ) -> None:
     """Simulate WORKLOAD on ARCH and print cycles, traffic and energy per layer.
@@ -52,7 +50,7 @@ def command(
     from hwsim.simulate.evaluate import evaluate
 
     simulated = open_arch(find_example("arch_configs", arch), parse_settings(settings))
-    trace = find_workload(workload, phase, seq_len, context, batch)
+    trace = find_workload(workload, shape)
     with simulated.blame():
         result = evaluate(simulated, trace, engine)
     design = pd.DataFrame([{"design_id": result.design_id, "workload": result.trace_name, **result.design_row}])

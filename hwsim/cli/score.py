@@ -41,7 +41,7 @@ def command(
     mixpe (layers of the simulators of ANT and MixPE), scalesim (runs of SCALE-Sim 3.0.0, every figure equal),
     mapping (bits moved by given loop nests in AccelForge, ZigZag and Timeloop), optimum (the best energies that
     they found), models (parameters and products of recorded modules, every figure equal), gemms (their products
-    shape by shape).
+    shape by shape), gguf (bits per weight of models that llama.cpp quantized).
     """
     import pandas as pd
 

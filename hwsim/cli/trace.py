@@ -4,42 +4,98 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hwsim.cli.common import find_workload, parse_settings, set_option, workload_options
+from hwsim.spec.errors import UsageError
+
+if TYPE_CHECKING:
+    from hwsim.workload import Trace
 
 
 @click.command("trace", short_help="Write the GEMM trace of a model.")
 @click.argument("source")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output.")
-@click.option("--summary", is_flag=True, help="Print MACs, bytes and parameters instead.")
+@click.option("--summary", is_flag=True, help="Print parameters, MACs, bytes and memory instead.")
+@click.option(
+    "--stats",
+    metavar="FORMATS",
+    help="Measure weights of a safetensors SOURCE in these formats, a,b,…; beside OUTPUT.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also draw MACs, bytes and intensity per layer: a .svg or .png file, both without a suffix.",
+)
 @set_option
 @workload_options
 def command(
     source: str,
     output: Path | None,
     summary: bool,
+    stats: str | None,
+    plot: Path | None,
     settings: tuple[str, ...],
-    phase: str | None,
-    seq_len: int | None,
-    context: int | None,
-    batch: int | None,
+    shape: dict[str, Any],
 ) -> None:
     """Write the trace of SOURCE: a model name, a Hugging Face config.json, or what hwsim list importer names.
 
+    --stats int8_g128 counts which codes the weights have, for PEs whose cycles depend on data.
     --set replaces a key of a model's config.json (--set num_hidden_layers=2, --set expert_distribution=zipf:1), or
     gives what an importer needs besides, such as the size of a dynamic axis: --set batch=1.
     """
     from hwsim.workload import summarize, write_trace
 
-    trace = find_workload(source, phase, seq_len, context, batch, parse_settings(settings))
+    trace = find_workload(source, shape, parse_settings(settings))
+    if stats is not None:
+        if output is None:
+            raise UsageError("--stats: statistics are files beside the trace: name it, for example -o trace.csv")
+        from hwsim.workload.statistics import measure
+
+        beside = output.with_name(f"{output.stem}.stats.json")
+        trace = measure(trace, Path(source), [name.strip() for name in stats.split(",")], beside)
+        click.echo(f"wrote {beside}", err=True)
+    if plot is not None:
+        _draw(trace, plot)
     if summary:
         for name, value in summarize(trace).items():
-            click.echo(f"{name:32} {value:,}" if isinstance(value, int) else f"{name:32} {value}")
+            click.echo(f"{name:32} {_shown(value)}")
         return
     if output is None:
         write_trace(trace, sys.stdout)
     else:
         write_trace(trace, output)
         click.echo(f"wrote {output}: {len(trace.ops)} operations", err=True)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _draw(trace: Trace, path: Path) -> None:
+    """Draw ``trace`` to ``path``, in one form by its suffix, or in both.
+
+    Raises
+    ------
+    UsageError
+        If the suffix is of another form, the file cannot be written, or there is nothing to draw.
+    """
+    from hwsim.report.files import write_atomically
+    from hwsim.report.plot.style import png_bytes, save_figure, svg_bytes
+    from hwsim.report.plot.trace_bars import trace_bars_figure
+    from hwsim.workload import layer_table, summarize
+
+    forms = {".svg": svg_bytes, ".png": png_bytes}
+    if path.suffix and path.suffix.lower() not in forms:
+        raise UsageError(f"--plot {path}: unknown kind of picture; valid: {', '.join(forms)}, or no suffix for both")
+    figure = trace_bars_figure(layer_table(trace), trace.name, str(summarize(trace)["formats"]))
+    if path.suffix:
+        write_atomically(path, forms[path.suffix.lower()](figure))
+        click.echo(f"wrote {path}", err=True)
+    else:
+        png, svg = save_figure(figure, path)
+        click.echo(f"wrote {png}, {svg}", err=True)

@@ -32,6 +32,7 @@ from hwsim.formats.accuracy import Loss, fitted_quantize, fitted_scale, loss
 from hwsim.formats.approximate import check_operand, multiply
 from hwsim.formats.base import ElementFormat, Format
 from hwsim.formats.block.scaled import Scaled
+from hwsim.formats.block.superblock import SuperBlock
 from hwsim.formats.distributions import sample
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import Minifloat, minifloat
@@ -214,7 +215,8 @@ def _unit(left: Operand, right: Operand, accumulator: ElementFormat | None) -> f
             raise UsageError(f"accumulator {accumulator.name}: valid: formats without blocks, such as fp32, int24")
         return 1.0
     elements = (left.fmt.element, right.fmt.element)
-    if not all(isinstance(element, Integer) for element in elements):
+    minima = any(isinstance(side.fmt, SuperBlock) and side.fmt.asymmetric for side in (left, right))
+    if minima or not all(isinstance(element, Integer) for element in elements):
         names = f"{left.fmt.name} × {right.fmt.name}"
         raise UsageError(
             f"accumulator {accumulator.name} of {names}: valid: a float, such as fp32; or integer operands"

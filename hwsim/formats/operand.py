@@ -2,7 +2,8 @@
 
 Written as ``laplace zeros=0.5 held=64`` (in the columns ``w_stats`` and ``a_stats`` of a trace, and on
 the command line). A word without ``=`` is the name of a distribution (:mod:`hwsim.formats.distributions`):
-it decides the cycles and the work of hardware that depends on data, and nothing else.
+it decides the cycles and the work of hardware that depends on data, and nothing else. So does
+``measured:FILE#KEY``, statistics of real tensors (:mod:`hwsim.formats.measured`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from hwsim.formats.base import Format
 from hwsim.formats.distributions import DISTRIBUTIONS
+from hwsim.formats.measured import PREFIX, measured_text, read_measured
 from hwsim.spec.errors import UsageError, did_you_mean
 
 #: Share of the bits that change between two random words.
@@ -59,11 +61,20 @@ class OperandStats:
             raise UsageError(f"operand statistics: held={self.held:g}; valid: steps from 1")
         if self.zeros is not None and self.toggle is not None:
             raise UsageError("operand statistics: zeros are in the toggle rate; give one of them")
-        if self.distribution is not None and self.distribution not in DISTRIBUTIONS:
+        if self.distribution is not None and self.distribution.startswith(PREFIX):
+            read_measured(self.distribution)
+        elif self.distribution is not None and self.distribution not in DISTRIBUTIONS:
             raise UsageError(
                 f"operand statistics: unknown distribution {self.distribution!r}; "
                 f"{did_you_mean(self.distribution, DISTRIBUTIONS)}"
             )
+
+    @property
+    def distribution_text(self) -> str | None:
+        """The distribution in words; None where none is stated."""
+        if self.distribution is None or not self.distribution.startswith(PREFIX):
+            return self.distribution
+        return measured_text(self.distribution)
 
     @property
     def stated(self) -> bool:

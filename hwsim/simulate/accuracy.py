@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hwsim.formats import ElementFormat, Format, Integer
 from hwsim.formats.accuracy import sqnr_db
+from hwsim.formats.block.superblock import SuperBlock
 from hwsim.formats.fit import fitted_magnitude
 from hwsim.formats.quality import Source
 from hwsim.hardware.pe import PE
@@ -33,7 +34,9 @@ DESIGN_SOURCE: Source = "distribution"
 
 @lru_cache(maxsize=4096)
 def design_sqnr_db(pe: PE, w: Format, a: Format) -> float:
-    """Return the SQNR in dB of a dot product of ``w`` and ``a`` operands on ``pe``."""
+    """Return the SQNR in dB of a dot product of ``w`` and ``a`` operands on ``pe``; NaN of what does not quantize."""
+    if any(isinstance(fmt, SuperBlock) and fmt.lattice for fmt in (w, a)):
+        return math.nan
     noise = sum(10 ** (-db / 10) for db in (sqnr_db(w, rows=ROWS), sqnr_db(a, rows=ROWS), arithmetic_sqnr_db(pe, w, a)))
     return -10 * math.log10(noise) if noise else math.inf
 

@@ -1,127 +1,177 @@
-"""What a trace stores, moves and computes: bytes with all metadata, MACs by kind, intensity."""
+"""What a trace needs in memory: weights, cache, activations, optimizer, to the bit, scales and zero points included."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import defaultdict
+from collections.abc import Sequence
 
-from hwsim.formats import parse_format
-from hwsim.workload.ops import Gemm, Op, ceil_div
+from hwsim.formats import Format, parse_format
+from hwsim.workload.ops import STAGE_END, Gemm, Op, bare_name, ceil_div
+from hwsim.workload.phases.training import recomputed
 from hwsim.workload.policy import Policy, apply_policy
 from hwsim.workload.trace import Trace
+from hwsim.workload.training.optimizer import GRADIENT, STAGE, stored_bits
 
+#: Operations with two operands of the stated size.
+_BINARY = ("add", "mul")
 
-def _bytes(bits: int) -> int:
-    return ceil_div(bits, 8)
+#: Products that are made with a part of another layer's weights: latent attention, absorbed in decode.
+_PARTS = {"attn.absorb_k": "attn.kv_b_proj", "attn.absorb_v": "attn.kv_b_proj"}
 
 
 def memory_footprint(trace: Trace, policy: Policy | str) -> dict[str, int]:
-    """Return bytes that ``trace`` needs under ``policy``.
+    """Return bytes that ``trace`` needs under ``policy``: :func:`memory_bits`, each rounded up to bytes.
 
-    Keys
-    ----
-    gemm_weight_bytes
-        Weights that GEMMs multiply, with scales and zero points; each partial block has its own. Those
-        that this run does not read, of experts and encoders, are stored all the same.
-    other_weight_bytes
-        Norms, biases, positions and embedding tables in ``other_format``. A table tied to the LM
-        head is stored once, as the head's weight. Needs a trace built from a model, else 0.
-    weight_bytes
-        The sum of both.
-    kv_cache_bytes
-        K and V of every token in the cache at the end of the run, blocks along the head.
-    activation_peak_bytes
-        The largest sum of inputs and results of one operation (with its batch, without weights
-        and cache): a lower bound on working memory that no schedule without fusion undercuts.
+    Keys: ``gemm_weight_bytes``, ``other_weight_bytes`` and their sum ``weight_bytes``; ``kv_cache_bytes``,
+    ``activation_peak_bytes``; ``metadata_bytes``, the scales and zero points within weights and cache; of a training
+    step also ``gradient_bytes``, ``optimizer_bytes`` and ``activation_kept_bytes``; ``total_bytes``, the sum of
+    weights, cache, gradients, optimizer, kept activations and the peak.
 
     Raises
     ------
     UsageError
         If a format is unknown or an override matches nothing.
     """
+    found = {name: _bytes(bits) for name, bits in memory_bits(trace, policy).items()}
+    found["weight_bytes"] = found["gemm_weight_bytes"] + found["other_weight_bytes"]
+    parts = ("weight", "kv_cache", GRADIENT, STAGE, "activation_kept", "activation_peak")
+    found["total_bytes"] = sum(found.get(f"{part}_bytes", 0) for part in parts)
+    return found
+
+
+def memory_bits(trace: Trace, policy: Policy | str) -> dict[str, int]:
+    """Return exact bits, named as the bytes of :func:`memory_footprint` that they become.
+
+    * Weights: every W that comes from DRAM once, however often passes, or stages such as ``prefill/…`` and
+      ``decode/…``, read it; where stages differ in how much of it they touch, the most. Those that the run does not
+      read at all, of experts and encoders (``idle_weights`` of the trace's ``meta``), are stored all the same.
+    * Other weights: norms, biases, positions and embedding tables in ``other_format``. A table tied to the LM head
+      is stored once, as the head's weight. Needs a trace built from a model, else 0.
+    * Cache: K and V of every token at the end of the run, blocks along the head; formats of K and V are those of
+      the scores' and the values' products. Layers that differ in format count by their number.
+    * Activation peak: the largest sum of inputs and results of one operation (with its batch, without weights and
+      cache): a lower bound on working memory that no schedule without fusion undercuts.
+    * Kept activations of training: the results of all forward operations, which the backward pass reads, each once;
+      with recomputation without those that run again, of which one layer is held, and the input of every layer.
+    * Metadata: bits of weights and cache beyond the codes of elements.
+    """
     chosen = Policy.parse(policy) if isinstance(policy, str) else policy
     filled = apply_policy(trace, chosen)
-    gemm_bits = sum(g.w_bits(parse_format(g.w_format)) for g in filled.gemms if g.w_source == "dram")
-    gemm_bits += _idle_bits(trace, chosen)
+    weights, codes = (sum(pair) for pair in zip(_weight_bits(filled), _idle_bits(filled, chosen), strict=True))
+    other_format = parse_format(chosen.other_format)
     other = int(trace.meta.get("other_parameters", 0))
-    weights, rest = _bytes(gemm_bits), _bytes(parse_format(chosen.other_format).storage_bits(1, other))
-    return {
+    cache, cache_codes = _kv_bits(filled, parse_format(str(chosen.kv_format)))
+    bits = {
         "gemm_weight_bytes": weights,
-        "other_weight_bytes": rest,
-        "weight_bytes": weights + rest,
-        "kv_cache_bytes": _bytes(_kv_bits(trace, str(chosen.kv_format))),
-        "activation_peak_bytes": _bytes(max(_live_bits(op) for op in filled.ops)),
+        "other_weight_bytes": other_format.storage_bits(1, other),
+        "kv_cache_bytes": cache,
+        "metadata_bytes": weights - codes + cache - cache_codes,
+        "activation_peak_bytes": max(_live_bits(op) for op in filled.ops),
     }
+    if trace.meta.get("phase") == "training":
+        stored = stored_bits(str(trace.meta["optimizer"]), int(trace.meta["trained_parameters"]))
+        bits |= {f"{name}_bytes": value for name, value in stored.items()}
+        bits["activation_kept_bytes"] = _kept_bits(filled, str(trace.meta["recompute"]))
+    return bits
 
 
-def _idle_bits(trace: Trace, policy: Policy) -> int:
-    """Bits of stored weights that the run does not read, ``idle_weights`` of the trace's ``meta``."""
-    idle = [
-        Gemm(layer, 1, n, k, batch=count, role=role) for layer, role, n, k, count in trace.meta.get("idle_weights", ())
+def _bytes(bits: int) -> int:
+    return ceil_div(bits, 8)
+
+
+def _code_bits(fmt: Format, elements: int) -> int:
+    return elements * fmt.bits
+
+
+def _weight_bits(filled: Trace) -> tuple[int, int]:
+    """Return the bits of all different weights, and those of their codes alone."""
+    stages: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+    for gemm in filled.gemms:
+        if gemm.w_source != "dram":
+            continue
+        fmt = parse_format(gemm.w_format)
+        bits = gemm.stored_bits(fmt), _code_bits(fmt, gemm.w_elements // gemm.passes)
+        layer, stage = bare_name(gemm.layer), gemm.layer.rpartition(STAGE_END)[0]
+        layer = _PARTS.get(layer, layer)
+        before = stages[layer].get(stage, (0, 0))
+        stages[layer][stage] = (before[0] + bits[0], before[1] + bits[1])
+    most = [max(found.values()) for found in stages.values()]
+    return sum(bits for bits, _ in most), sum(codes for _, codes in most)
+
+
+def _idle_bits(filled: Trace, policy: Policy) -> tuple[int, int]:
+    """Return the bits of stored weights that the run does not read, and those of their codes alone."""
+    bits = codes = 0
+    for layer, role, n, k, count in filled.meta.get("idle_weights", ()):
+        idle = Gemm(layer, 1, n, k, batch=count, role=role)
+        fmt = parse_format(policy.formats_for(idle)["w_format"])
+        bits += idle.w_bits(fmt)
+        codes += _code_bits(fmt, idle.w_elements)
+    return bits, codes
+
+
+def _kv_bits(filled: Trace, default: Format) -> tuple[int, int]:
+    """Return the bits of the cache and those of its codes alone."""
+    meta = filled.meta
+    stores: Sequence[tuple[int, int]] = meta.get("kv_stores") or [
+        (int(meta.get("kv_vectors", 0)), int(meta.get("head_dim", 1)))
     ]
-    return sum(g.w_bits(parse_format(policy.formats_for(g)["w_format"])) for g in idle)
+    bits = codes = 0
+    for vectors, width in stores:
+        for fmt, count in _shared_out(filled, vectors, default):
+            bits += fmt.storage_bits(count, width) if count else 0
+            codes += _code_bits(fmt, count * width)
+    return bits, codes
 
 
-def _kv_bits(trace: Trace, kv_format: str) -> int:
-    vectors = int(trace.meta.get("kv_vectors", 0))
-    return parse_format(kv_format).storage_bits(vectors, int(trace.meta["head_dim"])) if vectors else 0
+def _shared_out(filled: Trace, vectors: int, default: Format) -> list[tuple[Format, int]]:
+    """Deal the vectors of a cache out to formats: half are keys, half values, by the layers of each format."""
+    dealt: list[tuple[Format, int]] = []
+    for role, half in (("score", vectors - vectors // 2), ("value", vectors // 2)):
+        layers: dict[str, int] = defaultdict(int)
+        for gemm in filled.gemms:
+            if gemm.role == role and gemm.w_source == "kv":
+                layers[gemm.w_format] += gemm.layers
+        if len(layers) < 2:
+            dealt.append((parse_format(next(iter(layers))) if layers else default, half))
+            continue
+        left, total = half, sum(layers.values())
+        for name, count in list(layers.items())[:-1]:
+            part = half * count // total
+            dealt.append((parse_format(name), part))
+            left -= part
+        dealt.append((parse_format(list(layers)[-1]), left))
+    return dealt
 
 
 def _live_bits(op: Op) -> int:
     """Bits of inputs and results of one layer's operation that are no stored weights."""
-    a, o = parse_format(op.a_format), parse_format(op.o_format)
     if not isinstance(op, Gemm):
-        inputs = 2 if op.op in ("add", "mul") else 1
-        read = 0 if op.op == "embedding" else inputs * a.storage_bits(op.m, op.n)
-        return (read + o.storage_bits(op.m, op.n)) * op.batch
+        if op.layer.startswith(f"{STAGE}{STAGE_END}"):
+            return 0  # an optimizer streams what is counted as its state
+        inputs = 2 if op.op in _BINARY else 1
+        read = 0 if op.op == "embedding" else inputs * parse_format(op.a_format).storage_bits(op.m, op.n)
+        return (read + parse_format(op.o_format).storage_bits(op.m, op.n)) * op.batch
+    a = parse_format(op.a_format).storage_bits(op.m, op.k)
     w = parse_format(op.w_format).storage_bits(op.n, op.k) if op.w_source == "activation" else 0
-    return (a.storage_bits(op.m, op.k) + w + o.storage_bits(op.m, op.n)) * op.batch
+    return (a + w + parse_format(op.o_format).storage_bits(op.m, op.n)) * op.batch
 
 
-def summarize(trace: Trace, policy: Policy | str | None = None) -> dict[str, Any]:
-    """Return the figures of a trace that do not depend on any hardware.
-
-    Bytes count the operands and results of each GEMM once, in the formats of the trace, completed
-    by ``policy``; a convolution's input counts once per window, as im2col streams it. Without a
-    policy, and with formats left open, all bytes are FP16 and the key ``formats`` says so.
-
-    Keys: ``name, phase, parameters, macs, macs_linear, macs_attention, macs_conv, gemms,
-    unique_gemms, vector_elements, formats, weight_bytes, kv_read_bytes, activation_bytes,
-    kv_bytes_per_token_fp16, macs_per_byte``; ``parameters`` and ``phase`` are ``None`` for a trace
-    read from CSV, ``macs_per_byte`` for one without GEMMs.
-    """
-    chosen = policy or "fp16"
-    filled = apply_policy(trace, chosen)
-    open_formats = any(not op.a_format for op in trace.ops)
-    moved = _moved_bits(filled)
-    bits, gemms = sum(moved.values()), trace.gemms
-    return {
-        "name": trace.name,
-        "phase": trace.meta.get("phase"),
-        "parameters": trace.meta.get("parameters"),
-        "macs": trace.macs,
-        **{f"macs_{kind}": macs for kind, macs in trace.macs_by_kind.items()},
-        "gemms": sum(gemm.instances for gemm in gemms),
-        "unique_gemms": len(trace.unique()),
-        "vector_elements": sum(op.elements for op in trace.vector_ops),
-        "formats": _policy_label(policy) if open_formats else "as in the trace",
-        **{name: _bytes(bits) for name, bits in moved.items()},
-        "kv_bytes_per_token_fp16": trace.meta.get("kv_bytes_per_token_fp16"),
-        "macs_per_byte": trace.macs * 8 / bits if bits else None,
-    }
+def _result_bits(op: Op, layers: int) -> int:
+    return parse_format(op.o_format).storage_bits(op.m, op.n) * op.batch * layers
 
 
-def _policy_label(policy: Policy | str | None) -> str:
-    if policy is None:
-        return "fp16 (no policy given)"
-    return policy if isinstance(policy, str) else f"{policy.w_format} × {policy.a_format}, kv {policy.kv_format}"
-
-
-def _moved_bits(filled: Trace) -> dict[str, int]:
-    """Bits of every operand of every GEMM, once; vector operations are taken as fused."""
-    moved = {"weight_bytes": 0, "kv_read_bytes": 0, "activation_bytes": 0}
-    target = {"dram": "weight_bytes", "kv": "kv_read_bytes", "activation": "activation_bytes"}
-    for gemm in filled.gemms:
-        w, a, o = (parse_format(name) for name in (gemm.w_format, gemm.a_format, gemm.o_format))
-        moved[target[gemm.w_source]] += gemm.w_bits(w)
-        moved["activation_bytes"] += gemm.a_bits(a) + gemm.o_bits(o)
-    return moved
+def _kept_bits(filled: Trace, recompute: str) -> int:
+    """Bits that a training step keeps from its forward pass."""
+    forward = [op for op in filled.ops if STAGE_END not in op.layer]
+    again = [op for op in forward if recomputed(op, recompute)]
+    kept = sum(_result_bits(op, op.layers) for op in forward if not recomputed(op, recompute))
+    if not again:
+        return kept
+    depth = max(op.layers for op in again)
+    one_layer = sum(_result_bits(op, 1) for op in again if op.layers > 1 or depth == 1)
+    if recompute == "attention":
+        return kept + one_layer
+    first = next(op for op in forward if op.layers == depth and op in again)
+    inputs = parse_format(first.a_format).storage_bits(first.m, getattr(first, "k", first.n)) * first.batch * depth
+    return kept + one_layer + inputs

@@ -30,7 +30,18 @@ W_SOURCES = ("dram", "kv", "activation")
 A_SOURCES = ("activation", "dram")
 
 #: What a GEMM is for. Policies select by role.
-ROLES = ("qkv", "attn_out", "score", "value", "ffn", "router", "lm_head", "conv", "embed", "other")
+ROLES = ("qkv", "attn_out", "score", "value", "ffn", "router", "lm_head", "conv", "embed", "linear", "other")
+
+#: Roles whose product of two activations is attention; of other roles it is the gradient of a weight.
+_ATTENTION_ROLES = ("score", "value", "other")
+
+#: Ends the stage in the name of a layer: ``decode/mlp.up_proj`` is ``mlp.up_proj`` in the stage ``decode``.
+STAGE_END = "/"
+
+
+def bare_name(layer: str) -> str:
+    """Return the name of ``layer`` without its stage. Rows of several stages with one name share their weights."""
+    return layer.rpartition(STAGE_END)[2]
 
 
 @lru_cache(maxsize=1)
@@ -48,6 +59,11 @@ def _positive(owner: str, **sizes: int) -> None:
     for name, value in sizes.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise UsageError(f"{owner}: {name} must be a whole number of at least 1, not {value!r}")
+
+
+def _check_passes(owner: str, repeat: int, passes: int) -> None:
+    if repeat % passes:
+        raise UsageError(f"{owner}: repeat {repeat} is no multiple of {passes} passes")
 
 
 def _one_of(owner: str, name: str, value: str, valid: tuple[str, ...]) -> None:
@@ -82,11 +98,15 @@ class Gemm:
         or the name of a distribution for data-dependent hardware; ``""`` leaves them to the run.
     note
         Free text.
+    passes
+        How often the same layers run: ``repeat / passes`` layers, each with weights of its own, which
+        every pass reads again.
 
     Raises
     ------
     UsageError
-        If a size is no positive integer, a source or role is unknown, or statistics are malformed.
+        If a size is no positive integer, a source or role is unknown, statistics are malformed, or
+        ``repeat`` is no multiple of ``passes``.
     """
 
     layer: str
@@ -104,10 +124,12 @@ class Gemm:
     w_stats: str = ""
     a_stats: str = ""
     note: str = ""
+    passes: int = 1
 
     def __post_init__(self) -> None:
         owner = f"gemm {self.layer!r}"
-        _positive(owner, m=self.m, n=self.n, k=self.k, batch=self.batch, repeat=self.repeat)
+        _positive(owner, m=self.m, n=self.n, k=self.k, batch=self.batch, repeat=self.repeat, passes=self.passes)
+        _check_passes(owner, self.repeat, self.passes)
         _one_of(owner, "w_source", self.w_source, W_SOURCES)
         _one_of(owner, "a_source", self.a_source, A_SOURCES)
         _one_of(owner, "role", self.role, ROLES)
@@ -151,15 +173,24 @@ class Gemm:
         return self.m * self.n * self.instances
 
     @property
+    def layers(self) -> int:
+        """Layers with weights of their own: ``repeat / passes``."""
+        return self.repeat // self.passes
+
+    @property
     def kind(self) -> str:
-        """``conv``, ``attention`` (no operand is a stored weight) or ``linear``."""
+        """``conv``, ``attention`` (no operand is a stored weight, nor the result the gradient of one) or ``linear``."""
         if self.role == "conv":
             return "conv"
-        return "linear" if self.w_source == "dram" else "attention"
+        return "attention" if self.w_source != "dram" and self.role in _ATTENTION_ROLES else "linear"
 
     def w_bits(self, fmt: Format) -> int:
         """Bits of all W in ``fmt``, metadata included; blocks run along K, one row per output."""
         return fmt.storage_bits(self.n, self.k) * self.instances
+
+    def stored_bits(self, fmt: Format) -> int:
+        """Bits of the different W in ``fmt``: what passes read again counts once."""
+        return fmt.storage_bits(self.n, self.k) * self.batch * self.layers
 
     def a_bits(self, fmt: Format) -> int:
         """Bits of all A in ``fmt``, metadata included; blocks run along K."""
@@ -175,12 +206,12 @@ class VectorOp:
     """``batch × repeat`` element-wise or row-wise operations on an ``m × n`` tensor.
 
     Row-wise operations (softmax, norms) reduce along ``n``. Binary operations (``add``, ``mul``)
-    name the size of one operand. Formats and ``note`` as in :class:`Gemm`.
+    name the size of one operand. Formats, ``note`` and ``passes`` as in :class:`Gemm`.
 
     Raises
     ------
     UsageError
-        If a size is no positive integer, or the operation is unknown.
+        If a size is no positive integer, the operation is unknown, or ``repeat`` is no multiple of ``passes``.
     """
 
     layer: str
@@ -192,10 +223,12 @@ class VectorOp:
     a_format: str = ""
     o_format: str = ""
     note: str = ""
+    passes: int = 1
 
     def __post_init__(self) -> None:
         owner = f"vector op {self.layer!r}"
-        _positive(owner, m=self.m, n=self.n, batch=self.batch, repeat=self.repeat)
+        _positive(owner, m=self.m, n=self.n, batch=self.batch, repeat=self.repeat, passes=self.passes)
+        _check_passes(owner, self.repeat, self.passes)
         _one_of(owner, "op", self.op, vector_op_names())
 
     @property
@@ -212,6 +245,11 @@ class VectorOp:
     def elements(self) -> int:
         """Elements over all instances."""
         return self.m * self.n * self.instances
+
+    @property
+    def layers(self) -> int:
+        """Layers that every pass runs: ``repeat / passes``."""
+        return self.repeat // self.passes
 
     @property
     def macs(self) -> int:

@@ -91,12 +91,12 @@ def attention_spans(phase: Phase, tokens: int, window: int | None = None) -> tup
         return ((1, min(tokens + 1, window or tokens + 1)),)
     if phase.causal == "full":
         return ((tokens, tokens),)
-    triangle = min(tokens, window or tokens)
-    rest = ((tokens - triangle, triangle),) if tokens > triangle else ()
-    return (*_triangle(triangle), *rest)
+    growing = min(tokens, window or tokens)
+    rest = ((tokens - growing, growing),) if tokens > growing else ()
+    return (*triangle(growing), *rest)
 
 
-def _triangle(size: int) -> tuple[tuple[int, int], ...]:
+def triangle(size: int) -> tuple[tuple[int, int], ...]:
     """Split a triangle of ``size(size+1)/2`` scores into two rectangles of whole numbers."""
     first = size // 2
     if size % 2:

@@ -10,59 +10,55 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
-from hwsim.formats import parse_format
-from hwsim.spec.errors import UsageError, did_you_mean, shown
+from hwsim.spec.data import data_path
+from hwsim.spec.document import load_document
+from hwsim.spec.errors import ConservationError, UsageError, did_you_mean, shown
+from hwsim.workload.cutting import by_layers, by_share, depth, fill
+from hwsim.workload.ggml import apply_mix, default_format, mixes
 from hwsim.workload.ops import Gemm, Op, VectorOp
+from hwsim.workload.overrides import (
+    FORMAT_FIELDS,
+    Override,
+    canonical,
+    check_matches,
+    known_keys,
+    overridden,
+    read_overrides,
+)
 from hwsim.workload.trace import Trace
+from hwsim.workload.training.recipe import recipe_names
 
-FORMAT_FIELDS = ("w_format", "a_format", "kv_format", "o_format")
-
-#: Names that users meet most; :meth:`Policy.parse` reads many more.
+#: Names that users meet most; :meth:`Policy.parse` reads many more, and :func:`preset_policies` has those from papers.
 PRESETS = (
     "fp32", "bf16", "fp16", "fp8_e4m3", "w8a8", "w8a16", "w4a16", "w4a16_g128", "w4a8", "w4a8_g128",
-    "w3a16_g128", "w4a4", "w4a8kv4", "mxfp4", "mxfp8_e4m3", "nvfp4",
+    "w3a16_g128", "w4a4", "w4a4kv4", "w4a8kv4", "w6a6", "mxfp4", "mxfp8_e4m3", "nvfp4",
 )  # fmt: skip
+
+#: Beginning of the names of llama.cpp's mixes.
+MIX = "gguf:"
+
+__all__ = [
+    "FORMAT_FIELDS", "PRESETS", "Override", "Policy", "apply_overrides", "apply_policy", "policy_names",
+    "preset_policies", "read_overrides",
+]  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def preset_policies() -> dict[str, dict[str, Any]]:
+    """Return the policies of the data file by name: fields of :class:`Policy`, and their ``source``."""
+    return {name: dict(fields) for name, fields in load_document(data_path("policies", "presets.yaml")).data.items()}
+
+
+def policy_names() -> list[str]:
+    """Return the names of policies that users meet most: of the data file first, then those that are read."""
+    return [*sorted(preset_policies()), *PRESETS, *(MIX + name for name in mixes())]
+
 
 #: ``w4a16kv8_g128``: widths of weights, activations and KV cache, and the weights' group.
 _PAIR = re.compile(r"w(?P<w>\d+)a(?P<a>\d+)(?:kv(?P<kv>\d+))?(?:_(?P<group>g\d+))?")
-
-
-def _canonical(name: Any) -> str:
-    if name and not isinstance(name, str):
-        raise UsageError(f"a format is named by text, not {shown(name)}")
-    return parse_format(name).name if name else ""
-
-
-@dataclass(frozen=True)
-class Override:
-    """Formats for the layers or roles that ``match`` names, a glob such as ``mlp.*`` or ``lm_head``.
-
-    ``""`` keeps the policy's own format. Of several overrides that match, the last one wins.
-    """
-
-    match: str
-    w_format: str = ""
-    a_format: str = ""
-    kv_format: str = ""
-    o_format: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.match or not isinstance(self.match, str):
-            raise UsageError(
-                f"policy override: match must name a layer or role, for example mlp.*, not {shown(self.match)}"
-            )
-        for name in FORMAT_FIELDS:
-            object.__setattr__(self, name, _canonical(getattr(self, name)))
-        if not any(getattr(self, name) for name in FORMAT_FIELDS):
-            raise UsageError(f"policy override {self.match!r}: names no format; valid: {', '.join(FORMAT_FIELDS)}")
-
-    def matches(self, op: Op) -> bool:
-        """Whether the glob names the layer or the role of ``op``."""
-        role = op.role if isinstance(op, Gemm) else op.op
-        return fnmatchcase(op.layer, self.match) or fnmatchcase(role, self.match)
 
 
 @dataclass(frozen=True)
@@ -84,6 +80,11 @@ class Policy:
     other_format
         What is stored but multiplied by no GEMM: norms, biases, position and embedding tables.
         GPTQ and AWQ checkpoints keep these in FP16.
+    lenient
+        Whether overrides may match nothing: those of presets name layers that not every model has.
+    mix
+        A mix of llama.cpp that gives weights their formats tensor by tensor, such as ``Q4_K_M``; overrides
+        come before it, ``w_format`` is for what it does not name.
 
     Raises
     ------
@@ -97,21 +98,25 @@ class Policy:
     o_format: str | None = None
     overrides: tuple[Override, ...] = ()
     other_format: str = "fp16"
+    lenient: bool = False
+    mix: str = ""
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
         for name in ("w_format", "a_format", "other_format"):
             if not getattr(self, name):
                 raise UsageError(f"policy: {name} must name a format")
-            set_field(self, name, _canonical(getattr(self, name)))
-        set_field(self, "kv_format", _canonical(self.kv_format or self.a_format))
-        set_field(self, "o_format", _canonical(self.o_format or self.a_format))
+            set_field(self, name, canonical(getattr(self, name)))
+        set_field(self, "kv_format", canonical(self.kv_format or self.a_format))
+        set_field(self, "o_format", canonical(self.o_format or self.a_format))
         set_field(self, "overrides", tuple(self.overrides))
 
     @classmethod
     def parse(cls, name: str) -> Policy:
         """Return the policy that a short name stands for.
 
+        Names of ``data/policies/presets.yaml`` stand for what it says, such as ``llm_int8`` or ``comet``.
+        ``gguf:Q4_K_M`` and the like are mixes of llama.cpp, activations in FP16.
         ``w4a16``, ``w4a8_g128``, ``w4a8kv4`` name widths: 16 is FP16, anything narrower a signed
         integer, ``_gG`` groups the weights by G elements of K. Any other name is a format for all
         operands. KV follows the activations unless ``kvN`` is given.
@@ -122,13 +127,22 @@ class Policy:
             If ``name`` is neither.
         """
         if not isinstance(name, str):
-            raise UsageError(f"a policy is named by text, not {shown(name)}; {did_you_mean(name, PRESETS)}")
+            raise UsageError(f"a policy is named by text, not {shown(name)}; {did_you_mean(name, policy_names())}")
+        if name in preset_policies():
+            given = {key: value for key, value in preset_policies()[name].items() if key != "source"}
+            return cls(**{**given, "overrides": read_overrides(given["overrides"]), "lenient": True})
+        if name in recipe_names():
+            raise UsageError(f"policy {name!r} is a recipe of training: name it as the policy of phase training")
+        if name.startswith(MIX):
+            mix = name.removeprefix(MIX)
+            return cls(default_format(mix), "fp16", mix=mix)
         pair = _PAIR.fullmatch(name)
         if pair is None:
             try:
                 return cls(name, name)
             except UsageError as error:
-                raise UsageError(f"unknown policy {name!r}; {did_you_mean(name, PRESETS)}, or any format") from error
+                near = did_you_mean(name, policy_names())
+                raise UsageError(f"unknown policy {name!r}; {near}, or any format") from error
         if pair["group"] and pair["w"] == "16":
             raise UsageError(f"policy {name!r}: fp16 weights have no group; write w16a{pair['a']}")
         weights = _width(pair["w"]) + (f"_{pair['group']}" if pair["group"] else "")
@@ -145,23 +159,34 @@ class Policy:
         """
         given = dict(mapping)
         preset = given.pop("preset", None)
-        _known_keys("policy", given, {field.name for field in fields(cls)})
-        overrides = given.pop("overrides", ())
+        if "accumulator" in given:
+            raise UsageError("policy: accumulator is a part of the PE: set pe.accumulator in the architecture")
+        known_keys("policy", given, {field.name for field in fields(cls)} - {"lenient"})
+        overrides: tuple[Override, ...] = read_overrides(given.pop("overrides", ()))
+        lenient = False
         if preset is not None:
             base = cls.parse(preset)
-            start = {name: getattr(base, name) for name in FORMAT_FIELDS}
-            if "a_format" in given:  # KV and outputs follow the activations, as in a policy written out
-                start = {name: start[name] for name in ("w_format", "a_format")}
+            start = {name: getattr(base, name) for name in (*FORMAT_FIELDS, "other_format")}
+            given.setdefault("mix", base.mix)
+            if "a_format" in given and not base.overrides:
+                # KV and outputs follow the activations, as in a policy written out
+                start = {name: start[name] for name in ("w_format", "a_format", "other_format")}
             given = {**start, **given}
+            overrides, lenient = (*base.overrides, *overrides), base.lenient
         missing = [name for name in ("w_format", "a_format") if not given.get(name)]
         if missing:
             raise UsageError(f"policy: {' and '.join(missing)} missing; name a preset, for example preset: w4a16")
-        return cls(**given, overrides=read_overrides(overrides))
+        return cls(**given, overrides=overrides, lenient=lenient)
+
+    @property
+    def formats(self) -> dict[str, str]:
+        """The policy's own ``w_format``, ``a_format``, ``kv_format`` and ``o_format``."""
+        return {name: str(getattr(self, name)) for name in FORMAT_FIELDS}
 
     def formats_for(self, op: Op) -> dict[str, str]:
-        """Return ``w_format``, ``a_format``, ``kv_format`` and ``o_format`` for one operation."""
-        own = {name: str(getattr(self, name)) for name in FORMAT_FIELDS}
-        return own | {name: value for name, value in _overridden(op, self.overrides).items() if value}
+        """Return the formats of an operation by itself: overrides of some layers or of a share do not hold for it."""
+        held = [o for o in self.overrides if o.matches(op) and not o.by_layer and o.share is None]
+        return self.formats | {name: value for name, value in overridden(held).items() if value}
 
 
 def _width(bits: str) -> str:
@@ -170,55 +195,25 @@ def _width(bits: str) -> str:
     return f"int{bits}"
 
 
-def _known_keys(owner: str, mapping: Mapping[str, Any], valid: set[str]) -> None:
-    for key in mapping:
-        if key not in valid:
-            raise UsageError(f"{owner}: unknown key {key!r}; {did_you_mean(key, valid)}")
-
-
-def read_overrides(entries: Sequence[Any]) -> tuple[Override, ...]:
-    """Return overrides from YAML: ``{match: GLOB, w_format: …}``; ``layer`` and ``role`` mean ``match``.
-
-    Raises
-    ------
-    UsageError
-        If an entry has no or several names, no format, or an unknown key or format.
-    """
-    if not isinstance(entries, (list, tuple)):
-        raise UsageError(f"overrides must be a list of mappings, not {shown(entries)}")
-    made = []
-    for entry in entries:
-        if isinstance(entry, Override):
-            made.append(entry)
-            continue
-        if not isinstance(entry, Mapping):
-            raise UsageError(
-                f"policy override {shown(entry)}: must be a mapping, for example {{match: lm_head, w_format: int8}}"
-            )
-        given = dict(entry)
-        named = [given.pop(key) for key in ("match", "layer", "role") if key in given]
-        if len(named) != 1:
-            raise UsageError(f"policy override {dict(entry)!r}: name exactly one of match, layer, role")
-        _known_keys("policy override", given, set(FORMAT_FIELDS))
-        made.append(Override(named[0], **given))
-    return tuple(made)
-
-
 def apply_policy(trace: Trace, policy: Policy | str) -> Trace:
     """Return ``trace`` with every format filled; formats that the trace states stay.
 
-    W of a GEMM takes ``w_format`` if it comes from DRAM, else ``kv_format``.
+    W of a GEMM takes ``w_format`` if it comes from DRAM, else ``kv_format``. Rows are cut where overrides hold
+    for some layers or for a share of the reduction; multiply-accumulates are conserved.
 
     Raises
     ------
     UsageError
-        If a format is unknown, or an override matches no operation.
+        If a format is unknown, an override matches no operation, or a row cannot be cut.
     """
     chosen = Policy.parse(policy) if isinstance(policy, str) else policy
-    _check_matches(trace, chosen.overrides)
+    if not chosen.lenient:
+        check_matches(trace, chosen.overrides)
+    if chosen.mix:
+        trace = apply_mix(_formatted(trace, dict.fromkeys(FORMAT_FIELDS, ""), chosen.overrides), chosen.mix)
     if all(_is_filled(op) for op in trace.ops):
         return trace
-    return trace.map(lambda op: _fill(op, chosen.formats_for(op)))
+    return _formatted(trace, chosen.formats, () if chosen.mix else chosen.overrides)
 
 
 def _is_filled(op: Op) -> bool:
@@ -231,31 +226,24 @@ def apply_overrides(trace: Trace, overrides: Sequence[Override]) -> Trace:
     Raises
     ------
     UsageError
-        If an override matches no operation.
+        If an override matches no operation, or a row cannot be cut.
     """
-    _check_matches(trace, overrides)
-    return trace.map(lambda op: _fill(op, _overridden(op, overrides)))
+    check_matches(trace, overrides)
+    return _formatted(trace, dict.fromkeys(FORMAT_FIELDS, ""), overrides)
 
 
-def _overridden(op: Op, overrides: Sequence[Override]) -> dict[str, str]:
-    chosen = dict.fromkeys(FORMAT_FIELDS, "")
-    for override in overrides:
-        if override.matches(op):
-            chosen.update({name: value for name in FORMAT_FIELDS if (value := getattr(override, name))})
-    return chosen
-
-
-def _check_matches(trace: Trace, overrides: Sequence[Override]) -> None:
-    names = {op.layer for op in trace.ops} | {g.role for g in trace.gemms} | {v.op for v in trace.vector_ops}
-    for override in overrides:
-        if not any(override.matches(op) for op in trace.ops):
-            near = did_you_mean(override.match, names)
-            raise UsageError(f"policy override {override.match!r} matches nothing in {trace.name}; {near}")
-
-
-def _fill(op: Op, formats: Mapping[str, str]) -> Op:
-    a, o = op.a_format or formats["a_format"], op.o_format or formats["o_format"]
-    if isinstance(op, VectorOp):
-        return replace(op, a_format=a, o_format=o)
-    stationary = formats["w_format" if op.w_source == "dram" else "kv_format"]
-    return replace(op, w_format=op.w_format or stationary, a_format=a, o_format=o)
+def _formatted(trace: Trace, own: Mapping[str, str], overrides: Sequence[Override]) -> Trace:
+    layers = depth(trace)
+    ops: list[Op] = []
+    for op in trace.ops:
+        for part, held in by_layers(op, [o for o in overrides if o.matches(op)], layers):
+            formats = {**own, **{n: f for n, f in overridden(o for o in held if o.share is None).items() if f}}
+            shares = [o for o in held if o.share is not None]
+            if shares and isinstance(part, Gemm) and not _is_filled(part):
+                ops.extend(by_share(part, shares, formats))
+            else:
+                ops.append(fill(part, formats))
+    formatted = replace(trace, ops=tuple(ops))
+    if formatted.macs != trace.macs:
+        raise ConservationError(f"{trace.name}: {trace.macs:,} MACs became {formatted.macs:,} by cutting rows")
+    return formatted

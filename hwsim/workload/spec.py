@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from hwsim.formats.own import look_beside
 from hwsim.spec.bind import Spec, as_value_error, bind
@@ -16,9 +17,15 @@ from hwsim.spec.errors import Problem, SpecError, UsageError
 from hwsim.spec.text import exists, unreadable
 from hwsim.workload.importers.base import IMPORTERS, Request, check_settings, find_importer, source_endings
 from hwsim.workload.importers.hf_config import build_trace
-from hwsim.workload.phase import Causal, LmHead, Phase, PhaseKind
+from hwsim.workload.phase import Causal, LmHead, Phase
+from hwsim.workload.phases import PHASES, Basic, Build, Run
+from hwsim.workload.phases.mixed import Request as BatchRequest
+from hwsim.workload.phases.mixed import read_request
+from hwsim.workload.phases.training import Recompute
 from hwsim.workload.policy import Policy, apply_overrides, apply_policy, read_overrides
 from hwsim.workload.trace import Trace
+from hwsim.workload.training.optimizer import find_optimizer
+from hwsim.workload.training.recipe import recipe_names
 from hwsim.workload.zoo import find_model, model_config
 
 YAML_SUFFIXES = (".yaml", ".yml")
@@ -30,23 +37,46 @@ IMPORTER_OF = {"config": "hf_config", "trace": "csv"}
 #: What messages call the place of the options that replace fields.
 OPTIONS = "options"
 
+#: The phases that a family of models knows itself, and the field with their length; all others are made of these.
+BASIC = {"prefill": "seq_len", "decode": "context"}
+
+#: What a workload can run: the basic phases and those of :data:`~hwsim.workload.phases.PHASES`.
+PhaseName = Literal["prefill", "decode", "chunked_prefill", "generation", "mixed", "speculative", "training"]
+
+#: Fields that every basic phase takes.
+_COMMON = ("phase", "batch", "causal", "lm_head")
+
 #: Fields that shape a model's run and mean nothing for a trace that is written out.
-SHAPING = ("phase", "seq_len", "context", "batch", "causal", "lm_head")
+SHAPING = (
+    *_COMMON, "seq_len", "context", "chunk", "new_tokens", "draft", "draft_tokens", "acceptance", "requests",
+    "recompute", "optimizer",
+)  # fmt: skip
+
+#: Of these, what a training step of a trace that is written out takes.
+_ON_FIXED = ("phase", "recompute", "optimizer")
 
 
 def _known_policy(policy: str | dict[str, Any]) -> str | dict[str, Any]:
-    _parse_policy(policy)
+    if policy not in recipe_names():
+        _parse_policy(policy)
     return policy
 
 
-def _known_override(entry: dict[str, str]) -> dict[str, str]:
+def _known_override(entry: dict[str, Any]) -> dict[str, Any]:
     read_overrides([entry])
     return entry
 
 
+def _known_optimizer(name: str) -> str:
+    find_optimizer(name)
+    return name
+
+
 ModelName = Annotated[str, AfterValidator(as_value_error(lambda name: find_model(name).name))]
 PolicyName = Annotated[str | dict[str, Any], AfterValidator(as_value_error(_known_policy))]
-OverrideEntry = Annotated[dict[str, str], AfterValidator(as_value_error(_known_override))]
+RequestEntry = Annotated[BatchRequest, BeforeValidator(as_value_error(read_request))]
+OptimizerName = Annotated[str, AfterValidator(as_value_error(_known_optimizer))]
+OverrideEntry = Annotated[dict[str, Any], AfterValidator(as_value_error(_known_override))]
 
 
 class WorkloadSpec(Spec):
@@ -62,18 +92,35 @@ class WorkloadSpec(Spec):
         {}, description="keys of a model's config.json that differ, or what else the importer of a source takes"
     )
     name: str | None = Field(None, min_length=1, description="what tables call it; default: model, phase, length")
-    phase: PhaseKind = Field("prefill", description="prefill: a whole prompt or image; decode: one token")
+    phase: PhaseName = Field(
+        "prefill",
+        description="prefill: a whole prompt or image; decode: one token; chunked_prefill: a prompt in chunks; "
+        "generation: a prefill and decode steps; speculative: a draft proposes, the model verifies; "
+        "mixed: a continuous batch; training: forward, gradients and update of one step",
+    )
     seq_len: int | None = Field(
         None, ge=1, le=1 << 24, description="tokens of a prefill; default: 2048 or the model's maximum"
     )
     context: int | None = Field(
         None, ge=1, le=1 << 24, description="cached tokens of a decode step; default as seq_len"
     )
+    chunk: int | None = Field(None, ge=1, le=1 << 24, description="tokens of a chunk in chunked_prefill")
+    new_tokens: int | None = Field(None, ge=1, le=1 << 24, description="decode steps of a generation")
+    draft: str | None = Field(None, description="the model that proposes in speculative: a name or a config.json")
+    draft_tokens: int | None = Field(None, ge=1, le=1 << 16, description="tokens that the draft proposes per step")
+    acceptance: float | None = Field(None, ge=0, le=1, description="share of proposed tokens that are accepted")
+    requests: list[RequestEntry] | None = Field(
+        None, description="sequences of a mixed batch: {phase, tokens, context, count}, or as text decode@2048x8"
+    )
+    recompute: Recompute | None = Field(
+        None, description="in training, forward operations that run again instead of being kept; default: none"
+    )
+    optimizer: OptimizerName | None = Field(None, description="in training: adam (default), adam_8bit, sgd, none …")
     batch: int = Field(1, ge=1, le=1 << 20, description="sequences or images in parallel")
     causal: Causal = Field("full", description="scores of a prefill: all S*S, or the half that the mask keeps")
     lm_head: LmHead = Field("all", description="positions that the LM head sees in a prefill")
     policy: PolicyName | None = Field(
-        None, description="formats: a name such as w4a16_g128 or a mapping; default: the architecture's"
+        None, description="formats: a name, a mapping, or a recipe of training; default: the architecture's"
     )
     overrides: list[OverrideEntry] = Field(
         [], description="formats of some layers: {match: GLOB of layer or role, w_format: …}"
@@ -86,11 +133,10 @@ class WorkloadSpec(Spec):
             raise ValueError(f"missing: name exactly one of {', '.join(SOURCES)}")
         if len(named) > 1:
             raise ValueError(f"{named[-1]}: name exactly one of {', '.join(SOURCES)}, not {' and '.join(named)}")
-        stray, right = ("context", "seq_len") if self.phase == "prefill" else ("seq_len", "context")
-        if getattr(self, stray) is not None:
-            raise ValueError(f"{stray}: has no meaning in {self.phase}; use {right}")
+        self._check_fields()
         importer = self.importer
-        shaped = [key for key in SHAPING if key in self.model_fields_set]
+        free = _ON_FIXED if self.phase == "training" else ()
+        shaped = [key for key in SHAPING if key in self.model_fields_set and key not in free]
         if importer is not None and shaped and not IMPORTERS.get(importer).shaped:
             what = "a trace" if self.trace is not None else IMPORTERS.get(importer).summary
             raise ValueError(f"{shaped[0]}: {what} is fixed; {', '.join(shaped)} cannot change it")
@@ -115,14 +161,47 @@ class WorkloadSpec(Spec):
             raise ValueError(f"source: {self.source}: unknown kind of file; valid: {', '.join(source_endings())}")
         return name
 
-    def find_policy(self) -> Policy | None:
-        """Return the policy that :attr:`policy` names; UsageError if it is unknown."""
-        return None if self.policy is None else _parse_policy(self.policy)
+    def _check_fields(self) -> None:
+        """Refuse fields of other phases, and what a phase itself refuses."""
+        takes = self._fields_of_phase()
+        for key in SHAPING:
+            if key in self.model_fields_set and getattr(self, key) is not None and key not in ("phase", *takes):
+                right = BASIC.get(self.phase) or ", ".join(takes)
+                raise ValueError(f"{key}: has no meaning in {self.phase}; use {right}")
+        if self._recipe and self.phase != "training":
+            raise ValueError(f"policy: {self.policy} is a recipe of phase training, not of {self.phase}")
+        if self.phase not in BASIC:
+            as_value_error(self.to_run)(_no_model)
 
-    def to_phase(self) -> Phase:
-        """Return what is run of the model."""
-        tokens = self.context if self.phase == "decode" else self.seq_len
-        return Phase(self.phase, tokens, self.batch, self.causal, self.lm_head)
+    def _fields_of_phase(self) -> tuple[str, ...]:
+        if self.phase in BASIC:
+            return (*_COMMON, BASIC[self.phase])
+        names = (field.name for field in fields(PHASES.get(self.phase)))  # type: ignore[arg-type]
+        return tuple(name for name in names if name in SHAPING)
+
+    def find_policy(self) -> Policy | None:
+        """Return the policy that :attr:`policy` names, None for a recipe of training; UsageError if it is unknown."""
+        return None if self.policy is None or self._recipe else _parse_policy(self.policy)
+
+    @property
+    def _recipe(self) -> str | None:
+        """The recipe of training that :attr:`policy` names."""
+        return self.policy if isinstance(self.policy, str) and self.policy in recipe_names() else None
+
+    def to_run(self, draft: Build) -> Run:
+        """Return what is run of the model; ``draft`` makes the model that proposes, if one is named."""
+        if self.phase == "prefill" or self.phase == "decode":
+            tokens = self.context if self.phase == "decode" else self.seq_len
+            return Basic(Phase(self.phase, tokens, self.batch, self.causal, self.lm_head))
+        given = {name: getattr(self, name) for name in self._fields_of_phase() if name in self.model_fields_set}
+        given = {name: draft if name == "draft" else value for name, value in given.items() if value is not None}
+        if self._recipe:
+            given["recipe"] = self._recipe
+        return PHASES.get(self.phase)(**given)
+
+
+def _no_model(phase: Any) -> Trace:
+    raise AssertionError(f"no model is built while a workload is checked: {phase}")
 
 
 def _parse_policy(policy: str | Mapping[str, Any]) -> Policy:
@@ -230,15 +309,32 @@ def _in_field(field: str) -> Iterator[None]:
 
 
 def _source_trace(spec: WorkloadSpec, folder: Path) -> Trace:
+    draft: Build = _no_model
+    if spec.draft is not None:
+        with _in_field("draft"):
+            small = WorkloadSpec(**_source(_beside(spec.draft, folder)))
+            if small.importer is not None and not IMPORTERS.get(small.importer).shaped:
+                raise UsageError(f"{spec.draft}: is fixed; name a model or a config.json")
+            draft = _builder(small, Path())
+    return spec.to_run(draft).trace(_builder(spec, folder))
+
+
+def _beside(name: str, folder: Path) -> str:
+    """Return the path of a file that stands beside a workload, and a model's name as it is."""
+    return str(folder / name) if Path(name).suffix or len(Path(name).parts) > 1 else name
+
+
+def _builder(spec: WorkloadSpec, folder: Path) -> Build:
+    """Return what makes a model's trace in any basic phase."""
     if spec.importer is None:
         model = find_model(str(spec.model))
-        place = f"{model.file}: {model.source}"
-        return build_trace(model_config(model.name), spec.to_phase(), model.name, place, spec.settings)
+        config = model_config(model.name)
+        return lambda phase: build_trace(config, phase, model.name, f"{model.file}: {model.source}", spec.settings)
     field = next(key for key in SOURCES if getattr(spec, key) is not None)
-    source = str(getattr(spec, field))
-    if not _has_scheme(source, spec.importer):
+    source, importer = str(getattr(spec, field)), spec.importer
+    if not _has_scheme(source, importer):
         source = str(_readable(field, folder / source))
-    return IMPORTERS.get(spec.importer).read(source, Request(spec.to_phase(), settings=spec.settings))
+    return lambda phase: IMPORTERS.get(importer).read(source, Request(phase, settings=spec.settings))
 
 
 def _has_scheme(source: str, importer: str) -> bool:

@@ -72,16 +72,15 @@ class Trace:
 
         ``repeat`` sums those of all its twins; ``layer``, ``role`` and ``note`` are the first one's.
         """
-        return _merge(self.gemms, lambda gemm: replace(gemm, layer="", role="other", note="", repeat=1))
+        return _merge(self.gemms, lambda gemm: replace(gemm, layer="", role="other", note="", repeat=1, passes=1))
 
     def merged(self) -> Trace:
         """Return the trace with rows that differ in ``repeat`` alone merged into the first."""
-        gemms = _merge(self.gemms, lambda gemm: replace(gemm, repeat=1))
-        vectors = _merge(self.vector_ops, lambda op: replace(op, repeat=1))
+        gemms, vectors = _merge(self.gemms, _one_layer), _merge(self.vector_ops, _one_layer)
         kept: dict[Op, Op] = {}
-        kept.update((replace(gemm, repeat=1), gemm) for gemm in gemms)
-        kept.update((replace(op, repeat=1), op) for op in vectors)
-        order: dict[Op, None] = dict.fromkeys(replace(op, repeat=1) for op in self.ops)
+        kept.update((_one_layer(gemm), gemm) for gemm in gemms)
+        kept.update((_one_layer(op), op) for op in vectors)
+        order: dict[Op, None] = dict.fromkeys(replace(op, repeat=op.passes) for op in self.ops)
         return check_conserved(self, replace(self, ops=tuple(kept[key] for key in order)))
 
     def map(self, change: Callable[[Op], Op]) -> Trace:
@@ -89,13 +88,23 @@ class Trace:
         return replace(self, ops=tuple(change(op) for op in self.ops))
 
 
+def _one_layer(op: T) -> T:
+    return replace(op, repeat=op.passes)
+
+
 def _merge(ops: Iterable[T], key: Callable[[T], T]) -> tuple[T, ...]:
     merged: dict[T, T] = {}
     for op in ops:
         same = key(op)
         first = merged.get(same)
-        merged[same] = op if first is None else replace(first, repeat=first.repeat + op.repeat)
+        merged[same] = op if first is None else _added(first, op)
     return tuple(merged.values())
+
+
+def _added(first: T, op: T) -> T:
+    """Return ``first`` with the repeats of its twin; passes stay where both have as many."""
+    passes = first.passes if first.passes == op.passes else 1
+    return replace(first, repeat=first.repeat + op.repeat, passes=passes)
 
 
 def check_conserved(before: Trace, after: Trace) -> Trace:

@@ -284,7 +284,7 @@ SWEEPS = {
 WORKLOADS = {
     "unknown model": Case("model: lama-2-7b\n", "1:8", ("unknown model 'lama-2-7b'", "did you mean 'llama-2-7b'?")),
     "misspelt key": Case("modle: gpt2\nphase: prefill\n", "1:1", ("unknown key 'modle'", "did you mean 'model'?")),
-    "bad phase": Case("model: gpt2\nphase: prefil\n", "2:8", ("must be 'prefill' or 'decode'", "did you mean 'prefill'")),
+    "bad phase": Case("model: gpt2\nphase: prefil\n", "2:8", ("must be 'prefill', 'decode', ", "did you mean 'prefill'")),
     "phase that the model lacks": Case("model: resnet-50\nphase: decode\n", "2:8", ("resnet has no decode phase",)),
     "negative batch": Case("model: gpt2\nbatch: -1\n", "2:8", ("must be at least 1, not -1",)),
     "broken batch": Case("model: gpt2\nbatch: 1.5\n", "2:8", ("must be an integer, not 1.5",)),
@@ -513,7 +513,13 @@ def test_good_files_beside_bad_ones(capsys: pytest.CaptureFixture[str]) -> None:
 
 FLAGS = {
     "unknown command": (["rum"], ("unknown command 'rum'", "did you mean 'run'?")),
-    "unknown option": (["run", "arch.yaml", "trace.csv", "--bach", "2"], ("'--bach'", "Did you mean '--batch'?")),
+    "unknown option": (["run", "arch.yaml", "trace.csv", "--engin", "fast"], ("'--engin'", "Did you mean '--engine'?")),
+    "policy beside formats": (
+        ["compare-formats", "arch.yaml", "trace.csv", "--formats", "int8", "--policy", "w8a8"], ("--policy: what is",),
+    ),
+    "unknown policy": (["trace", "gpt2", "--policy", "w8a9x"], ("policy: unknown policy 'w8a9x'",)),
+    "phase without its options": (["trace", "gpt2", "--phase", "generation"], ("new_tokens: missing",)),
+    "bad request": (["trace", "gpt2", "--phase", "mixed", "--request", "decode"], ("context missing",)),
     "missing argument": (["run", "arch.yaml"], ("Missing argument 'WORKLOAD'", "hwsim run --help")),
     "unknown kind": (["list", "modle"], ("'modle' is not one of 'arch'", "'technology'")),
     "no file": (["validate"], ("Missing argument 'FILES...'",)),

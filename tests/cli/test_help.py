@@ -124,8 +124,9 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
     from hwsim.simulate.dataflow import get_dataflow
     from hwsim.simulate.engine import ENGINES
     from hwsim.simulate.nest.hierarchy_file import load_hierarchy
-    from hwsim.workload import find_model
+    from hwsim.workload import Policy, find_model
     from hwsim.workload.importers.base import IMPORTERS
+    from hwsim.workload.training.recipe import find_recipe, recipe_names
 
     takers = {
         "arch": lambda name: example_path("arch_configs", name),
@@ -144,6 +145,7 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
         "multiplier": MULTIPLIERS.get,
         "network": TOPOLOGIES.get,
         "pe": PES.get,
+        "policy": lambda name: find_recipe(name) if name in recipe_names() else Policy.parse(name),
         "technology": load_technology,
         "unit": UNITS.get,
     }

@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 
 
-FORMATS = [text for kind, text in BLOCKS if kind == "yaml" and text.startswith("# formats/")]
+FILES = [text for kind, text in BLOCKS if kind == "yaml" and text.startswith(("# formats/", "# workloads/"))]
 
 
 def commands():
@@ -39,7 +39,8 @@ def workplace(tmp_path_factory):
     for name in ("arch_configs", "sweeps"):
         (folder / name).symlink_to(ROOT / name, target_is_directory=True)
     (folder / "formats").mkdir()
-    for text in FORMATS:
+    (folder / "workloads").mkdir()
+    for text in FILES:
         (folder / text.split(":")[0].removeprefix("# ")).write_text(text)
     return folder
 
@@ -64,7 +65,7 @@ def test_python_examples(code, shown, workplace):
 
 
 def test_yaml_example_is_a_valid_architecture(tmp_path, capsys):
-    (tmp_path / "mine.yaml").write_text(next(text for kind, text in BLOCKS if kind == "yaml" and text not in FORMATS))
+    (tmp_path / "mine.yaml").write_text(next(text for kind, text in BLOCKS if kind == "yaml" and text not in FILES))
     assert run_command(["validate", str(tmp_path / "mine.yaml")]) == 0
     assert run_command(["run", str(tmp_path / "mine.yaml"), "opt-125m", "--phase", "decode", "--context", "64"]) == 0
 

@@ -6,6 +6,7 @@ import pytest
 
 from hwsim.formats import parse_format
 from hwsim.spec.errors import UsageError
+from hwsim.workload import load_workload
 from hwsim.workload.ops import Gemm, VectorOp
 from hwsim.workload.policy import PRESETS, Override, Policy, apply_overrides, apply_policy, read_overrides
 from hwsim.workload.trace import Trace
@@ -158,3 +159,24 @@ def test_policies_are_values() -> None:
     policy = Policy("int4", "fp16", overrides=[Override("x", w_format="int8")])  # type: ignore[arg-type]
     assert hash(policy) == hash(replace(policy))
     assert policy.overrides == (Override("x", w_format="int8"),)
+
+
+def test_a_mix_of_llama_cpp_gives_weights_their_formats_layer_by_layer():
+    trace = load_workload("llama-2-7b", phase="decode", context=16, policy="gguf:Q4_K_M")
+    found = {}
+    for gemm in trace.gemms:
+        found.setdefault(gemm.layer, {})[gemm.w_format] = gemm.repeat
+    assert found["attn.v_proj"] == {"q6_k": 16, "q4_k": 16}
+    assert found["mlp.up_proj"] == {"q4_k": 32}
+    assert found["lm_head"] == {"q6_k": 1}
+    assert found["attn.score"] == {"fp16": 32}
+    assert {gemm.a_format for gemm in trace.gemms} == {"fp16"}
+
+
+def test_overrides_come_before_a_mix():
+    policy = Policy.from_mapping({"preset": "gguf:Q8_0", "overrides": [{"match": "mlp.*", "w_format": "int4_g32"}]})
+    trace = apply_policy(load_workload("gpt2"), policy)
+    assert {gemm.w_format for gemm in trace.gemms if gemm.role == "ffn"} == {"int4_g32"}
+    assert {gemm.w_format for gemm in trace.gemms if gemm.role == "qkv"} == {"int8_g32"}
+    with pytest.raises(UsageError, match="unknown mix 'Q4_KM'.*did you mean 'Q4_K_M'"):
+        Policy.parse("gguf:Q4_KM")

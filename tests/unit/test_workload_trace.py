@@ -100,7 +100,10 @@ def test_trace_is_a_value() -> None:
 
 def test_header_is_exact() -> None:
     first = csv_of(Trace("t", (Gemm("q", 1, 2, 3),))).splitlines()[0]
-    assert first == "layer,op,m,n,k,batch,repeat,w_format,a_format,o_format,w_stats,a_stats,w_source,a_source,note,role"
+    assert (
+        first
+        == "layer,op,m,n,k,batch,repeat,w_format,a_format,o_format,w_stats,a_stats,w_source,a_source,note,role,passes"
+    )
 
 
 def test_optional_columns_may_be_absent_and_columns_in_any_order(tmp_path: Path) -> None:

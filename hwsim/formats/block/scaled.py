@@ -46,7 +46,7 @@ class Scaled(Format):
     """Elements of ``code`` whose blocks share a scale of kind ``scale_name``.
 
     ``block_size`` counts elements along the reduction, None where a scale serves a whole row or
-    tensor; ``tile_rows`` is 1 but for tiles.
+    tensor; ``tile_rows`` is 1 but for tiles. A zero point, where there is one, has ``zero_bits``.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Scaled(Format):
     asymmetric: bool = False
     geometry: Geometry = "group"
     tile_rows: int = 1
+    zero_bits: int = ZERO_POINT_BITS
 
     @property
     def bits(self) -> int:  # type: ignore[override]
@@ -75,7 +76,7 @@ class Scaled(Format):
     @property
     def metadata_bits(self) -> int:
         """Bits of scale and zero point per block."""
-        return self.scale.bits + (ZERO_POINT_BITS if self.asymmetric else 0)
+        return self.scale.bits + (self.zero_bits if self.asymmetric else 0)
 
     @property
     def _row_levels(self) -> bool:
@@ -179,7 +180,7 @@ class Scaled(Format):
             axis,
             given.dtype,
             level,
-            Part.of(zeros, ZERO_POINT_BITS, counted) if self.asymmetric else None,
+            Part.of(zeros, self.zero_bits, counted) if self.asymmetric else None,
         )
 
     def _codes(self, part: NDArray[Any], by: Metadata, room: NDArray[Any]) -> NDArray[np.uint32]:
@@ -271,7 +272,7 @@ class Scaled(Format):
         with np.errstate(over="ignore"):  # a scale that is too large saturates
             width = (high - low).astype(np.float64)
         found = Metadata.of(FP16.quantize(width / (2**self.bits - 1)), ONE, rows)
-        return found._replace(zero=np.clip(np.rint(-low / found.divisor), 0, 2**ZERO_POINT_BITS - 1))
+        return found._replace(zero=np.clip(np.rint(-low / found.divisor), 0, 2**self.zero_bits - 1))
 
     def _symmetric(self, rounding: Rounding, overflow: Overflow, rng: np.random.Generator | None) -> RoundPart:
         plain = rounding == "nearest_even" and overflow == "saturate"

@@ -12,7 +12,8 @@ magnitude, but the mean one of ternary and binary elements and the root mean squ
 second quantization. Shorter names:
 
 * ``intB_asym_gG``: unsigned elements with an FP16 scale and an 8-bit zero point (the convention of
-  BitMoD, arXiv 2411.11745 III-C). ``intB_asym`` has one scale per tensor, free of charge.
+  BitMoD, arXiv 2411.11745 III-C). ``intB_asym`` has one scale per tensor, free of charge. ``intB_asym_gG_zZ``
+  has zero points of Z bits: ``int4_asym_g128_z4`` is what GPTQ and AWQ checkpoints hold.
 * ``mxfp4``, ``mxfp6_e2m3``, ``mxfp6_e3m2``, ``mxfp8_e4m3``, ``mxfp8_e5m2``, ``mxint8``: blocks of 32
   with an E8M0 scale (OCP MX v1.0). ``nvfp4``: FP4 E2M1 in blocks of 16 with E4M3 scales.
 * ``bfpB_gG``: block floating point, B bits with the sign under an exponent that G elements share: another
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 from hwsim.formats.base import ElementFormat
 from hwsim.formats.block.geometry import Geometry
 from hwsim.formats.block.metadata import ONE
-from hwsim.formats.block.scaled import Scaled
+from hwsim.formats.block.scaled import ZERO_POINT_BITS, Scaled
 from hwsim.formats.block.scales import KINDS
 from hwsim.formats.element.integer import Integer
 from hwsim.formats.element.minifloat import minifloat
@@ -91,7 +92,7 @@ FIXED: dict[str, Scaled] = {
 _BFP = re.compile(r"^bfp(\d+)_g(\d+)$")
 _SCALE = "|".join(sorted(KINDS, key=len, reverse=True))
 _ANY = re.compile(rf"(?P<element>.+?)_(?P<where>g\d+|t\d+x\d+|channel|tensor)(?:_(?P<scale>{_SCALE}))?$")
-_ASYMMETRIC = re.compile(r"int(\d+)_asym(?:_g(\d+))?$")
+_ASYMMETRIC = re.compile(r"int(\d+)_asym(?:_g(\d+)(?:_z(\d+))?)?$")
 
 
 def parse(name: str) -> Scaled | None:
@@ -106,11 +107,16 @@ def parse(name: str) -> Scaled | None:
         return FIXED[name]
     name = _BFP.sub(r"int\1_g\2_e8m0", name)
     if match := _ASYMMETRIC.match(name):
-        bits, group = int(match[1]), match[2]
+        bits, group, zero = int(match[1]), match[2], int(match[3] or ZERO_POINT_BITS)
         _check(name, 2 <= bits <= 16 and (group is None or 1 <= int(group) <= 65536), "2 to 16 bits")
+        _check(
+            name, match[3] is None or (match[3] == str(zero) and 2 <= zero < ZERO_POINT_BITS), "zero points of 2 to 7"
+        )
         code = Integer(f"uint{bits}", bits, signed=False)
         geometry: Geometry = "group" if group else "tensor"
-        return Scaled(name, code, int(group) if group else None, "fp16", asymmetric=True, geometry=geometry)
+        return Scaled(
+            name, code, int(group) if group else None, "fp16", asymmetric=True, geometry=geometry, zero_bits=zero
+        )
     match = _ANY.match(name)
     code_of = None if match is None else _element(match["element"])
     if match is None or code_of is None:

@@ -137,7 +137,7 @@ class PE(ABC):
         for role, one, skipped in zip(("weights", "activations"), data, self.skips_zeros, strict=True):
             if skipped:
                 zeros = "" if one.zeros is None else f" with {one.zeros:.0%} zeros"
-                words.append(f"{role} {one.distribution or f'{DEFAULT_DISTRIBUTION} (assumed)'}{zeros}")
+                words.append(f"{role} {one.distribution_text or f'{DEFAULT_DISTRIBUTION} (assumed)'}{zeros}")
         return f"digits of quantized data: {', '.join(words)}"
 
     def expected_macs_per_cycle(self, w: Format, a: Format, data: Data = UNSTATED) -> float:

@@ -73,7 +73,7 @@ def dequantizer(w: Format, a: Format, integer_bits: int | None) -> tuple[Part, .
     for fmt, other in ((w, a), (a, w)):
         if isinstance(fmt, Scaled) and fmt.asymmetric and integer_bits:
             element_sum = other.bits + ((fmt.block_size or 1) - 1).bit_length()
-            found.append(Part("zero point", "dequantization", Multiplier(element_sum, 8)))
+            found.append(Part("zero point", "dequantization", Multiplier(element_sum, fmt.zero_bits)))
             found.append(Part("zero point subtraction", "dequantization", Subtractor(integer_bits)))
     if integer_bits:
         found.append(Part("leading zeros", "dequantization", LeadingZeroCounter(integer_bits)))

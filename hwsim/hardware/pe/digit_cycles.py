@@ -13,10 +13,10 @@ from math import comb, erf, sqrt
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwsim.formats import BitMod, ElementFormat, Format, Integer, Scaled
-from hwsim.formats.accuracy import fitted_scale
+from hwsim.formats import ElementFormat, Format, Integer
 from hwsim.formats.digits import digit_table
 from hwsim.formats.distributions import sample
+from hwsim.formats.measured import PREFIX, codes_of, measured_shares
 from hwsim.formats.operand import DEFAULT_DISTRIBUTION, OperandStats
 from hwsim.formats.statistics import code_histogram
 from hwsim.spec.errors import UsageError
@@ -55,20 +55,15 @@ def code_shares(fmt: Format, stats: OperandStats) -> NDArray[np.float64]:
 def named_histogram(fmt: Format, distribution: str) -> NDArray[np.float64]:
     """Return the share of every code of ``fmt`` in data of a named distribution.
 
-    Elements without blocks are scaled per row of 4096; unsigned ones stand for a zero point, smallest to
-    largest value of a row.
+    Elements without blocks are scaled per row of 4096; unsigned ones stand for a zero point
+    (:func:`hwsim.formats.measured.codes_of`). Measured distributions are those of the tensors.
     """
-    x = sample(distribution)[:ROWS]
+    if distribution.startswith(PREFIX):
+        measured = measured_shares(distribution, fmt)
+        measured.setflags(write=False)
+        return measured
     element = fmt.element
-    if isinstance(fmt, Scaled | BitMod):
-        codes = fmt.encode(x).codes.codes
-    elif isinstance(element, Integer) and not element.signed:
-        low, high = x.min(axis=-1, keepdims=True), x.max(axis=-1, keepdims=True)
-        codes = element.encode((x - low) / (high - low) * element.scaling_value)
-    else:
-        scale = fitted_scale(element, x)
-        assert scale is not None, "elements are scaled"
-        codes = element.encode(x / scale)
+    codes = codes_of(fmt, sample(distribution)[:ROWS])
     counts = code_histogram(codes, element)
     shares: NDArray[np.float64] = counts / counts.sum()
     shares.setflags(write=False)

@@ -21,6 +21,7 @@ from typing import Any
 from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.multichip.links import Message, bubble_row, chips_of, message_row
 from hwsim.simulate.multichip.tensor import RowOf, Rows
+from hwsim.spec.errors import UsageError
 from hwsim.workload.ops import Op
 
 
@@ -64,8 +65,19 @@ def stages_of(blocks: Sequence[Block], chips: int) -> list[list[Block]]:
 
 
 def pipeline_rows(simulated: Simulated, ops: Sequence[Op], row_of: RowOf) -> Rows:
-    """Return a row per operation, one per message between stages, and that of the bubble."""
+    """Return a row per operation, one per message between stages, and that of the bubble.
+
+    Raises
+    ------
+    UsageError
+        If a row stands for several passes over the layers: which of them overlap is not in a trace.
+    """
     asked = chips_of(simulated)
+    again = next((op for op in ops if op.passes > 1), None)
+    if again is not None:
+        raise UsageError(
+            f"{again.layer}: {again.passes} passes: a pipeline of chips takes one; run a single prefill or decode step"
+        )
     stages = stages_of(list(blocks_of(ops, row_of)), asked.count)
     rows: Rows = [(replace(op, repeat=op.repeat * asked.micro_batches), row_of(op)) for op in ops]
     periods = [sum(block.cycles for block in stage) for stage in stages]

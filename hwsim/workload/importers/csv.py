@@ -1,7 +1,7 @@
 """The trace CSV: one row per operation.
 
 Required columns: ``layer,op,m,n,k,batch,repeat,w_format,a_format,o_format``. Optional:
-``w_stats,a_stats,w_source,a_source,note,role``. ``op`` is ``gemm`` or a vector operation, whose
+``w_stats,a_stats,w_source,a_source,note,role,passes``. ``op`` is ``gemm`` or a vector operation, whose
 ``k`` and ``w_format`` stay empty (``k`` may be 0). Empty formats are filled by the run's policy.
 Statistics are figures such as ``zeros=0.5 held=64`` (:mod:`hwsim.formats.operand`) or a name.
 Blank lines and lines that start with ``#`` are skipped.
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from hwsim.formats.measured import PREFIX, relative, resolved
 from hwsim.formats.operand import read_operand_stats
 from hwsim.spec.errors import Problem, SpecError, UsageError, closest, did_you_mean, shown
 from hwsim.spec.text import read_text
@@ -25,7 +26,7 @@ from hwsim.workload.ops import A_SOURCES, ROLES, W_SOURCES, Gemm, Op, VectorOp, 
 from hwsim.workload.trace import Trace
 
 REQUIRED = ("layer", "op", "m", "n", "k", "batch", "repeat", "w_format", "a_format", "o_format")
-OPTIONAL = ("w_stats", "a_stats", "w_source", "a_source", "note", "role")
+OPTIONAL = ("w_stats", "a_stats", "w_source", "a_source", "note", "role", "passes")
 COLUMNS = (*REQUIRED, *OPTIONAL)
 SIZES = ("m", "n", "k", "batch", "repeat")
 FORMATS = ("w_format", "a_format", "o_format")
@@ -134,9 +135,20 @@ class _Row:
             return 1
         return int(text)
 
+    def passes(self, repeat: int) -> int:
+        if not self.value("passes"):
+            return 1
+        passes = self.size("passes")
+        if repeat % passes:
+            self.report("passes", f"repeat {repeat} is no multiple of {passes}; it counts all passes of all layers")
+            return 1
+        return passes
+
     def stats(self, name: str) -> str:
         text = self.value(name)
         try:
+            if PREFIX in text:
+                text = resolved(text, Path(self.reader.file).parent)
             read_operand_stats(text)
         except UsageError as error:
             self.report(name, str(error))
@@ -183,6 +195,7 @@ class _Row:
             self.value("layer"), m, n, k, batch, repeat, w, a, o,
             **{name: self.choice(name) for name in CHOICES},
             **{name: self.stats(name) for name in ("w_stats", "a_stats")}, note=self.value("note"),
+            passes=self.passes(repeat),
         )  # fmt: skip
 
     def vector(self, op: str) -> VectorOp:
@@ -193,7 +206,8 @@ class _Row:
                 self.report(name, f"{op} has no {name}; leave it empty, not {shown(self.value(name))}")
         m, n, batch, repeat = (self.size(name) for name in SIZES if name != "k")
         a, o = self.format("a_format"), self.format("o_format")
-        return VectorOp(self.value("layer"), op, m, n, batch, repeat, a, o, self.value("note"))
+        passes = self.passes(repeat)
+        return VectorOp(self.value("layer"), op, m, n, batch, repeat, a, o, self.value("note"), passes)
 
 
 def read_trace(source: str | Path | TextIO) -> Trace:
@@ -242,8 +256,9 @@ def write_trace(trace: Trace, target: str | Path | TextIO) -> None:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
+    folder = Path(target).parent if isinstance(target, str | Path) else None
     for op in trace.ops:
-        writer.writerow([_cell(op, name) for name in COLUMNS])
+        writer.writerow([_cell(op, name, folder) for name in COLUMNS])
     if not isinstance(target, str | Path):
         target.write(buffer.getvalue())
         return
@@ -253,8 +268,10 @@ def write_trace(trace: Trace, target: str | Path | TextIO) -> None:
         raise UsageError(f"{target}: cannot write the trace: {error.strerror or error}") from error
 
 
-def _cell(op: Op, name: str) -> str | int:
+def _cell(op: Op, name: str, folder: Path | None) -> str | int:
     if isinstance(op, VectorOp) and (name == "k" or name in GEMM_ONLY):
         return ""
     value: str | int = getattr(op, name)
+    if isinstance(value, str) and PREFIX in value and name.endswith("_stats") and folder is not None:
+        value = relative(value, folder)
     return " ".join(value.split()) if isinstance(value, str) else value

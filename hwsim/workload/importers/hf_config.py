@@ -15,11 +15,12 @@ from hwsim.workload.config import Config, key_of
 from hwsim.workload.importers.base import IMPORTERS, Importer, Request
 from hwsim.workload.models import FAMILIES
 from hwsim.workload.phase import Phase
+from hwsim.workload.quantization import apply_scheme, plain_format, read_scheme
 from hwsim.workload.trace import Trace
 
 
 class HfConfig(Importer):
-    """The shape of a model; formats are left open."""
+    """The shape of a model; formats are left open, but those of a ``quantization_config``."""
 
     summary = "a Hugging Face config.json"
     suffixes = (".json",)
@@ -137,7 +138,7 @@ def build_trace(
     if model_type not in FAMILIES:
         raise _problem(source, _unsupported(model_type, config))
     checked = Config(config, source)
-    trace = FAMILIES.get(model_type)(checked, phase)
+    trace = _quantized(FAMILIES.get(model_type)(checked, phase), config, source)
     _check_known(model_type, changed, checked.known)
     label = trace.name.replace(model_type, name, 1) if name else trace.name
     meta = {"model": name or model_type, "source": source, **({"settings": changed} if changed else {}), **trace.meta}
@@ -153,6 +154,12 @@ def _check_known(model_type: str, settings: Mapping[str, Any], known: Set[str]) 
     for key in settings:
         if key not in known and key != "model_type":
             raise UsageError(f"settings: {model_type} has no key {key!r}; {did_you_mean(key, sorted(known))}")
+
+
+def _quantized(trace: Trace, config: Mapping[str, Any], source: str) -> Trace:
+    """Return ``trace`` with the formats that a ``quantization_config`` states."""
+    scheme = read_scheme(config, lambda message: _problem(source, message))
+    return trace if scheme is None else apply_scheme(trace, scheme, plain_format(config))
 
 
 #: So many architectures fit into a message.

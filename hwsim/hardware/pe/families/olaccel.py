@@ -109,7 +109,7 @@ class OLAccel(SummingPE):
     def data_text(self, data: Data = UNSTATED) -> str:
         """Return the shares of outliers in words."""
         known = [
-            f"those of {one.distribution} data" if one.distribution else f"{OUTLIER_SHARE:.0%} (assumed)"
+            f"those of {one.distribution_text} data" if one.distribution else f"{OUTLIER_SHARE:.0%} (assumed)"
             for one in data
         ]
         return f"outliers: of weights {known[0]}, of activations {known[1]}"

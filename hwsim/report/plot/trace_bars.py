@@ -1,0 +1,216 @@
+"""What a trace computes and moves: multiply-accumulates, bytes and their ratio, one row per layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hwsim.report.plot.kit.sheet import Key, finish, new_sheet
+from hwsim.report.plot.kit.text import wrap
+from hwsim.report.plot.kit.ticks import log_tick_text
+from hwsim.report.plot.style import INK, QUIET, styled
+from hwsim.report.wording import counted, number_text
+from hwsim.spec.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Kinds of GEMMs with their colour.
+KINDS = {"linear": "#0072b2", "attention": "#e69f00", "conv": "#009e73"}
+
+#: Of the intensity of rows that are of several kinds.
+MIXED = "#6b7075"
+
+#: Bytes that GEMMs move, with title and colour.
+BYTES = {
+    "weight_bytes": ("weights", "#6a3d9a"),
+    "kv_read_bytes": ("KV cache", "#d55e00"),
+    "activation_bytes": ("activations and results", "#56b4e9"),
+}
+
+#: With more layers than this, those of one block are one row; with more blocks, the smallest are "other".
+MOST_ROWS = 32
+
+OTHER = "other"
+
+_WIDTH, _ROW, _REST, _NAMES = 13.2, 0.29, 0.75, 2.9
+_STEPS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+
+Row = Mapping[str, Any]
+
+
+def trace_bars_figure(rows: Sequence[Row], title: str, formats: str = "") -> Figure:
+    """Draw the layers of a trace, each with its MACs, the bytes that it moves and its arithmetic intensity.
+
+    Parameters
+    ----------
+    rows
+        As from :func:`hwsim.workload.summary.layer_table`.
+    title
+        Heading of the picture.
+    formats
+        In which formats bytes are counted.
+
+    Raises
+    ------
+    UsageError
+        If there is no row.
+    """
+    if not rows:
+        raise UsageError(f"{title}: no matrix product, nothing to draw")
+    shown, note = grouped(rows)
+    with styled():
+        figure = new_sheet(_WIDTH, _REST + _ROW * len(shown))
+        macs, moved, ratio = figure.subplots(1, 3, width_ratios=(1, 1, 1))
+        _macs(macs, shown)
+        _moved(moved, shown)
+        _intensity(ratio, shown, rows)
+        names = [wrap(figure, str(row["layer"]), 10.0, _NAMES * 72, 1) for row in shown]
+        for axes in (macs, moved, ratio):
+            _dress(axes, names if axes is macs else [""] * len(names))
+        finish(figure, title, _keys(shown), [note, _meaning(formats)])
+    return figure
+
+
+def _meaning(formats: str) -> str:
+    how = "in the formats of the trace" if formats in ("", "as in the trace") else f"in {formats}"
+    return (
+        f"Bytes are the operands and results of every matrix product, once per pass, {how}: what moves without any "
+        "reuse between products. Intensity is MACs per such byte, on a logarithmic scale."
+    )
+
+
+def grouped(rows: Sequence[Row]) -> tuple[list[Row], str]:
+    """Return at most :data:`MOST_ROWS` rows, and what was put together: blocks, then the smallest by MACs and bytes."""
+    rows = [{**row, **{f"macs_{kind}": row["macs"] * (kind == row["kind"]) for kind in KINDS}} for row in rows]
+    if len(rows) <= MOST_ROWS:
+        return list(rows), ""
+    blocks = _together(rows, [_block(str(row["layer"])) for row in rows])
+    if 1 < len(blocks) <= MOST_ROWS:
+        return blocks, f"{counted(len(rows), 'layer')} are shown by block."
+    start = blocks if len(blocks) > 1 else list(rows)
+    work, bytes_ = (sum(row[name] for row in start) or 1 for name in ("macs", "moved_bytes"))
+    largest = sorted(start, key=lambda row: -max(row["macs"] / work, row["moved_bytes"] / bytes_))[: MOST_ROWS - 1]
+    kept = {row["layer"] for row in largest}
+    names = [str(row["layer"]) if row["layer"] in kept else OTHER for row in start]
+    return _together(start, names), f"The {len(start) - len(kept)} smallest of {len(start)} rows are put together."
+
+
+def _block(layer: str) -> str:
+    stage, slash, name = layer.rpartition("/")
+    return f"{stage}{slash}{name.partition('.')[0]}"
+
+
+def _together(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
+    found: dict[str, dict[str, Any]] = {}
+    for row, name in zip(rows, names, strict=True):
+        if name not in found:
+            found[name] = {**row, "layer": name}
+            continue
+        one = found[name]
+        for key in ("macs", "moved_bytes", *BYTES, *(f"macs_{kind}" for kind in KINDS)):
+            one[key] += row[key]
+        one["kind"] = row["kind"] if row["kind"] == one["kind"] else ""
+        one["macs_per_byte"] = one["macs"] / one["moved_bytes"]
+    last = [found.pop(OTHER)] if OTHER in found else []
+    return [*found.values(), *last]
+
+
+def _dress(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), list(names))
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    for place in range(1, len(names), 2):
+        axes.axhspan(place - 0.5, place + 0.5, color="#f5f5f7", zorder=0, linewidth=0)
+    axes.spines["bottom"].set_visible(False)
+
+
+def _told(axes: Axes, place: int, value: float, text: str) -> None:
+    axes.annotate(
+        text, (value, place), (4, 0), textcoords="offset points", va="center", size=9.0, color=INK,
+        annotation_clip=False,
+    )  # fmt: skip
+
+
+def scaled(values: Sequence[float]) -> tuple[float, str]:
+    """Return the power of a thousand, and its prefix, in which the largest of ``values`` is at least 1."""
+    largest = max(values)
+    return next(((size, prefix) for size, prefix in _STEPS if largest >= size), _STEPS[-1])
+
+
+def _heading(axes: Axes, text: str, total: str) -> None:
+    axes.set_title(text, loc="left", size=11.5, weight="bold", pad=18.0)
+    axes.annotate(total, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", size=9.5, color=QUIET)
+
+
+def _bars_axis(axes: Axes, longest: float) -> None:
+    axes.set_xlim(0, longest * 1.24 or 1)
+    axes.set_xticks([])
+
+
+def _macs(axes: Axes, rows: Sequence[Row]) -> None:
+    size, prefix = scaled([row["macs"] for row in rows])
+    total = sum(row["macs"] for row in rows)
+    for place, row in enumerate(rows):
+        left = 0.0
+        for kind, color in KINDS.items():
+            axes.barh(place, row[f"macs_{kind}"] / size, 0.7, left=left, color=color, linewidth=0)
+            left += row[f"macs_{kind}"] / size
+        share = f"  {100 * row['macs'] / total:.0f} %" if 200 * row["macs"] >= total else ""
+        _told(axes, place, row["macs"] / size, number_text(float(row["macs"] / size), 3) + share)
+    _bars_axis(axes, max(row["macs"] for row in rows) / size)
+    _heading(axes, f"Multiply-accumulates ({prefix}MAC)", f"{number_text(total / size, 4)} {prefix}MAC in all")
+
+
+def _moved(axes: Axes, rows: Sequence[Row]) -> None:
+    size, prefix = scaled([row["moved_bytes"] for row in rows])
+    total = sum(row["moved_bytes"] for row in rows)
+    for place, row in enumerate(rows):
+        left = 0.0
+        for name, (_, color) in BYTES.items():
+            axes.barh(place, row[name] / size, 0.7, left=left, color=color, linewidth=0)
+            left += row[name] / size
+        share = f"  {100 * row['moved_bytes'] / total:.0f} %" if 200 * row["moved_bytes"] >= total else ""
+        _told(axes, place, left, number_text(float(row["moved_bytes"] / size), 3) + share)
+    _bars_axis(axes, max(row["moved_bytes"] for row in rows) / size)
+    _heading(axes, f"Bytes moved ({prefix}B)", f"{number_text(total / size, 4)} {prefix}B in all")
+
+
+def _intensity(axes: Axes, rows: Sequence[Row], every: Sequence[Row]) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    values = [float(row["macs_per_byte"]) for row in rows]
+    mean = sum(row["macs"] for row in every) / sum(row["moved_bytes"] for row in every)
+    low, high = min([*values, mean]), max([*values, mean])
+    start = low / 2
+    axes.set_xscale("log")
+    axes.set_xlim(start, high * (high / start) ** 0.28)
+    axes.axvline(mean, color=QUIET, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
+    for place, (row, value) in enumerate(zip(rows, values, strict=True)):
+        color = KINDS.get(row["kind"], MIXED)
+        axes.hlines(place, start, value, color=color, linewidth=1.2, alpha=0.5)
+        axes.plot([value], [place], marker="o", markersize=6.5, color=color, linestyle="")
+        box = {"facecolor": "#f5f5f7" if place % 2 else "white", "edgecolor": "none", "pad": 0.6}
+        axes.annotate(
+            number_text(value, 3), (value, place), (9, 0), textcoords="offset points", va="center", size=9.0,
+            color=INK, bbox=box,
+        )  # fmt: skip
+    plain = start > 2e-4 and high < 5e5
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: log_tick_text(value, plain)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    _heading(axes, "Arithmetic intensity (MAC/byte)", f"{number_text(mean, 3)} in all, the dashed line")
+
+
+def _keys(rows: Sequence[Row]) -> list[Key]:
+    from matplotlib.patches import Patch
+
+    kinds = [(Patch(facecolor=color), kind) for kind, color in KINDS.items() if any(r[f"macs_{kind}"] for r in rows)]
+    mixed = [(Patch(facecolor=MIXED), "intensity of several kinds")] if any(not row["kind"] for row in rows) else []
+    used = [name for name in BYTES if any(row[name] for row in rows)]
+    return [
+        Key("Kind of product", [*kinds, *mixed]),
+        Key("Bytes of", [(Patch(facecolor=BYTES[name][1]), BYTES[name][0]) for name in used]),
+    ]

@@ -1,0 +1,225 @@
+"""Formats of some layers: by name or role, by place among identical layers, or for a share of the reduction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from math import floor
+from typing import Any
+
+from hwsim.formats import parse_format
+from hwsim.spec.errors import UsageError, did_you_mean, shown
+from hwsim.workload.ops import Gemm, Op, VectorOp, bare_name
+from hwsim.workload.trace import Trace
+
+FORMAT_FIELDS = ("w_format", "a_format", "kv_format", "o_format")
+
+#: Begins a pattern that names vector operations alone: ``vector:*`` are all of them.
+VECTOR = "vector:"
+
+#: Rules that select layers by their number and how many there are.
+LAYER_RULES: dict[str, Callable[[int, int], bool]] = {
+    # llama.cpp, use_more_bits(i, n): what its mixes *_M store in a wider format
+    "use_more_bits": lambda i, n: i < n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 2,
+}
+
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+
+
+def canonical(name: Any) -> str:
+    """Return the name of a format as the registry spells it; ``""`` stays.
+
+    Raises
+    ------
+    UsageError
+        If it is no text, or unknown.
+    """
+    if name and not isinstance(name, str):
+        raise UsageError(f"a format is named by text, not {shown(name)}")
+    return parse_format(name).name if name else ""
+
+
+@dataclass(frozen=True)
+class Override:
+    """Formats for the layers or roles that ``match`` names, a glob such as ``mlp.*``, ``lm_head`` or ``vector:*``.
+
+    ``""`` keeps the policy's own format. Of several overrides that match, the last one wins.
+
+    Parameters
+    ----------
+    match
+        Layer, with or without its stage, role of a GEMM, or operation of a vector operation; needed unless
+        layers are selected.
+    first, last
+        Only these of the identical layers of the model; rows are cut where it begins or ends. What stands
+        outside of them (embedding, head) is not touched.
+    layers
+        Only these layers: ``0-3,28-31``, or a rule of :data:`LAYER_RULES`.
+    share, block
+        Only this share of the reduction, rounded to whole blocks of so many features: the product is cut in
+        two whose results are added.
+
+    Raises
+    ------
+    UsageError
+        If nothing is selected, no format is named, or a value is out of range.
+    """
+
+    match: str = ""
+    w_format: str = ""
+    a_format: str = ""
+    kv_format: str = ""
+    o_format: str = ""
+    first: int = 0
+    last: int = 0
+    layers: str = ""
+    share: Fraction | None = None
+    block: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.match and self.by_layer:
+            object.__setattr__(self, "match", "*")
+        if not self.match or not isinstance(self.match, str):
+            raise UsageError(
+                f"policy override: match must name a layer or role, for example mlp.*, not {shown(self.match)}"
+            )
+        for name in FORMAT_FIELDS:
+            object.__setattr__(self, name, canonical(getattr(self, name)))
+        if not any(getattr(self, name) for name in FORMAT_FIELDS):
+            raise UsageError(f"policy override {self.match!r}: names no format; valid: {', '.join(FORMAT_FIELDS)}")
+        self._check_selection()
+
+    def _check_selection(self) -> None:
+        owner = f"policy override {self.match!r}"
+        for name, least in (("first", 0), ("last", 0), ("block", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise UsageError(f"{owner}: {name} must be a whole number of at least {least}, not {shown(value)}")
+        if self.layers and (self.first or self.last):
+            raise UsageError(f"{owner}: name either layers or first and last")
+        _ranges(self.layers, owner)
+        if self.share is not None:
+            object.__setattr__(self, "share", _share(self.share, owner))
+
+    @property
+    def by_layer(self) -> bool:
+        """Whether only some of the identical layers are meant."""
+        return bool(self.first or self.last or self.layers)
+
+    def matches(self, op: Op) -> bool:
+        """Whether the glob names the layer, with or without its stage, or the role of ``op``."""
+        names = (op.layer, bare_name(op.layer), op.role if isinstance(op, Gemm) else op.op)
+        pattern = self.match
+        if pattern.startswith(VECTOR):
+            if isinstance(op, Gemm):
+                return False
+            pattern = pattern.removeprefix(VECTOR)
+        if self.share is not None and isinstance(op, VectorOp):
+            return False
+        return any(fnmatchcase(name, pattern) for name in names)
+
+    def holds_in(self, layer: int, layers: int) -> bool:
+        """Whether layer number ``layer`` of ``layers`` is meant."""
+        if not self.by_layer:
+            return True
+        if self.layers in LAYER_RULES:
+            return LAYER_RULES[self.layers](layer, layers)
+        if self.layers:
+            return any(low <= layer <= high for low, high in _ranges(self.layers, ""))
+        return layer < self.first or layer >= layers - self.last
+
+    def features(self, k: int) -> int:
+        """Return how many of ``k`` features are in :attr:`share`: whole blocks, rounded half up, at most all."""
+        blocks = floor(Fraction(k, self.block) * (self.share or 0) + Fraction(1, 2))
+        return min(k, blocks * self.block)
+
+
+def _share(value: Any, owner: str) -> Fraction:
+    try:
+        share = Fraction(str(value))
+    except (ValueError, ZeroDivisionError):
+        share = Fraction(-1)
+    if not 0 < share < 1:
+        raise UsageError(f"{owner}: share must be between 0 and 1, such as 0.001 or 16/100, not {shown(value)}")
+    return share
+
+
+def _ranges(text: str, owner: str) -> list[tuple[int, int]]:
+    if not text or text in LAYER_RULES:
+        return []
+    found = []
+    for part in str(text).replace(" ", "").split(","):
+        match = _RANGE.fullmatch(part)
+        if match is None or int(match[2] or match[1]) < int(match[1]):
+            valid = f"valid: numbers and ranges such as 0-3,28-31, or {', '.join(LAYER_RULES)}"
+            raise UsageError(f"{owner}: layers {shown(part)}; {valid}")
+        found.append((int(match[1]), int(match[2] or match[1])))
+    return found
+
+
+def known_keys(owner: str, mapping: Mapping[str, Any], valid: set[str]) -> None:
+    """Refuse keys that are not among ``valid``.
+
+    Raises
+    ------
+    UsageError
+        With the nearest valid name.
+    """
+    for key in mapping:
+        if key not in valid:
+            raise UsageError(f"{owner}: unknown key {key!r}; {did_you_mean(key, valid)}")
+
+
+def read_overrides(entries: Sequence[Any]) -> tuple[Override, ...]:
+    """Return overrides from YAML: ``{match: GLOB, w_format: …}``; ``layer`` and ``role`` mean ``match``.
+
+    Raises
+    ------
+    UsageError
+        If an entry has no or several names, no format, or an unknown key or format.
+    """
+    if not isinstance(entries, (list, tuple)):
+        raise UsageError(f"overrides must be a list of mappings, not {shown(entries)}")
+    made = []
+    for entry in entries:
+        if isinstance(entry, Override):
+            made.append(entry)
+            continue
+        if not isinstance(entry, Mapping):
+            raise UsageError(
+                f"policy override {shown(entry)}: must be a mapping, for example {{match: lm_head, w_format: int8}}"
+            )
+        given = dict(entry)
+        named = [given.pop(key) for key in ("match", "layer", "role") if key in given]
+        placed = {"first", "last", "layers"} & set(given)
+        if len(named) != 1 and (named or not placed):
+            raise UsageError(f"policy override {dict(entry)!r}: name exactly one of match, layer, role")
+        known_keys("policy override", given, {*FORMAT_FIELDS, "first", "last", "layers", "share", "block"})
+        made.append(Override(*named, **given))
+    return tuple(made)
+
+
+def overridden(overrides: Iterable[Override]) -> dict[str, str]:
+    """Return the formats that ``overrides``, which all apply, name together; the last one wins."""
+    chosen = dict.fromkeys(FORMAT_FIELDS, "")
+    for override in overrides:
+        chosen.update({name: value for name in FORMAT_FIELDS if (value := getattr(override, name))})
+    return chosen
+
+
+def check_matches(trace: Trace, overrides: Iterable[Override]) -> None:
+    """Refuse overrides that name no operation of ``trace``.
+
+    Raises
+    ------
+    UsageError
+        With the nearest name.
+    """
+    names = {op.layer for op in trace.ops} | {g.role for g in trace.gemms} | {v.op for v in trace.vector_ops}
+    for override in overrides:
+        if not any(override.matches(op) for op in trace.ops):
+            near = did_you_mean(override.match, names)
+            raise UsageError(f"policy override {override.match!r} matches nothing in {trace.name}; {near}")

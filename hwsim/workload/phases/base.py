@@ -1,0 +1,94 @@
+"""What every phase offers, and what their traces say about themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hwsim.spec.errors import UsageError
+from hwsim.spec.registry import Registry
+from hwsim.workload.ops import STAGE_END, Gemm, Op, bare_name
+from hwsim.workload.phase import Phase
+from hwsim.workload.phases.passes import Build
+from hwsim.workload.trace import Trace
+
+
+class Run(Protocol):
+    """What is run of a model."""
+
+    def trace(self, build: Build) -> Trace:
+        """Return the trace of this run of the model that ``build`` makes.
+
+        Raises
+        ------
+        UsageError
+            If the model has no such phase.
+        """
+
+
+@dataclass(frozen=True)
+class Basic:
+    """A prefill or a decode step, which every family knows itself."""
+
+    phase: Phase
+
+    def trace(self, build: Build) -> Trace:
+        """Return the trace; UsageError if the model has no such phase."""
+        return build(self.phase)
+
+
+PHASES: Registry[Callable[..., Run]] = Registry("phase", "hwsim.workload.phases")
+
+
+def need(phase: str, **given: Any) -> None:
+    """Refuse values that are missing, or no whole numbers of at least 1.
+
+    Raises
+    ------
+    UsageError
+        With the first field that is wrong.
+    """
+    for name, value in given.items():
+        if value is None:
+            raise UsageError(f"{name}: missing; {phase} needs it")
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise UsageError(f"{name}: must be a whole number of at least 1, not {value!r}")
+
+
+def assemble(model: Trace, phase: str, label: str, ops: Iterable[Op], **meta: Any) -> Trace:
+    """Return the trace of a phase, with what is known of the model from ``model``, a prefill or decode step of it.
+
+    ``label`` replaces ``prefill 2048`` in the name. What told the length of that step is dropped.
+    """
+    own = {key: value for key, value in model.meta.items() if key not in ("seq_len", "context") and key[:4] != "macs"}
+    word = str(model.meta.get("phase", ""))
+    name = model.name.partition(f" {word}")[0] if word else model.name
+    made = tuple(ops)
+    idle = {"idle_weights": _still_idle(model, made)} if own.get("idle_weights") else {}
+    trace = Trace(f"{name} {label}", made, {**own, "phase": phase, **idle, **meta})
+    totals = {f"macs_{kind}": macs for kind, macs in trace.macs_by_kind.items()}
+    return Trace(trace.name, trace.ops, {**trace.meta, **totals, "macs": trace.macs})
+
+
+def _still_idle(model: Trace, ops: tuple[Op, ...]) -> list[tuple[str, str, int, int, int]]:
+    """Return the stored weights that no stage of ``ops`` reads, from those that one pass of the model leaves idle."""
+    one_pass, stages = _touched(model.ops), _touched(ops)
+    left = []
+    for layer, role, n, k, count in model.meta["idle_weights"]:
+        read = max(stages.get(layer, {"": 0}).values())
+        idle = count + max(one_pass.get(layer, {"": 0}).values()) - read
+        if idle > 0:
+            left.append((layer, role, n, k, idle))
+    return left
+
+
+def _touched(ops: Iterable[Op]) -> dict[str, dict[str, int]]:
+    """Return how many matrices each stage reads of each layer that stores its weights."""
+    found: dict[str, dict[str, int]] = {}
+    for op in ops:
+        if isinstance(op, Gemm) and op.w_source == "dram":
+            stage = op.layer.rpartition(STAGE_END)[0]
+            of_layer = found.setdefault(bare_name(op.layer), {})
+            of_layer[stage] = of_layer.get(stage, 0) + op.batch * op.layers
+    return found

@@ -1,0 +1,82 @@
+"""Speculative decoding: a small draft model proposes tokens, the target verifies them in one pass.
+
+Leviathan, Kalman, Matias: Fast Inference from Transformers via Speculative Decoding, ICML 2023
+(arXiv 2211.17192).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from hwsim.spec.errors import UsageError
+from hwsim.workload.ops import Op
+from hwsim.workload.phase import decode
+from hwsim.workload.phases.base import PHASES, assemble, need
+from hwsim.workload.phases.passes import Build, Segment, Steps, forward
+from hwsim.workload.trace import Trace
+
+
+def expected_tokens(acceptance: float | Fraction, draft_tokens: int) -> float | Fraction:
+    """Return the tokens that a step yields on average: ``(1 - α^(γ+1)) / (1 - α)`` (Leviathan et al., eq. 1).
+
+    Every proposed token is accepted with probability α, independently; the target adds one of its own. Written
+    as the sum 1 + α + … + α^γ, which holds at α = 1 as well.
+    """
+    return sum((acceptance**i for i in range(draft_tokens + 1)), start=0 * acceptance)
+
+
+@PHASES.register("speculative")
+@dataclass(frozen=True)
+class Speculative:
+    """One step: γ = ``draft_tokens`` decode steps of ``draft``, then one pass of the target over γ + 1 tokens.
+
+    Both see ``context`` cached tokens, the draft one more with each step. ``acceptance`` is α. ``meta`` has the
+    expected tokens of a step and what a token costs: ``expected_tokens``, ``macs_per_token``. Rows are
+    ``draft.…`` and ``verify/…``. A draft that catches up on the last token after γ acceptances is not counted,
+    nor is the sampling.
+    """
+
+    draft: Build | None = None
+    draft_tokens: int | None = None
+    acceptance: float | None = None
+    context: int | None = None
+    batch: int = 1
+
+    def __post_init__(self) -> None:
+        if self.draft is None:
+            raise UsageError("draft: missing; speculative needs a small model, such as llama-3.2-1b")
+        need("speculative", draft_tokens=self.draft_tokens, batch=self.batch)
+        if self.acceptance is None:
+            raise UsageError("acceptance: missing; speculative needs the share of proposed tokens that are accepted")
+        if not 0 <= self.acceptance <= 1:
+            raise UsageError(f"acceptance: must be from 0 to 1, not {self.acceptance!r}")
+
+    def trace(self, build: Build) -> Trace:
+        """Return the trace; UsageError if a model knows no decode step."""
+        assert self.draft is not None
+        assert self.acceptance is not None
+        start = build(decode(self.context, self.batch))
+        context, proposed = int(start.meta["context"]), int(self.draft_tokens or 1)
+        small = Steps(self.draft, context + proposed - 1)
+        large = Steps(build, context + proposed)
+        proposing = forward(small, [Segment(self.batch, 1, context, 1)], proposed, 1)
+        ops: list[Op] = [replace(op, layer=f"draft.{op.layer}") for op in proposing]
+        ops.extend(forward(large, [Segment(self.batch, proposed + 1, context, proposed + 1)], stage="verify"))
+        tokens = float(expected_tokens(self.acceptance, proposed)) * self.batch
+        end, other = build(decode(context + proposed, self.batch)), small.step(small.last, self.batch)
+        draft_name = str(other.meta.get("model", other.name))
+        made = assemble(
+            end, "speculative", f"speculative {context}, {proposed} by {draft_name}", ops, context=context,
+            draft=draft_name, draft_tokens=proposed, acceptance=self.acceptance, expected_tokens=tokens,
+            **_both(end, other),
+        )  # fmt: skip
+        return Trace(made.name, made.ops, {**made.meta, "macs_per_token": made.macs / tokens})
+
+
+def _both(target: Trace, draft: Trace) -> dict[str, object]:
+    """Return what both models store together."""
+    added = ("parameters", "other_parameters", "kv_bytes_per_token_fp16")
+    together: dict[str, object] = {key: int(target.meta.get(key, 0)) + int(draft.meta.get(key, 0)) for key in added}
+    vectors = [(int(t.meta.get("kv_vectors", 0)), int(t.meta.get("head_dim", 1))) for t in (target, draft)]
+    return {**together, "kv_stores": vectors}

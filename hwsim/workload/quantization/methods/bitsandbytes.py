@@ -1,0 +1,64 @@
+"""bitsandbytes: NF4 or FP4 in blocks of 64 of the flattened tensor, or LLM.int8().
+
+Tensors: 4 bits: ``weight`` uint8 [N·K/2, 1], ``weight.absmax`` F32 [N·K/64], or with double quantization uint8 with
+``weight.nested_absmax`` F32 per 256 of them; 8 bits: ``weight`` I8 [N, K], ``SCB`` F32 [N]. Double quantization is
+``_int8`` here, whose FP32 scale is one per row: :attr:`~hwsim.workload.quantization.base.Stored.bits` are those of
+our format, and what the file has more or less is in ``other_bits``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from hwsim.formats import parse_format
+from hwsim.workload.quantization.base import METHODS, Codes, Parts, Refuse, Scheme, Settings, Stored
+from hwsim.workload.quantization.methods.gptq import expect, matrix
+
+BLOCK = 64
+
+
+@dataclass(frozen=True)
+class BitsAndBytes(Scheme):
+    """``code`` is the element of 4-bit weights, ``""`` for LLM.int8()."""
+
+    code: str = ""
+    double: bool = False
+
+    name: ClassVar[str] = "bitsandbytes"
+
+    @property
+    def _weights(self) -> str:
+        return f"{self.code}_g{BLOCK}_{'int8' if self.double else 'fp32'}" if self.code else "int8_channel_fp32"
+
+    def formats(self, module: str, columns: int) -> tuple[str, str]:
+        """Return weights, and activations with FP16 outliers of LLM.int8()."""
+        return self._weights, "" if self.code else "llm_int8"
+
+    def stored(self, module: str, parts: Parts, refuse: Refuse) -> Stored | None:
+        """Return what ``weight`` holds; the shape of 4-bit weights is not in the file and stays 0."""
+        weight = parts.get("weight")
+        if weight is None or weight.dtype not in ("U8", "I8"):
+            return None
+        if not self.code:
+            rows, columns = matrix(weight, f"{module}.weight", refuse)
+            held = weight.bits + expect(parts, "SCB", (rows,), module, refuse).bits
+            return Stored(rows, columns, self._weights, held, codes=Codes("weight"))
+        elements = weight.bits // 4
+        scales = expect(parts, "weight.absmax", (-(-elements // BLOCK),), module, refuse)
+        other = sum(part.bits for name, part in parts.items() if name.startswith("weight.") and part is not scales)
+        return Stored(0, elements, self._weights, weight.bits + scales.bits, other, codes=Codes("weight"))
+
+
+@METHODS.register("bitsandbytes")
+def read(settings: Settings) -> BitsAndBytes:
+    """Read ``load_in_8bit``, ``load_in_4bit``, ``bnb_4bit_quant_type`` and ``bnb_4bit_use_double_quant``."""
+    skipped = settings.patterns("llm_int8_skip_modules")
+    if settings.flag("load_in_8bit", False):
+        return BitsAndBytes(skipped)
+    if not settings.flag("load_in_4bit", False):
+        raise settings.refuse("of bitsandbytes must say load_in_4bit or load_in_8bit: true")
+    kind = settings.choice("bnb_4bit_quant_type", ("fp4", "nf4"), "fp4")
+    code = {"fp4": "bnb_fp4", "nf4": "nf4"}[kind]
+    parse_format(f"{code}_g{BLOCK}")
+    return BitsAndBytes(skipped, code, settings.flag("bnb_4bit_use_double_quant", False))

@@ -1,0 +1,108 @@
+"""Statistics of a checkpoint's weights: histograms of codes, beside its trace, for hardware that depends on data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.formats import Format, parse_format
+from hwsim.formats.measured import check_measurable, measured_word, write_measured
+from hwsim.spec.errors import UsageError
+from hwsim.workload.checkpoints.measure import READABLE, code_histogram_of, float_histograms
+from hwsim.workload.checkpoints.safetensors import INDEX_SUFFIX, SUFFIX
+from hwsim.workload.checkpoints.tensors import Tensor, tensors_of
+from hwsim.workload.importers.safetensors import Weights, read_weights
+from hwsim.workload.layers import own_layer
+from hwsim.workload.ops import Gemm, Op
+from hwsim.workload.trace import Trace
+
+Histogram = NDArray[np.int64]
+
+
+def measure(trace: Trace, source: Path, formats: Sequence[str], target: Path) -> Trace:
+    """Return ``trace`` with statistics of its weights, which are written to ``target``.
+
+    Weights in floating point are measured in each of ``formats`` and leave their own to the run's policy, or have the
+    one that is given; packed ones are measured in their own.
+
+    Parameters
+    ----------
+    trace
+        Read from ``source``.
+    source
+        A safetensors file or index, with its data.
+    formats
+        Names, of up to 8 bits.
+    target
+        Where the statistics go; ends on ``.stats.json``.
+
+    Raises
+    ------
+    UsageError
+        If ``source`` is of another kind, a format cannot be measured, or ``target`` cannot be written.
+    SpecError
+        If the file ends before its data do.
+    """
+    if not str(source).lower().endswith((SUFFIX, INDEX_SUFFIX)):
+        raise UsageError(f"--stats: {source}: statistics are measured from {SUFFIX} files and their index")
+    wanted = [parse_format(name) for name in formats]
+    check_measurable(wanted)
+    weights = read_weights(source)
+    entries: dict[str, tuple[int, dict[Format, Histogram]]] = {}
+    for gemm in trace.gemms:
+        if gemm.w_source == "dram" and _key(gemm) not in entries:
+            used = [one for one in tensors_of(weights.tensors, gemm.layer, "hf") if one.format == gemm.w_format]
+            entries[_key(gemm)] = (len(used), _sum(weights, used, wanted))
+    kept = {key: entry for key, entry in entries.items() if entry[1]}
+    write_measured(target, str(source), kept)
+
+    def named(op: Op) -> Op:
+        if not isinstance(op, Gemm) or op.w_source != "dram" or _key(op) not in kept:
+            return op
+        return _with_stats(op, kept[_key(op)][1], wanted, measured_word(target.absolute(), _key(op)))
+
+    return replace(trace.map(named), meta={**trace.meta, "weight_statistics": str(target)})
+
+
+def _key(gemm: Gemm) -> str:
+    """Return the name of the entry of a row: its layer and the format that the file stores."""
+    return f"{own_layer(gemm.layer)}:{gemm.w_format}"
+
+
+def _with_stats(gemm: Gemm, found: dict[Format, Histogram], wanted: Sequence[Format], word: str) -> Gemm:
+    if parse_format(gemm.w_format) in found:
+        return replace(gemm, w_stats=word)
+    note = "; ".join(text for text in (gemm.note, f"stored in {gemm.w_format}") if text)
+    return replace(gemm, w_stats=word, w_format=wanted[0].name if len(wanted) == 1 else "", note=note)
+
+
+def _sum(weights: Weights, tensors: Iterable[Tensor], wanted: Sequence[Format]) -> dict[Format, Histogram]:
+    """Return the histograms of all tensors together; empty if there are none to be had."""
+    total: dict[Format, Histogram] = {}
+    for tensor in tensors:
+        for module in tensor.modules:
+            for fmt, counts in _histograms(weights, module, wanted):
+                total[fmt] = total[fmt] + counts if fmt in total else counts
+    return total
+
+
+def _histograms(weights: Weights, module: str, wanted: Sequence[Format]) -> Iterator[tuple[Format, Histogram]]:
+    stored, entries = weights.stored[module], weights.checkpoint.tensors
+    if stored.codes is not None:
+        part = stored.codes.part
+        entry = entries.get(f"{module}.{part}") or entries[f"{module}_{part}"]
+        fmt = parse_format(stored.format)
+        yield fmt, code_histogram_of(entry, stored.codes, fmt.element.bits)
+        return
+    plain = entries.get(f"{module}.weight") or entries.get(module)
+    if plain is None or plain.dtype not in READABLE:
+        return
+    shape = plain.shape
+    if stored.rows and len(shape) == 2 and shape != (stored.rows, stored.columns):
+        raise UsageError(f"{module} is stored with inputs as rows: blocks along them are not measured; valid: none yet")
+    rows = int(np.prod(shape[:-1]))
+    yield from float_histograms(plain, (rows, shape[-1]), wanted).items()

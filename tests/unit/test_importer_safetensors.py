@@ -1,0 +1,223 @@
+"""safetensors made by the official writer: plain and quantized tensors, indexes, and what does not fit."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from hwsim.formats import parse_format
+from hwsim.spec.errors import SpecError
+from hwsim.workload import load_workload
+from hwsim.workload.importers.hf_config import build_trace
+from hwsim.workload.phase import prefill
+from tests.support import quantized as q
+from tests.support.checkpoints import LLAMA, hf_tensors, write_safetensors
+from tests.unit.test_importer_gguf import formats, weight_bits
+
+
+def write_typed(path, tensors):
+    """Write a file with types that numpy lacks: name → (dtype, shape); data are zeros."""
+    header, at = {}, 0
+    for name, (dtype, shape) in tensors.items():
+        size = int(np.prod(shape)) * {"F8_E4M3": 1, "U8": 1, "F32": 4, "BF16": 2, "F16": 2}[dtype]
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(at))
+    return path
+
+
+@pytest.mark.parametrize(("dtype", "name"), [(np.float16, "fp16"), (np.float32, "fp32")])
+def test_plain_tensors(tmp_path, dtype, name):
+    path = write_safetensors(
+        tmp_path / "tiny", hf_tensors(lambda m, n, k: {f"{m}.weight": np.zeros((n, k), dtype)}, dtype=dtype), LLAMA
+    )
+    trace = load_workload(path, seq_len=16)
+    assert trace.macs_by_kind == build_trace(LLAMA, prefill(16)).macs_by_kind
+    assert {name_ for found in formats(trace).values() for name_ in found} == {name}
+    assert trace.name == "tiny prefill 16"
+    stored = sum(8 * tensor.nbytes for tensor in load_file(path).values())
+    assert trace.meta["checkpoint_bits"] == stored
+    assert weight_bits(trace) == stored - 8 * (1000 * 512 + 9 * 512) * np.dtype(dtype).itemsize
+
+
+@pytest.mark.parametrize("method", list(q.METHODS))
+def test_quantized_tensors_and_the_config_alone_give_the_same_formats(tmp_path, method):
+    linear, config, w, a = q.METHODS[method]
+    given = {**LLAMA, "torch_dtype": "float16", "quantization_config": config}
+    tensors = hf_tensors(linear)
+    trace = load_workload(write_safetensors(tmp_path / method, tensors, given), seq_len=16)
+    linear_formats = {name: found for name, found in formats(trace).items() if name != "lm_head"}
+    assert len(linear_formats) == 7
+    assert all(found == {w: 4} for found in linear_formats.values())
+    assert formats(trace)["lm_head"] == {"fp16": 1}
+    assert {gemm.a_format for gemm in trace.gemms if gemm.w_source == "dram" and gemm.role != "lm_head"} == {a}
+    alone = build_trace(given, prefill(16), method)
+    assert [(g.layer, g.w_format, g.a_format, g.repeat) for g in alone.gemms] == [
+        (g.layer, g.w_format, g.a_format, g.repeat) for g in trace.gemms
+    ]
+    # codes and metadata of the file, but for what no format counts and what is no GEMM's
+    bits = 8 * sum(tensor.nbytes for name, tensor in tensors.items() if "proj" in name)
+    assert weight_bits(trace) - 16 * 1000 * 512 == bits - trace.meta["checkpoint_other_bits"]
+
+
+def test_fp8_blocks(tmp_path):
+    config = {"quant_method": "fp8", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}
+    tensors = {}
+    for name, tensor in hf_tensors(q.plain).items():
+        linear = "proj" in name
+        tensors[name] = ("F8_E4M3" if linear else "BF16", tensor.shape)
+        if linear:
+            n, k = tensor.shape
+            tensors[f"{name}_scale_inv"] = ("F32", (n // 128, k // 128))
+    folder = tmp_path / "fp8"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({**LLAMA, "quantization_config": config}))
+    trace = load_workload(write_typed(folder / "model.safetensors", tensors), seq_len=16)
+    assert formats(trace)["mlp.down_proj"] == {"fp8_e4m3_t128x128_fp32": 4}
+    assert formats(trace)["lm_head"] == {"bf16": 1}
+    assert {g.a_format for g in trace.gemms if g.role == "ffn"} == {"fp8_e4m3_g128_fp32"}
+
+
+def test_nvfp4_with_one_layer_kept(tmp_path):
+    given = q.weights(type="float", strategy="tensor_group", group_size=16)
+    config = q.compressed(given, given, ignore=["lm_head", "re:.*layers\\.3\\.mlp.*"])
+    tensors = {}
+    for name, tensor in hf_tensors(q.plain).items():
+        if "proj" not in name or "layers.3.mlp" in name:
+            tensors[name] = ("BF16", tensor.shape)
+            continue
+        (n, k), module = tensor.shape, name.removesuffix(".weight")
+        tensors[f"{module}.weight_packed"] = ("U8", (n, k // 2))
+        tensors[f"{module}.weight_scale"] = ("F8_E4M3", (n, k // 16))
+        tensors[f"{module}.weight_global_scale"] = ("F32", (1,))
+    folder = tmp_path / "nvfp4"
+    folder.mkdir()
+    given = {**LLAMA, "dtype": "bfloat16", "quantization_config": config}
+    (folder / "config.json").write_text(json.dumps(given))
+    trace = load_workload(write_typed(folder / "model.safetensors", tensors), seq_len=16)
+    assert formats(trace)["mlp.up_proj"] == {"nvfp4": 3, "bf16": 1}
+    assert formats(trace)["attn.q_proj"] == {"nvfp4": 4}
+    assert {(g.w_format, g.a_format) for g in trace.gemms if g.role == "ffn"} == {("nvfp4", "nvfp4"), ("bf16", "")}
+    assert [g.w_format for g in build_trace(given, prefill(16)).gemms] == [g.w_format for g in trace.gemms]
+
+
+def test_an_index_reads_all_its_files(tmp_path):
+    tensors = hf_tensors(q.plain)
+    names = list(tensors)
+    shards = {"model-00001-of-00002.safetensors": names[::2], "model-00002-of-00002.safetensors": names[1::2]}
+    for file, members in shards.items():
+        save_file({name: tensors[name] for name in members}, tmp_path / file)
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    index = tmp_path / "model.safetensors.index.json"
+    weight_map = {name: file for file, members in shards.items() for name in members}
+    index.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+    assert {f for found in formats(load_workload(index, seq_len=8)).values() for f in found} == {"fp16"}
+
+
+def test_a_header_alone_is_enough(tmp_path):
+    path = write_safetensors(tmp_path, hf_tensors(q.awq), {**LLAMA, "quantization_config": q.METHODS["awq"][1]})
+    whole = load_workload(path, seq_len=8)
+    data = path.read_bytes()
+    path.write_bytes(data[: 8 + struct.unpack("<Q", data[:8])[0]])
+    cut = load_workload(path, seq_len=8)
+    assert cut.ops == whole.ops
+    assert (whole.meta["checkpoint_complete"], cut.meta["checkpoint_complete"]) == (True, False)
+
+
+def test_gpt2_stores_inputs_as_rows(tmp_path):
+    tensors = {"wte.weight": q.zeros(500, 128, dtype=np.float16), "wpe.weight": q.zeros(64, 128, dtype=np.float16)}
+    for name, shape in {
+        "attn.c_attn": (128, 384),
+        "attn.c_proj": (128, 128),
+        "mlp.c_fc": (128, 512),
+        "mlp.c_proj": (512, 128),
+    }.items():
+        tensors[f"h.0.{name}.weight"] = q.zeros(*shape, dtype=np.float16)
+    config = {"model_type": "gpt2", "n_embd": 128, "n_layer": 1, "n_head": 4, "n_positions": 64, "vocab_size": 500}
+    trace = load_workload(write_safetensors(tmp_path, tensors, config), seq_len=8)
+    assert {f for found in formats(trace).values() for f in found} == {"fp16"}
+
+
+def test_autogptq_keeps_its_settings_in_a_file_of_its_own(tmp_path):
+    path = write_safetensors(tmp_path, hf_tensors(q.gptq()), LLAMA)
+    (tmp_path / "quantize_config.json").write_text(json.dumps({"bits": 4, "group_size": 64, "sym": True}))
+    assert formats(load_workload(path, seq_len=8))["mlp.up_proj"] == {"int4_asym_g64_z4": 4}
+
+
+def test_gptq_with_one_group_per_output_and_dynamic_layers():
+    config = {
+        "quant_method": "gptq", "bits": 4, "group_size": -1,
+        "dynamic": {"-:.*layers\\.0\\.": {}, "+:.*down_proj": {"bits": 8, "group_size": 32}},
+    }  # fmt: skip
+    trace = build_trace({**LLAMA, "torch_dtype": "bfloat16", "quantization_config": config}, prefill(8))
+    found = formats(trace)
+    assert found["mlp.up_proj"] == {"bf16": 1, "int4_asym_g512_z4": 3}
+    assert found["mlp.down_proj"] == {"bf16": 1, "int8_asym_g32": 3}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"quant_method": "gptqq"}, "quant_method 'gptqq' is not supported.*did you mean 'gptq'"),
+        ({"quant_method": "gptq", "bits": 5}, "bits 5 is not supported"),
+        ({"quant_method": "gptq", "group_size": 0}, "group_size must be a whole number"),
+        ({"quant_method": "awq", "version": "gemv"}, "version 'gemv'"),
+        ({"quant_method": "fp8", "weight_block_size": [128]}, "weight_block_size must be two sizes"),
+        ({"quant_method": "compressed-tensors"}, "config_groups must name groups"),
+        ({"quant_method": "bitsandbytes"}, "load_in_4bit or load_in_8bit"),
+        ({"quant_method": "mxfp4", "modules_to_not_convert": "all"}, "must be a list of names"),
+        (q.compressed(q.weights(), ignore=["re:(a+)+b"]), "repeats a group"),
+        (q.compressed(q.weights(), ignore=["re:(("]), "no regular expression"),
+        (q.compressed(q.weights(type="float", num_bits=6)), "floats of 6 bits"),
+        ("none", "must be a mapping"),
+    ],
+)
+def test_wrong_configurations_are_named(config, message):
+    with pytest.raises(SpecError, match=message):
+        build_trace({**LLAMA, "quantization_config": config}, prefill(8))
+
+
+def test_other_group_than_the_tensors_have_is_an_error(tmp_path):
+    config = {"quant_method": "gptq", "bits": 4, "group_size": 128}
+    path = write_safetensors(tmp_path, hf_tensors(q.gptq()), {**LLAMA, "quantization_config": config})
+    with pytest.raises(SpecError, match=r"scales has shape \[12, 512\]; expected \[6, 512\]"):
+        load_workload(path)
+
+
+def test_scales_of_another_width_are_an_error(tmp_path):
+    def linear(name, n, k):
+        return {**q.awq(name, n, k), f"{name}.scales": q.zeros(k // 64, n, dtype=np.float32)}
+
+    path = write_safetensors(tmp_path, hf_tensors(linear), {**LLAMA, "quantization_config": q.METHODS["awq"][1]})
+    with pytest.raises(
+        SpecError, match=r"bits of codes, scales and zero points, but 512 × 768 in int4_asym_g64_z4 take"
+    ):
+        load_workload(path)
+
+
+def test_quantized_tensors_without_a_method_are_an_error(tmp_path):
+    path = write_safetensors(tmp_path, hf_tensors(q.awq), LLAMA)
+    with pytest.raises(SpecError, match="has qweight, but quantization_config of config.json does not say"):
+        load_workload(path)
+
+
+def test_without_a_config_the_message_says_what_is_missing(tmp_path):
+    path = write_safetensors(tmp_path, hf_tensors(q.plain), None)
+    with pytest.raises(SpecError, match=r"needs the model's config\.json beside it: heads, activation"):
+        load_workload(path)
+
+
+def test_a_config_of_another_shape_is_an_error(tmp_path):
+    path = write_safetensors(tmp_path, hf_tensors(q.plain), {**LLAMA, "intermediate_size": 1024})
+    with pytest.raises(SpecError, match="768 × 512 weights, but the model's keys give mlp.gate_proj 1024 × 512"):
+        load_workload(path)
+
+
+def test_names_of_formats_are_known():
+    for _, _, w, _ in q.METHODS.values():
+        assert parse_format(w).name == w

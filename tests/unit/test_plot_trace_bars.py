@@ -1,0 +1,98 @@
+"""The picture of a trace: what is drawn, what is put together, and that bytes of files do not change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwsim.cli.main import run_command
+from hwsim.report.plot.style import png_bytes, svg_bytes
+from hwsim.report.plot.trace_bars import BYTES, KINDS, MOST_ROWS, OTHER, grouped, scaled, trace_bars_figure
+from hwsim.spec.errors import UsageError
+from hwsim.workload import layer_table, load_workload, summarize
+
+
+def figure_of(name: str, **options: Any) -> Any:
+    trace = load_workload(name, **options)
+    return trace_bars_figure(layer_table(trace), trace.name, "fp16")
+
+
+def test_rows_are_the_layers_and_sums_the_summary() -> None:
+    trace = load_workload("llama-3.2-1b", phase="generation", seq_len=20, new_tokens=30)
+    rows, found = layer_table(trace, "mxfp4"), summarize(trace, "mxfp4")
+    assert [row["layer"] for row in rows] == list(dict.fromkeys(gemm.layer for gemm in trace.gemms))
+    assert sum(row["macs"] for row in rows) == found["macs"]
+    for name in BYTES:
+        total = sum(row[name] for row in rows)
+        assert found[name] <= total <= found[name] + len(rows), name  # each row is rounded up to bytes
+
+
+@pytest.mark.parametrize("form", [svg_bytes, png_bytes])
+def test_same_trace_same_bytes(form: Callable[[Any], bytes]) -> None:
+    options: dict[str, Any] = {"phase": "generation", "seq_len": 20, "new_tokens": 30}
+    assert form(figure_of("opt-125m", **options)) == form(figure_of("opt-125m", **options))
+
+
+def test_labels_tell_names_values_and_totals() -> None:
+    figure = figure_of("llama-2-7b", phase="decode", context=2048)
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names[:2] == ["attn.q_proj", "attn.k_proj"]
+    assert "7.144 GMAC in all" in texts
+    assert any(text.startswith("1.44  20 %") for text in texts)  # 32 · 4096 · 11008 of 7.144 G
+    assert [axes.get_title("left").partition(" (")[0] for axes in figure.axes] == [
+        "Multiply-accumulates", "Bytes moved", "Arithmetic intensity",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["resnet-50", "mobilenet-v2", "vit-base-16", "gemma-2-2b"])
+@pytest.mark.parametrize("phase", ["prefill", "training"])
+def test_grouping_loses_nothing(name: str, phase: str) -> None:
+    rows = layer_table(load_workload(name, phase=phase))
+    shown, note = grouped(rows)
+    assert len(shown) <= MOST_ROWS
+    for key in ("macs", "moved_bytes", *BYTES):
+        assert sum(row[key] for row in shown) == sum(row[key] for row in rows), key
+    assert all(row["macs"] == sum(row[f"macs_{kind}"] for kind in KINDS) for row in shown)
+    assert bool(note) == (len(rows) > MOST_ROWS)
+
+
+def test_many_layers_of_one_block_leave_the_largest() -> None:
+    rows = [
+        {"layer": f"x.{i}", "kind": "linear", "macs": i + 1, "moved_bytes": 3, "macs_per_byte": (i + 1) / 3,
+         "weight_bytes": 1, "kv_read_bytes": 1, "activation_bytes": 1}
+        for i in range(100)
+    ]  # fmt: skip
+    shown, note = grouped(rows)
+    assert (len(shown), shown[-1]["layer"]) == (MOST_ROWS, OTHER)
+    assert [row["layer"] for row in shown[:-1]] == [f"x.{i}" for i in range(100 - MOST_ROWS + 1, 100)]
+    assert note == f"The {100 - MOST_ROWS + 1} smallest of 100 rows are put together."
+
+
+@given(st.lists(st.integers(1, 10**18), min_size=1, max_size=9))
+def test_units_leave_the_largest_at_one_or_more(values: list[int]) -> None:
+    size, _ = scaled(values)
+    assert max(values) / size >= 1
+    assert max(values) / size < 1000 or size == 1e15
+
+
+def test_nothing_to_draw_is_said() -> None:
+    with pytest.raises(UsageError, match="t: no matrix product, nothing to draw"):
+        trace_bars_figure([], "t")
+
+
+def test_the_command_writes_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["trace", "opt-125m", "--seq-len", "8", "--summary", "--plot"]
+    for given_name, made in (("a.svg", ["a.svg"]), ("b.PNG", ["b.PNG"]), ("c", ["c.png", "c.svg"])):
+        assert run_command([*arguments, str(tmp_path / given_name)]) == 0
+        assert all((tmp_path / name).stat().st_size > 1000 for name in made)
+        out = capsys.readouterr().out
+        assert "unique_gemms" in out
+        assert "stored_kv_cache_bytes" in out
+    assert run_command([*arguments, str(tmp_path / "d.jpg")]) == 2
+    assert "unknown kind of picture; valid: .svg, .png" in capsys.readouterr().err
