@@ -172,12 +172,6 @@ def test_hls4ml_and_others() -> None:
     assert finn.dsp58_chain(2.0) == 3
 
 
-@pytest.mark.parametrize(("fields", "bits"), [((2, 1), 22), ((2, 3), 26), ((3, 2), 32), ((4, 3), 50), ((5, 2), 80)])
-def test_lossless_accumulators_of_the_minifloat_paper(fields: tuple[int, int], bits: int) -> None:
-    assert finn.lossless_float_bits(fields, fields, 4608) == bits
-    assert finn.lossless_bits(8, 8, 4608) == 30
-
-
 def test_every_figure_has_a_source() -> None:
     for name in ("shell", "utilisation", "dsp_fmax", "dsp_modes", "memory_primitives", "lut_rows", "component_rows"):
         assert all(row["source"].strip() for row in read_csv_rows("fpga", f"{name}.csv"))

@@ -138,18 +138,3 @@ def hls4ml_bram36(inputs: int, outputs: int, reuse: int, w_bits: int) -> int:
 def fifo_lut(depth: int, width_bits: int) -> int:
     """Return the LUTs of a FIFO of FINN's in LUT RAM."""
     return 2 * ceil(log2(depth)) + ceil(depth / 32) * ceil(width_bits / 2)
-
-
-def lossless_bits(w_bits: int, a_bits: int, length: int) -> int:
-    """Return the width of a lossless integer accumulator: ra + rb + ⌈log2 n⌉ + 1 (arXiv 2311.12359)."""
-    return w_bits + a_bits + (length - 1).bit_length() + 1
-
-
-def lossless_float_bits(w: tuple[int, int], a: tuple[int, int], length: int) -> int:
-    """Return the width of an exact fixed-point accumulator of minifloats (exponent, mantissa bits).
-
-    2^ea + ma + 2^eb + mb + ⌈log2 n⌉ - 1 (arXiv 2311.12359).
-    """
-    (w_exponent, w_mantissa), (a_exponent, a_mantissa) = w, a
-    span = (1 << w_exponent) + w_mantissa + (1 << a_exponent) + a_mantissa
-    return span + (length - 1).bit_length() - 1

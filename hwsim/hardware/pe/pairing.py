@@ -46,6 +46,14 @@ def known_format(label: str) -> Format | None:
         return None
 
 
+def short_format(label: str) -> Format | None:
+    """Return the format called ``label``, or ``fp8_e4m3`` for ``e4m3``; None if there is none."""
+    exponent, _, mantissa = label.removeprefix("e").partition("m")
+    if label.startswith("e") and exponent.isdecimal() and mantissa.isdecimal():
+        return known_format(f"fp{1 + int(exponent) + int(mantissa)}_{label}")
+    return known_format(label)
+
+
 def known_pair(label: str) -> tuple[Format, Format] | None:
     """Return weight and activation format of ``w4a16`` and the like, or None."""
     try:
