@@ -21,6 +21,7 @@ from hwsim.report.explain.pe_compare import compare_pes, groups_of
 from hwsim.report.explain.pe_data import data_section, expected_lines
 from hwsim.report.explain.pe_modes import modes_section
 from hwsim.report.explain.pe_operands import operands_of, operands_section, operands_text
+from hwsim.report.explain.pe_target import target_sections
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,6 +36,8 @@ def explain_pe(name: str, question: Question) -> list[Section]:
         names = (name, *question.others)
         return compare_pes([(one, make_pe(pe_options(one, question.settings))) for one in names], question)
     options = pe_options(name, question.settings)
+    if question.target:
+        return target_sections(make_pe(options), question.target)
     pe, technology = make_pe(options), load_technology(question.technology)
     operands = operands_of(question, pe.data_dependent(pe.w_format, pe.a_format))
     price, stages = pipelined_price(pe, technology, question.clock_hz, operands=operands)
