@@ -14,7 +14,9 @@ from hwsim.spec.errors import UsageError
 if TYPE_CHECKING:
     from hwsim.report.explain import Section
 
-KINDS = ("arch", "calibration", "format", "function", "mapping", "memory", "network", "pe", "technology", "unit")
+KINDS = (
+    "arch", "calibration", "device", "format", "function", "mapping", "memory", "network", "pe", "technology", "unit",
+)  # fmt: skip
 #: Kinds that take several names.
 SEVERAL = ("pe", "mapping")
 #: Kinds of which there is one.
@@ -32,6 +34,7 @@ SINGLE = ("calibration",)
     help="For function, network, pe, unit: one of hwsim list technology.",
 )
 @click.option("--clock", default="1 GHz", show_default=True, help="For pe: sets the number of pipeline stages.")
+@click.option("--target", default="", help="For one PE: an FPGA device (hwsim list device) instead of a technology.")
 @click.option("--iso-area", default=None, help="For several PEs: area that each fills, e.g. 2mm2.")
 @click.option("--iso-throughput", default=None, help="For several PEs: throughput that each reaches, e.g. 4TOPS.")
 @click.option("--w-stats", default="", help="For pe: of the weights, e.g. 'zeros=0.5 held=64'; toggle=0.2 of bits.")
@@ -46,6 +49,7 @@ def command(
     names: tuple[str, ...],
     technology: str,
     clock: str,
+    target: str,
     iso_area: str | None,
     iso_throughput: str | None,
     w_stats: str,
@@ -58,13 +62,13 @@ def command(
 ) -> None:
     """Explain NAME, a thing of KIND; calibration has no name, and several PEs are compared.
 
-    pe: a family or a format (explain pe lmul --set format=bf16; explain pe bitmod4_g128);
-    memory: a DRAM preset, sram or register_file (--set size=64KiB --set width=128 …); arch: a file
-    or an example (--set array.rows=64); format: a name; technology: a name (--set vdd=0.8V
-    --set temperature=85degC); network: a topology (--set rows=8 --set pitch=0.5mm --set
-    router_energy=0.1pJ/bit); function: one of hwsim list function (--set method=piecewise --set
-    segments=16); mapping: an architecture or a hierarchy (hwsim list hierarchy), and a workload, with
-    --layer and the options that shape the workload.
+    pe: a family or a format (explain pe lmul --set format=bf16; explain pe bitmod4_g128), on an FPGA with
+    --target zcu104; device: one of hwsim list device; memory: a DRAM preset, sram or register_file
+    (--set size=64KiB --set width=128 …); arch: a file or an example (--set array.rows=64); format: a name;
+    technology: a name (--set vdd=0.8V --set temperature=85degC); network: a topology (--set rows=8
+    --set pitch=0.5mm --set router_energy=0.1pJ/bit); function: one of hwsim list function (--set
+    method=piecewise --set segments=16); mapping: an architecture or a hierarchy (hwsim list hierarchy), and a
+    workload, with --layer and the options that shape the workload.
     """
     from hwsim.report.explain import EXPLAINERS, Question
     from hwsim.spec.paths import read_value
@@ -85,7 +89,9 @@ def command(
         raise UsageError(
             f"explain {kind}: --layer and what shapes a workload, such as --phase and --batch, are for explain mapping"
         )
-    question = Question(values, technology, clock_hz, area, rate, w_stats, a_stats, names[1:], layer, shape)
+    if target and (kind != "pe" or len(names) > 1):
+        raise UsageError("explain: --target is for explain pe with one PE")
+    question = Question(values, technology, clock_hz, area, rate, w_stats, a_stats, names[1:], layer, target, shape)
     sections = EXPLAINERS.get(kind)(name, question)
     if output is not None:
         _draw(sections, output / f"{kind}_{Path(name).stem}")

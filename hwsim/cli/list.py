@@ -91,6 +91,12 @@ def _unit() -> list[str]:
     return UNITS.names()
 
 
+def _device() -> list[str]:
+    from hwsim.hardware.fpga.device import device_names
+
+    return device_names()
+
+
 def _importer() -> list[str]:
     from hwsim.workload.importers.base import IMPORTERS
 
@@ -113,6 +119,7 @@ def _engine() -> list[str]:
 KINDS: dict[str, Callable[[], list[str]]] = {
     "arch": _arch,
     "dataflow": _dataflow,
+    "device": _device,
     "engine": _engine,
     "format": _format,
     "function": _function,

@@ -57,3 +57,18 @@ def whole_product(a: NDArray[np.int64], w: NDArray[np.int64]) -> NDArray[np.int6
         span = slice(start, start + steps)
         found += (a[:, span].astype(np.float64) @ w[span].astype(np.float64)).astype(np.int64)
     return found
+
+
+def lossless_integer_bits(w_bits: int, a_bits: int, length: int) -> int:
+    """Return the width of a lossless integer accumulator: ra + rb + ⌈log2 n⌉ + 1 (arXiv 2311.12359)."""
+    return w_bits + a_bits + (length - 1).bit_length() + 1
+
+
+def lossless_float_bits(w: tuple[int, int], a: tuple[int, int], length: int) -> int:
+    """Return the width of an exact fixed-point accumulator of minifloats (exponent, mantissa bits).
+
+    2^ea + ma + 2^eb + mb + ⌈log2 n⌉ - 1 (arXiv 2311.12359).
+    """
+    (w_exponent, w_mantissa), (a_exponent, a_mantissa) = w, a
+    span: int = 2**w_exponent + w_mantissa + 2**a_exponent + a_mantissa
+    return span + (length - 1).bit_length() - 1

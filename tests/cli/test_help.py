@@ -115,6 +115,7 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
     """Each list holds the very names that the part of hwsim which takes them knows."""
     from hwsim.formats import parse_format
     from hwsim.formats.approximate import MULTIPLIERS
+    from hwsim.hardware.fpga.device import load_device
     from hwsim.hardware.functions import FUNCTIONS, METHODS
     from hwsim.hardware.memory import MEMORIES, load_dram
     from hwsim.hardware.network import TOPOLOGIES
@@ -132,6 +133,7 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
         "arch": lambda name: example_path("arch_configs", name),
         "sweep": lambda name: example_path("sweeps", name),
         "dataflow": get_dataflow,
+        "device": load_device,
         "engine": ENGINES.get,
         "format": parse_format,
         "function": FUNCTIONS.get,

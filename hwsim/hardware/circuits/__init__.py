@@ -37,7 +37,7 @@ from hwsim.hardware.circuits.floating import float_addition, float_product
 from hwsim.hardware.circuits.logic import AndRow, Comparator, Equality, FanOut, LeadingZeroCounter, OrTree, XorRow
 from hwsim.hardware.circuits.multipliers import BoothEncoder, BoothMultiplier, BoothSelector, EntEncoder, Multiplier
 from hwsim.hardware.circuits.part import GROUPS, Part, path_levels
-from hwsim.hardware.circuits.selection import FunnelShifter, Mux, OneHotMux, Rom, Shifter, Swap
+from hwsim.hardware.circuits.selection import FunnelShifter, Mux, OneHotMux, Placer, Rom, Shifter, Swap
 from hwsim.hardware.circuits.storage import Lfsr, Register, RegisterTable
 from hwsim.hardware.circuits.widths import DivergenceError, Widths, largest, least, remembered, total, widths
 
@@ -45,7 +45,7 @@ __all__ = [
     "CELLS", "GROUPS", "AddSubtract", "Adder", "AdderTree", "AndRow", "BoothEncoder", "BoothMultiplier",
     "BoothSelector", "CarrySelectAdder", "Circuit", "Comparator", "CompressorTree", "DivergenceError", "EntEncoder",
     "Equality", "FanOut", "FunnelShifter", "Incrementer", "LeadingZeroCounter", "Lfsr", "Multiplier", "Mux",
-    "Negator", "OneHotMux", "OrTree", "Part", "Popcount", "PrefixAdder", "Register", "RegisterTable", "Rom",
+    "Negator", "OneHotMux", "OrTree", "Part", "Placer", "Popcount", "PrefixAdder", "Register", "RegisterTable", "Rom",
     "Shifter", "StaggeredTree", "Subtractor", "SumDifference", "Swap", "Widths", "XorRow", "float_addition",
     "float_product", "largest", "least", "path_levels", "remembered", "total", "widths",
 ]  # fmt: skip

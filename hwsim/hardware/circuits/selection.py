@@ -85,6 +85,41 @@ class Shifter(Circuit):
 
 
 @dataclass(frozen=True)
+class Placer(Circuit):
+    """Puts a number of ``bits`` at place 0 … ``positions`` - 1 of a word of ``width``: a float to fixed point.
+
+    ``summed`` says that an adder takes the word, whose LUTs hold a part of the last stages on FPGA fabric.
+    """
+
+    bits: int
+    positions: int
+    width: int
+    summed: bool = False
+
+    def _stages(self) -> list[tuple[int, int]]:
+        """Return the width that each stage takes, and by how much it may shift."""
+        found, width = [], self.bits
+        for stage in range(log2_ceil(largest(self.positions, 2))):
+            found.append((width, 1 << stage))
+            width = least(self.width, width + (1 << stage))
+        return found
+
+    def cells(self) -> Mapping[str, float]:
+        """A multiplexer where both places are in the word, an AND where only one of them is."""
+        both = sum(largest(0, width - shift) for width, shift in self._stages())
+        one = sum(2 * least(width, shift) for width, shift in self._stages())
+        return {"shift": both, "and": one}
+
+    def levels(self) -> float:
+        """One multiplexer per stage, its select line's fan-out included."""
+        return STAGE_LEVELS * log2_ceil(largest(self.positions, 2))
+
+    def live_bits(self, progress: float) -> float:
+        """The number as far as it is placed, and the places that are still to come."""
+        return self.bits + (self.width - self.bits) * progress + log2_ceil(largest(self.positions, 2)) * (1 - progress)
+
+
+@dataclass(frozen=True)
 class Rom(Circuit):
     """Table of ``words`` constants of ``bits``: a small decoder, such as that of a codebook."""
 

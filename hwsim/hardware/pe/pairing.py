@@ -14,11 +14,14 @@ from typing import Any
 
 from hwsim.formats import Format, format_names, parse_format, parse_pair
 from hwsim.hardware.pe.base import PE
-from hwsim.hardware.pe.registry import make_pe
+from hwsim.hardware.pe.registry import PES, make_pe
 from hwsim.spec.errors import UsageError, did_you_mean
 from hwsim.spec.registry import Registry
 
 PAIRINGS: Registry[Callable[[str], dict[str, Any] | None]] = Registry("pairing", "hwsim.hardware.pe.families")
+
+#: Formats that a family is built for when none is named, the first that it takes.
+USUAL = ("fp16", "int8", "nf4_g64")
 
 #: Families that take what no other family is built for: asked last.
 FALLBACKS = ("codebook_mac",)
@@ -41,6 +44,14 @@ def known_format(label: str) -> Format | None:
         return parse_format(label)
     except UsageError:
         return None
+
+
+def short_format(label: str) -> Format | None:
+    """Return the format called ``label``, or ``fp8_e4m3`` for ``e4m3``; None if there is none."""
+    exponent, _, mantissa = label.removeprefix("e").partition("m")
+    if label.startswith("e") and exponent.isdecimal() and mantissa.isdecimal():
+        return known_format(f"fp{1 + int(exponent) + int(mantissa)}_{label}")
+    return known_format(label)
 
 
 def known_pair(label: str) -> tuple[Format, Format] | None:
@@ -68,6 +79,30 @@ def pairing(label: str) -> Pairing:
     hint = did_you_mean(label, [*format_names(), "lmul_e4m3", "lmul_bf16", "w4a16", "w4a8_g128", "w8a8"])
     known = known_format(label)
     raise UsageError(f"no PE is built for {label!r}; {hint}" if known else f"unknown format {label!r}; {hint}")
+
+
+def pe_options(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return PE options for a family with ``settings``, or for a format's label.
+
+    Raises
+    ------
+    UsageError
+        If it is neither, or the family has no usual formats.
+    """
+    if name not in PES:
+        try:
+            return {**pairing(name).pe_spec, **settings}
+        except UsageError:
+            raise UsageError(f"unknown pe {name!r}; {did_you_mean(name, PES.names())}, or a format") from None
+    if settings:
+        return {"family": name, **settings}
+    for options in ({"family": name}, *({"family": name, "format": usual} for usual in USUAL)):
+        try:
+            make_pe(options)
+        except UsageError:
+            continue
+        return options
+    raise UsageError(f"pe {name}: give its formats, for example --set format=fp8_e4m3")
 
 
 def kv_format(pe: PE, a: Format) -> Format:

@@ -33,8 +33,8 @@ class Section:
 class Question:
     """What a name alone leaves open: further fields, technology, clock in Hz, and further names.
 
-    Of PEs also an area to fill, a throughput to reach (operations per second), and what is stated of
-    their operands; of a mapping the layer, and how the workload is shaped.
+    Of PEs also an area to fill, a throughput to reach (operations per second), what is stated of
+    their operands, and an FPGA device as target; of a mapping the layer, and how the workload is shaped.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -46,6 +46,7 @@ class Question:
     a_stats: str = ""
     others: Sequence[str] = ()
     layer: str = ""
+    target: str = ""
     workload: Mapping[str, Any] = field(default_factory=dict)
 
 

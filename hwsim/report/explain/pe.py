@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hwsim.formats import Minifloat
 from hwsim.hardware.circuits import GROUPS
 from hwsim.hardware.claims import BASELINES, saving
-from hwsim.hardware.pe import PE, PES, make_pe, pairing
+from hwsim.hardware.pe import PE, make_pe, pe_options
 from hwsim.hardware.pe.clocking import Clocking, clocking
 from hwsim.hardware.pe.lockstep import Data
 from hwsim.hardware.pe.operands import Operands, data_factors
@@ -21,13 +21,11 @@ from hwsim.report.explain.pe_compare import compare_pes, groups_of
 from hwsim.report.explain.pe_data import data_section, expected_lines
 from hwsim.report.explain.pe_modes import modes_section
 from hwsim.report.explain.pe_operands import operands_of, operands_section, operands_text
-from hwsim.spec.errors import UsageError, did_you_mean
+from hwsim.report.explain.pe_target import target_sections
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Formats that a family is shown with when none is named, the first that it takes.
-USUAL = ("fp16", "int8", "nf4_g64")
 WHOLE = "the multiplier alone is not the PE: compare whole rows"
 
 
@@ -36,8 +34,10 @@ def explain_pe(name: str, question: Question) -> list[Section]:
     """Return the parts of a PE, named by its family or by the format that it is built for."""
     if question.others:
         names = (name, *question.others)
-        return compare_pes([(one, make_pe(_options(one, question.settings))) for one in names], question)
-    options = _options(name, question.settings)
+        return compare_pes([(one, make_pe(pe_options(one, question.settings))) for one in names], question)
+    options = pe_options(name, question.settings)
+    if question.target:
+        return target_sections(make_pe(options), question.target)
     pe, technology = make_pe(options), load_technology(question.technology)
     operands = operands_of(question, pe.data_dependent(pe.w_format, pe.a_format))
     price, stages = pipelined_price(pe, technology, question.clock_hz, operands=operands)
@@ -63,24 +63,6 @@ def explain_pe(name: str, question: Question) -> list[Section]:
         sections.append(_claims())
     sections.append(constants_section(technology, "constants behind these figures"))
     return sections
-
-
-def _options(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return PE options for a family with ``settings``, or for a format's label."""
-    if name not in PES:
-        try:
-            return {**pairing(name).pe_spec, **settings}
-        except UsageError:
-            raise UsageError(f"unknown pe {name!r}; {did_you_mean(name, PES.names())}, or a format") from None
-    if settings:
-        return {"family": name, **settings}
-    for options in ({"family": name}, *({"family": name, "format": usual} for usual in USUAL)):
-        try:
-            make_pe(options)
-        except UsageError:
-            continue
-        return options
-    raise UsageError(f"pe {name}: give its formats, for example --set format=fp8_e4m3")
 
 
 def _parts(price: PartsPrice) -> Any:

@@ -73,7 +73,7 @@ class IntMac(PE):
         """Return multipliers, tree, pass shifter, accumulator and registers."""
         wb, ab, acc = self.w_format.bits, self.a_format.bits, self.accumulator_bits
         tree = wb + ab
-        found = [Part("multiplier", "multiplier", Multiplier(ab, wb), count=self.lanes)]
+        found = [Part("multiplier", "multiplier", Multiplier(ab, wb, signed=True), count=self.lanes)]
         if self.lanes > 1:
             found.append(Part("adder tree", "accumulator", AdderTree(self.lanes, tree)))
         if wb < 8:  # wider weights come in passes of wb bits, at most four

@@ -25,7 +25,7 @@ from hwsim.formats.approximate import MULTIPLIERS
 from hwsim.hardware.circuits import Adder, Incrementer, Mux, OrTree, Part, Register, XorRow
 from hwsim.hardware.pe.base import Reason
 from hwsim.hardware.pe.datapaths import float_accumulate
-from hwsim.hardware.pe.pairing import PAIRINGS, known_format
+from hwsim.hardware.pe.pairing import PAIRINGS, short_format
 from hwsim.hardware.pe.registry import PES, take_choice, take_formats, take_minifloat
 from hwsim.hardware.pe.summing import SummingPE
 from hwsim.spec.errors import UsageError
@@ -104,15 +104,7 @@ def pair(label: str) -> dict[str, Any] | None:
         return None
     name = label.removeprefix("lmul_")
     bare = name.removesuffix("_formula")
-    fmt = known_format(bare) or known_format(_full_name(bare))
+    fmt = short_format(bare)
     if fmt is None:
         return None
     return {"family": "lmul", "format": fmt.name, "semantics": SEMANTICS[int(bare != name)]}
-
-
-def _full_name(short: str) -> str:
-    """Return ``fp8_e4m3`` for ``e4m3``."""
-    exponent, _, mantissa = short.removeprefix("e").partition("m")
-    if not (short.startswith("e") and exponent.isdecimal() and mantissa.isdecimal()):
-        return short
-    return f"fp{1 + int(exponent) + int(mantissa)}_{short}"

@@ -1,0 +1,240 @@
+"""``hwsim fit``: the largest array of a PE on an FPGA device, what binds it, and how fast it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from hwsim.hardware.fpga.device import Device, fastest_hz, load_device, shell_resources, utilisation_limits
+from hwsim.hardware.pe import PE, make_pe
+from hwsim.hardware.target import ArrayFit, Budget, largest_array
+from hwsim.hardware.target.pe_on_fabric import DspChoice
+from hwsim.simulate.dataflow import get_dataflow
+from hwsim.spec.errors import InfeasibleError, MissingFigureError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Wires between neighbouring super logic regions that designs can use (FINN platforms.py, 39f0c9a).
+WIRES_BETWEEN_REGIONS = 5000
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """What is fitted.
+
+    Parameters
+    ----------
+    device
+        One of ``hwsim list device``, or its part.
+    pe
+        PE options.
+    dataflow
+        Decides which operands neighbours share, and so which packed modes of DSP blocks are legal.
+    dsp
+        ``auto``, ``never`` or ``always``.
+    clock_hz
+        The clock that the design reaches; no source tells it, so that without it there is no throughput.
+    reserve
+        Share of every budget that is kept back.
+    shell
+        Interfaces beside the array, by number.
+    rows, cols
+        Sides of the array; None: as large as possible.
+    power_w
+        The design's power, for operations per watt; no source of static power is known.
+    grade
+        Speed grade, for the fastest clocks of DSP blocks and clock network.
+    """
+
+    device: str
+    pe: Mapping[str, Any]
+    dataflow: str = "weight_stationary"
+    dsp: DspChoice = "auto"
+    clock_hz: float | None = None
+    reserve: float = 0.0
+    shell: Mapping[str, int] = field(default_factory=dict)
+    rows: int | None = None
+    cols: int | None = None
+    power_w: float | None = None
+    grade: str = "-2"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What was found: the array, its throughput where a clock is given, budgets, and what a reader must know."""
+
+    request: FitRequest
+    device: Device
+    pe: PE
+    array: ArrayFit
+    usable: Mapping[str, float]
+    notes: tuple[str, ...]
+
+    @property
+    def gops(self) -> float | None:
+        """Operations per second in 10^9, two per multiply-accumulate, at worst; None without a clock."""
+        if self.request.clock_hz is None:
+            return None
+        rate = float(self.pe.macs_per_cycle(self.pe.w_format, self.pe.a_format))
+        return 2 * self.array.pes * rate * self.request.clock_hz * 1e-9
+
+    @property
+    def gops_per_watt(self) -> float | None:
+        """Operations per second and watt; None without clock or power."""
+        gops, power = self.gops, self.request.power_w
+        return None if gops is None or power is None else gops / power
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The result in one row."""
+        array = self.array
+        return {
+            "device": self.device.name, "pe": self.pe.family, "w_format": self.pe.w_format.name,
+            "a_format": self.pe.a_format.name, "rows": array.rows, "cols": array.cols, "pes": array.pes,
+            "pes_in_dsp": array.in_dsp, "pes_in_lut": array.in_lut, "binding": array.binding,
+            "gops": self.gops, "gops_per_watt": self.gops_per_watt,
+        }  # fmt: skip
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """One row per resource: the device's, what is usable, what the array uses, its share of the device."""
+        import pandas as pd
+
+        rows = []
+        for name, usable in self.usable.items():
+            used = self.array.used.get(name, 0.0)
+            total = self.device.budget[name]
+            rows.append({
+                "resource": name, "device": total, "usable": usable, "used": used,
+                "share": used / total if total else 0.0, "binding": name == self.array.binding,
+            })  # fmt: skip
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def pe_frame(self) -> pd.DataFrame:
+        """One row per kind of PE and part: LUT sites, flip-flops, carry bits and DSP blocks."""
+        import pandas as pd
+
+        rows = []
+        for kind, one in self.array.kinds.items():
+            place = "DSP blocks" if kind == "always" else "LUTs"
+            for part, sites, dsp in one.rows:
+                rows.append({
+                    "products in": place, "part": part.role, "group": part.group, "lut6": sites.lut, "ff": sites.ff,
+                    "carry_bits": sites.carry, "dsp": float(dsp),
+                })  # fmt: skip
+            total = {"lut6": one.sites.lut, "ff": one.sites.ff, "carry_bits": one.sites.carry, "dsp": float(one.dsp)}
+            rows.append({"products in": place, "part": "total", "group": "", **total})
+        return pd.DataFrame(rows)
+
+    def _repr_html_(self) -> str:
+        cells = "".join(f"<td>{name}</td><td>{value}</td>" for name, value in self.figures.items())
+        return f"<table><tr>{cells}</tr></table>"
+
+
+def shared_operands(dataflow: str) -> frozenset[str]:
+    """Return the operands that neighbouring PEs of a dataflow get from one source: those that do not wait in them.
+
+    Raises
+    ------
+    UsageError
+        If the dataflow is unknown.
+    """
+    return frozenset({"w", "a"} - {get_dataflow(dataflow).stationary})
+
+
+def fit(request: FitRequest) -> Fit:
+    """Return the largest array.
+
+    Raises
+    ------
+    UsageError
+        If a name is unknown or a number out of range.
+    MissingFigureError
+        If the device's logic, or a part of the PE, has no price.
+    InfeasibleError
+        If not one PE fits, or the clock is beyond what DSP blocks or the clock network reach.
+    """
+    device, pe = load_device(request.device), make_pe(request.pe)
+    usable = device.usable(shell_resources(request.shell), request.reserve)
+    shared = shared_operands(request.dataflow)
+    array = largest_array(pe, device, Budget(usable), request.dsp, shared, (request.rows, request.cols))
+    notes = [*_clock_notes(device, array, request), *_use_notes(device, array), *_mode_notes(array, request)]
+    return Fit(request, device, pe, array, usable, tuple(notes))
+
+
+def _clock_notes(device: Device, array: ArrayFit, request: FitRequest) -> list[str]:
+    """Refuse clocks that no data sheet allows; say where none is known."""
+    blocks = [(device.dsp_primitive, _mode_of(array))] if array.in_dsp else []
+    limits, unknown = {}, []
+    for primitive, mode in [*blocks, ("bufg", "clock")]:
+        if primitive == "bufg" and "UltraScale+" not in device.family:
+            unknown.append("clock network")
+            continue
+        try:
+            limits[primitive] = fastest_hz(primitive, request.grade, mode)
+        except MissingFigureError:
+            unknown.append(primitive)
+    found = [f"no source gives the fastest clock of: {', '.join(unknown)}"] if unknown else []
+    if request.clock_hz is None:
+        top = f"; data sheets allow {min(limits.values()) / 1e6:g} MHz at most" if limits else ""
+        return [*found, f"no clock is given, so there is no throughput: fabric decides what a design reaches{top}"]
+    for primitive, most in limits.items():
+        if request.clock_hz > most:
+            raise InfeasibleError(
+                f"clock: {request.clock_hz / 1e6:g} MHz is beyond the {most / 1e6:g} MHz of {primitive} in grade "
+                f"{request.grade}; valid: up to {most / 1e6:g} MHz"
+            )
+    return found
+
+
+def _mode_of(array: ArrayFit) -> str:
+    modes = array.kinds["always"].modes
+    return "float" if any(mode.arithmetic == "float" for mode in modes) else "all_registers"
+
+
+def _use_notes(device: Device, array: ArrayFit) -> list[str]:
+    """Say where utilisation is beyond the guideline, and how many super logic regions the array needs."""
+    limits = utilisation_limits()
+    found = []
+    for name, used in array.used.items():
+        total = device.budget.get(name, 0)
+        if total and name in limits and used / total > limits[name]:
+            found.append(
+                f"{used / total:.0%} of {name} is in use: beyond {limits[name]:.0%} designs seldom close timing (FINN)"
+            )
+    needed = regions_needed(device, array.used)
+    if needed > 1:
+        found.append(
+            f"the array spans {needed} super logic regions: {needed - 1} crossing(s) of up to {WIRES_BETWEEN_REGIONS} "
+            "wires each (FINN); the clock must allow for them"
+        )
+    return found
+
+
+def regions_needed(device: Device, used: Mapping[str, float]) -> int:
+    """Return the fewest super logic regions, in their order, that hold what is used; 1 on a device of one."""
+    if not device.regions:
+        return 1
+    left = dict(used)
+    for count, region in enumerate(device.regions, 1):
+        left = {name: need - region.get(name, 0) for name, need in left.items()}
+        if all(need <= 0 for need in left.values()):
+            return count
+    return len(device.regions)
+
+
+def _mode_notes(array: ArrayFit, request: FitRequest) -> list[str]:
+    found = [
+        f"DSP mode {mode.name}: {float(mode.macs):g} product(s) a block of up to {mode.a_bits} × {mode.b_bits} bits"
+        + (f"; {mode.note}" if mode.note else "")
+        + (f" ({mode.source})")
+        for one in array.kinds.values()
+        for mode in one.modes
+    ]
+    found += [f"{note}, which {request.dataflow} does not give" for one in array.kinds.values() for note in one.notes]
+    found.append("LUTs are estimated: hwsim score fpga says how far; energy per operation: no source gives it")
+    return found

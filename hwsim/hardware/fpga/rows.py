@@ -1,0 +1,89 @@
+"""Tables of synthesised units: their family, parameters and LUT sites.
+
+The form is that of ``hwsim/data/fpga/lut_rows.csv``: ``lut_sites_carry_aware`` counts LUTs without those that share
+a site with a carry bit, and with those that a carry bit takes alone. Rows without it, of flows that put sums into
+LUTs, are not of this model.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from io import StringIO
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hwsim.hardware.fpga.unit import FAMILIES, family_cells
+from hwsim.spec.errors import Problem, SpecError
+from hwsim.spec.text import read_text
+
+COLUMNS = ("design", "family", "params", "lut_sites_carry_aware")
+
+
+@dataclass(frozen=True)
+class LutRow:
+    """A synthesised unit: its fabric cells by class, and the LUT sites that it takes."""
+
+    design: str
+    family: str
+    cells: Mapping[str, float]
+    lut_sites: float
+
+
+def read_lut_rows(path: Path, unknown: list[str] | None = None) -> list[LutRow]:
+    """Read a table of the form of ``hwsim/data/fpga/lut_rows.csv``.
+
+    Families of rows that have no model are put into ``unknown``, where it is given.
+
+    Raises
+    ------
+    SpecError
+        With every row that it cannot read, at its line; also those of unknown families without ``unknown``.
+    """
+    reader = csv.DictReader(StringIO(read_text(path)))
+    lacking = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
+    if lacking:
+        raise SpecError([Problem(str(path), 1, 1, "header", f"missing column {', '.join(lacking)}")])
+    found: list[LutRow] = []
+    problems: list[Problem] = []
+    for row in reader:
+        if unknown is not None and row["family"] not in FAMILIES and row["lut_sites_carry_aware"].strip():
+            unknown.append(row["family"])
+            continue
+        try:
+            found += _rows(row)
+        except (TypeError, ValueError) as error:
+            problems.append(Problem(str(path), reader.line_num, 0, "", str(error)))
+    if problems:
+        raise SpecError(problems)
+    return found
+
+
+def _rows(row: Mapping[str, str]) -> Iterable[LutRow]:
+    if not row["lut_sites_carry_aware"].strip():
+        return []
+    sites = float(row["lut_sites_carry_aware"])
+    if not 0 < sites < inf:
+        raise ValueError(f"lut_sites_carry_aware must be positive, not {row['lut_sites_carry_aware']}")
+    return [LutRow(row["design"], row["family"], family_cells(row["family"], read_params(row["params"])), sites)]
+
+
+def read_params(text: str) -> dict[str, Any]:
+    """Return the parameters of a unit, a flow mapping of YAML.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"params must be a mapping such as {{wa: 8, wb: 4}}, not {text!r}")
+    return found

@@ -1,0 +1,70 @@
+"""What a synthesised unit is made of, by family: circuits, counted.
+
+A family registers a function of its parameters, integers and words as the table gives them. Units of
+families that are not registered have no model.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from hwsim.hardware.circuits import Circuit
+from hwsim.hardware.fpga.cells import fabric_cells
+from hwsim.spec.errors import UsageError
+from hwsim.spec.registry import Registry
+
+Params = Mapping[str, Any]
+#: A circuit, or so many of it, or plain cells.
+Counted: TypeAlias = Circuit | tuple[float, Circuit] | Mapping[str, float]
+
+FAMILIES: Registry[Callable[[Params], list[Counted]]] = Registry(
+    "family of synthesised FPGA units", "hwsim.hardware.fpga.units"
+)
+
+
+def counted_cells(counted: list[Counted]) -> dict[str, float]:
+    """Return the fabric cells of circuits, each as many times as it is there."""
+    found: defaultdict[str, float] = defaultdict(float)
+    for item in counted:
+        count, part = item if isinstance(item, tuple) else (1.0, item)
+        for cell, number in (part if isinstance(part, Mapping) else fabric_cells(part)).items():
+            found[cell] += count * number
+    return dict(found)
+
+
+def times(count: float, counted: list[Counted]) -> list[Counted]:
+    """Return circuits ``count`` times over, as one entry."""
+    return [{cell: count * number for cell, number in counted_cells(counted).items()}]
+
+
+def family_cells(family: str, params: Params) -> dict[str, float]:
+    """Return the fabric cells of a unit.
+
+    Raises
+    ------
+    UsageError
+        If the family is unknown, or a parameter is missing or no whole number where it must be one.
+    """
+    law = FAMILIES.get(family)
+    try:
+        return counted_cells(law(params))
+    except KeyError as error:
+        raise UsageError(f"{family}: parameter {error.args[0]} is missing") from None
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{family}: parameters {dict(params)!r}: {error}") from None
+
+
+def format_fields(name: str) -> tuple[int, int]:
+    """Return exponent and mantissa bits of a format's short name such as ``e4m3``.
+
+    Raises
+    ------
+    ValueError
+        If it is no such name.
+    """
+    exponent, separator, mantissa = str(name).removeprefix("e").partition("m")
+    if not (separator and exponent.isdecimal() and mantissa.isdecimal()):
+        raise ValueError(f"{name!r} names no format; valid: eEmM")
+    return int(exponent), int(mantissa)

@@ -1,0 +1,118 @@
+"""Arrays on an FPGA: PEs in LUTs and DSP blocks, the largest array within all budgets."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwsim.hardware.fpga.device import load_device
+from hwsim.hardware.pe import PES, make_pe
+from hwsim.hardware.target import Budget, largest_array, pe_on_fabric
+from hwsim.hardware.target.budget import kinds_of, taken
+from hwsim.spec.errors import InfeasibleError, MissingFigureError, UsageError
+
+ZCU104 = load_device("zcu104")
+INT8: dict[str, Any] = {"family": "int_mac", "format": "int8"}
+FAMILIES: list[dict[str, Any]] = [
+    INT8, {"family": "int_mac", "format": "int4", "lanes": 4}, {"family": "float_mac", "format": "fp8_e4m3"},
+    {"family": "lmul", "format": "fp8_e4m3"}, {"family": "float_mac", "format": "bf16"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", FAMILIES, ids=str)
+def test_rows_sum_to_the_whole(options: dict[str, Any]) -> None:
+    one = pe_on_fabric(make_pe(options), ZCU104, "never")
+    assert one.sites.lut == pytest.approx(sum(sites.lut for _, sites, _ in one.rows))
+    assert one.dsp == 0
+    assert one.sites.ff > 0
+
+
+def test_a_block_takes_product_and_sum() -> None:
+    pe = make_pe(INT8)
+    in_lut, in_dsp = (pe_on_fabric(pe, ZCU104, use) for use in ("never", "always"))  # type: ignore[arg-type]
+    assert (in_dsp.dsp, in_dsp.sites.lut, in_dsp.sites.ff) == (1, 0, 0)
+    # 88 LUTs are the 8 x 8 multiplier of synthesis, 32 the accumulator.
+    assert in_lut.sites.lut == pytest.approx(88 + 32, rel=0.05)
+
+
+def test_packed_products_keep_their_sums_in_luts() -> None:
+    pe = make_pe(INT8)
+    alone, packed = pe_on_fabric(pe, ZCU104, "always"), pe_on_fabric(pe, ZCU104, "always", frozenset("w"))
+    assert (alone.dsp, packed.dsp) == (1, 0.5)
+    assert packed.sites.lut == 32
+    assert alone.notes == ("int8_x2 (2 products a block) needs a shared operand",)
+    assert packed.notes == ()
+
+
+def test_lmul_has_nothing_for_a_block() -> None:
+    with pytest.raises(UsageError, match="lmul has no product that a dsp48e2 takes"):
+        pe_on_fabric(make_pe(FAMILIES[3]), ZCU104, "always")
+    assert [*kinds_of(make_pe(FAMILIES[3]), ZCU104, "auto")] == ["never"]
+
+
+def test_alms_are_not_priced() -> None:
+    with pytest.raises(MissingFigureError, match="agi027: parts are calibrated for LUT6"):
+        pe_on_fabric(make_pe(INT8), load_device("agi027"), "never")
+
+
+@given(
+    st.sampled_from(FAMILIES), st.floats(1, 3e5), st.floats(1, 6e5), st.integers(0, 4000),
+    st.sampled_from(("auto", "never", "always")), st.frozensets(st.sampled_from("wa")),
+)  # fmt: skip
+def test_the_largest_array_fits_and_one_more_pe_does_not(options, lut, ff, dsp, use, shared) -> None:  # type: ignore[no-untyped-def]
+    pe, budget = make_pe(options), Budget({"lut6": lut, "ff": ff, "dsp": dsp})
+    try:
+        found = largest_array(pe, ZCU104, budget, use, shared)
+    except InfeasibleError as error:
+        assert "does not hold one PE" in str(error)
+        return
+    except UsageError:
+        assert use == "always"
+        return
+    assert found.in_dsp + found.in_lut == found.pes
+    assert all(found.used[name] <= budget.counts[name] * (1 + 1e-9) for name in found.used)
+    kinds = [taken(one) for one in found.kinds.values()]
+    wanted = found.rows * (found.cols + 1) if found.rows > found.cols else (found.rows + 1) * found.cols
+    most = brute_force(kinds, budget)
+    assert found.pes <= most < wanted
+
+
+def brute_force(kinds, budget: Budget) -> int:  # type: ignore[no-untyped-def]
+    """Return the most PEs: those of the first kind as many as fit, then the second."""
+    total, left = 0, dict(budget.counts)
+    for kind in kinds:
+        count = min(int(left[name] / float(take) + 1e-9) for name, take in kind.items() if take)
+        total += count
+        left = {name: left[name] - float(count * kind.get(name, 0)) for name in left}
+    return total
+
+
+@pytest.mark.parametrize(("use", "options"), [*product(("always", "never"), FAMILIES[:3])], ids=str)
+def test_auto_is_no_smaller(use: Any, options: dict[str, Any]) -> None:
+    pe, budget = make_pe(options), Budget(ZCU104.usable(reserve=0.2))
+    assert largest_array(pe, ZCU104, budget, "auto").pes >= largest_array(pe, ZCU104, budget, use).pes
+
+
+def test_sides_can_be_given() -> None:
+    pe, budget = make_pe(INT8), Budget({"lut6": 120 * 100.0, "ff": 1e6, "dsp": 0})
+    found = largest_array(pe, ZCU104, budget, "never", sides=(8, None))
+    assert found.rows == 8
+    assert found.binding == "lut6"
+    with pytest.raises(InfeasibleError, match="zcu104: lut6 does not hold 16 × 16 PEs"):
+        largest_array(pe, ZCU104, budget, "never", sides=(16, 16))
+
+
+@pytest.mark.parametrize("family", PES.names())
+def test_every_family_is_priced_or_refused_by_part(family: str) -> None:
+    for options in ({"family": family}, *({"family": family, "format": f} for f in ("fp8_e4m3", "int8", "nf4_g64"))):
+        try:
+            pe = make_pe(options)
+        except UsageError:
+            continue
+        if len(pe.modes) == 1:
+            assert pe_on_fabric(pe, ZCU104, "never").sites.lut > 0
+        return
