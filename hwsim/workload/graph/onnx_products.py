@@ -10,7 +10,7 @@ from hwsim.workload.graph import onnx_attention
 from hwsim.workload.graph.collect import Collector
 from hwsim.workload.graph.onnx_quant import block_format, element_format, weight_format
 from hwsim.workload.graph.onnx_values import Node
-from hwsim.workload.graph.products import Product, contract, convolution, matmul, transposed_convolution
+from hwsim.workload.graph.products import Product, contract, convolution, im2col_note, matmul, transposed_convolution
 from hwsim.workload.graph.tensor import Tensor
 
 #: Gates of recurrent cells: matrices of hidden × input and hidden × hidden (onnx.proto's operator definitions).
@@ -123,9 +123,7 @@ class Products:
             product = convolution(x, w, node.shape(), node.whole("group", 1))
         except UsageError as error:
             raise UsageError(f"{node.place}: {error}") from None
-        sizes = "x".join(map(str, x.shape[1:]))
-        text = f"im2col: {sizes}, kernel {'x'.join(map(str, w.shape[2:]))}{_geometry(node)}{note}"
-        self._add(node, product, "conv", text, o_format)
+        self._add(node, product, "conv", im2col_note(product, f"{_geometry(node)}{note}"), o_format)
 
     def _conv_transpose(self, node: Node) -> None:
         x, w = node.tensor(0), node.tensor(1)
@@ -133,9 +131,7 @@ class Products:
             product = transposed_convolution(x, w, node.whole("group", 1))
         except UsageError as error:
             raise UsageError(f"{node.place}: {error}") from None
-        sizes = "x".join(map(str, x.shape[1:]))
-        kernel = "x".join(map(str, w.shape[2:]))
-        text = f"transposed: {sizes}, kernel {kernel}{_geometry(node)}; sums of overlaps not counted"
+        text = im2col_note(product, f"{_geometry(node)}, transposed; sums of overlaps not counted")
         self._add(node, product, "conv", text)
 
     def _recurrent(self, node: Node) -> None:

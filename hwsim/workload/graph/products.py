@@ -138,6 +138,12 @@ def transposed_convolution(x: Tensor, w: Tensor, groups: int) -> Product:
     return Product(x.shape[0] * prod(x.shape[2:]), prod(w.shape[1:]), channels // groups, groups, x, w, k_axis=0)
 
 
+def im2col_note(product: Product, more: str = "") -> str:
+    """Return what a note says of a convolution: the sizes of image and kernel."""
+    image, kernel = ("x".join(map(str, sizes)) for sizes in (product.a.shape[1:], product.w.shape[2:]))
+    return f"im2col: {image}, kernel {kernel}{more}"
+
+
 def spread_rows(rows: int, experts: int) -> list[tuple[int, int]]:
     """Return ``(rows, experts)``: so many experts get so many rows each, as evenly as whole numbers allow.
 
