@@ -179,6 +179,36 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
+def _align_opsets(onnx: Any, model: Any) -> None:
+    """Give functions the model's versions of operator sets, without which they are not inlined.
+
+    Raises
+    ------
+    UsageError
+        If an operation of a function means something else there.
+    """
+    versions = {entry.domain: entry.version for entry in model.opset_import}
+    for function in model.functions:
+        for entry in function.opset_import:
+            own, wanted = entry.version, versions.get(entry.domain, entry.version)
+            names = {node.op_type for node in function.node if node.domain == entry.domain}
+            changed = [name for name in names if own != wanted and _since(onnx, entry.domain, name, own, wanted)]
+            if changed:
+                raise UsageError(
+                    f"function {function.name!r} uses {min(changed)} of opset {own}, the graph is of opset {wanted}; "
+                    "convert the model to one opset"
+                )
+            entry.version = wanted
+
+
+def _since(onnx: Any, domain: str, name: str, *versions: int) -> bool:
+    """Return whether an operation was changed between two versions of its set."""
+    known = [onnx.defs.has(name, version, domain) for version in versions]
+    if not all(known):
+        return any(known)
+    return len({onnx.defs.get_schema(name, version, domain).since_version for version in versions}) > 1
+
+
 def _inlined(model: Any) -> Any:
     """Return the model with calls of its own functions replaced by their nodes.
 
@@ -207,7 +237,9 @@ def _inlined(model: Any) -> Any:
     nodes(model.graph.node, ())
     if not functions:
         return model
+    onnx = import_onnx()
+    _align_opsets(onnx, model)
     try:
-        return import_onnx().inliner.inline_local_functions(model)
+        return onnx.inliner.inline_local_functions(model)
     except Exception as error:  # the library's own, which has no common base
         raise UsageError(f"its functions cannot be inlined: {error}") from None

@@ -38,8 +38,9 @@ class GraphReader:
 
     def __post_init__(self) -> None:
         self.onnx = import_onnx()
-        self.inference = Inference(self.model)
         graph = self.model.graph
+        _check_text(*(entry.domain for entry in self.model.opset_import), *(output.name for output in graph.output))
+        self.inference = Inference(self.model)
         readers: dict[str, list[str]] = {}
         for node in graph.node:
             for name in node.input:
@@ -57,6 +58,8 @@ class GraphReader:
             If a name has no value, a node is not understood, or shapes do not fit.
         """
         graph = self.model.graph
+        for proto in (*graph.initializer, *graph.input):
+            _check_text(proto.name)
         for proto in graph.initializer:
             self.values[proto.name] = stored_value(self.onnx, proto)
         inputs = [(entry.name, entry.type) for entry in graph.input if entry.name not in self.values]
@@ -70,6 +73,7 @@ class GraphReader:
 
     def _nodes(self, nodes: Any, depth: int) -> None:
         for index, proto in enumerate(nodes):
+            _check_text(proto.op_type, proto.name, proto.domain, *proto.input, *proto.output)
             place = f"node {printable(proto.name or str(index))!r} ({printable(proto.op_type)})"
             for name in proto.input:
                 if name and name not in self.values:
@@ -100,6 +104,7 @@ class GraphReader:
             )
         outputs = self.inference.outputs(proto, inputs, place)
         outputs = self.inference.computed(proto, inputs, outputs)
+        _check_text(*(entry.name for entry in proto.attribute))
         attributes = {entry.name: self._attribute(entry) for entry in proto.attribute}
         domain = "" if proto.domain == "ai.onnx" else proto.domain
         node = Node(proto, domain, proto.op_type, place, self._layer(proto, inputs, place), inputs, outputs, attributes)
@@ -186,6 +191,19 @@ class GraphReader:
             else path
         )
         return printable(".".join(part for part in parts if part)) or proto.op_type
+
+
+def _check_text(*names: Any) -> None:
+    """Refuse names that the library returns as bytes: they are no UTF-8 text.
+
+    Raises
+    ------
+    UsageError
+        With the first of them.
+    """
+    for name in names:
+        if not isinstance(name, str):
+            raise UsageError(f"a name {printable(repr(name))} is no UTF-8 text: the file is damaged")
 
 
 def _bound(node: Node, name: str, default: int) -> int:

@@ -126,10 +126,12 @@ def make_module(source: str, sizes: Sizes, dtype: str = "") -> tuple[Any, tuple[
         if isinstance(made, tuple) and len(made) == 2:
             made, inputs = made
         if _is_config(made):
-            made = _from_config(made).to(kind or torch.bfloat16)
+            made = _from_config(made)
         if not isinstance(made, torch.nn.Module):
             raise UsageError(f"{source}: returned {type(made).__name__}; valid: torch.nn.Module, or (module, inputs)")
         module = made.to("meta").eval()
+        if kind is None and inputs is None and hasattr(module, "main_input_name"):
+            kind = torch.bfloat16  # grouped products of transformers' experts take no other type
         if kind is not None:
             module = module.to(kind)
         args, kwargs = _given(torch, inputs) if inputs is not None else ((), _examples(torch, source, module, sizes))
