@@ -60,20 +60,20 @@ def find_maker(source: str) -> Callable[[], Any]:
     if not colon:
         file, dot, name = text.rpartition(".")
         if not dot:
-            raise UsageError(f"{source}: name a function: python:package.function or python:path/to/file.py:function")
-    with blaming(source, "cannot be imported"):
-        module = _load_file(source, Path(file)) if file.endswith(".py") else _load_module(file)
+            raise UsageError("name a function: python:package.function or python:path/to/file.py:function")
+    with blaming("cannot be imported"):
+        module = _load_file(Path(file)) if file.endswith(".py") else _load_module(file)
     found = getattr(module, name, None)
     if not callable(found):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         what = "is no function" if found is not None else "does not exist"
-        raise UsageError(f"{source}: {name!r} {what}; {did_you_mean(name, public)}")
+        raise UsageError(f"{name!r} {what}; {did_you_mean(name, public)}")
     return found  # type: ignore[no-any-return]
 
 
-def _load_file(source: str, path: Path) -> Any:
+def _load_file(path: Path) -> Any:
     if not path.is_file():
-        raise UsageError(f"{source}: no such file {str(path)!r}")
+        raise UsageError(f"no such file {str(path)!r}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -93,7 +93,7 @@ def _load_module(name: str) -> Any:
 
 
 @contextmanager
-def blaming(source: str, what: str) -> Iterator[None]:
+def blaming(what: str) -> Iterator[None]:
     """Tell of an error in the user's code: where, which and why, in one line."""
     try:
         yield
@@ -103,7 +103,7 @@ def blaming(source: str, what: str) -> Iterator[None]:
         frames = traceback.extract_tb(error.__traceback__)
         place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
         text = " ".join(printable(str(error)).split())[:300]
-        raise UsageError(f"{source}: {what}: {type(error).__name__}: {text}{place}") from None
+        raise UsageError(f"{what}: {type(error).__name__}: {text}{place}") from None
 
 
 def make_module(source: str, sizes: Sizes, dtype: str = "") -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
@@ -120,7 +120,7 @@ def make_module(source: str, sizes: Sizes, dtype: str = "") -> tuple[Any, tuple[
     torch = import_torch()
     maker = find_maker(source)
     kind = _dtype(torch, dtype)
-    with blaming(source, "fails on the meta device"), torch.device("meta"):
+    with blaming("fails on the meta device"), torch.device("meta"):
         made = maker()
         inputs: Any = None
         if isinstance(made, tuple) and len(made) == 2:
@@ -128,13 +128,13 @@ def make_module(source: str, sizes: Sizes, dtype: str = "") -> tuple[Any, tuple[
         if _is_config(made):
             made = _from_config(made)
         if not isinstance(made, torch.nn.Module):
-            raise UsageError(f"{source}: returned {type(made).__name__}; valid: torch.nn.Module, or (module, inputs)")
+            raise UsageError(f"returned {type(made).__name__}; valid: torch.nn.Module, or (module, inputs)")
         module = made.to("meta").eval()
         if kind is None and inputs is None and hasattr(module, "main_input_name"):
             kind = torch.bfloat16  # grouped products of transformers' experts take no other type
         if kind is not None:
             module = module.to(kind)
-        args, kwargs = _given(torch, inputs) if inputs is not None else ((), _examples(torch, source, module, sizes))
+        args, kwargs = _given(torch, inputs) if inputs is not None else ((), _examples(torch, module, sizes))
     return module, args, kwargs
 
 
@@ -173,7 +173,7 @@ def _given(torch: Any, inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (tuple(moved), {}) if isinstance(moved, (tuple, list)) else ((moved,), {})
 
 
-def _examples(torch: Any, source: str, module: Any, sizes: Sizes) -> dict[str, Any]:
+def _examples(torch: Any, module: Any, sizes: Sizes) -> dict[str, Any]:
     """Return inputs for a module that came without, by the names of its arguments."""
     names = [
         name
@@ -186,17 +186,17 @@ def _examples(torch: Any, source: str, module: Any, sizes: Sizes) -> dict[str, A
     if main in _TOKENS and main in names:
         length = sizes.seq_len or min(DEFAULT_TOKENS, getattr(config, "max_position_embeddings", 0) or 0)
         if not length:
-            raise UsageError(f"{source}: its argument {main!r} has no length; give --seq-len")
+            raise UsageError(f"its argument {main!r} has no length; give --seq-len")
         ids = torch.zeros((sizes.batch, length), dtype=torch.long)
         both = main == "input_ids" and getattr(config, "is_encoder_decoder", False)
         return {main: ids, "decoder_input_ids": ids} if both else {main: ids}
     if (main in _IMAGES or sizes.image_size) and main in names:
         edge = sizes.image_size or getattr(config, "image_size", None)
         if not isinstance(edge, int):
-            raise UsageError(f"{source}: its argument {main!r} has no size; give --set image_size=224")
+            raise UsageError(f"its argument {main!r} has no size; give --set image_size=224")
         channels = getattr(config, "num_channels", sizes.channels)
         return {main: torch.zeros((sizes.batch, channels, edge, edge), dtype=dtype)}
     raise UsageError(
-        f"{source}: inputs of forward({', '.join(names)}) are unknown; return (module, inputs), or give "
+        f"inputs of forward({', '.join(names)}) are unknown; return (module, inputs), or give "
         "--set image_size=224 for images"
     )

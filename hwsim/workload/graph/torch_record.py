@@ -229,7 +229,7 @@ def record(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Collec
     for tensor in tree_leaves((args, kwargs)):
         if isinstance(tensor, torch.Tensor):
             recorder.tell(tensor, Tensor(tuple(tensor.shape)))
-    with torch.no_grad(), _hooks(recorder, module), recorder, _Attention(recorder):
+    with torch.no_grad(), torch.device("meta"), _hooks(recorder, module), recorder, _Attention(recorder):
         result = module(*args, **kwargs)
     recorder.cache(result)
     return recorder.collector

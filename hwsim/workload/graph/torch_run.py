@@ -8,9 +8,9 @@ from hwsim.workload.graph.collect import Collector
 from hwsim.workload.graph.torch_load import blaming
 
 
-def run(source: str, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Collector:
+def run(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Collector:
     """Run ``module`` once and return what it ran; UsageError if it fails or runs what is not understood."""
     from hwsim.workload.graph.torch_record import record
 
-    with blaming(source, "fails when it runs on the meta device, where tensors have no values"):
+    with blaming("fails when it runs on the meta device, where tensors have no values"):
         return record(module, args, kwargs)

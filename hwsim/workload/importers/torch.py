@@ -39,7 +39,7 @@ class TorchModule(Importer):
         module, args, kwargs = make_module(source, sizes, str(request.settings.get("dtype", "")))
         from hwsim.workload.graph.torch_run import run
 
-        collected = run(source, module, args, kwargs)
+        collected = run(module, args, kwargs)
         name = request.name or source.rpartition(":")[2].rpartition(".")[2]
         parameters = sum(tensor.numel() for tensor in module.parameters())
         meta = {"model": name, "source": source, "phase": phase.kind, "batch": sizes.batch, "parameters": parameters}
