@@ -16,6 +16,7 @@ from hwsim.spec.errors import Problem, SpecError, UsageError
 from hwsim.spec.text import exists, unreadable
 from hwsim.workload.importers.base import IMPORTERS, Request, check_settings, find_importer, source_endings
 from hwsim.workload.importers.hf_config import build_trace
+from hwsim.workload.importers.yaml_rows import OpRow, rows_trace
 from hwsim.workload.phase import Causal, LmHead, Phase, PhaseKind
 from hwsim.workload.policy import Policy, apply_overrides, apply_policy, read_overrides
 from hwsim.workload.trace import Trace
@@ -24,9 +25,9 @@ from hwsim.workload.zoo import find_model, model_config
 YAML_SUFFIXES = (".yaml", ".yml")
 
 #: Fields of which a workload has exactly one.
-SOURCES = ("model", "config", "trace", "source")
+SOURCES = ("model", "config", "trace", "source", "ops")
 #: Fields that name their importer.
-IMPORTER_OF = {"config": "hf_config", "trace": "csv"}
+IMPORTER_OF = {"config": "hf_config", "trace": "csv", "ops": "csv"}
 #: What messages call the place of the options that replace fields.
 OPTIONS = "options"
 
@@ -57,6 +58,9 @@ class WorkloadSpec(Spec):
     trace: str | None = Field(None, description="path of a trace CSV")
     source: str | None = Field(
         None, description="path of any other file that hwsim trace reads, or what python: names: hwsim list importer"
+    )
+    ops: list[OpRow] | None = Field(
+        None, min_length=1, description="the operations themselves, with the columns of a trace CSV as fields"
     )
     settings: dict[str, Any] = Field({}, description="further values that the importer of a source takes, by name")
     name: str | None = Field(None, min_length=1, description="what tables call it; default: model, phase, length")
@@ -90,7 +94,7 @@ class WorkloadSpec(Spec):
         importer = self.importer
         shaped = [key for key in SHAPING if key in self.model_fields_set]
         if importer is not None and shaped and not IMPORTERS.get(importer).shaped:
-            what = "a trace" if self.trace is not None else IMPORTERS.get(importer).summary
+            what = "a trace" if importer == "csv" else IMPORTERS.get(importer).summary
             raise ValueError(f"{shaped[0]}: {what} is fixed; {', '.join(shaped)} cannot change it")
         if self.settings and importer is None:
             raise ValueError(f"settings: a model by name takes none; valid: {', '.join(SHAPING)}")
@@ -233,6 +237,8 @@ def _source_trace(spec: WorkloadSpec, folder: Path) -> Trace:
     if spec.importer is None:
         model = find_model(str(spec.model))
         return build_trace(model_config(model.name), spec.to_phase(), model.name, f"{model.file}: {model.source}")
+    if spec.ops is not None:
+        return rows_trace(spec.ops)
     field = next(key for key in SOURCES if getattr(spec, key) is not None)
     source = str(getattr(spec, field))
     if not _has_scheme(source, spec.importer):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hwsim.workload import FAMILIES, load_workload
+from hwsim.workload import FAMILIES, load_workload, model_config
 from tests.support.graph_models import BATCH, FOLDER, MODELS, SEQ_LEN, config_of, gemm_multiset, recorded_multiset
 
 needs_family = {
@@ -58,6 +58,32 @@ def test_module_on_the_meta_device_runs_as_recorded(model):
     pytest.importorskip("transformers")
     trace = load_workload(f"python:tests.support.graph_models.{model}", batch=BATCH, **lengths(model))
     assert gemm_multiset(trace) == recorded_multiset(model)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bert-large", "bitnet-b1.58-2b-4t", "deit-small-16", "gemma-2-2b", "gpt2", "llama-3-70b", "mistral-7b-v0.1",
+     "opt-1.3b", "phi-2", "phi-3-mini-4k", "qwen2.5-0.5b", "qwen3-8b", "resnet-50"],
+)  # fmt: skip
+def test_shipped_models_have_the_gemms_that_transformers_runs(name, monkeypatch):
+    pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    from tests.support import graph_models
+
+    fields = {key: value for key, value in model_config(name).items() if key != "torch_dtype"}
+    heads = {"bert": "BertModel", "vit": "ViTForImageClassification", "resnet": "ResNetForImageClassification"}
+
+    def shipped():
+        config = transformers.AutoConfig.for_model(**fields)
+        config.architectures = config.architectures or [heads[config.model_type]] * (config.model_type in heads)
+        return config
+
+    monkeypatch.setattr(graph_models, "shipped", shipped, raising=False)
+    kind = fields["model_type"]
+    length = {} if kind in ("vit", "resnet") else {"seq_len": 128}
+    settings = {"image_size": 224} if kind == "resnet" else {}
+    ran = load_workload({"source": "python:tests.support.graph_models.shipped", "settings": settings, **length})
+    assert gemm_multiset(ran) == gemm_multiset(load_workload(name, **length))
 
 
 @pytest.mark.parametrize("model", ["llama", "bert", "vit"])
