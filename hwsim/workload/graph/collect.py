@@ -22,12 +22,14 @@ _NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
 class Collector:
     """Collects what a graph runs.
 
-    ``unpriced`` counts element-wise operations that have no program on a vector unit; they hold no MACs.
+    ``meta`` is what the reader knows of the model besides. ``unpriced`` counts element-wise operations that
+    have no program on a vector unit; they hold no MACs.
     ``folded`` counts products of values that are known before the run.
     """
 
     ops: list[Op] = field(default_factory=list)
     unpriced: Counter[str] = field(default_factory=Counter)
+    meta: dict[str, Any] = field(default_factory=dict)
     folded: int = 0
 
     def product(
@@ -115,7 +117,7 @@ class Collector:
         if self.folded:
             stated["folded"] = f"{self.folded} products of constants"
         ops = merge_layers(self.ops) if merge else self.ops
-        trace = Trace(name, tuple(ops), {**meta, **{key: value for key, value in stated.items() if value}})
+        trace = Trace(name, tuple(ops), {**meta, **self.meta, **{key: value for key, value in stated.items() if value}})
         totals = {f"macs_{kind}": macs for kind, macs in trace.macs_by_kind.items()}
         return Trace(name, trace.ops, {**trace.meta, **totals, "macs": trace.macs})
 

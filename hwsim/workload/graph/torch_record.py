@@ -47,6 +47,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         self.chains: dict[int, frozenset[int]] = {}
         #: For products of activations, the storages that their second operand came through.
         self.second: dict[int, frozenset[int]] = {}
+        #: Names of stored tensors that products multiply.
+        self.multiplied: set[str] = set()
         self.quiet = 0
         for name, tensor in (*module.named_parameters(), *module.named_buffers()):
             self.tell(tensor, Tensor(tuple(tensor.shape), constant=True, name=name))
@@ -123,7 +125,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         if base == "convolution":
             note = im2col_note(product)
         number = self.collector.product(layer, product, "conv" if base == "convolution" else role, note)
-        if number >= 0 and not product.w.constant:
+        if number >= 0 and product.w.constant:
+            self.multiplied.add(product.w.name)
+        elif number >= 0:
             tensors = [arg for arg in args if isinstance(arg, torch.Tensor)]
             self.second[number] = self.chain(tensors[-1])
         return number
@@ -195,11 +199,23 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
     def cache(self, result: Any) -> None:
         """Say of products whose second operand is in the KV cache of a result that it comes from there."""
         held = next((found for name in ("cache", "past_key_values") if (found := getattr(result, name, None))), None)
-        stored = {_storage(tensor) for tensor in _cache_tensors(held)}
+        tensors = [tensor for tensor in _cache_tensors(held) if tensor.dim() == 4]
+        stored = {_storage(tensor) for tensor in tensors}
         for number, chain in self.second.items():
             op = self.collector.ops[number]
             if chain & stored and isinstance(op, Gemm):
                 self.collector.ops[number] = replace(op, w_source="kv")
+        shapes = [tuple(tensor.shape) for tensor in tensors]  # (sequences, KV heads, tokens, width)
+        if len({width for *_, width in shapes}) == 1:
+            self.collector.meta["kv_bytes_per_token_fp16"] = 2 * sum(heads * width for _, heads, _, width in shapes)
+            self.collector.meta["kv_vectors"] = sum(batch * heads * tokens for batch, heads, tokens, _ in shapes)
+            self.collector.meta["head_dim"] = shapes[0][3]
+
+    def count_parameters(self, module: Any) -> None:
+        """Count parameters, and those that no product multiplies: norms, biases, tables that are looked up."""
+        sizes = {name: tensor.numel() for name, tensor in module.named_parameters()}
+        multiplied = sum(sizes.get(name, 0) for name in self.multiplied)
+        self.collector.meta |= {"parameters": sum(sizes.values()), "other_parameters": sum(sizes.values()) - multiplied}
 
 
 class _Attention(TorchFunctionMode):  # type: ignore[misc]
@@ -232,6 +248,7 @@ def record(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Collec
     with torch.no_grad(), torch.device("meta"), _hooks(recorder, module), recorder, _Attention(recorder):
         result = module(*args, **kwargs)
     recorder.cache(result)
+    recorder.count_parameters(module)
     return recorder.collector
 
 

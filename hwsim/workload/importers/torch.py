@@ -41,8 +41,7 @@ class TorchModule(Importer):
 
         collected = run(module, args, kwargs)
         name = request.name or source.rpartition(":")[2].rpartition(".")[2]
-        parameters = sum(tensor.numel() for tensor in module.parameters())
-        meta = {"model": name, "source": source, "phase": phase.kind, "batch": sizes.batch, "parameters": parameters}
+        meta = {"model": name, "source": source, "phase": phase.kind, "batch": sizes.batch}
         return collected.trace(f"{name} {phase.kind}", meta)
 
 
