@@ -382,8 +382,16 @@ def test_shapes_follow_through_arithmetic_on_shapes(graph):
 @pytest.mark.parametrize(
     ("sizes", "settings", "message"),
     [
-        (["batch", 8], {}, "settings: batch is free; give --set batch=1, or other sizes"),
-        (["batch", "seq", 8], {}, "settings: batch, seq are free; give --set batch=1 --set seq=1"),
+        (
+            ["batch", 8],
+            {},
+            "settings: batch is free; give sizes: hwsim trace … --set batch=1, or settings: {batch: 1} in a",
+        ),
+        (
+            ["batch", "seq", 8],
+            {},
+            "settings: batch, seq are free; give sizes: hwsim trace … --set batch=1 --set seq=1, or settings: {batch: 1, seq",
+        ),
         ([None, 8], {}, "settings: x.0 is free"),
         (["batch", 8], {"batch": 1, "bacth": 2}, "no extent called 'bacth'; valid: batch (did you mean 'batch'?)"),
         ([2, 8], {"batch": 2}, "no extent called 'batch'; all extents of this graph are fixed"),

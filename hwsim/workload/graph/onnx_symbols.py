@@ -67,9 +67,12 @@ def input_shapes(inputs: list[tuple[str, Any]], values: Mapping[str, int]) -> di
             valid = did_you_mean(name, known) if known else "all extents of this graph are fixed"
             raise UsageError(f"settings: the graph has no extent called {name!r}; {valid}")
     if free:
+        verb = "are" if len(free) > 1 else "is"
         listed = " ".join(f"--set {name}=1" for name in free)
+        mapping = ", ".join(f"{name}: 1" for name in free)
         raise UsageError(
-            f"settings: {', '.join(free)} {'are' if len(free) > 1 else 'is'} free; give {listed}, or other sizes"
+            f"settings: {', '.join(free)} {verb} free; give sizes: hwsim trace … {listed}, or settings: {{{mapping}}} "
+            "in a workload file"
         )
     return shapes
 
