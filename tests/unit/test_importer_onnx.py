@@ -155,7 +155,7 @@ def test_scores_and_values_are_told_apart_by_the_softmax(graph):
     ]
     inputs = {"q": [2, 5, 8], "k": [2, 8, 7], "v": [2, 7, 8], "mask": [1, 1, 7]}
     trace = graph(nodes, inputs, {"root": np.array(2.8, np.float32)})
-    assert [(gemm.layer, gemm.role) for gemm in trace.gemms] == [("attn.score", "score"), ("attn.value", "value")]
+    assert [(gemm.layer, gemm.role) for gemm in trace.gemms] == [("attn.scores", "score"), ("attn.values", "value")]
 
 
 # Attention as one node

@@ -65,7 +65,7 @@ class Collector:
         else:
             source = "kv" if weights.cached else "activation"
             if not role and (product.a.softmax or weights.softmax):
-                role, layer = "value", f"{layer}.value"
+                role, layer = "value", f"{layer}.values"
             role = role or "other"
         shared: dict[str, Any] = {
             "repeat": repeat,
@@ -91,7 +91,7 @@ class Collector:
         """Give a product of activations its role, once what follows tells it."""
         op = self.ops[number]
         if isinstance(op, Gemm) and op.w_source != "dram" and op.role == "other":
-            self.ops[number] = replace(op, role=role, layer=f"{op.layer}.{role}")
+            self.ops[number] = replace(op, role=role, layer=f"{op.layer}.{role}s")
 
     def vector(self, layer: str, op: str, shape: tuple[int, ...], note: str = "") -> None:
         """Add a vector operation on a tensor; rows run along the last dimension."""

@@ -37,9 +37,9 @@ class Attention:
         shape = (instances, rows, self.keys)
         score = Product(rows, self.keys, self.width, instances, queries, other)
         value = Product(rows, self.value_width, self.keys, instances, queries, other)
-        collector.product(f"{layer}.score", score, "score")
+        collector.product(f"{layer}.scores", score, "score")
         collector.vector(f"{layer}.softmax", "softmax", shape)
-        collector.product(f"{layer}.value", value, "value")
+        collector.product(f"{layer}.values", value, "value")
 
 
 def _standard(node: Node, collector: Collector) -> None:

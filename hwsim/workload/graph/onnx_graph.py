@@ -113,6 +113,7 @@ class GraphReader:
         elif any(output.data is None for output in outputs) or not outputs:
             self._handle(node)
         for name, value in zip(proto.output, node.outputs, strict=True):
+            value = _as_running(node, value)
             if name in self.cached and value.tensor is not None:
                 value = replace(value, tensor=replace(value.tensor, cached=True))
             if name:
@@ -191,6 +192,14 @@ class GraphReader:
             else path
         )
         return printable(".".join(part for part in parts if part)) or proto.op_type
+
+
+def _as_running(node: Node, value: Value) -> Value:
+    """Return an output of a node with running inputs as running, whatever its handler says; but for experts chosen."""
+    tensor = value.tensor
+    if tensor is None or not tensor.constant or tensor.chosen or node.op in ("Shape", "Size") or not node.running:
+        return value
+    return replace(value, tensor=replace(tensor, constant=False))
 
 
 def _check_text(*names: Any) -> None:

@@ -29,6 +29,9 @@ class Products:
             "FusedMatMul": self._fused_matmul, "MatMulNBits": self._matmul_bits, "Gemm": self._gemm,
             "FusedGemm": self._gemm, "Einsum": self._einsum, "Conv": self._conv, "FusedConv": self._conv,
             "ConvInteger": self._conv_integer, "QLinearConv": self._qlinear_conv, "ConvTranspose": self._conv_transpose,
+            "QGemm": self._q_gemm,
+            "MatMulIntegerToFloat": self._matmul_integer_to_float,
+            "DynamicQuantizeMatMul": self._dynamic_matmul,
             "DeformConv": self._deformable, "RNN": self._recurrent, "GRU": self._recurrent, "LSTM": self._recurrent,
             **{name: self._attention(read) for name, read in onnx_attention.READERS.items()},
         }  # fmt: skip
@@ -59,6 +62,28 @@ class Products:
     def _qlinear_matmul(self, node: Node) -> None:
         # a, its scale and zero point, b, its scale and zero point, those of y.
         self._add(node, matmul(_typed(node, 0), _typed(node, 3)), o_format=element_format(node.value(7).dtype))
+
+    def _q_gemm(self, node: Node) -> None:
+        """Gemm of com.microsoft: a, scale and zero point, b, scale and zero point, c, those of y if it is quantized."""
+        a, b = _typed(node, 0), _typed(node, 3)
+        a, b = (_swapped(t) if node.whole(name, 0) else t for t, name in ((a, "transA"), (b, "transB")))
+        dtype = node.value(8).dtype if node.given(8) else 1
+        node.outputs[0] = replace(node.outputs[0], dtype=dtype, tensor=Tensor((a.shape[0], b.shape[1])))
+        self._add(node, matmul(a, b), o_format=element_format(dtype))
+
+    def _matmul_integer_to_float(self, node: Node) -> None:
+        self._to_float(node, _typed(node, 0), _typed(node, 1), node.value(2).dtype)
+
+    def _dynamic_matmul(self, node: Node) -> None:
+        """A float operand, quantized to uint8 as it comes, by a stored integer one."""
+        a = node.tensor(0)
+        self.collector.vector(node.layer, "quantize", a.shape)
+        self._to_float(node, replace(a, fmt="uint8"), _typed(node, 1), node.value(0).dtype)
+
+    def _to_float(self, node: Node, a: Tensor, b: Tensor, dtype: int) -> None:
+        shape = (*_broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+        node.outputs[0] = replace(node.outputs[0], dtype=dtype, tensor=Tensor(shape))
+        self._add(node, matmul(a, b))
 
     def _fused_matmul(self, node: Node) -> None:
         """MatMul of com.microsoft with transposed operands."""

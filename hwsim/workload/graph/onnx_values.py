@@ -135,8 +135,9 @@ class Inference:
         lost = next((value.lost for value in inputs if value is not None and value.tensor is None), place)
         unknown = [Value(lost=lost) for _ in node.output]
         schema = self.schema(node)
-        if schema is None:
-            return unknown
+        if schema is None:  # of com.microsoft: results are of the first operand's type
+            dtype = inputs[0].dtype if inputs and inputs[0] is not None else 0
+            return [replace(value, dtype=dtype) for value in unknown]
         types, data = {}, {}
         for name, value in zip(node.input, inputs, strict=True):
             if value is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.spec.data import read_csv_rows
 from hwsim.workload.graph.collect import Collector
-from hwsim.workload.graph.onnx_quant import dequantized, quantized
+from hwsim.workload.graph.onnx_quant import dequantized, element_format, quantized
 from hwsim.workload.graph.onnx_values import Node
 from hwsim.workload.graph.tensor import Tensor, carry
 
@@ -17,6 +17,18 @@ from hwsim.workload.graph.tensor import Tensor, carry
 #: selected, or shapes computed), ``counted`` (no multiply-accumulates, and no program). Those with ``computed`` are
 #: arithmetic on shapes where their inputs are small constants.
 ROWS = {row["op"]: row for row in read_csv_rows("graphs", "onnx_vector_ops.csv")}
+
+
+#: Operations of com.microsoft on quantized values: program, and operands with a scale and zero point each.
+_QLINEAR = {
+    "QLinearAdd": ("add", 2),
+    "QLinearMul": ("mul", 2),
+    "QLinearSigmoid": ("", 1),
+    "QLinearLeakyRelu": ("relu", 1),
+    "QLinearSoftmax": ("softmax", 1),
+    "QLinearGlobalAveragePool": ("avgpool", 1),
+    "QLinearConcat": ("", 1),
+}
 
 
 @dataclass
@@ -44,6 +56,8 @@ class Vectors:
             **dict.fromkeys(("QuantizeLinear", "DynamicQuantizeLinear"), self._quantize),
             **dict.fromkeys(("GlobalAveragePool", "AveragePool"), self._average),
             **dict.fromkeys(("SkipLayerNormalization", "SkipSimplifiedLayerNormalization"), self._skip_norm),
+            **dict.fromkeys(_QLINEAR, self._qlinear),
+            "EmbedLayerNormalization": self._embed_norm,
             "DequantizeLinear": self._dequantize,
             "BatchNormalization": self._batch_norm,
             "ReduceMean": self._mean,
@@ -210,6 +224,48 @@ class Vectors:
         self._emit(node, ROWS[node.op]["program"], shape)
         for index in range(len(node.outputs)):
             node.set_output(Tensor(shape), index)
+
+    def _qlinear(self, node: Node) -> None:
+        """Operations of com.microsoft on quantized values: x, scale, zero point, perhaps those of z, those of y."""
+        program, operands = _QLINEAR[node.op]
+        if node.op == "QLinearConcat":  # scale and zero point of y, then three of each operand
+            shapes = [node.tensor(index).shape for index in range(2, len(node.inputs), 3)]
+            axis = node.whole("axis") % max(len(shapes[0]), 1)
+            shape = tuple(
+                sum(sizes[place] for sizes in shapes) if place == axis else size for place, size in enumerate(shapes[0])
+            )
+            dtype = node.value(2).dtype
+        else:
+            shape, dtype = node.tensor(0).shape, node.value(0).dtype
+            for index in range(1, operands):
+                shape = tuple(np.broadcast_shapes(shape, node.tensor(3 * index).shape))
+        if program:
+            self._emit(node, program, _by_pixel(shape) if program == "avgpool" else shape)
+        if node.op == "QLinearGlobalAveragePool":
+            shape = (*shape[:2], *(1 for _ in shape[2:]))
+        source = node.tensor(2 if node.op == "QLinearConcat" else 0)
+        node.outputs[0] = replace(node.outputs[0], dtype=dtype)
+        carried = carry([value.tensor for value in node.inputs if value is not None and value.tensor], shape)
+        if program == "softmax":
+            if source.origin >= 0:
+                self.collector.name_role(source.origin, "score")
+            carried = replace(carried, softmax=True, origin=-1)
+        node.set_output(replace(carried, fmt=element_format(dtype)))
+
+    def _embed_norm(self, node: Node) -> None:
+        """Token, position and segment embeddings, their sum and its norm (com.microsoft)."""
+        shape = (*node.tensor(0).shape, node.tensor(2).shape[-1])
+        self._emit(node, "embedding", shape)
+        for index in (3, 4):
+            if node.given(index):
+                self._emit(node, "add", shape)
+        self._emit(node, "layernorm", shape)
+        dtype = node.value(2).dtype
+        for index, size in ((0, shape), (1, shape[:1]), (2, shape)):
+            if index < len(node.outputs):
+                node.outputs[index] = replace(
+                    node.outputs[index], dtype=6 if index == 1 else dtype, tensor=Tensor(size)
+                )
 
     def _counted(self, node: Node) -> None:
         self._carry(node)

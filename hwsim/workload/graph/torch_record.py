@@ -179,10 +179,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         key, value = (_repeated(tensor, heads) for tensor in (key, value))
         order = [*range(key.rank - 2), key.rank - 1, key.rank - 2]
         scores = (*query.shape[:-1], key.shape[-2])
-        self._product("score", matmul(query, key.permute(order)), (q, k), "score")
+        self._product("scores", matmul(query, key.permute(order)), (q, k), "score")
         if not self.quiet:
             self.collector.vector(f"{self.path[-1]}.softmax".strip("."), "softmax", scores)
-        self._product("value", matmul(Tensor(scores, softmax=True), value), (q, v), "value")
+        self._product("values", matmul(Tensor(scores, softmax=True), value), (q, v), "value")
         result = torch.empty((*q.shape[:-1], v.shape[-1]), dtype=q.dtype, device=q.device)
         self.tell(result, Tensor(tuple(result.shape)))
         return result
