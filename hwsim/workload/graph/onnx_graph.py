@@ -131,7 +131,13 @@ class GraphReader:
         open_input = any(value is not None and value.tensor is None for value in node.inputs)
         if open_input and node.op not in self.products.names() and not any(output.tensor for output in node.outputs):
             return  # the shape depends on data; only a product that needs it is an error
-        handler(node)
+        try:
+            handler(node)
+        except UsageError as error:
+            raise error if str(error).startswith(node.place) else UsageError(f"{node.place}: {error}") from None
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            shapes = [list(value.tensor.shape) for value in node.inputs if value is not None and value.tensor]
+            raise UsageError(f"{node.place}: operands of shapes {shapes} do not fit ({error})") from None
 
     def _known(self, node: Node) -> None:
         """Values of Constant, Shape and Size, which are known before the run."""

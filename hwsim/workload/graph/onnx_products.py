@@ -123,10 +123,7 @@ class Products:
             return
         if len(operands) != 2:
             raise UsageError(f"{node.place}: an Einsum of {len(operands)} operands; split it into two at a time")
-        try:
-            self._add(node, contract(_explicit(equation, *operands), *operands))
-        except UsageError as error:
-            raise UsageError(f"{node.place}: {error}") from None
+        self._add(node, contract(_explicit(equation, *operands), *operands))
 
     def _conv(self, node: Node) -> None:
         if node.domain:
@@ -144,18 +141,12 @@ class Products:
         self._convolution(node, node.tensor(0), node.tensor(1), note=", deformable")
 
     def _convolution(self, node: Node, x: Tensor, w: Tensor, o_format: str = "", note: str = "") -> None:
-        try:
-            product = convolution(x, w, node.shape(), node.whole("group", 1))
-        except UsageError as error:
-            raise UsageError(f"{node.place}: {error}") from None
+        product = convolution(x, w, node.shape(), node.whole("group", 1))
         self._add(node, product, "conv", im2col_note(product, f"{_geometry(node)}{note}"), o_format)
 
     def _conv_transpose(self, node: Node) -> None:
         x, w = node.tensor(0), node.tensor(1)
-        try:
-            product = transposed_convolution(x, w, node.whole("group", 1))
-        except UsageError as error:
-            raise UsageError(f"{node.place}: {error}") from None
+        product = transposed_convolution(x, w, node.whole("group", 1))
         text = im2col_note(product, f"{_geometry(node)}, transposed; sums of overlaps not counted")
         self._add(node, product, "conv", text)
 
