@@ -109,6 +109,33 @@ def test_eager_attention_is_the_same_as_fused(model, monkeypatch):
     assert {"score", "value"} <= roles
 
 
+@pytest.mark.parametrize("model", ["llama", "opt"])
+def test_a_decode_step_with_its_cache_is_that_of_the_config(model, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    from tests.support import graph_models
+
+    fields = config_of(model)
+    heads = fields.get("num_key_value_heads", fields["num_attention_heads"])
+
+    def step():
+        cache = transformers.DynamicCache()
+        for layer in range(fields["num_hidden_layers"]):
+            shape = (BATCH, heads, SEQ_LEN, fields["hidden_size"] // fields["num_attention_heads"])
+            cache.update(torch.zeros(shape), torch.zeros(shape), layer)
+        ids = torch.zeros((BATCH, 1), dtype=torch.long)
+        return graph_models.build(model), {"input_ids": ids, "past_key_values": cache}
+
+    monkeypatch.setattr(graph_models, "step", step, raising=False)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(fields))
+    ours = load_workload(path, phase="decode", context=SEQ_LEN, batch=BATCH)
+    ran = load_workload("python:tests.support.graph_models.step")
+    assert gemm_multiset(ran) == gemm_multiset(ours)
+    assert {gemm.w_source for gemm in ran.gemms if gemm.kind == "attention"} == {"kv"}
+    assert ran.meta["kv_vectors"] == ours.meta["kv_vectors"]
+
+
 @pytest.mark.parametrize("model", ["llama", "mixtral"])
 def test_heads_that_share_a_kv_head_are_rows_of_one_product(model):
     config = config_of(model)
