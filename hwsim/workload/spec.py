@@ -14,7 +14,14 @@ from hwsim.spec.bind import Spec, as_value_error, bind
 from hwsim.spec.document import Document, load_document, plain
 from hwsim.spec.errors import Problem, SpecError, UsageError
 from hwsim.spec.text import exists, unreadable
-from hwsim.workload.importers.base import IMPORTERS, Request, check_settings, find_importer, source_endings
+from hwsim.workload.importers.base import (
+    IMPORTERS,
+    Request,
+    check_settings,
+    find_importer,
+    possible_importers,
+    source_endings,
+)
 from hwsim.workload.importers.hf_config import build_trace
 from hwsim.workload.importers.yaml_rows import OpRow, rows_trace
 from hwsim.workload.phase import Causal, LmHead, Phase, PhaseKind
@@ -98,7 +105,8 @@ class WorkloadSpec(Spec):
             raise ValueError(f"{shaped[0]}: {what} is fixed; {', '.join(shaped)} cannot change it")
         if self.settings and importer is None:
             raise ValueError(f"settings: a model by name takes none; valid: {', '.join(SHAPING)}")
-        if importer is not None:
+        # Which of several importers reads a file is known once its folder is.
+        if importer is not None and (self.source is None or len(possible_importers(self.source)) == 1):
             as_value_error(check_settings)(importer, self.settings)
         return self
 
@@ -240,10 +248,12 @@ def _source_trace(spec: WorkloadSpec, folder: Path) -> Trace:
     if spec.ops is not None:
         return rows_trace(spec.ops)
     field = next(key for key in SOURCES if getattr(spec, key) is not None)
-    source = str(getattr(spec, field))
-    if not _has_scheme(source, spec.importer):
+    source, importer = str(getattr(spec, field)), spec.importer
+    if not _has_scheme(source, importer):
         source = str(_readable(field, folder / source))
-    return IMPORTERS.get(spec.importer).read(source, Request(spec.to_phase(), settings=spec.settings))
+        importer = find_importer(source) or importer if field == "source" else importer
+    check_settings(importer, spec.settings)
+    return IMPORTERS.get(importer).read(source, Request(spec.to_phase(), settings=spec.settings))
 
 
 def _has_scheme(source: str, importer: str) -> bool:

@@ -108,3 +108,17 @@ def test_other_files_are_not_taken_for_topologies(tmp_path, text):
     path.write_text(text)
     assert find_importer(str(path)) == "csv"
     assert find_importer(str(tmp_path / "absent.csv")) == "csv"
+
+
+def test_a_workload_file_names_a_topology_beside_it(tmp_path):
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "net.csv").write_text(CONV + "down, 56, 56, 1, 1, 64, 128, 2,\n")
+    workload = tmp_path / "w.yaml"
+    workload.write_text("source: nets/net.csv\nsettings: {outputs: ceil}\n")
+    assert load_workload(workload).gemms[0].m == 29 * 29
+    workload.write_text("source: nets/net.csv\nsettings: {output: ceil}\n")
+    with pytest.raises(SpecError) as caught:
+        load_workload(workload)
+    problem = caught.value.problems[0]
+    assert (problem.line, problem.path) == (2, "settings")
+    assert "unknown setting 'output'; valid: outputs (did you mean 'outputs'?)" in problem.message
