@@ -522,3 +522,30 @@ def test_from_the_command_line(tmp_path, capsys):
     assert "gemm,4,6,8,1,1" in capsys.readouterr().out
     assert run_command(["trace", str(path)]) == 2
     assert "--set batch=1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("op", ["Gather", "GatherND"])
+def test_matrices_that_data_choose_are_experts(graph, op):
+    """Each row is multiplied with the matrix of its expert: so many rows over so many stored matrices."""
+    nodes = [
+        make_node("Unsqueeze", ["which", "last"], ["i"])
+        if op == "GatherND"
+        else make_node("Identity", ["which"], ["i"]),
+        make_node(op, ["experts", "i"], ["w"]),
+        make_node("Unsqueeze", ["x", "middle"], ["rows"]),
+        make_node("MatMul", ["rows", "w"], ["y"]),
+    ]
+    stored = {"experts": (4, 8, 6), "last": np.array([1]), "middle": np.array([1])}
+    trace = graph(nodes, {"x": [10, 8], "which": [10]}, stored, dtypes={"which": T.INT64})
+    assert shapes(trace) == [(3, 6, 8, 2), (2, 6, 8, 2)]
+    assert {gemm.w_source for gemm in trace.gemms} == {"dram"}
+    assert "10 rows over 4 experts: uniform" in trace.gemms[0].note
+
+
+def test_tables_that_data_choose_run_when_they_meet(graph):
+    nodes = [
+        make_node("Gather", ["a", "i"], ["u"]), make_node("Gather", ["b", "i"], ["v"]), make_node("Neg", ["v"], ["n"]),
+        make_node("MatMul", ["u", "n"], ["y"]),
+    ]  # fmt: skip
+    trace = graph(nodes, {"i": [3]}, {"a": (9, 5, 8), "b": (9, 8, 6)}, dtypes={"i": T.INT64})
+    assert trace.macs == 3 * 5 * 8 * 6

@@ -60,13 +60,14 @@ class Collector:
         self, layer: str, product: Product, role: str, note: str, repeat: int, formats: dict[str, str]
     ) -> list[Op]:
         weights = product.w
-        if weights.constant:
+        if weights.stored:
             source, role = "dram", role or role_of(layer)
         else:
             source = "kv" if weights.cached else "activation"
             if not role and (product.a.softmax or weights.softmax):
                 role, layer = "value", f"{layer}.values"
             role = role or "other"
+            note = note or (f"{product.shared} heads share each" if product.shared > 1 else "")
         shared: dict[str, Any] = {
             "repeat": repeat,
             "w_format": weights.fmt,
@@ -80,7 +81,6 @@ class Collector:
             return [gemm]
         # Each instance has one row and a matrix that the data choose from those stored.
         rows = product.batch * product.m
-        shared |= {"w_source": "dram"}
         note = f"{rows} rows over {weights.chosen} experts: uniform, the graph does not say which"
         return [
             Gemm(layer, size, product.n, product.k, count, **shared, note=note)

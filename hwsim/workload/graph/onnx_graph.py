@@ -201,9 +201,9 @@ class GraphReader:
 
 
 def _as_running(node: Node, value: Value) -> Value:
-    """Return an output of a node with running inputs as running, whatever its handler says; but for experts chosen."""
+    """Return an output of a node with running inputs as running, whatever its handler says."""
     tensor = value.tensor
-    if tensor is None or not tensor.constant or tensor.chosen or node.op in ("Shape", "Size") or not node.running:
+    if tensor is None or not tensor.constant or node.op in ("Shape", "Size") or not node.running:
         return value
     return replace(value, tensor=replace(tensor, constant=False))
 

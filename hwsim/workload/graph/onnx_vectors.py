@@ -114,7 +114,7 @@ class Vectors:
         if table.rank == 2:
             self._emit(node, "embedding")
         else:
-            node.set_output(Tensor(node.shape(), constant=True, name=table.name, fmt=table.fmt, chosen=table.shape[0]))
+            node.set_output(Tensor(node.shape(), name=table.name, fmt=table.fmt, chosen=table.shape[0]))
 
     def _mean(self, node: Node) -> None:
         """Mean over the last axis of squares: a norm. Mean over pixels: average pooling."""

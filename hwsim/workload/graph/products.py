@@ -51,7 +51,7 @@ def contract(equation: str, a: Tensor, b: Tensor) -> Product:
     left, _, out = equation.partition("->")
     a_labels, _, b_labels = left.partition(",")
     _check(equation, a_labels, a, b_labels, b, out)
-    if a.constant and not b.constant:
+    if a.stored and not b.stored:
         a, b, a_labels, b_labels = b, a, b_labels, a_labels
     sizes = {"m": 1, "n": 1, "k": 1, "batch": 1, "shared": 1}
     dims_a, dims_b = dict(zip(a_labels, a.layout, strict=True)), dict(zip(b_labels, b.layout, strict=True))

@@ -32,7 +32,8 @@ class Tensor:
     cached
         It is, or becomes, part of a KV cache.
     chosen
-        Of how many stored matrices along its first dimension each is one that the data choose; 0: none.
+        Of how many stored matrices along its first dimension each is one that the data choose; 0: none. Its
+        values are stored, but not known before the run.
     layout
         Repeats among its extents.
     """
@@ -56,6 +57,11 @@ class Tensor:
     def elements(self) -> int:
         """Elements of the tensor."""
         return prod(self.shape)
+
+    @property
+    def stored(self) -> bool:
+        """Whether its values are stored weights, chosen by the data or not."""
+        return self.constant or self.chosen > 0
 
     @property
     def rank(self) -> int:

@@ -121,11 +121,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         own = self.path[-1]
         plain = base in ("mm", "addmm", "convolution", "linear") and own
         layer = own if plain else f"{own}.{base.strip('_')}".strip(".")
-        note = f"{product.shared} heads share each" if product.shared > 1 and not product.w.constant else ""
-        if base == "convolution":
-            note = im2col_note(product)
+        note = im2col_note(product) if base == "convolution" else ""
         number = self.collector.product(layer, product, "conv" if base == "convolution" else role, note)
-        if number >= 0 and product.w.constant:
+        if number >= 0 and product.w.stored:
             self.multiplied.add(product.w.name)
         elif number >= 0:
             tensors = [arg for arg in args if isinstance(arg, torch.Tensor)]
@@ -149,9 +147,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
             if source.origin >= 0:
                 self.collector.name_role(source.origin, "score")
             return replace(carry([source], shape), softmax=not source.constant, origin=-1)
-        table = source.constant and source.rank > 2 and base in ("index", "index_select")
-        if table and any(not info.constant for info in infos[1:]):
-            return Tensor(shape, constant=True, name=source.name, chosen=source.shape[0])
+        if source.constant and source.rank > 2 and any(not info.constant for info in infos[1:]) and _rows(base, args):
+            return Tensor(shape, name=source.name, chosen=source.shape[0])
         return carry(infos, shape)
 
     def _vector(
@@ -302,6 +299,13 @@ def _order(base: str, args: Any, rank: int) -> list[int]:
     first, second = (0, 1) if base == "t" else (axis % rank for axis in args[1:3])
     order[first], order[second] = second, first
     return order
+
+
+def _rows(base: str, args: Any) -> bool:
+    """Whether an operation selects along the first dimension alone."""
+    if base == "index":
+        return len(args[1]) == 1 and isinstance(args[1][0], torch.Tensor)
+    return base == "index_select" and args[1] == 0
 
 
 def _fused(program: str, infos: list[Tensor], shape: tuple[int, ...]) -> bool:
