@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 @click.command("trace", short_help="Write the GEMM trace of a model.")
 @click.argument("source")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV, or YAML by its suffix; default: CSV to standard output.",
+)
 @click.option("--summary", is_flag=True, help="Print parameters, MACs, bytes and memory instead.")
 @click.option(
     "--stats",
@@ -47,6 +52,8 @@ def command(
     gives what an importer needs besides, such as the size of a dynamic axis: --set batch=1.
     """
     from hwsim.workload import summarize, write_trace
+    from hwsim.workload.importers.yaml_rows import write_yaml
+    from hwsim.workload.spec import YAML_SUFFIXES
 
     trace = find_workload(source, shape, parse_settings(settings))
     if stats is not None:
@@ -66,7 +73,7 @@ def command(
     if output is None:
         write_trace(trace, sys.stdout)
     else:
-        write_trace(trace, output)
+        (write_yaml if output.suffix.lower() in YAML_SUFFIXES else write_trace)(trace, output)
         click.echo(f"wrote {output}: {len(trace.ops)} operations", err=True)
 
 

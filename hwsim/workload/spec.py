@@ -15,8 +15,16 @@ from hwsim.spec.bind import Spec, as_value_error, bind
 from hwsim.spec.document import Document, load_document, plain
 from hwsim.spec.errors import Problem, SpecError, UsageError
 from hwsim.spec.text import exists, unreadable
-from hwsim.workload.importers.base import IMPORTERS, Request, check_settings, find_importer, source_endings
+from hwsim.workload.importers.base import (
+    IMPORTERS,
+    Request,
+    check_settings,
+    find_importer,
+    possible_importers,
+    source_endings,
+)
 from hwsim.workload.importers.hf_config import build_trace
+from hwsim.workload.importers.yaml_rows import OpRow, rows_trace
 from hwsim.workload.phase import Causal, LmHead, Phase
 from hwsim.workload.phases import PHASES, Basic, Build, Run
 from hwsim.workload.phases.mixed import Request as BatchRequest
@@ -31,9 +39,9 @@ from hwsim.workload.zoo import find_model, model_config
 YAML_SUFFIXES = (".yaml", ".yml")
 
 #: Fields of which a workload has exactly one.
-SOURCES = ("model", "config", "trace", "source")
+SOURCES = ("model", "config", "trace", "source", "ops")
 #: Fields that name their importer.
-IMPORTER_OF = {"config": "hf_config", "trace": "csv"}
+IMPORTER_OF = {"config": "hf_config", "trace": "csv", "ops": "csv"}
 #: What messages call the place of the options that replace fields.
 OPTIONS = "options"
 
@@ -88,6 +96,9 @@ class WorkloadSpec(Spec):
     source: str | None = Field(
         None, description="path of any other file that hwsim trace reads, or what python: names: hwsim list importer"
     )
+    ops: list[OpRow] | None = Field(
+        None, min_length=1, description="the operations themselves, with the columns of a trace CSV as fields"
+    )
     settings: dict[str, Any] = Field(
         {}, description="keys of a model's config.json that differ, or what else the importer of a source takes"
     )
@@ -138,9 +149,10 @@ class WorkloadSpec(Spec):
         free = _ON_FIXED if self.phase == "training" else ()
         shaped = [key for key in SHAPING if key in self.model_fields_set and key not in free]
         if importer is not None and shaped and not IMPORTERS.get(importer).shaped:
-            what = "a trace" if self.trace is not None else IMPORTERS.get(importer).summary
+            what = "a trace" if importer == "csv" else IMPORTERS.get(importer).summary
             raise ValueError(f"{shaped[0]}: {what} is fixed; {', '.join(shaped)} cannot change it")
-        if importer is not None:
+        # Which of several importers reads a file is known once its folder is.
+        if importer is not None and (self.source is None or len(possible_importers(self.source)) == 1):
             as_value_error(check_settings)(importer, self.settings)
         return self
 
@@ -326,6 +338,9 @@ def _beside(name: str, folder: Path) -> str:
 
 def _builder(spec: WorkloadSpec, folder: Path) -> Build:
     """Return what makes a model's trace in any basic phase."""
+    if spec.ops is not None:
+        ops = spec.ops
+        return lambda phase: rows_trace(ops)
     if spec.importer is None:
         model = find_model(str(spec.model))
         config = model_config(model.name)
@@ -334,6 +349,8 @@ def _builder(spec: WorkloadSpec, folder: Path) -> Build:
     source, importer = str(getattr(spec, field)), spec.importer
     if not _has_scheme(source, importer):
         source = str(_readable(field, folder / source))
+        importer = find_importer(source) or importer if field == "source" else importer
+    check_settings(importer, spec.settings)
     return lambda phase: IMPORTERS.get(importer).read(source, Request(phase, settings=spec.settings))
 
 

@@ -37,7 +37,7 @@ def test_all_mixes_of_llama_3_1_to_the_printed_digits():
     ("field", "value", "message"),
     [
         ("mix", "Q4_K_X", "Q4_K_S"),
-        ("model", "llama-2-8b", "llama-2-7b"),
+        ("model", "llama-2-7bb", "llama-2-7b"),
         ("published_bpw", "-1", "positive"),
         ("model", "resnet-50", "language models"),
     ],

@@ -141,7 +141,7 @@ def test_unknown_words_and_files(folder: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
         load_workload(str(folder / "absent.json"))
     with pytest.raises(UsageError, match=r"unknown kind of workload file; valid: \.csv, .*\.json"):
-        load_workload(folder / "model.onnx")
+        load_workload(folder / "model.zip")
 
 
 def test_the_schema_describes_every_field() -> None:

@@ -35,6 +35,7 @@ from hwsim.spec.data import example_path
 from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean
 from hwsim.spec.text import read_text
 from hwsim.workload import Gemm, Trace
+from hwsim.workload.scalesim import ScaleSimConv, scalesim_gemm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,13 +115,10 @@ class Case:
         if row["dataflow"] not in DATAFLOWS:
             raise UsageError(f"unknown dataflow {row['dataflow']!r}; {did_you_mean(row['dataflow'], DATAFLOWS)}")
         if CONV[0] in row:
-            height, width, tall, wide, channels, filters, stride = (_whole(row, name) for name in CONV)
-            down, across = (_outputs(*axis, stride) for axis in ((height, tall), (width, wide)))
-            gemm = Gemm("layer", m=down * across, n=filters, k=tall * wide * channels, role="conv")
-            covered = (_covered(*axis, stride) for axis in ((height, tall, down), (width, wide, across)))
-            return cls(row, gemm, next(covered) * next(covered) * channels)
-        m, n, k = (_whole(row, name) for name in GEMM)
-        return cls(row, Gemm("layer", m=m, n=n, k=k), m * k)
+            conv = ScaleSimConv(*(_whole(row, name) for name in CONV), started_strides=True)
+            return cls(row, conv.gemm("layer"), conv.inputs)
+        gemm = scalesim_gemm("layer", [_whole(row, name) for name in GEMM])
+        return cls(row, gemm, gemm.a_elements)
 
     def __str__(self) -> str:
         row, g = self.row, self.gemm
@@ -193,16 +191,6 @@ def _folds(schedule: Schedule) -> int:
     gemm, tiling = schedule.gemm, schedule.tiling
     trips = (-(-size // tiling.tile(loop)) for loop, size in (("m", gemm.m), ("k", gemm.k), ("n", gemm.n)))
     return next(trips) * next(trips) * next(trips)
-
-
-def _outputs(size: int, window: int, stride: int) -> int:
-    """Return the outputs of one axis, one for every started stride."""
-    return -(-(size - window + stride) // stride)
-
-
-def _covered(size: int, window: int, outputs: int, stride: int) -> int:
-    """Return the inputs of one axis that some window covers."""
-    return len({out * stride + tap for out in range(outputs) for tap in range(window)} & set(range(size)))
 
 
 def _whole(row: Row, column: str) -> int:

@@ -76,15 +76,23 @@ def source_endings() -> list[str]:
     return sorted({end for _, importer in IMPORTERS.items() for end in (*importer.suffixes, *importer.schemes)})
 
 
-def find_importer(source: str) -> str | None:
-    """Return the name of the importer whose kind ``source`` is, None if none knows its scheme or suffix."""
+def possible_importers(source: str) -> list[str]:
+    """Return the names of the importers that may read ``source``, by its scheme or suffix."""
     name = source.lower()
     for known, importer in IMPORTERS.items():
         if importer.schemes and source.startswith(importer.schemes):
-            return known
+            return [known]
     fitting = [(end, known) for known, one in IMPORTERS.items() for end in one.suffixes if name.endswith(end)]
     longest = max((len(end) for end, _ in fitting), default=0)
-    candidates = [known for end, known in fitting if len(end) == longest]
+    return [known for end, known in fitting if len(end) == longest]
+
+
+def find_importer(source: str) -> str | None:
+    """Return the name of the importer whose kind ``source`` is, None if none knows its scheme or suffix.
+
+    Where only the content tells, ``source`` must be the path as it can be opened.
+    """
+    candidates = possible_importers(source)
     if len(candidates) < 2:
         return candidates[0] if candidates else None
     special = [known for known in candidates if type(IMPORTERS.get(known)).recognises is not Importer.recognises]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -208,6 +209,22 @@ class _Row:
         a, o = self.format("a_format"), self.format("o_format")
         passes = self.passes(repeat)
         return VectorOp(self.value("layer"), op, m, n, batch, repeat, a, o, self.value("note"), passes)
+
+
+def read_row(cells: Mapping[str, str]) -> Op:
+    """Return the operation of one row, given as text by column.
+
+    Raises
+    ------
+    UsageError
+        With the first mistake, beginning with its column.
+    """
+    reader = _Reader("")
+    op = _Row(reader, 0, "", {name: (0, text) for name, text in cells.items()}).read()
+    for problem in reader.problems:
+        raise UsageError(f"{problem.path}: {problem.message}")
+    assert op is not None
+    return op
 
 
 def read_trace(source: str | Path | TextIO) -> Trace:

@@ -1,0 +1,135 @@
+"""Operations of a graph, gathered in order into a trace."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+from hwsim.spec.errors import UsageError
+from hwsim.workload.graph.products import Product, spread_rows
+from hwsim.workload.graph.roles import role_of
+from hwsim.workload.importers.csv import LARGEST_PRODUCT, LARGEST_SIZE
+from hwsim.workload.ops import Gemm, Op, VectorOp
+from hwsim.workload.trace import Trace
+
+_NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
+
+
+@dataclass
+class Collector:
+    """Collects what a graph runs.
+
+    ``meta`` is what the reader knows of the model besides. ``unpriced`` counts element-wise operations that
+    have no program on a vector unit; they hold no MACs.
+    ``folded`` counts products of values that are known before the run.
+    """
+
+    ops: list[Op] = field(default_factory=list)
+    unpriced: Counter[str] = field(default_factory=Counter)
+    meta: dict[str, Any] = field(default_factory=dict)
+    folded: int = 0
+
+    def product(
+        self, layer: str, product: Product, role: str = "", note: str = "", repeat: int = 1, **formats: str
+    ) -> int:
+        """Add a product and return its number, -1 if nothing runs; a product without a sum is element-wise.
+
+        Raises
+        ------
+        UsageError
+            If it is larger than any trace may hold.
+        """
+        if product.a.constant and product.w.constant:
+            self.folded += 1
+            return -1
+        if not product.macs:
+            return -1
+        sizes = (product.m, product.n, product.k, product.batch)
+        if max(sizes) > LARGEST_SIZE or product.m * product.n * product.k > LARGEST_PRODUCT:
+            raise UsageError(f"{layer}: a product of {' × '.join(map(str, sizes))} is larger than any machine finishes")
+        if product.k == 1 and role != "conv":
+            self.vector(layer, "mul", (product.batch * product.m, product.n), note="outer product: nothing is summed")
+            return -1
+        self.ops += self._gemms(layer, product, role, note, repeat, formats)
+        return len(self.ops) - 1
+
+    def _gemms(
+        self, layer: str, product: Product, role: str, note: str, repeat: int, formats: dict[str, str]
+    ) -> list[Op]:
+        weights = product.w
+        if weights.stored:
+            source, role = "dram", role or role_of(layer)
+        else:
+            source = "kv" if weights.cached else "activation"
+            if not role and (product.a.softmax or weights.softmax):
+                role, layer = "value", f"{layer}.values"
+            role = role or "other"
+            note = note or (f"{product.shared} heads share each" if product.shared > 1 else "")
+        shared: dict[str, Any] = {
+            "repeat": repeat,
+            "w_format": weights.fmt,
+            "a_format": product.a.fmt,
+            **formats,
+            "w_source": source,
+            "role": role,
+        }
+        if not weights.chosen:
+            gemm = Gemm(layer, product.m, product.n, product.k, product.batch, **shared, note=note)
+            return [gemm]
+        # Each instance has one row and a matrix that the data choose from those stored.
+        rows = product.batch * product.m
+        note = f"{rows} rows over {weights.chosen} experts: uniform, the graph does not say which"
+        return [
+            Gemm(layer, size, product.n, product.k, count, **shared, note=note)
+            for size, count in spread_rows(rows, weights.chosen)
+        ]
+
+    def name_role(self, number: int, role: str) -> None:
+        """Give a product of activations its role, once what follows tells it."""
+        op = self.ops[number]
+        if isinstance(op, Gemm) and op.w_source != "dram" and op.role == "other":
+            self.ops[number] = replace(op, role=role, layer=f"{op.layer}.{role}s")
+
+    def vector(self, layer: str, op: str, shape: tuple[int, ...], note: str = "") -> None:
+        """Add a vector operation on a tensor; rows run along the last dimension."""
+        if prod(shape):
+            n = shape[-1] if shape else 1
+            self.ops.append(VectorOp(layer, op, prod(shape) // n, n, note=note))
+
+    def skip(self, what: str) -> None:
+        """Count an operation without MACs that has no program."""
+        self.unpriced[what] += 1
+
+    def trace(self, name: str, meta: dict[str, Any], merge: bool = True) -> Trace:
+        """Return the trace; layers that differ in one number of their name alone are one row with ``repeat``.
+
+        Raises
+        ------
+        UsageError
+            If nothing was collected.
+        """
+        if not self.ops:
+            raise UsageError(f"{name}: holds no operation that has a cost")
+        stated = {"unpriced": ", ".join(f"{what} {count}" for what, count in sorted(self.unpriced.items()))}
+        if self.folded:
+            stated["folded"] = f"{self.folded} products of constants"
+        ops = merge_layers(self.ops) if merge else self.ops
+        trace = Trace(name, tuple(ops), {**meta, **self.meta, **{key: value for key, value in stated.items() if value}})
+        totals = {f"macs_{kind}": macs for kind, macs in trace.macs_by_kind.items()}
+        return Trace(name, trace.ops, {**trace.meta, **totals, "macs": trace.macs})
+
+
+def merge_layers(ops: list[Op]) -> list[Op]:
+    """Return ``ops`` with rows merged whose names differ only in numbers between dots, written ``*`` then."""
+    groups: dict[Op, list[Op]] = {}
+    for op in ops:
+        groups.setdefault(replace(op, layer=_NUMBER.sub("*", op.layer), repeat=1), []).append(op)
+    merged: list[Op] = []
+    for key, group in groups.items():
+        names = {op.layer for op in group}
+        layer = group[0].layer if len(names) == 1 else key.layer
+        merged.append(replace(group[0], layer=layer, repeat=sum(op.repeat for op in group)))
+    return merged
