@@ -29,6 +29,7 @@ from hwsim.hardware.network.spec import open_network
 from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
+from hwsim.hardware.scratchpads import Scratchpads, build_pad
 from hwsim.hardware.technology import PartsPrice, Price, Technology
 from hwsim.hardware.technology.spec import open_technology
 from hwsim.spec.errors import InfeasibleError, MissingFigureError, UsageError
@@ -62,6 +63,8 @@ class Accelerator:
     in_place: bool
     #: Bits per PE of a second register for its stationary operand, 0 without one.
     second_register_bits: int = 0
+    #: Memories inside every PE.
+    scratchpads: Scratchpads | None = None
 
     @property
     def rows(self) -> int:
@@ -150,6 +153,8 @@ class Accelerator:
             blocks["dequantizers"] = (self.dequantizers * self.dequant_price.area_um2 + sums) * 1e-6
         if self.second_register is not None:
             blocks["second_registers"] = self.pes * self.second_register.area_um2 * 1e-6
+        if self.scratchpads is not None:
+            blocks["scratchpads"] = self.pes * self.scratchpads.area_um2 * 1e-6
         for key, sram in self.srams.items():
             blocks[BUFFERS[key]] = sram.area_mm2
         blocks["vector_unit"] = self.spec.vector_unit.lanes * self.vector_lane.area_um2 * 1e-6
@@ -178,6 +183,8 @@ class Accelerator:
             logic_nw += self.sum_registers * self.technology.price(SUM_REGISTER).leakage_nw
         if self.second_register is not None:
             logic_nw += self.pes * self.second_register.leakage_nw
+        if self.scratchpads is not None:
+            logic_nw += self.pes * self.scratchpads.leakage_nw
         return self.cores * (logic_nw * 1e-9 + sum(s.leakage_mw for s in self.srams.values()) * 1e-3)
 
     def mode_price(self, w: Format, a: Format, operands: Operands | None = None) -> PartsPrice:
@@ -208,10 +215,11 @@ class Accelerator:
     def pe_pitch_mm(self) -> float:
         """Edge of a square PE in mm: the length of one hop between neighbours.
 
-        Dequantizers and sums of scaled groups that stay in the array take their share of it, as do second registers.
+        Dequantizers and sums of scaled groups that stay in the array take their share of it, as do second registers
+        and scratchpads.
         """
         shared_mm2 = self.core_breakdown_mm2.get("dequantizers", 0.0) if self.in_place else 0.0
-        shared_mm2 += self.core_breakdown_mm2.get("second_registers", 0.0)
+        shared_mm2 += sum(self.core_breakdown_mm2.get(block, 0.0) for block in ("second_registers", "scratchpads"))
         return math.sqrt(self.pe_price.area_um2 * 1e-6 + shared_mm2 / self.pes)
 
     @cached_property
@@ -302,7 +310,8 @@ def build_accelerator(
         dequantizers=spec.array.cols * _per_column(pe, *dequantized, spec.array.rows, in_place) if dequantized else 0,
         sum_registers=spec.array.rows * spec.array.cols if dequantized and in_place and not pe.own_dequantizer else 0,
         in_place=in_place,
-        second_register_bits=second_register_bits,
+        second_register_bits=0 if spec.array.scratchpads else second_register_bits,
+        scratchpads=_priced_pads(spec, pe, technology),
     )
     _ = built.network, built.core_network  # refuse what cannot be built before anything runs on it
     return built
@@ -317,6 +326,28 @@ def _priced_buffer(spec: HardwareSpec, buffer: BufferSpec, width_bits: int, node
     return published_or(
         buffer.figures, Sram, request, lambda: build_buffer(*request[:5], buffer.macro_bits, *request[5:])
     )
+
+
+def _priced_pads(spec: HardwareSpec, pe: PE, technology: Technology) -> Scratchpads | None:
+    """Return the scratchpads of a PE: words of a step's operands and of a sum, as wide as the built pair's."""
+    asked = spec.array.scratchpads
+    if asked is None:
+        return None
+    kelvin = spec.memories.temperature or spec.technology.temperature or ROWS_K
+    words = {
+        "weights": (asked.weights // pe.lanes, pe.lanes * math.ceil(pe.w_format.bits_per_element)),
+        "activations": (asked.activations // pe.lanes, pe.lanes * math.ceil(pe.a_format.bits_per_element)),
+        "sums": (asked.sums, pe.psum_bits),
+    }
+    pads = {}
+    for name, (count, width) in words.items():
+        if not count:
+            raise InfeasibleError(f"array.scratchpads.{name}: holds no step; valid: at least the PE's {pe.lanes} lanes")
+        try:
+            pads[name] = build_pad(count, width, technology, spec.technology.sram_device, kelvin)
+        except (InfeasibleError, MissingFigureError) as error:
+            raise type(error)(f"array.scratchpads.{name}: {error}") from None
+    return Scratchpads(**pads, second_weights=spec.array.weight_double_buffer)
 
 
 def _per_column(pe: PE, w: Format, a: Format, rows: int, in_place: bool) -> int:

@@ -187,6 +187,14 @@ class VectorUnitSpec(Spec):
         return self
 
 
+class ScratchpadsSpec(Spec):
+    """Scratchpads of every PE of a row-stationary array, in elements of the formats that the PE is built for."""
+
+    weights: int = Field(ge=1, le=MAX_EDGE, description="weights: a block of K × N waits here")
+    activations: int = Field(ge=1, le=MAX_EDGE, description="activations of a block of K")
+    sums: int = Field(ge=1, le=MAX_EDGE, description="partial sums, one per output feature of a block")
+
+
 class ArraySpec(Spec):
     """The grid of PEs and how GEMMs are laid on it."""
 
@@ -202,6 +210,7 @@ class ArraySpec(Spec):
     ragged: Literal["padded", "used"] = Field(
         "padded", description="cost of a fold that does not fill the array: a full one, or the rows and columns in use"
     )
+    scratchpads: ScratchpadsSpec | None = Field(None, description="row_stationary: memories inside every PE")
     scalesim_os_cycles: bool = Field(
         False, description="output_stationary: folds without their drain, a bug of SCALE-Sim 3.0.0; for comparison only"
     )

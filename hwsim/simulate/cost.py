@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from hwsim.simulate.nest.count import Moved
@@ -44,7 +44,7 @@ class UnitCosts:
     the array; ``network_pj_per_bit`` carries a bit between a
     buffer and the edge of the array or the DRAM port (taken to be as far). On a chip of several cores
     ``cores_pj_per_bit`` carries a bit from the port to a core or from core to core, ``multicast_pj_per_bit``
-    one to all of them.
+    one to all of them. ``pad_pj_per_bit`` is the energy of what a bit from a buffer does in scratchpads of PEs.
     """
 
     pe_pj_per_step: float
@@ -64,6 +64,7 @@ class UnitCosts:
     period_ns: float
     cores_pj_per_bit: float = 0.0
     multicast_pj_per_bit: float = 0.0
+    pad_pj_per_bit: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,10 @@ def gemm_energy(
     clocked = timing.compute_cycles if clocked_cycles is None else clocked_cycles
     steps = schedule.pe_steps * schedule.gemm.batch
     moved = sum(counts.sram_read_bits.values()) + sum(counts.sram_write_bits.values())
-    inside = {buffer: unit.shift_pj_per_bit[buffer] + unit.bus_pj_per_bit[buffer] for buffer in unit.shift_pj_per_bit}
+    inside = {
+        buffer: shifted + unit.bus_pj_per_bit[buffer] + unit.pad_pj_per_bit.get(buffer, 0.0)
+        for buffer, shifted in unit.shift_pj_per_bit.items()
+    }
     carried = sum(bits * inside[buffer] for buffer, bits in array_bits(schedule).items())
     return {
         "energy_pe_pj": steps * unit.pe_pj_per_step + schedule.dequant_ops * schedule.gemm.batch * unit.dequant_pj,

@@ -27,8 +27,12 @@ def small(label=None, **fields):
     return simulate_arch(validate_mapping(data, ArchSpec))
 
 
+#: What some dataflows need beside rows and columns.
+NEEDS = {"row_stationary": {"scratchpads": {"weights": 48, "activations": 12, "sums": 4}}}
+
+
 def array(dataflow="weight_stationary", rows=4, cols=4):
-    return {"rows": rows, "cols": cols, "dataflow": dataflow}
+    return {"rows": rows, "cols": cols, "dataflow": dataflow, **NEEDS.get(dataflow, {})}
 
 
 TRACE = Trace(

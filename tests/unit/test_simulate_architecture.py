@@ -119,6 +119,7 @@ def test_sums_are_scaled_once_per_group_in_place_and_whenever_they_leave_the_arr
     assert {flow: s.dequant_ops for flow, s in scaled.items()} == {
         "weight_stationary": 15 * 75, "input_stationary": 15 * 75, "output_stationary": 15 * 3, "broadcast": 15 * 3,
         "cube": 15 * 3, "outer_product": 15 * 3,
+        "row_stationary": 15 * 10,  # blocks of 8, folds of 32: 4 + 4 + 2
     }  # fmt: skip
     assert map_gemm(g, own_machine(small("int8"))).dequant_ops == 0
     # As many rows as a group has elements: every column's sum is a group's.
