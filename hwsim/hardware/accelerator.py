@@ -30,6 +30,7 @@ from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
 from hwsim.hardware.scratchpads import Scratchpads, build_pad
+from hwsim.hardware.tables import TableMaking, table_making
 from hwsim.hardware.technology import PartsPrice, Price, Technology
 from hwsim.hardware.technology.spec import open_technology
 from hwsim.spec.errors import InfeasibleError, MissingFigureError, UsageError
@@ -145,6 +146,37 @@ class Accelerator:
         return self.technology.price(Register(bits)) if bits else None
 
     @cached_property
+    def table_making(self) -> TableMaking | None:
+        """How activations become tables, None where they do not."""
+        return table_making(self.spec, self.pe)
+
+    @cached_property
+    def table_register(self) -> Price | None:
+        """Cost of a second register for the tables of a row and tile, None without one."""
+        register = self.table_making.second_register if self.table_making else None
+        return self.technology.price(register) if register else None
+
+    @property
+    def table_registers(self) -> int:
+        """How many of these there are in a core."""
+        return self.rows * self.table_making.sets if self.table_making and self.table_register else 0
+
+    @property
+    def table_register_pj(self) -> float:
+        """Energy of a PE's step for its share of them: each is written once for all columns of its tile."""
+        making, register = self.table_making, self.table_register
+        return register.energy_fj * 1e-3 * making.sets / self.cols if making and register else 0.0
+
+    @cached_property
+    def table_pj_per_bit(self) -> float:
+        """Energy of the vector unit's additions per bit of activations that becomes tables."""
+        making = self.table_making
+        if making is None or not making.additions:
+            return 0.0
+        lane_pj = self.technology.op_energy_pj("add", self.vector_format) + self.vector_lane.clock_fj * 1e-3
+        return making.additions * lane_pj / making.activation_bits
+
+    @cached_property
     def core_breakdown_mm2(self) -> dict[str, float]:
         """Area of a core by block, in mm²: array, dequantizers, each buffer, vector unit."""
         blocks = {"array": self.pes * self.pe_price.area_um2 * 1e-6}
@@ -153,6 +185,8 @@ class Accelerator:
             blocks["dequantizers"] = (self.dequantizers * self.dequant_price.area_um2 + sums) * 1e-6
         if self.second_register is not None:
             blocks["second_registers"] = self.pes * self.second_register.area_um2 * 1e-6
+        if self.table_register is not None:
+            blocks["table_registers"] = self.table_registers * self.table_register.area_um2 * 1e-6
         if self.scratchpads is not None:
             blocks["scratchpads"] = self.pes * self.scratchpads.area_um2 * 1e-6
         for key, sram in self.srams.items():
@@ -183,6 +217,8 @@ class Accelerator:
             logic_nw += self.sum_registers * self.technology.price(SUM_REGISTER).leakage_nw
         if self.second_register is not None:
             logic_nw += self.pes * self.second_register.leakage_nw
+        if self.table_register is not None:
+            logic_nw += self.table_registers * self.table_register.leakage_nw
         if self.scratchpads is not None:
             logic_nw += self.pes * self.scratchpads.leakage_nw
         return self.cores * (logic_nw * 1e-9 + sum(s.leakage_mw for s in self.srams.values()) * 1e-3)
@@ -205,6 +241,7 @@ class Accelerator:
         """
         array = self.pes * self.mode_price(w, a).clock_fj
         array += self.pes * self.second_register.clock_fj if self.second_register else 0.0
+        array += self.table_registers * self.table_register.clock_fj if self.table_register else 0.0
         if not dequantization:
             return array * 1e-3
         dequantizers = self.dequantizers * self.dequant_price.clock_fj if self.dequant_price else 0.0
@@ -215,11 +252,13 @@ class Accelerator:
     def pe_pitch_mm(self) -> float:
         """Edge of a square PE in mm: the length of one hop between neighbours.
 
-        Dequantizers and sums of scaled groups that stay in the array take their share of it, as do second registers
-        and scratchpads.
+        Dequantizers and sums of scaled groups that stay in the array take their share of it, as do second registers,
+        scratchpads and registers of tables.
         """
         shared_mm2 = self.core_breakdown_mm2.get("dequantizers", 0.0) if self.in_place else 0.0
-        shared_mm2 += sum(self.core_breakdown_mm2.get(block, 0.0) for block in ("second_registers", "scratchpads"))
+        shared_mm2 += sum(
+            self.core_breakdown_mm2.get(block, 0.0) for block in ("second_registers", "scratchpads", "table_registers")
+        )
         return math.sqrt(self.pe_price.area_um2 * 1e-6 + shared_mm2 / self.pes)
 
     @cached_property

@@ -211,6 +211,11 @@ class ArraySpec(Spec):
         "padded", description="cost of a fold that does not fill the array: a full one, or the rows and columns in use"
     )
     scratchpads: ScratchpadsSpec | None = Field(None, description="row_stationary: memories inside every PE")
+    tables: Literal["ahead", "between"] | None = Field(
+        None,
+        description="lut_array: when a step's tables are made: ahead, into a second register while PEs work on the "
+        "step before; or between steps, while PEs wait",
+    )
     scalesim_os_cycles: bool = Field(
         False, description="output_stationary: folds without their drain, a bug of SCALE-Sim 3.0.0; for comparison only"
     )

@@ -44,7 +44,7 @@ from hwsim.workload.policy import Policy
 CYCLE_PARTS = 1024
 
 #: Options of ``array`` that one dataflow needs and no other has.
-OWN_OPTIONS = ("scratchpads",)
+OWN_OPTIONS = ("scratchpads", "tables")
 
 #: Operands of which nothing is stated: random ones, a new pair per step.
 RANDOM = Operands()
@@ -278,7 +278,7 @@ class Simulated:
         sums = group if pe.scaling(w, a) == "sum" else None
         least = self._dequant_stall(w, a, sums) if sums else 1
         plain = replace(
-            array_shape(self.spec.array, pe.lanes),
+            array_shape(self.spec, pe),
             interval=max(pe.cycles_per_step(w, a), least),
             k_limit=sums,
             least=least,
@@ -319,14 +319,14 @@ class Simulated:
         cycles = pe.work_cycles_per_step(w, a, operands.data)
         registers = sum(row.energy_fj for row in price.rows if row.part.group == "register")
         wire_fj_mm = acc.technology.wire_fj_per_bit_mm * RANDOM_TOGGLE
-        shape = array_shape(self.spec.array, pe.lanes)
+        shape = array_shape(self.spec, pe)
         hops = self.dataflow.wire_bits_mm(shape, element_bits(pe, w, a), acc.pe_pitch_mm)
         buses = self.dataflow.bus_mm(shape, acc.pe_pitch_mm)
         toggles = {"w": bit_toggles(operands.w, w), "a": bit_toggles(operands.a, a), "psum": 1.0}
         shifted, pads = self._shift_pj_per_bit(wire_fj_mm), acc.scratchpads
         return UnitCosts(
             pe_pj_per_step=cycles * (price.energy_fj - registers) * 1e-3,
-            pe_register_pj_per_step=cycles * registers * 1e-3 + (pads.step_pj if pads else 0.0),
+            pe_register_pj_per_step=cycles * registers * 1e-3 + (pads.step_pj if pads else acc.table_register_pj),
             wire_pj_per_step=sum(mm * toggles[key] for key, mm in hops.items()) * wire_fj_mm * 1e-3,
             shift_pj_per_bit={k: shifted if k == self.dataflow.stationary else 0.0 for k in acc.srams},
             bus_pj_per_bit={k: buses[k] * toggles[k] * wire_fj_mm * 1e-3 if k in buses else 0.0 for k in acc.srams},
@@ -340,6 +340,7 @@ class Simulated:
             network_pj_per_bit=acc.network_pj_per_bit,
             leakage_w=acc.leakage_w,
             period_ns=acc.period_ns,
+            table_pj_per_bit=acc.table_pj_per_bit,
             pad_pj_per_bit={"w": acc.cols * pads.weight_pj_per_bit, "a": pads.activation_pj_per_bit} if pads else {},
             **_between_cores(acc),
         )
@@ -373,13 +374,13 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
     """
     dataflow = get_dataflow(spec.array.dataflow)
     pe = make_pe(spec.pe)
-    ports = widest_ports(dataflow, spec.array, pe)
+    ports = widest_ports(dataflow, spec, pe)
     policy = run_policy(spec, pe)
     names = ((policy.w_format, policy.a_format), (policy.kv_format, policy.a_format))
     runs = [(parse_format(w or ""), parse_format(a or "")) for w, a in names]
     runs += [(mode.w_format, mode.a_format) for mode in pe.modes]
     scaled = next((pair for pair in runs if pe.supports(*pair) is None and pe.scaling(*pair) == "sum"), None)
-    second = held_bits(dataflow, spec.array, pe) if spec.array.weight_double_buffer else 0
+    second = held_bits(dataflow, spec, pe) if spec.array.weight_double_buffer else 0
     accelerator = build_accelerator(spec, ports, scaled, dataflow.dequant_site == "pe", second)
     return Simulated(spec, accelerator, dataflow)
 

@@ -5,23 +5,26 @@ from __future__ import annotations
 from math import ceil
 
 from hwsim.formats import Format
-from hwsim.hardware.accelerator_spec import ArraySpec
+from hwsim.hardware.accelerator_spec import HardwareSpec
 from hwsim.hardware.pe import PE
+from hwsim.hardware.tables import table_making
 from hwsim.simulate.dataflow import ArrayShape, Dataflow
-from hwsim.simulate.dataflow.base import Pads
+from hwsim.simulate.dataflow.base import Pads, Tables
 
 
-def array_shape(spec: ArraySpec, lanes: int) -> ArrayShape:
-    """Return the array of PEs of so many lanes as the file describes it, before ports and formats slow it down."""
-    pads = spec.scratchpads
+def array_shape(spec: HardwareSpec, pe: PE) -> ArrayShape:
+    """Return the array of PEs as the file describes it, before ports and formats slow it down."""
+    array, making = spec.array, table_making(spec, pe)
+    pads = array.scratchpads
     return ArrayShape(
-        rows=spec.rows,
-        cols=spec.cols,
-        lanes=lanes,
-        double_buffer=spec.weight_double_buffer,
-        fold_overlap=spec.fold_overlap,
-        used_only=spec.ragged == "used",
+        rows=array.rows,
+        cols=array.cols,
+        lanes=pe.lanes,
+        double_buffer=array.weight_double_buffer,
+        fold_overlap=array.fold_overlap,
+        used_only=array.ragged == "used",
         pads=Pads(pads.weights, pads.activations, pads.sums) if pads else None,
+        tables=Tables(making.cycles, making.ahead, making.expansion) if making else Tables(),
     )
 
 
@@ -30,10 +33,10 @@ def element_bits(pe: PE, w: Format, a: Format) -> dict[str, int]:
     return {"w": ceil(w.bits_per_element), "a": ceil(a.bits_per_element), "psum": pe.mode(w, a).psum_bits}
 
 
-def held_bits(dataflow: Dataflow, spec: ArraySpec, pe: PE) -> int:
+def held_bits(dataflow: Dataflow, spec: HardwareSpec, pe: PE) -> int:
     """Return the bits of the stationary operand that a PE holds, in the mode that needs most."""
     return max(
-        dataflow.held(array_shape(spec, mode.lanes))
+        dataflow.held(array_shape(spec, mode))
         * element_bits(mode, mode.w_format, mode.a_format)[
             "psum" if dataflow.stationary == "o" else dataflow.stationary
         ]
@@ -41,10 +44,10 @@ def held_bits(dataflow: Dataflow, spec: ArraySpec, pe: PE) -> int:
     )
 
 
-def widest_ports(dataflow: Dataflow, spec: ArraySpec, pe: PE) -> dict[str, int]:
+def widest_ports(dataflow: Dataflow, spec: HardwareSpec, pe: PE) -> dict[str, int]:
     """Return the bits per cycle at the edges of an array, by buffer: what the widest mode of its PEs needs."""
     needed = [
-        dataflow.port_bits(array_shape(spec, mode.lanes), element_bits(mode, mode.w_format, mode.a_format))
+        dataflow.port_bits(array_shape(spec, mode), element_bits(mode, mode.w_format, mode.a_format))
         for mode in pe.modes
     ]
     return {key: max(bits[key] for bits in needed) for key in needed[0]}

@@ -37,6 +37,18 @@ class Pads:
 
 
 @dataclass(frozen=True, slots=True)
+class Tables:
+    """Tables of a step: ``cycles`` to make them, ``ahead`` while those of the step before are in use.
+
+    ``expansion`` is the number of a table's bits per bit of its activations.
+    """
+
+    cycles: int = 0
+    ahead: bool = False
+    expansion: Fraction = Fraction(1)
+
+
+@dataclass(frozen=True, slots=True)
 class ArrayShape:
     """An array of PEs as one GEMM's formats see it.
 
@@ -55,7 +67,8 @@ class ArrayShape:
     one before has left; with ``used_only`` a ragged fold costs the rows and columns that it uses.
 
     ``pads`` are the scratchpads of a PE, ``block`` what of a GEMM is kept in them (None: as much as fits), and
-    ``feed_interval`` the cycles that the port needs for ``lanes`` activations of every PE.
+    ``feed_interval`` the cycles that the port needs for ``lanes`` activations of every PE. ``tables`` are those that
+    activations become before they meet weights.
     """
 
     rows: int
@@ -73,6 +86,7 @@ class ArrayShape:
     pads: Pads | None = None
     block: Block | None = None
     feed_interval: int = 1
+    tables: Tables = Tables()
 
     @property
     def plain(self) -> bool:
