@@ -187,6 +187,8 @@ class Accelerator:
             blocks["second_registers"] = self.pes * self.second_register.area_um2 * 1e-6
         if self.table_register is not None:
             blocks["table_registers"] = self.table_registers * self.table_register.area_um2 * 1e-6
+        if (issue := self.spec.array.issue) is not None:
+            blocks["cores"] = self.rows * (issue.core_area or 0.0)
         if self.scratchpads is not None:
             blocks["scratchpads"] = self.pes * self.scratchpads.area_um2 * 1e-6
         for key, sram in self.srams.items():
@@ -237,7 +239,8 @@ class Accelerator:
     def array_clock_pj(self, w: Format, a: Format, dequantization: bool = True) -> float:
         """Return the energy per cycle on a pair of the clock pins of the array's registers.
 
-        Those of dequantizers and of running sums are included, unless without ``dequantization``.
+        Those of dequantizers and of running sums are included, unless without ``dequantization``, and what SIMD
+        cores take beside their PEs.
         """
         array = self.pes * self.mode_price(w, a).clock_fj
         array += self.pes * self.second_register.clock_fj if self.second_register else 0.0
@@ -246,7 +249,8 @@ class Accelerator:
             return array * 1e-3
         dequantizers = self.dequantizers * self.dequant_price.clock_fj if self.dequant_price else 0.0
         sums = self.sum_registers * self.technology.price(SUM_REGISTER).clock_fj
-        return (array + dequantizers + sums) * 1e-3
+        issue = self.spec.array.issue  # cores fetch and decode as long as they work
+        return (array + dequantizers + sums) * 1e-3 + (self.rows * issue.core_energy if issue else 0.0)
 
     @cached_property
     def pe_pitch_mm(self) -> float:

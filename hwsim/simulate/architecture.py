@@ -28,7 +28,7 @@ from hwsim.hardware.pe import PE, kv_format, make_pe
 from hwsim.hardware.pe.lockstep import Lockstep
 from hwsim.hardware.pe.operands import Operands, bit_toggles
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
-from hwsim.simulate.array_shape import array_shape, element_bits, held_bits, widest_ports
+from hwsim.simulate.array_shape import array_shape, converting, element_bits, held_bits, widest_ports
 from hwsim.simulate.cost import UnitCosts, left_out
 from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflow
 from hwsim.simulate.mapping import POLICIES, Machine, Prices, best_of
@@ -44,7 +44,7 @@ from hwsim.workload.policy import Policy
 CYCLE_PARTS = 1024
 
 #: Options of ``array`` that one dataflow needs and no other has.
-OWN_OPTIONS = ("scratchpads", "tables")
+OWN_OPTIONS = ("scratchpads", "tables", "issue")
 
 #: Operands of which nothing is stated: random ones, a new pair per step.
 RANDOM = Operands()
@@ -278,7 +278,7 @@ class Simulated:
         sums = group if pe.scaling(w, a) == "sum" else None
         least = self._dequant_stall(w, a, sums) if sums else 1
         plain = replace(
-            array_shape(self.spec, pe),
+            converting(array_shape(self.spec, pe), self.spec.array, pe, w, a),
             interval=max(pe.cycles_per_step(w, a), least),
             k_limit=sums,
             least=least,

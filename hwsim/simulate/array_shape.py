@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 
 from hwsim.formats import Format
-from hwsim.hardware.accelerator_spec import HardwareSpec
+from hwsim.hardware.accelerator_spec import ArraySpec, HardwareSpec, IssueSpec
 from hwsim.hardware.pe import PE
 from hwsim.hardware.tables import table_making
 from hwsim.simulate.dataflow import ArrayShape, Dataflow
-from hwsim.simulate.dataflow.base import Pads, Tables
+from hwsim.simulate.dataflow.base import Issue, Pads, Tables
+from hwsim.spec.errors import MissingFigureError
 
 
 def array_shape(spec: HardwareSpec, pe: PE) -> ArrayShape:
@@ -25,7 +27,43 @@ def array_shape(spec: HardwareSpec, pe: PE) -> ArrayShape:
         used_only=array.ragged == "used",
         pads=Pads(pads.weights, pads.activations, pads.sums) if pads else None,
         tables=Tables(making.cycles, making.ahead, making.expansion) if making else Tables(),
+        issue=_issue(array.issue) if array.issue else Issue(),
     )
+
+
+def _issue(spec: IssueSpec) -> Issue:
+    """Return the instructions for operands that PEs take as they are."""
+    counts = {
+        name: getattr(spec, name)
+        for name in (
+            "rows", "vectors", "unroll", "mac", "load_weights", "load_activations", "prepare_activations", "store",
+        )
+    }  # fmt: skip
+    return Issue(**counts, separate=spec.pipes == "separate")
+
+
+def converting(shape: ArrayShape, spec: ArraySpec, pe: PE, w: Format, a: Format) -> ArrayShape:
+    """Return ``shape`` with the conversions that operands of these formats need.
+
+    Raises
+    ------
+    MissingFigureError
+        If they need one whose instructions are not given.
+    """
+    if spec.issue is None:
+        return shape
+    counts = {}
+    for role, found, built in (("weights", w, pe.w_format), ("activations", a, pe.a_format)):
+        if found.element == built.element:
+            continue
+        given = getattr(spec.issue, f"convert_{role}")
+        if given is None:
+            raise MissingFigureError(
+                f"array.issue.convert_{role}: is missing, and {role} of {found.name} are not the {built.name} that PEs "
+                "multiply; valid: the cycles of their conversion, 0 where loads convert"
+            )
+        counts[f"convert_{role}"] = given
+    return replace(shape, issue=replace(shape.issue, **counts))
 
 
 def element_bits(pe: PE, w: Format, a: Format) -> dict[str, int]:

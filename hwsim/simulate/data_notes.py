@@ -62,6 +62,16 @@ def _loop_notes(simulated: Simulated) -> tuple[str, ...]:
     )
 
 
+def core_area_notes(simulated: Simulated) -> tuple[str, ...]:
+    """Return what is not priced of SIMD cores."""
+    issue = simulated.spec.array.issue
+    if issue is None:
+        return ()
+    if issue.core_area is None:
+        return ("array.issue.core_area: not given, area and leakage of cores are those of their PEs alone",)
+    return ("array.issue.core_area: leakage of what cores have beside their PEs is not counted",)
+
+
 def foreign_notes(simulated: Simulated) -> tuple[str, ...]:
     """Return what this architecture counts as another simulator does, or does not price."""
     spec, notes = simulated.spec, []

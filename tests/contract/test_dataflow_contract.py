@@ -11,21 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, get_dataflow
-from hwsim.simulate.dataflow.base import Extents, Pads, Tables, TileOperands, Totals
+from hwsim.simulate.dataflow.base import Extents, Issue, Pads, Tables, TileOperands, Totals
 from tests.support.machines import IntegerUnit
 
 NAMES = DATAFLOWS.names()
 
 shapes = st.builds(
-    lambda rows, cols, lanes, interval, load, drain, groups, pads, feed, tables, options: ArrayShape(
+    lambda rows, cols, lanes, interval, load, drain, groups, pads, feed, tables, issue, options: ArrayShape(
         rows, cols, lanes, interval, load, drain, lanes * groups if groups else None,
         pads=pads and Pads(*(size * lanes for size in pads[:2]), pads[2]), feed_interval=feed,
-        tables=tables, **options
+        tables=tables, issue=issue, **options
     ),
     st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 2, 4]), st.integers(1, 3), st.integers(1, 3),
     st.integers(1, 3), st.sampled_from([0, 0, 1, 3, 8]),
     st.none() | st.tuples(st.integers(1, 8), st.integers(1, 4), st.integers(1, 5)), st.integers(1, 4),
     st.builds(Tables, st.integers(0, 4), st.booleans()),
+    st.builds(Issue, *[st.integers(1, 3)] * 6, *[st.integers(0, 2)] * 3, st.integers(1, 2), st.booleans()),
     st.fixed_dictionaries({name: st.booleans() for name in ("double_buffer", "fold_overlap", "used_only")}),
 )  # fmt: skip
 sizes = st.tuples(st.integers(1, 20), st.integers(1, 20), st.integers(1, 20))
@@ -54,6 +55,8 @@ def walked(flow, shape, dims, tiles):
             walk_updates(counts, flow, shape, (m, k, n), k0)
             continue
         counts["cycles"] += flow.tile_cycles(shape, m, k, n, k0 == 0)
+        if flow.needs == "issue" and shape.issue.prepare_activations:
+            counts["a"] += m * k
         cuts = {"m": cut(m, unit["m"]), "k": cut(k, unit["k"]), "n": cut(n, unit["n"])}
         streams = STREAMS[flow.stationary]
         cuts[streams] = [(0, {"m": m, "k": k, "n": n}[streams])]

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from hwsim.simulate.dataflow import ArrayShape, get_dataflow
-from hwsim.simulate.dataflow.base import Pads, Tables
+from hwsim.simulate.dataflow.base import Issue, Pads, Tables
 from hwsim.simulate.engine import Context
 from hwsim.simulate.mapping import Machine, Prices, build_schedule
 from hwsim.simulate.schedule import LOOP_ORDERS, OperandBits, Schedule, Tiling
@@ -16,7 +16,7 @@ from hwsim.workload.ops import Gemm
 
 DATAFLOW_NAMES = (
     "weight_stationary", "input_stationary", "output_stationary", "broadcast", "cube", "outer_product", "row_stationary",
-    "lut_array",
+    "lut_array", "simd",
 )  # fmt: skip
 #: Those that take PEs of any family.
 ANY_PE = tuple(name for name in DATAFLOW_NAMES if get_dataflow(name).needs != "tables")
@@ -106,6 +106,9 @@ def schedules(draw) -> tuple[Schedule, Machine]:
         pads=draw(st.sampled_from([None, Pads(6 * lanes, 2 * lanes, 3), Pads(12 * lanes, 3 * lanes, 5)])),
         feed_interval=draw(st.integers(1, 4)),
         tables=Tables(draw(st.integers(0, 3)), draw(st.booleans())),
+        issue=draw(
+            st.sampled_from([Issue(), Issue(2, 1, 2, 1, 2, 1, 1, 0, 0, 2, True), Issue(1, 2, 3, 2, 1, 1, 0, 1, 1)])
+        ),
         **{option: draw(st.booleans()) for option in ("double_buffer", "fold_overlap", "used_only")},
     )
     of = machine(

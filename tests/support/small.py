@@ -31,6 +31,21 @@ def small(label=None, **fields):
 
 #: What some dataflows need beside rows and columns.
 NEEDS = {
+    "simd": {
+        "issue": {
+            "pipes": "separate",
+            "rows": 2,
+            "vectors": 2,
+            "mac": 1,
+            "load_weights": 1,
+            "load_activations": 1,
+            "convert_weights": 2,
+            "convert_activations": 1,
+            "store": 1,
+            "core_energy": 1.0,
+            "core_area": 0.01,
+        }
+    },
     "lut_array": {"tables": "between"},
     "row_stationary": {"scratchpads": {"weights": 48, "activations": 12, "sums": 4}},
 }

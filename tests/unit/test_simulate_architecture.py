@@ -118,7 +118,7 @@ def test_sums_are_scaled_once_per_group_in_place_and_whenever_they_leave_the_arr
     scaled = {flow: map_gemm(g, own_machine(small("int4_g128", array=array(flow)))) for flow in ANY_PE}
     assert {flow: s.dequant_ops for flow, s in scaled.items()} == {
         "weight_stationary": 15 * 75, "input_stationary": 15 * 75, "output_stationary": 15 * 3, "broadcast": 15 * 3,
-        "cube": 15 * 3, "outer_product": 15 * 3,
+        "cube": 15 * 3, "outer_product": 15 * 3, "simd": 15 * 3,
         "row_stationary": 15 * 10,  # blocks of 8, folds of 32: 4 + 4 + 2
     }  # fmt: skip
     assert map_gemm(g, own_machine(small("int8"))).dequant_ops == 0

@@ -49,6 +49,27 @@ class Tables:
 
 
 @dataclass(frozen=True, slots=True)
+class Issue:
+    """What a core issues, in cycles of its pipe; see :mod:`hwsim.simulate.dataflow.simd`.
+
+    ``rows`` × ``vectors`` vectors of sums are in registers; loads and conversions are of one vector of weights, or of
+    one row's activations, for ``unroll`` steps. ``separate``: MACs have a pipe of their own.
+    """
+
+    rows: int = 1
+    vectors: int = 1
+    unroll: int = 1
+    mac: int = 1
+    load_weights: int = 1
+    load_activations: int = 1
+    convert_weights: int = 0
+    convert_activations: int = 0
+    prepare_activations: int = 0
+    store: int = 1
+    separate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ArrayShape:
     """An array of PEs as one GEMM's formats see it.
 
@@ -87,6 +108,7 @@ class ArrayShape:
     block: Block | None = None
     feed_interval: int = 1
     tables: Tables = Tables()
+    issue: Issue = Issue()
 
     @property
     def plain(self) -> bool:

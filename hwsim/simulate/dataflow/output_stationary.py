@@ -176,7 +176,7 @@ class OutputStationary(Dataflow):
                 SumsRule(used, self.skewed, not first_k, rows.first, self.at_once), steps, rows, cols, Size
             )
 
-        ways = [cycles(used) for used in _registers(shape, not first_k)]
+        ways = [cycles(used) for used in _ways(shape, not first_k)]
         return ways[0] if len(ways) == 1 else least_of(*ways)
 
     def totals(self, shape: ArrayShape, m: Extents, k: Extents, n: Extents) -> Totals:
@@ -250,7 +250,7 @@ class OutputStationary(Dataflow):
         continues, folds = operands.partial is not None, [fold.marked for fold in program]
         rules = [
             SumsRule(used, self.skewed, continues, program[0].size.rows, self.at_once)
-            for used in _registers(shape, continues)
+            for used in _ways(shape, continues)
         ]
         return min(((rule, *walk_marks(rule, folds)) for rule in rules), key=lambda found: found[2])
 
@@ -271,12 +271,16 @@ class OutputStationary(Dataflow):
         return program
 
 
-def _registers(shape: ArrayShape, continues: bool) -> list[ArrayShape]:
-    """Return the array with its second registers and, where sums go both ways, with these left unused.
+def _ways(shape: ArrayShape, continues: bool) -> list[ArrayShape]:
+    """Return the array as it is and, where sums go both ways, with each of its options left unused.
 
-    What is gained while the array computes may be less than what the first fold waits for the sums of the second.
+    What an option gains while the array computes may be less than what the first fold waits for the sums of the second,
+    or than sums of the last rows come later.
     """
-    return [shape, replace(shape, double_buffer=False)] if shape.double_buffer and continues else [shape]
+    if not continues:
+        return [shape]
+    double, overlap = ((True, False) if option else (False,) for option in (shape.double_buffer, shape.fold_overlap))
+    return [replace(shape, double_buffer=d, fold_overlap=o) for d in double for o in overlap]
 
 
 def _ends(
