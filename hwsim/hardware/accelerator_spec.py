@@ -168,6 +168,11 @@ class VectorUnitSpec(Spec):
         le=MAX_EDGE,
         description="elements of a row between two rescalings of a fused softmax; 128: arXiv 2307.08691",
     )
+    dequantize: bool = Field(
+        False,
+        description="integer sums that become floats are multiplied by their scale here, after the GEMM: scales per "
+        "tensor or row; those of groups along K act at PEs or columns",
+    )
     exp: Literal["polynomial", "rational"] = Field(
         "polynomial", description="program for exponentials without a unit; rational: ten operations, one a division"
     )

@@ -130,8 +130,22 @@ def quantization(simulated: Simulated, o_format: str, elements: int, cores: int 
 
 
 def requantization(simulated: Simulated, gemm: Gemm, cores: int = 1) -> tuple[int, float]:
-    """Return the cycles and the energy in pJ of quantizing the results of ``gemm`` (with its batch) on ``cores``."""
-    return quantization(simulated, gemm.o_format, gemm.m * gemm.n * gemm.batch, cores)
+    """Return the cycles and the energy in pJ of quantizing the results of ``gemm`` (with its batch) on ``cores``.
+
+    With ``vector_unit.dequantize``, of multiplying integer sums by their scale where results are floats.
+    """
+    elements = gemm.m * gemm.n * gemm.batch
+    if simulated.spec.vector_unit.dequantize and _leaves_unscaled(simulated, gemm):
+        return work(simulated, vector_kind("dequantize"), elements, cores)
+    return quantization(simulated, gemm.o_format, elements, cores)
+
+
+def _leaves_unscaled(simulated: Simulated, gemm: Gemm) -> bool:
+    """Whether results are floats of sums of integers that no scale has acted on; quantizing brings its own product."""
+    w, a, o = (parse_format(name) for name in (gemm.w_format, gemm.a_format, gemm.o_format))
+    integers = isinstance(w.element, Integer) and isinstance(a.element, Integer)
+    scaled = simulated.accelerator.pe.scaling(w, a) != "none"
+    return integers and not scaled and not o.block_size and not isinstance(o.element, Integer)
 
 
 def table_cycles(simulated: Simulated, schedules: Sequence[Schedule]) -> int:

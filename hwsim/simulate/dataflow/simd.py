@@ -24,7 +24,8 @@ for s steps in G groups, the last one of ``rest``. Then a b vectors of sums per 
 ``store`` cycles or as long as the port takes for all cores in use; sums that are continued are loaded first, likewise.
 Instructions that prepare activations once for a whole tile (tables of partial sums as T-MAC makes them, quantization)
 come before its folds: ``ceil(M / R) · ceil(K / lanes) · prepare_activations``. They read activations once more; what
-they write is not counted, and what is read of it afterwards counts as activations of the format that they came in. There is no loop overhead and no cache miss: loads come from the buffers.
+they write is not counted, and what is read of it afterwards counts as activations of the format that they came
+in. There is no loop overhead and no cache miss: loads come from the buffers.
 """
 
 from __future__ import annotations
