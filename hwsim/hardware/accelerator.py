@@ -29,7 +29,7 @@ from hwsim.hardware.network.spec import open_network
 from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
-from hwsim.hardware.scratchpads import Scratchpads, build_pad
+from hwsim.hardware.scratchpads import Scratchpads, priced_pads
 from hwsim.hardware.tables import TableMaking, table_making
 from hwsim.hardware.technology import PartsPrice, Price, Technology
 from hwsim.hardware.technology.spec import open_technology
@@ -354,7 +354,7 @@ def build_accelerator(
         sum_registers=spec.array.rows * spec.array.cols if dequantized and in_place and not pe.own_dequantizer else 0,
         in_place=in_place,
         second_register_bits=0 if spec.array.scratchpads else second_register_bits,
-        scratchpads=_priced_pads(spec, pe, technology),
+        scratchpads=priced_pads(spec, pe, technology),
     )
     _ = built.network, built.core_network  # refuse what cannot be built before anything runs on it
     return built
@@ -369,28 +369,6 @@ def _priced_buffer(spec: HardwareSpec, buffer: BufferSpec, width_bits: int, node
     return published_or(
         buffer.figures, Sram, request, lambda: build_buffer(*request[:5], buffer.macro_bits, *request[5:])
     )
-
-
-def _priced_pads(spec: HardwareSpec, pe: PE, technology: Technology) -> Scratchpads | None:
-    """Return the scratchpads of a PE: words of a step's operands and of a sum, as wide as the built pair's."""
-    asked = spec.array.scratchpads
-    if asked is None:
-        return None
-    kelvin = spec.memories.temperature or spec.technology.temperature or ROWS_K
-    words = {
-        "weights": (asked.weights // pe.lanes, pe.lanes * math.ceil(pe.w_format.bits_per_element)),
-        "activations": (asked.activations // pe.lanes, pe.lanes * math.ceil(pe.a_format.bits_per_element)),
-        "sums": (asked.sums, pe.psum_bits),
-    }
-    pads = {}
-    for name, (count, width) in words.items():
-        if not count:
-            raise InfeasibleError(f"array.scratchpads.{name}: holds no step; valid: at least the PE's {pe.lanes} lanes")
-        try:
-            pads[name] = build_pad(count, width, technology, spec.technology.sram_device, kelvin)
-        except (InfeasibleError, MissingFigureError) as error:
-            raise type(error)(f"array.scratchpads.{name}: {error}") from None
-    return Scratchpads(**pads, second_weights=spec.array.weight_double_buffer)
 
 
 def _per_column(pe: PE, w: Format, a: Format, rows: int, in_place: bool) -> int:

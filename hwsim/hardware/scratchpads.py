@@ -7,14 +7,17 @@ one word, and a multiplexer that reads any of them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from hwsim.hardware.accelerator_spec import HardwareSpec
 from hwsim.hardware.circuits import Mux, Register
 from hwsim.hardware.memory.figures import Device
 from hwsim.hardware.memory.register_file import build_register_file
 from hwsim.hardware.memory.temperature import ROWS_K
+from hwsim.hardware.pe import PE
 from hwsim.hardware.technology import Technology
-from hwsim.spec.errors import InfeasibleError
+from hwsim.spec.errors import InfeasibleError, MissingFigureError
 
 
 @dataclass(frozen=True)
@@ -102,3 +105,33 @@ class Scratchpads:
     def weight_pj_per_bit(self) -> float:
         """Energy of a bit of a weight that is written into one pad."""
         return self.weights.write_pj / self.weights.width_bits
+
+
+def priced_pads(spec: HardwareSpec, pe: PE, technology: Technology) -> Scratchpads | None:
+    """Return the scratchpads of a PE: words of a step's operands and of a sum, as wide as the built pair's.
+
+    Raises
+    ------
+    InfeasibleError
+        If a pad holds no step, or is larger than any register file known.
+    MissingFigureError
+        If no figures are known of register files at the node.
+    """
+    asked = spec.array.scratchpads
+    if asked is None:
+        return None
+    kelvin = spec.memories.temperature or spec.technology.temperature or ROWS_K
+    words = {
+        "weights": (asked.weights // pe.lanes, pe.lanes * math.ceil(pe.w_format.bits_per_element)),
+        "activations": (asked.activations // pe.lanes, pe.lanes * math.ceil(pe.a_format.bits_per_element)),
+        "sums": (asked.sums, pe.psum_bits),
+    }
+    pads = {}
+    for name, (count, width) in words.items():
+        if not count:
+            raise InfeasibleError(f"array.scratchpads.{name}: holds no step; valid: at least the PE's {pe.lanes} lanes")
+        try:
+            pads[name] = build_pad(count, width, technology, spec.technology.sram_device, kelvin)
+        except (InfeasibleError, MissingFigureError) as error:
+            raise type(error)(f"array.scratchpads.{name}: {error}") from None
+    return Scratchpads(**pads, second_weights=spec.array.weight_double_buffer)

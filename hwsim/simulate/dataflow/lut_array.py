@@ -28,6 +28,7 @@ from typing import Any, ClassVar
 
 from hwsim.simulate.dataflow.base import DATAFLOWS, ArrayShape
 from hwsim.simulate.dataflow.broadcast import Broadcast
+from hwsim.simulate.dataflow.folds import least_of, most
 from hwsim.simulate.dataflow.stepping import refuse
 from hwsim.simulate.dataflow.sums_array import SumsArray
 
@@ -88,7 +89,7 @@ class LutArray(Broadcast):
         made = shape.tables.cycles
         if not shape.tables.ahead:
             return 0, shape.interval + made
-        return min(shape.interval, made), max(shape.interval, made)
+        return least_of(shape.interval, made), most(shape.interval, made)
 
     def bus_mm(self, shape: ArrayShape, pitch_mm: float) -> dict[str, float]:
         """Tables drive a row of the array, weights a column."""
