@@ -27,6 +27,7 @@ from hwsim.hardware.memory.temperature import ROWS_K
 from hwsim.hardware.network import Network
 from hwsim.hardware.network.spec import open_network
 from hwsim.hardware.pe import PE, make_pe
+from hwsim.hardware.pe.converted import Converted
 from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
 from hwsim.hardware.scratchpads import Scratchpads, priced_pads
@@ -250,7 +251,7 @@ class Accelerator:
         dequantizers = self.dequantizers * self.dequant_price.clock_fj if self.dequant_price else 0.0
         sums = self.sum_registers * self.technology.price(SUM_REGISTER).clock_fj
         issue = self.spec.array.issue  # cores fetch and decode as long as they work
-        return (array + dequantizers + sums) * 1e-3 + (self.rows * issue.core_energy if issue else 0.0)
+        return (array + dequantizers + sums) * 1e-3 + (self.rows * (issue.core_energy or 0.0) if issue else 0.0)
 
     @cached_property
     def pe_pitch_mm(self) -> float:
@@ -326,7 +327,7 @@ def build_accelerator(
         If the DRAM preset has no energy and none is given.
     """
     technology = open_technology(spec.technology.name, spec.technology)
-    pe = make_pe(spec.pe)
+    pe = array_pe(spec)
     srams = {}
     for key, name in BUFFERS.items():
         buffer: BufferSpec = getattr(spec.memories, name)
@@ -358,6 +359,15 @@ def build_accelerator(
     )
     _ = built.network, built.core_network  # refuse what cannot be built before anything runs on it
     return built
+
+
+def array_pe(spec: HardwareSpec) -> PE:
+    """Return the PE of ``spec``, behind the instructions that convert its operands where an array has any."""
+    pe, issue = make_pe(spec.pe), spec.array.issue
+    if issue is None or len(pe.modes) > 1:
+        return pe
+    roles = issue.convert_weights is not None, issue.convert_activations is not None
+    return Converted(pe.w_format, pe.a_format, pe.lanes, pe, *roles, stated=pe.stated) if any(roles) else pe
 
 
 def _priced_buffer(spec: HardwareSpec, buffer: BufferSpec, width_bits: int, node_nm: float) -> Sram:

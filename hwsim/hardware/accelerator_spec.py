@@ -233,7 +233,9 @@ class IssueSpec(Spec):
         0, description="once for a tile, for a row's activations of one step: tables of partial sums, quantization"
     )
     store: Slots = Field(description="storing a vector of sums, or loading one")
-    core_energy: EnergyPj = Field(description="of a core per cycle beside its PEs: fetch, decode, registers")
+    core_energy: EnergyPj | None = Field(
+        None, description="of a core per cycle beside its PEs: fetch, decode, registers; without it a note says so"
+    )
     core_area: AreaMm2 | None = Field(None, description="of a core beside its PEs; without it a note says so")
 
     @model_validator(mode="after")

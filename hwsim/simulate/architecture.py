@@ -21,7 +21,7 @@ from pydantic import model_validator
 from hwsim.formats import Format, parse_format
 from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.formats.own import look_beside
-from hwsim.hardware.accelerator import BUFFERS, Accelerator, build_accelerator, make_dram, scale_group
+from hwsim.hardware.accelerator import BUFFERS, Accelerator, array_pe, build_accelerator, make_dram, scale_group
 from hwsim.hardware.accelerator_spec import MAX_EDGE, ArraySpec, HardwareSpec
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.pe import PE, kv_format, make_pe
@@ -43,8 +43,12 @@ from hwsim.workload.policy import Policy
 #: Expected cycles are rounded up to a whole number of such parts of a cycle: times stay exact fractions.
 CYCLE_PARTS = 1024
 
-#: Options of ``array`` that one dataflow needs and no other has.
-OWN_OPTIONS = ("scratchpads", "tables", "issue")
+#: Options of ``array`` that one dataflow needs and no other has, each with what it may be.
+OWN_OPTIONS = {
+    "scratchpads": "{weights: 224, activations: 12, sums: 24}, for example",
+    "tables": "ahead, between",
+    "issue": "what a core issues, as in hwsim's example mcu_simd_45nm",
+}
 
 #: Operands of which nothing is stated: random ones, a new pair per step.
 RANDOM = Operands()
@@ -71,10 +75,12 @@ class ArchSpec(HardwareSpec):
         for option, reason in get_dataflow(name).without_effect.items():
             if getattr(self.array, option) != ArraySpec.model_fields[option].default:
                 raise ValueError(f"array.{option}: has no effect on a {name} array: {reason}; leave it out")
-        for option in OWN_OPTIONS:
+        for option, valid in OWN_OPTIONS.items():
             given, needed = getattr(self.array, option) is not None, get_dataflow(name).needs == option
             if given != needed:
-                what = f"is missing: a {name} array needs it" if needed else f"has no meaning for a {name} array"
+                what = f"has no meaning for a {name} array"
+                if needed:
+                    what = f"is missing: a {name} array needs it; valid: {valid}"
                 raise ValueError(f"array.{option}: {what}")
         policy = self.mapper.policy
         if policy not in POLICIES:
@@ -373,7 +379,7 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
         If a buffer cannot be built.
     """
     dataflow = get_dataflow(spec.array.dataflow)
-    pe = make_pe(spec.pe)
+    pe = array_pe(spec)
     ports = widest_ports(dataflow, spec, pe)
     policy = run_policy(spec, pe)
     names = ((policy.w_format, policy.a_format), (policy.kv_format, policy.a_format))

@@ -62,14 +62,18 @@ def _loop_notes(simulated: Simulated) -> tuple[str, ...]:
     )
 
 
-def core_area_notes(simulated: Simulated) -> tuple[str, ...]:
+def issue_notes(simulated: Simulated) -> tuple[str, ...]:
     """Return what is not priced of SIMD cores."""
     issue = simulated.spec.array.issue
     if issue is None:
         return ()
-    if issue.core_area is None:
-        return ("array.issue.core_area: not given, area and leakage of cores are those of their PEs alone",)
-    return ("array.issue.core_area: leakage of what cores have beside their PEs is not counted",)
+    area = "not given, area and leakage of cores are those of their PEs alone"
+    if issue.core_area is not None:
+        area = "leakage of what cores have beside their PEs is not counted"
+    notes = [f"array.issue.core_area: {area}"]
+    if issue.core_energy is None:
+        notes.append("array.issue.core_energy: not given, fetch, decode and registers of cores take no energy here")
+    return tuple(notes)
 
 
 def foreign_notes(simulated: Simulated) -> tuple[str, ...]:

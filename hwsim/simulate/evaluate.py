@@ -18,7 +18,7 @@ from hwsim.simulate.accuracy import DESIGN_SOURCE, design_sqnr_db
 from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.context import engine_context
 from hwsim.simulate.cost import ENERGY_PARTS, Counts, moved_bytes, settle, sram_parts
-from hwsim.simulate.data_notes import clock_notes, core_area_notes, data_notes, foreign_notes
+from hwsim.simulate.data_notes import clock_notes, data_notes, foreign_notes, issue_notes
 from hwsim.simulate.engine import ENGINES
 from hwsim.simulate.figures import merit, refuse_broken, utilization
 from hwsim.simulate.mapping import Machine, build_schedule, map_gemm
@@ -119,7 +119,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     notes = (
         *data_notes(simulated, filled),
         *clock_notes(simulated),
-        *core_area_notes(simulated),
+        *issue_notes(simulated),
         *foreign_notes(simulated),
         *core_notes(simulated, splits),
         *chip_notes(simulated),

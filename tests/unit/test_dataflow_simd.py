@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from hwsim.simulate.mapping import build_schedule
 from hwsim.simulate.nest.from_schedule import nest_of
 from hwsim.simulate.schedule import Tiling
 from hwsim.spec.data import example_path
-from hwsim.spec.errors import ConservationError, MissingFigureError, SpecError
+from hwsim.spec.errors import ConservationError, MissingFigureError, SpecError, UsageError
 from hwsim.workload import Gemm, Trace
 from tests.contract.test_dataflow_contract import shapes
 from tests.support.machines import machine
@@ -35,7 +36,7 @@ CMSIS = Issue(2, 2, 2, 1, 1, 2, 2, 0, 0, 1)
 def test_figures_by_hand():
     core = ArrayShape(1, 1, 2, issue=CMSIS)
     # Two weight words loaded and widened, two times two words of activations, eight SMLAD per four elements.
-    assert Kernel(core, 2, 2, 1).steps(2) == 2 * (1 + 2) + 2 * 2 + 8
+    assert Kernel(core, 2, 2).steps(2) == 2 * (1 + 2) + 2 * 2 + 8
     assert SIMD.tile_cycles(core, 2, 16, 2, True) == 4 * 18 + 4  # and four sums to store
     assert SIMD.tile_cycles(core, 2, 16, 2, False) == 4 * 18 + 8
     # Six elements: two groups of loads, three steps of MACs.
@@ -43,9 +44,7 @@ def test_figures_by_hand():
     # One pixel: half of the activations and MACs, all of the weights.
     assert SIMD.tile_cycles(core, 1, 4, 2, True) == (2 * 3 + 2 + 4) + 2
     # Two pixels in two cores take as long as one.
-    assert (
-        SIMD.tile_cycles(replace(core, rows=2), 2, 4, 2, True) == 12 + 2 * 2
-    )  # the port stores one core's after another
+    assert SIMD.tile_cycles(replace(core, rows=2), 2, 4, 2, True) == 12 + 2
     prepared = replace(core, issue=replace(CMSIS, prepare_activations=3))
     assert SIMD.tile_cycles(prepared, 4, 16, 2, True) == 4 * 8 * 3 + 2 * (4 * 18 + 4)
 
@@ -54,11 +53,11 @@ def test_two_pipes_work_side_by_side():
     one = ArrayShape(4, 8, 8, issue=Issue(2, 4, 1, 1, 1, 1, 2, 0, 0, 1))
     two = replace(one, issue=replace(one.issue, separate=True))
     other, mac, groups = 4 * 3 + 2, 8, 10
-    assert Kernel(one, 2, 4, 4).steps(groups) == groups * (other + mac)
-    assert Kernel(two, 2, 4, 4).steps(groups) == other + 9 * max(other, mac) + mac
+    assert Kernel(one, 2, 4).steps(groups) == groups * (other + mac)
+    assert Kernel(two, 2, 4).steps(groups) == other + 9 * max(other, mac) + mac
     # Operands of the PEs' own format need no conversion: MACs are the longer part.
     plain = replace(two, issue=replace(two.issue, convert_weights=0))
-    assert Kernel(plain, 2, 4, 4).steps(groups) == 6 + 9 * 8 + 8
+    assert Kernel(plain, 2, 4).steps(groups) == 6 + 9 * 8 + 8
 
 
 @settings(max_examples=80)
@@ -116,6 +115,47 @@ def test_conversions_are_issued_where_formats_differ():
         bare.machine(INT4, INT8, INT8)
 
 
+def test_stores_wait_for_a_port_that_all_cores_share():
+    memories = {name: {"size": 8192} for name in ("weights", "activations", "outputs")}
+    wide = small("int8", array=array("simd"), memories=memories)
+    assert wide.accelerator.srams["o"].width_bits == 4 * 4 * wide.accelerator.pe.psum_bits
+    memories["outputs"] = {"size": 8192, "port_bits": 128}
+    assert small("int8", array=array("simd"), memories=memories).machine(INT8, INT8, INT8).shape.drain_interval == 4
+
+
+#: Tensor cores that multiply FP16, other lanes that make FP16 of what weights are.
+GPU = {"pe": {"family": "float_mac", "format": "fp16", "accumulator": "fp32", "lanes": 8},
+       "formats": {"weights": "int4_g128", "activations": "fp16"}}  # fmt: skip
+
+
+def test_operands_that_pes_cannot_take_are_converted_first():
+    machine = small(**GPU, array=array("simd"))
+    fp16, int4 = parse_format("fp16"), parse_format("int4_g128")
+    pe, shape = machine.accelerator.pe, machine.machine(int4, fp16, fp16).shape
+    assert (shape.issue.convert_weights, shape.issue.convert_activations, shape.k_limit) == (2, 0, None)
+    assert machine.accelerator.dequant_price is None  # the scales act in the conversion
+    values, scale = np.arange(-7, 8), np.full(15, 3.0)
+    found = pe.dot(int4.element.encode(values), fp16.element.encode(scale), int4, fp16)
+    assert found == (values * 3).sum()
+    assert pe.parts(int4, fp16) == pe.parts()
+    # In the same format as activations nothing is converted, and a PE of another array refuses what it cannot take.
+    assert machine.machine(fp16, fp16, fp16).shape.issue.convert_weights == 0
+    issue = {key: value for key, value in NEEDS["simd"]["issue"].items() if key != "convert_weights"}
+    with pytest.raises(UsageError, match="cannot compute int4_g128"):
+        small(**GPU, array={**array("simd"), "issue": issue}).machine(int4, fp16, fp16)
+
+
+def test_engines_agree_on_converted_operands():
+    machine = small(**GPU, array=array("simd"))
+    trace = Trace("t", (Gemm("a", m=9, n=7, k=140), Gemm("b", m=1, n=16, k=33)), {})
+    fast, event, stepped = (evaluate(machine, trace, engine).layer_rows for engine in ("fast", "event", "pe"))
+    assert fast == event == stepped
+    # Weights move and lie in buffers as they are stored: 4.125 bits.
+    whole = evaluate(small(**{**GPU, "formats": {"weights": "fp16"}}, array=array("simd")), trace).layer_rows
+    assert fast[1]["dram_read_bytes"] < whole[1]["dram_read_bytes"] / 2
+    assert fast[0]["compute_cycles"] > whole[0]["compute_cycles"] / 2
+
+
 def test_cores_have_energy_per_cycle_and_area():
     dear, cheap = (
         small("int8", array={**array("simd"), "issue": {**NEEDS["simd"]["issue"], "core_energy": pj, "core_area": mm2}})
@@ -128,11 +168,24 @@ def test_cores_have_energy_per_cycle_and_area():
     assert rows[0]["energy_rf_pj"] - rows[1]["energy_rf_pj"] == pytest.approx(rows[0]["compute_cycles"] * 4 * 50.0)
 
 
-def test_a_core_says_what_is_not_counted():
-    notes = evaluate(
-        open_arch(example_path("arch_configs", "mcu_simd_45nm")), Trace("t", (Gemm("g", m=1, n=1, k=4),), {})
-    )
-    assert any("array.issue.core_area: not given" in note for note in notes.notes)
+def test_what_is_not_counted_is_said():
+    trace = Trace("t", (Gemm("g", m=1, n=1, k=4),), {})
+    notes = {name: "; ".join(evaluate(open_arch(example_path("arch_configs", name)), trace).notes)
+             for name in ("mcu_simd_45nm", "gpu_sm_7nm")}  # fmt: skip
+    assert all("array.issue.core_area: not given" in note for note in notes.values())
+    assert ["array.issue.core_energy: not given" in note for note in notes.values()] == [False, True]
+
+
+def test_the_example_of_a_gpu_has_the_published_peak_per_multiprocessor():
+    machine = open_arch(example_path("arch_configs", "gpu_sm_7nm"))
+    fp16 = parse_format("fp16")
+    assert 2 * 108 * machine.accelerator.peak_macs_per_s(fp16, fp16) == pytest.approx(312e12, rel=0.001)
+    # Conversions of four-bit weights are as long as the MACs of sixteen rows of tiles, and hidden but for the first.
+    shape = machine.machine(parse_format("int4_g128"), fp16, fp16).shape
+    kernel = Kernel(shape, 4, 16)
+    assert (kernel.other, kernel.mac) == (16 * (1 + 2) + 4 * 4, 64)
+    # A single row has a quarter of the MACs and nearly all of the conversions.
+    assert Kernel(shape, 1, 16).steps(1000) / 1000 == pytest.approx(16 * 3 + 4, rel=0.001)
 
 
 @pytest.mark.parametrize(

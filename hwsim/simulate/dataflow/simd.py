@@ -21,7 +21,7 @@ two pipes   ``other + (G − 1) · max(other, unroll · mac) + rest · mac``
 =========== ==================================================================
 
 for s steps in G groups, the last one of ``rest``. Then a b vectors of sums per core are stored, each in
-``store`` cycles or as long as the port takes for all cores in use; sums that are continued are loaded first, likewise.
+``store`` cycles or as long as the port takes for all cores; sums that are continued are loaded first, likewise.
 Instructions that prepare activations once for a whole tile (tables of partial sums as T-MAC makes them, quantization)
 come before its folds: ``ceil(M / R) · ceil(K / lanes) · prepare_activations``. They read activations once more; what
 they write is not counted, and what is read of it afterwards counts as activations of the format that they came
@@ -34,7 +34,6 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.simulate.dataflow.base import (
@@ -57,12 +56,11 @@ SEQUENCE = "a core issues its instructions one after the other"
 
 @dataclass(frozen=True)
 class Kernel:
-    """The instructions of one fold: ``rows`` × ``vectors`` vectors of sums per core, on ``cores`` of them."""
+    """The instructions of one fold: ``rows`` × ``vectors`` vectors of sums per core."""
 
     shape: ArrayShape
     rows: Any
     vectors: Any
-    cores: Any
 
     @property
     def other(self) -> Any:
@@ -79,7 +77,7 @@ class Kernel:
     @property
     def store(self) -> Any:
         """Cycles of moving all sums out or in."""
-        return self.rows * self.vectors * most(self.shape.issue.store, self.cores * self.shape.drain_interval)
+        return self.rows * self.vectors * most(self.shape.issue.store, self.shape.drain_interval)
 
     def steps(self, count: Any) -> Any:
         """Return the cycles of so many steps."""
@@ -100,6 +98,7 @@ class Simd(Broadcast):
 
     name: ClassVar[str] = "simd"
     summary: ClassVar[str] = "cores × vector lanes: loads, conversions and MACs are issued as instructions"
+    at_once: ClassVar[bool] = True
     follows_data: ClassVar[bool] = False
     needs: ClassVar[str] = "issue"
     without_effect: ClassVar[Mapping[str, str]] = {
@@ -120,6 +119,10 @@ class Simd(Broadcast):
     def held(self, shape: ArrayShape) -> int:
         """Return the sums of a lane."""
         return shape.issue.rows * shape.issue.vectors
+
+    def edge_bits(self, shape: ArrayShape, bits: dict[str, int]) -> dict[str, int]:
+        """A vector of weights and each core's activations per load, a vector of sums from each core."""
+        return {**super().edge_bits(shape, bits), "o": shape.rows * shape.cols * bits["psum"]}
 
     def timed(self, shape: ArrayShape, per_step: Mapping[str, int]) -> ArrayShape:
         """Return ``shape`` with loads as long as the ports need for those of all cores."""
@@ -145,9 +148,7 @@ class Simd(Broadcast):
 
     def _kernel(self, shape: ArrayShape, m: Any, n: Any) -> Kernel:
         """Return the kernel of a fold of ``m`` × ``n`` sums."""
-        rows, vectors = ceil_div(m, shape.rows), ceil_div(n, shape.cols)
-        cores = np.minimum(m, shape.rows) if isinstance(m, np.ndarray) else min(m, shape.rows)
-        return Kernel(shape, rows, vectors, cores)
+        return Kernel(shape, ceil_div(m, shape.rows), ceil_div(n, shape.cols))
 
     def totals(self, shape: ArrayShape, m: Extents, k: Extents, n: Extents) -> Totals:
         """As a broadcast array of the sums in registers; activations that are prepared are read once more per tile."""
