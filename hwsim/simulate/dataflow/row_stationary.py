@@ -8,7 +8,8 @@ is Eyeriss's mapping with ``k`` weights of a filter row and some channels and ``
 it are not here, because a GEMM's trace has no geometry: pixels that neighbouring windows have in common are
 fetched once per window, neither kept in a PE as its window slides nor shared along diagonals. And
 Eyeriss adds up sums that the PEs of a column found at the same time; here a PE starts from the sums of the one
-above, so that sums are added in the order of K, as the PE's own dot product does.
+above, so that sums are added in the order of K, as the PE's own dot product does. That makes rows late, each by
+nearly a whole vector (S below): deep blocks cost time where a tile has few vectors, which Eyeriss does not pay.
 
 The vectors of M are dealt out to the columns, ``T = ceil(M / C)`` each. With κ steps of ``lanes`` along k, a PE
 gives step i to every sum in turn, so that one of κ takes ``p = max(n · interval, feed)``: ``feed`` cycles the
