@@ -27,8 +27,11 @@ from hwsim.hardware.memory.temperature import ROWS_K
 from hwsim.hardware.network import Network
 from hwsim.hardware.network.spec import open_network
 from hwsim.hardware.pe import PE, make_pe
+from hwsim.hardware.pe.converted import Converted
 from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
+from hwsim.hardware.scratchpads import Scratchpads, priced_pads
+from hwsim.hardware.tables import TableMaking, table_making
 from hwsim.hardware.technology import PartsPrice, Price, Technology
 from hwsim.hardware.technology.spec import open_technology
 from hwsim.spec.errors import InfeasibleError, MissingFigureError, UsageError
@@ -62,6 +65,8 @@ class Accelerator:
     in_place: bool
     #: Bits per PE of a second register for its stationary operand, 0 without one.
     second_register_bits: int = 0
+    #: Memories inside every PE.
+    scratchpads: Scratchpads | None = None
 
     @property
     def rows(self) -> int:
@@ -142,6 +147,37 @@ class Accelerator:
         return self.technology.price(Register(bits)) if bits else None
 
     @cached_property
+    def table_making(self) -> TableMaking | None:
+        """How activations become tables, None where they do not."""
+        return table_making(self.spec, self.pe)
+
+    @cached_property
+    def table_register(self) -> Price | None:
+        """Cost of a second register for the tables of a row and tile, None without one."""
+        register = self.table_making.second_register if self.table_making else None
+        return self.technology.price(register) if register else None
+
+    @property
+    def table_registers(self) -> int:
+        """How many of these there are in a core."""
+        return self.rows * self.table_making.sets if self.table_making and self.table_register else 0
+
+    @property
+    def table_register_pj(self) -> float:
+        """Energy of a PE's step for its share of them: each is written once for all columns of its tile."""
+        making, register = self.table_making, self.table_register
+        return register.energy_fj * 1e-3 * making.sets / self.cols if making and register else 0.0
+
+    @cached_property
+    def table_pj_per_bit(self) -> float:
+        """Energy of the vector unit's additions per bit of activations that becomes tables."""
+        making = self.table_making
+        if making is None or not making.additions:
+            return 0.0
+        lane_pj = self.technology.op_energy_pj("add", self.vector_format) + self.vector_lane.clock_fj * 1e-3
+        return making.additions * lane_pj / making.activation_bits
+
+    @cached_property
     def core_breakdown_mm2(self) -> dict[str, float]:
         """Area of a core by block, in mm²: array, dequantizers, each buffer, vector unit."""
         blocks = {"array": self.pes * self.pe_price.area_um2 * 1e-6}
@@ -150,6 +186,12 @@ class Accelerator:
             blocks["dequantizers"] = (self.dequantizers * self.dequant_price.area_um2 + sums) * 1e-6
         if self.second_register is not None:
             blocks["second_registers"] = self.pes * self.second_register.area_um2 * 1e-6
+        if self.table_register is not None:
+            blocks["table_registers"] = self.table_registers * self.table_register.area_um2 * 1e-6
+        if (issue := self.spec.array.issue) is not None:
+            blocks["cores"] = self.rows * (issue.core_area or 0.0)
+        if self.scratchpads is not None:
+            blocks["scratchpads"] = self.pes * self.scratchpads.area_um2 * 1e-6
         for key, sram in self.srams.items():
             blocks[BUFFERS[key]] = sram.area_mm2
         blocks["vector_unit"] = self.spec.vector_unit.lanes * self.vector_lane.area_um2 * 1e-6
@@ -178,6 +220,10 @@ class Accelerator:
             logic_nw += self.sum_registers * self.technology.price(SUM_REGISTER).leakage_nw
         if self.second_register is not None:
             logic_nw += self.pes * self.second_register.leakage_nw
+        if self.table_register is not None:
+            logic_nw += self.table_registers * self.table_register.leakage_nw
+        if self.scratchpads is not None:
+            logic_nw += self.pes * self.scratchpads.leakage_nw
         return self.cores * (logic_nw * 1e-9 + sum(s.leakage_mw for s in self.srams.values()) * 1e-3)
 
     def mode_price(self, w: Format, a: Format, operands: Operands | None = None) -> PartsPrice:
@@ -194,24 +240,30 @@ class Accelerator:
     def array_clock_pj(self, w: Format, a: Format, dequantization: bool = True) -> float:
         """Return the energy per cycle on a pair of the clock pins of the array's registers.
 
-        Those of dequantizers and of running sums are included, unless without ``dequantization``.
+        Those of dequantizers and of running sums are included, unless without ``dequantization``, and what SIMD
+        cores take beside their PEs.
         """
         array = self.pes * self.mode_price(w, a).clock_fj
         array += self.pes * self.second_register.clock_fj if self.second_register else 0.0
+        array += self.table_registers * self.table_register.clock_fj if self.table_register else 0.0
         if not dequantization:
             return array * 1e-3
         dequantizers = self.dequantizers * self.dequant_price.clock_fj if self.dequant_price else 0.0
         sums = self.sum_registers * self.technology.price(SUM_REGISTER).clock_fj
-        return (array + dequantizers + sums) * 1e-3
+        issue = self.spec.array.issue  # cores fetch and decode as long as they work
+        return (array + dequantizers + sums) * 1e-3 + (self.rows * (issue.core_energy or 0.0) if issue else 0.0)
 
     @cached_property
     def pe_pitch_mm(self) -> float:
         """Edge of a square PE in mm: the length of one hop between neighbours.
 
-        Dequantizers and sums of scaled groups that stay in the array take their share of it, as do second registers.
+        Dequantizers and sums of scaled groups that stay in the array take their share of it, as do second registers,
+        scratchpads and registers of tables.
         """
         shared_mm2 = self.core_breakdown_mm2.get("dequantizers", 0.0) if self.in_place else 0.0
-        shared_mm2 += self.core_breakdown_mm2.get("second_registers", 0.0)
+        shared_mm2 += sum(
+            self.core_breakdown_mm2.get(block, 0.0) for block in ("second_registers", "scratchpads", "table_registers")
+        )
         return math.sqrt(self.pe_price.area_um2 * 1e-6 + shared_mm2 / self.pes)
 
     @cached_property
@@ -275,7 +327,7 @@ def build_accelerator(
         If the DRAM preset has no energy and none is given.
     """
     technology = open_technology(spec.technology.name, spec.technology)
-    pe = make_pe(spec.pe)
+    pe = array_pe(spec)
     srams = {}
     for key, name in BUFFERS.items():
         buffer: BufferSpec = getattr(spec.memories, name)
@@ -302,10 +354,20 @@ def build_accelerator(
         dequantizers=spec.array.cols * _per_column(pe, *dequantized, spec.array.rows, in_place) if dequantized else 0,
         sum_registers=spec.array.rows * spec.array.cols if dequantized and in_place and not pe.own_dequantizer else 0,
         in_place=in_place,
-        second_register_bits=second_register_bits,
+        second_register_bits=0 if spec.array.scratchpads else second_register_bits,
+        scratchpads=priced_pads(spec, pe, technology),
     )
     _ = built.network, built.core_network  # refuse what cannot be built before anything runs on it
     return built
+
+
+def array_pe(spec: HardwareSpec) -> PE:
+    """Return the PE of ``spec``, behind the instructions that convert its operands where an array has any."""
+    pe, issue = make_pe(spec.pe), spec.array.issue
+    if issue is None or len(pe.modes) > 1:
+        return pe
+    roles = issue.convert_weights is not None, issue.convert_activations is not None
+    return Converted(pe.w_format, pe.a_format, pe.lanes, pe, *roles, stated=pe.stated) if any(roles) else pe
 
 
 def _priced_buffer(spec: HardwareSpec, buffer: BufferSpec, width_bits: int, node_nm: float) -> Sram:

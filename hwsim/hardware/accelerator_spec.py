@@ -19,7 +19,16 @@ from hwsim.hardware.network.spec import NetworkSpec
 from hwsim.hardware.technology.spec import TechnologySpec
 from hwsim.spec.bind import Spec, as_value_error
 from hwsim.spec.errors import MissingFigureError
-from hwsim.spec.units import BandwidthBytesPerS, EnergyPjPerBit, FrequencyHz, PowerW, SizeBytes, TemperatureK
+from hwsim.spec.units import (
+    AreaMm2,
+    BandwidthBytesPerS,
+    EnergyPj,
+    EnergyPjPerBit,
+    FrequencyHz,
+    PowerW,
+    SizeBytes,
+    TemperatureK,
+)
 
 #: Largest array edge: beyond it a model of one array with one clock says nothing any more.
 MAX_EDGE = 65_536
@@ -159,6 +168,11 @@ class VectorUnitSpec(Spec):
         le=MAX_EDGE,
         description="elements of a row between two rescalings of a fused softmax; 128: arXiv 2307.08691",
     )
+    dequantize: bool = Field(
+        False,
+        description="integer sums that become floats are multiplied by their scale here, after the GEMM: scales per "
+        "tensor or row; those of groups along K act at PEs or columns",
+    )
     exp: Literal["polynomial", "rational"] = Field(
         "polynomial", description="program for exponentials without a unit; rational: ten operations, one a division"
     )
@@ -187,6 +201,50 @@ class VectorUnitSpec(Spec):
         return self
 
 
+class ScratchpadsSpec(Spec):
+    """Scratchpads of every PE of a row-stationary array, in elements of the formats that the PE is built for."""
+
+    weights: int = Field(ge=1, le=MAX_EDGE, description="weights: a block of K × N waits here")
+    activations: int = Field(ge=1, le=MAX_EDGE, description="activations of a block of K")
+    sums: int = Field(ge=1, le=MAX_EDGE, description="partial sums, one per output feature of a block")
+
+
+#: Cycles of a pipe for one instruction, or for several.
+Slots = Annotated[int, Field(ge=0, le=MAX_EDGE)]
+
+
+class IssueSpec(Spec):
+    """What the cores of a SIMD array issue. Counts are cycles of a pipe, for what is said of each."""
+
+    pipes: Literal["shared", "separate"] = Field(
+        description="shared: loads, conversions and MACs one after the other; separate: MACs have a pipe of their own"
+    )
+    rows: int = Field(ge=1, le=MAX_EDGE, description="rows of M whose sums a core keeps in registers")
+    vectors: int = Field(ge=1, le=MAX_EDGE, description="vectors along N whose sums it keeps, for each of these rows")
+    unroll: int = Field(1, ge=1, le=MAX_EDGE, description="steps along K whose operands are loaded together")
+    mac: Slots = Field(description="MACs of one vector, row and cycle of the PE")
+    load_weights: Slots = Field(description="loading a vector of weights for these steps")
+    load_activations: Slots = Field(description="loading a row's activations for these steps")
+    convert_weights: Slots | None = Field(
+        None, description="making them what PEs multiply, needed where weights have another format than the PE's"
+    )
+    convert_activations: Slots | None = Field(None, description="likewise, of a row's activations")
+    prepare_activations: Slots = Field(
+        0, description="once for a tile, for a row's activations of one step: tables of partial sums, quantization"
+    )
+    store: Slots = Field(description="storing a vector of sums, or loading one")
+    core_energy: EnergyPj | None = Field(
+        None, description="of a core per cycle beside its PEs: fetch, decode, registers; without it a note says so"
+    )
+    core_area: AreaMm2 | None = Field(None, description="of a core beside its PEs; without it a note says so")
+
+    @model_validator(mode="after")
+    def _macs_take_time(self) -> IssueSpec:
+        if not self.mac:
+            raise ValueError("mac: must be at least 1")
+        return self
+
+
 class ArraySpec(Spec):
     """The grid of PEs and how GEMMs are laid on it."""
 
@@ -202,6 +260,13 @@ class ArraySpec(Spec):
     ragged: Literal["padded", "used"] = Field(
         "padded", description="cost of a fold that does not fill the array: a full one, or the rows and columns in use"
     )
+    scratchpads: ScratchpadsSpec | None = Field(None, description="row_stationary: memories inside every PE")
+    tables: Literal["ahead", "between"] | None = Field(
+        None,
+        description="lut_array: when a step's tables are made: ahead, into a second register while PEs work on the "
+        "step before; or between steps, while PEs wait",
+    )
+    issue: IssueSpec | None = Field(None, description="simd: instructions of a core; rows are cores, cols their lanes")
     scalesim_os_cycles: bool = Field(
         False, description="output_stationary: folds without their drain, a bug of SCALE-Sim 3.0.0; for comparison only"
     )

@@ -21,16 +21,17 @@ from pydantic import model_validator
 from hwsim.formats import Format, parse_format
 from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.formats.own import look_beside
-from hwsim.hardware.accelerator import BUFFERS, Accelerator, build_accelerator, make_dram, scale_group
+from hwsim.hardware.accelerator import BUFFERS, Accelerator, array_pe, build_accelerator, make_dram, scale_group
 from hwsim.hardware.accelerator_spec import MAX_EDGE, ArraySpec, HardwareSpec
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.pe import PE, kv_format, make_pe
 from hwsim.hardware.pe.lockstep import Lockstep
 from hwsim.hardware.pe.operands import Operands, bit_toggles
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
+from hwsim.simulate.array_shape import array_shape, converting, element_bits, held_bits, widest_ports
 from hwsim.simulate.cost import UnitCosts, left_out
 from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflow
-from hwsim.simulate.mapping import POLICIES, Machine, Prices
+from hwsim.simulate.mapping import POLICIES, Machine, Prices, best_of
 from hwsim.simulate.run_spec import CostsSpec, FormatsSpec, MapperSpec, ResidencySpec
 from hwsim.simulate.schedule import OperandBits
 from hwsim.spec.bind import as_value_error, bind
@@ -41,6 +42,13 @@ from hwsim.workload.policy import Policy
 
 #: Expected cycles are rounded up to a whole number of such parts of a cycle: times stay exact fractions.
 CYCLE_PARTS = 1024
+
+#: Options of ``array`` that one dataflow needs and no other has, each with what it may be.
+OWN_OPTIONS = {
+    "scratchpads": "{weights: 224, activations: 12, sums: 24}, for example",
+    "tables": "ahead, between",
+    "issue": "what a core issues, as in hwsim's example mcu_simd_45nm",
+}
 
 #: Operands of which nothing is stated: random ones, a new pair per step.
 RANDOM = Operands()
@@ -67,6 +75,13 @@ class ArchSpec(HardwareSpec):
         for option, reason in get_dataflow(name).without_effect.items():
             if getattr(self.array, option) != ArraySpec.model_fields[option].default:
                 raise ValueError(f"array.{option}: has no effect on a {name} array: {reason}; leave it out")
+        for option, valid in OWN_OPTIONS.items():
+            given, needed = getattr(self.array, option) is not None, get_dataflow(name).needs == option
+            if given != needed:
+                what = f"has no meaning for a {name} array"
+                if needed:
+                    what = f"is missing: a {name} array needs it; valid: {valid}"
+                raise ValueError(f"array.{option}: {what}")
         policy = self.mapper.policy
         if policy not in POLICIES:
             raise ValueError(f"mapper.policy: unknown {policy!r}; {did_you_mean(policy, POLICIES.names())}")
@@ -181,7 +196,7 @@ class Simulated:
             self._machines[key] = self._build_machine(w, a, o, mean)
         found, pe = self._machines[key], self.accelerator.pe
         if not pe.data_dependent(w, a):
-            return found
+            return self._fitted(found, gemm)
         m, k, n = (gemm.m, gemm.k, gemm.n) if gemm else (MAX_EDGE, MAX_EDGE * pe.lanes, MAX_EDGE)
         step = self.dataflow.lockstep(found.shape, m, k, n)
         waiting = (*key, step, operands)
@@ -190,12 +205,24 @@ class Simulated:
             self._machines[waiting] = replace(found, shape=shape, prices=self._prices(w, a, operands))
         return self._machines[waiting]
 
+    def _fitted(self, machine: Machine, gemm: Gemm | None) -> Machine:
+        """Return the machine with its array set up as is best for ``gemm``."""
+        if gemm is None or machine.policy != "search":
+            return machine
+        ways = self.dataflow.settings(machine.shape, gemm.m, gemm.k, gemm.n)
+        return machine if len(ways) == 1 else best_of(gemm, [replace(machine, shape=shape) for shape in ways])
+
     def _build_machine(self, w: Format, a: Format, o: Format, weight_bits: float | None) -> Machine:
         """Return the machine with the worst case of cycles that depend on data."""
         acc, pe = self.accelerator, self.accelerator.pe
         reason = pe.supports(w, a)
         if reason is not None:
             raise UsageError(f"{self.spec.name}: pe {pe.family} cannot compute {w.name} × {a.name}: {reason}")
+        if pe.data_dependent(w, a) and not self.dataflow.follows_data:
+            raise UsageError(
+                f"array.dataflow: a {self.dataflow.name} array keeps time by counting, and cycles of pe {pe.family} on "
+                f"{w.name} × {a.name} depend on data; valid: broadcast, output_stationary and other systolic arrays"
+            )
         if pe.scaling(w, a) == "sum" and acc.dequant_price is None:
             raise UsageError(
                 f"{self.spec.name}: {w.name} × {a.name} needs a dequantizer, and none is priced for the formats of the "
@@ -223,7 +250,13 @@ class Simulated:
     def _prices(self, w: Format, a: Format, operands: Operands = RANDOM) -> Prices:
         """Return the energies by which the mapper weighs its candidates."""
         unit, pe = self.unit_costs(w, a, operands), self.accelerator.pe
-        wires = {k: unit.network_pj_per_bit + unit.shift_pj_per_bit[k] + unit.bus_pj_per_bit[k] for k in BUFFERS}
+        wires = {
+            k: unit.network_pj_per_bit
+            + unit.shift_pj_per_bit[k]
+            + unit.bus_pj_per_bit[k]
+            + unit.pad_pj_per_bit.get(k, 0)
+            for k in BUFFERS
+        }
         reads, writes = unit.sram_read_pj_per_bit, unit.sram_write_pj_per_bit
         return Prices(
             dram_pj_per_bit=(unit.dram_read_pj_per_bit + unit.dram_write_pj_per_bit) / 2 + unit.cores_pj_per_bit,
@@ -240,34 +273,26 @@ class Simulated:
     def _shape(self, w: Format, a: Format, weight_bits: float | None) -> ArrayShape:
         """Return the array as this pair sees it: operand intervals limited by PE and ports."""
         acc, pe = self.accelerator, self.accelerator.pe
-        plain = ArrayShape(acc.rows, acc.cols, pe.lanes)
         bits = element_bits(pe, w, a)
         if weight_bits is not None:  # as they are stored; what decodes them is behind the port
             bits["w"] = ceil(weight_bits)
-        needed = self.dataflow.edge_bits(plain, bits)
-        ports = {key: sram.width_bits for key, sram in acc.srams.items()}
-        per_step = {key: ceil(needed[key] / ports[key]) for key in needed}
-        streamed = max(cycles for key, cycles in per_step.items() if key != self.dataflow.stationary)
         group = scale_group(w, a) if pe.scaling(w, a) != "none" else None
         if group is not None and group % pe.lanes:
             raise InfeasibleError(
                 f"pe.lanes: {pe.lanes} does not divide the scale group of {group} elements of {w.name}"
             )
         sums = group if pe.scaling(w, a) == "sum" else None
-        least = max(streamed, self._dequant_stall(w, a, sums) if sums else 1)
-        return ArrayShape(
-            rows=acc.rows,
-            cols=acc.cols,
-            lanes=pe.lanes,
+        least = self._dequant_stall(w, a, sums) if sums else 1
+        plain = replace(
+            converting(array_shape(self.spec, pe), self.spec.array, pe, w, a),
             interval=max(pe.cycles_per_step(w, a), least),
-            load_interval=per_step["a" if self.dataflow.stationary == "a" else "w"],
-            drain_interval=0 if self.spec.array.scalesim_os_cycles else per_step["o"],
             k_limit=sums,
             least=least,
-            double_buffer=self.spec.array.weight_double_buffer,
-            fold_overlap=self.spec.array.fold_overlap,
-            used_only=self.spec.array.ragged == "used",
         )
+        needed = self.dataflow.edge_bits(plain, bits)
+        per_step = {key: ceil(needed[key] / sram.width_bits) for key, sram in acc.srams.items()}
+        shape = self.dataflow.timed(plain, per_step)
+        return replace(shape, drain_interval=0) if self.spec.array.scalesim_os_cycles else shape
 
     def _dequant_stall(self, w: Format, a: Format, group: int) -> int:
         """Return the cycles per step that the dequantizers of a column need to keep up."""
@@ -283,26 +308,31 @@ class Simulated:
             self._costs[key] = left_out(self._build_costs(w, a, operands), self.spec.costs.leave_out)
         return self._costs[key]
 
+    def _shift_pj_per_bit(self, wire_fj_mm: float) -> float:
+        """Return the energy of a bit of what is stationary on its way to its PE, or back."""
+        acc = self.accelerator
+        register_fj = acc.technology.price(Register(1)).energy_fj
+        # It goes through half of the rows, a wire and, unless it has its own, a register per row.
+        hop_fj = acc.pe_pitch_mm * wire_fj_mm + (0.0 if self.dataflow.at_once else register_fj)
+        shifted = 0.0 if self.dataflow.held_on_bus else (acc.rows + 1) / 2 * hop_fj * 1e-3
+        if acc.second_register is not None:  # and from one of a PE's registers to the other
+            shifted += register_fj * 1e-3
+        return shifted
+
     def _build_costs(self, w: Format, a: Format, operands: Operands) -> UnitCosts:
         acc, pe = self.accelerator, self.accelerator.pe
         price = acc.mode_price(w, a, operands)
         cycles = pe.work_cycles_per_step(w, a, operands.data)
         registers = sum(row.energy_fj for row in price.rows if row.part.group == "register")
         wire_fj_mm = acc.technology.wire_fj_per_bit_mm * RANDOM_TOGGLE
-        shape = ArrayShape(acc.rows, acc.cols, pe.lanes)
+        shape = array_shape(self.spec, pe)
         hops = self.dataflow.wire_bits_mm(shape, element_bits(pe, w, a), acc.pe_pitch_mm)
         buses = self.dataflow.bus_mm(shape, acc.pe_pitch_mm)
         toggles = {"w": bit_toggles(operands.w, w), "a": bit_toggles(operands.a, a), "psum": 1.0}
-        # What is stationary goes through half of the rows, a wire and, unless it has its own, a register per row.
-        hop_fj = acc.pe_pitch_mm * wire_fj_mm
-        if not self.dataflow.at_once:
-            hop_fj += acc.technology.price(Register(1)).energy_fj
-        shifted = (acc.rows + 1) / 2 * hop_fj * 1e-3
-        if self.spec.array.weight_double_buffer:  # and from one of a PE's registers to the other
-            shifted += acc.technology.price(Register(1)).energy_fj * 1e-3
+        shifted, pads = self._shift_pj_per_bit(wire_fj_mm), acc.scratchpads
         return UnitCosts(
             pe_pj_per_step=cycles * (price.energy_fj - registers) * 1e-3,
-            pe_register_pj_per_step=cycles * registers * 1e-3,
+            pe_register_pj_per_step=cycles * registers * 1e-3 + (pads.step_pj if pads else acc.table_register_pj),
             wire_pj_per_step=sum(mm * toggles[key] for key, mm in hops.items()) * wire_fj_mm * 1e-3,
             shift_pj_per_bit={k: shifted if k == self.dataflow.stationary else 0.0 for k in acc.srams},
             bus_pj_per_bit={k: buses[k] * toggles[k] * wire_fj_mm * 1e-3 if k in buses else 0.0 for k in acc.srams},
@@ -316,6 +346,8 @@ class Simulated:
             network_pj_per_bit=acc.network_pj_per_bit,
             leakage_w=acc.leakage_w,
             period_ns=acc.period_ns,
+            table_pj_per_bit=acc.table_pj_per_bit,
+            pad_pj_per_bit={"w": acc.cols * pads.weight_pj_per_bit, "a": pads.activation_pj_per_bit} if pads else {},
             **_between_cores(acc),
         )
 
@@ -347,14 +379,14 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
         If a buffer cannot be built.
     """
     dataflow = get_dataflow(spec.array.dataflow)
-    pe = make_pe(spec.pe)
-    ports = widest_ports(dataflow, spec.array.rows, spec.array.cols, pe)
+    pe = array_pe(spec)
+    ports = widest_ports(dataflow, spec, pe)
     policy = run_policy(spec, pe)
     names = ((policy.w_format, policy.a_format), (policy.kv_format, policy.a_format))
     runs = [(parse_format(w or ""), parse_format(a or "")) for w, a in names]
     runs += [(mode.w_format, mode.a_format) for mode in pe.modes]
     scaled = next((pair for pair in runs if pe.supports(*pair) is None and pe.scaling(*pair) == "sum"), None)
-    second = held_bits(dataflow, pe) if spec.array.weight_double_buffer else 0
+    second = held_bits(dataflow, spec, pe) if spec.array.weight_double_buffer else 0
     accelerator = build_accelerator(spec, ports, scaled, dataflow.dequant_site == "pe", second)
     return Simulated(spec, accelerator, dataflow)
 
@@ -369,30 +401,6 @@ def run_policy(spec: ArchSpec, pe: PE) -> Policy:
         kv_format=own.kv_cache or kv_format(pe, parse_format(a)).name,
         o_format=own.outputs or a,
     )
-
-
-def element_bits(pe: PE, w: Format, a: Format) -> dict[str, int]:
-    """Return whole bits per element on the array's wires and ports, scales shared out."""
-    return {"w": ceil(w.bits_per_element), "a": ceil(a.bits_per_element), "psum": pe.mode(w, a).psum_bits}
-
-
-def held_bits(dataflow: Dataflow, pe: PE) -> int:
-    """Return the bits of the stationary operand that a PE holds, in the mode that needs most."""
-    return max(
-        mode.psum_bits
-        if dataflow.stationary == "o"
-        else mode.lanes * element_bits(mode, mode.w_format, mode.a_format)[dataflow.stationary]
-        for mode in pe.modes
-    )
-
-
-def widest_ports(dataflow: Dataflow, rows: int, cols: int, pe: PE) -> dict[str, int]:
-    """Return the bits per step at the edges of an array, by buffer: what the widest mode of its PEs needs."""
-    needed = [
-        dataflow.edge_bits(ArrayShape(rows, cols, mode.lanes), element_bits(mode, mode.w_format, mode.a_format))
-        for mode in pe.modes
-    ]
-    return {key: max(bits[key] for bits in needed) for key in needed[0]}
 
 
 def operand_bits(w: Format, a: Format, o: Format, psum_bits: int, weight_bits: float | None = None) -> OperandBits:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from hwsim.simulate.nest.count import Moved
@@ -44,7 +44,8 @@ class UnitCosts:
     the array; ``network_pj_per_bit`` carries a bit between a
     buffer and the edge of the array or the DRAM port (taken to be as far). On a chip of several cores
     ``cores_pj_per_bit`` carries a bit from the port to a core or from core to core, ``multicast_pj_per_bit``
-    one to all of them.
+    one to all of them. ``pad_pj_per_bit`` is the energy of what a bit from a buffer does in scratchpads of PEs,
+    ``table_pj_per_bit`` what the vector unit spends on making tables of a bit of activations.
     """
 
     pe_pj_per_step: float
@@ -64,6 +65,8 @@ class UnitCosts:
     period_ns: float
     cores_pj_per_bit: float = 0.0
     multicast_pj_per_bit: float = 0.0
+    pad_pj_per_bit: Mapping[str, float] = field(default_factory=dict)
+    table_pj_per_bit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,10 @@ def gemm_energy(
     clocked = timing.compute_cycles if clocked_cycles is None else clocked_cycles
     steps = schedule.pe_steps * schedule.gemm.batch
     moved = sum(counts.sram_read_bits.values()) + sum(counts.sram_write_bits.values())
-    inside = {buffer: unit.shift_pj_per_bit[buffer] + unit.bus_pj_per_bit[buffer] for buffer in unit.shift_pj_per_bit}
+    inside = {
+        buffer: shifted + unit.bus_pj_per_bit[buffer] + unit.pad_pj_per_bit.get(buffer, 0.0)
+        for buffer, shifted in unit.shift_pj_per_bit.items()
+    }
     carried = sum(bits * inside[buffer] for buffer, bits in array_bits(schedule).items())
     return {
         "energy_pe_pj": steps * unit.pe_pj_per_step + schedule.dequant_ops * schedule.gemm.batch * unit.dequant_pj,
@@ -160,7 +166,7 @@ def gemm_energy(
         "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
         "energy_dram_pj": dram_energy(counts, timing.cycles, unit),
         "energy_network_pj": moved * unit.network_pj_per_bit,
-        "energy_vector_pj": 0.0,
+        "energy_vector_pj": array_bits(schedule)["a"] * unit.table_pj_per_bit,
         "energy_leakage_pj": leakage_energy(timing.cycles, unit),
     }
 

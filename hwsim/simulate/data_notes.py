@@ -62,6 +62,20 @@ def _loop_notes(simulated: Simulated) -> tuple[str, ...]:
     )
 
 
+def issue_notes(simulated: Simulated) -> tuple[str, ...]:
+    """Return what is not priced of SIMD cores."""
+    issue = simulated.spec.array.issue
+    if issue is None:
+        return ()
+    area = "not given, area and leakage of cores are those of their PEs alone"
+    if issue.core_area is not None:
+        area = "leakage of what cores have beside their PEs is not counted"
+    notes = [f"array.issue.core_area: {area}"]
+    if issue.core_energy is None:
+        notes.append("array.issue.core_energy: not given, fetch, decode and registers of cores take no energy here")
+    return tuple(notes)
+
+
 def foreign_notes(simulated: Simulated) -> tuple[str, ...]:
     """Return what this architecture counts as another simulator does, or does not price."""
     spec, notes = simulated.spec, []

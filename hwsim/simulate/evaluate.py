@@ -18,7 +18,7 @@ from hwsim.simulate.accuracy import DESIGN_SOURCE, design_sqnr_db
 from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.context import engine_context
 from hwsim.simulate.cost import ENERGY_PARTS, Counts, moved_bytes, settle, sram_parts
-from hwsim.simulate.data_notes import clock_notes, data_notes, foreign_notes
+from hwsim.simulate.data_notes import clock_notes, data_notes, foreign_notes, issue_notes
 from hwsim.simulate.engine import ENGINES
 from hwsim.simulate.figures import merit, refuse_broken, utilization
 from hwsim.simulate.mapping import Machine, build_schedule, map_gemm
@@ -28,7 +28,7 @@ from hwsim.simulate.multicore.notes import core_notes
 from hwsim.simulate.residency import ALL_FREE, Fused, Room, resident_rows
 from hwsim.simulate.schedule import Cycles, Schedule, Timing
 from hwsim.simulate.vector_choice import fused_ops
-from hwsim.simulate.vector_unit import requantization, vector_row
+from hwsim.simulate.vector_unit import requantization, table_cycles, vector_row
 from hwsim.spec.errors import ConservationError
 from hwsim.workload import Gemm, Trace, apply_policy
 from hwsim.workload.ops import Op
@@ -119,6 +119,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     notes = (
         *data_notes(simulated, filled),
         *clock_notes(simulated),
+        *issue_notes(simulated),
         *foreign_notes(simulated),
         *core_notes(simulated, splits),
         *chip_notes(simulated),
@@ -172,22 +173,23 @@ def _run_row(
     plan, unit = run.plan, simulated.unit_costs(w, a, operands)
     # Results are quantized while the array works on the next tiles; a slow vector unit holds it up.
     quantize_cycles, quantize_pj = requantization(simulated, gemm, plan.cores)
-    timing = Timing(max(run.timing.cycles, quantize_cycles), run.timing.compute_cycles)
+    vector_cycles = quantize_cycles + table_cycles(simulated, plan.schedules)
+    timing = Timing(max(run.timing.cycles, vector_cycles), run.timing.compute_cycles)
     counts = plan.counts()
     for schedule, core, moved in run.parts():
         _check_gemm(simulated, schedule, core, moved, w, a, plan.gang)
     _check_chip(simulated, gemm, run, timing, counts)
-    macs = gemm.m * gemm.n * gemm.k * gemm.batch
+    macs, energy = gemm.m * gemm.n * gemm.k * gemm.batch, run.energy(timing, counts, unit)
     return {
         "macs": macs,
         "cycles": timing.cycles,
         "compute_cycles": timing.compute_cycles,
         "utilization": utilization(simulated, macs, timing.cycles, w, a, operands.data),
-        "bound": _bound(timing, quantize_cycles, plan.ring_cycles),
+        "bound": _bound(timing, vector_cycles, plan.ring_cycles),
         **moved_bytes(counts),
-        **run.energy(timing, counts, unit),
+        **energy,
         **sram_parts(counts, unit),
-        "energy_vector_pj": quantize_pj + run.vector_pj,
+        "energy_vector_pj": energy["energy_vector_pj"] + quantize_pj + run.vector_pj,
         "split": "alone" if plan.split and plan.cores == 1 else plan.split,
     }
 

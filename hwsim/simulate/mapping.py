@@ -10,6 +10,7 @@ time with many times the DRAM traffic. The chosen tiling becomes a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -141,7 +142,27 @@ def map_gemm(gemm: Gemm, machine: Machine) -> Schedule:
 @POLICIES.register("search")
 def search_mapping(gemm: Gemm, machine: Machine) -> Schedule:
     """Return the best schedule of ``gemm`` by the machine's objective."""
-    return build_schedule(gemm, _search((gemm.m, gemm.k, gemm.n), machine), machine)
+    return build_schedule(gemm, _search((gemm.m, gemm.k, gemm.n), machine)[0], machine)
+
+
+def best_of(gemm: Gemm, machines: Sequence[Machine]) -> Machine:
+    """Return the machine whose best mapping is best by the objective; the first one of equals.
+
+    Raises
+    ------
+    InfeasibleError
+        If no tile fits any of them; what it says is of the first one.
+    """
+    found: list[tuple[tuple[float, float], Machine]] = []
+    failures: list[InfeasibleError] = []
+    for machine in machines:
+        try:
+            found.append((_search((gemm.m, gemm.k, gemm.n), machine)[1], machine))
+        except InfeasibleError as error:
+            failures.append(error)
+    if not found:
+        raise failures[0]
+    return min(found, key=lambda each: each[0])[1]
 
 
 def forget_mappings() -> None:
@@ -218,8 +239,11 @@ def _candidates(dims: tuple[int, int, int], units: tuple[int, int, int]) -> tupl
 
 
 @lru_cache(maxsize=65536)
-def _search(dims: tuple[int, int, int], machine: Machine) -> Tiling:
-    """Score all candidate tilings and orders; deterministic (first best in candidate order)."""
+def _search(dims: tuple[int, int, int], machine: Machine) -> tuple[Tiling, tuple[float, float]]:
+    """Score all candidate tilings and orders; deterministic (first best in candidate order).
+
+    Returns the best tiling, its objective and its tie-break.
+    """
     units = machine.dataflow.units(machine.shape)
     tm, tk, tn = _candidates(dims, (units["m"], units["k"], units["n"]))
     fits = _fits(tm, tk, tn, machine)
@@ -238,7 +262,9 @@ def _search(dims: tuple[int, int, int], machine: Machine) -> Tiling:
     order, at = divmod(flat, tm.size)
     hold_a, hold_w, hold_o = (bool(hold[order, at]) for hold in holds)
     tiles = int(tm[at]), int(tk[at]), int(tn[at])
-    return Tiling(*tiles, LOOP_ORDERS[order], hold_a, hold_w, hold_o, machine.resident_w)
+    tiling = Tiling(*tiles, LOOP_ORDERS[order], hold_a, hold_w, hold_o, machine.resident_w)
+    secondary = np.broadcast_to(secondary, primary.shape)
+    return tiling, (float(primary[order, at]), float(secondary[order, at]))
 
 
 def _moved(elements: Any, bits: int, denominator: int) -> Any:

@@ -9,13 +9,12 @@ to ``map_gemm`` and the fast engine, exactly.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.simulate.dataflow import ArrayShape
 from hwsim.simulate.dataflow.base import Extents, ceil_div
 from hwsim.simulate.engine.fast import recur
 from hwsim.simulate.mapping import Machine, map_gemm
@@ -81,7 +80,8 @@ def time_pairs(gemms: Sequence[Gemm], machines: Sequence[Machine]) -> PairTiming
 
 
 def _kind(machine: Machine) -> tuple[Any, ...]:
-    return machine.dataflow.name, machine.bits, machine.shape.lanes
+    shape = machine.shape
+    return machine.dataflow.name, machine.bits, shape.lanes, shape.pads, shape.block, shape.tables, shape.issue
 
 
 class _Table:
@@ -98,9 +98,9 @@ class _Table:
         self.bits: Any = machines[0].bits  # its sums are those of numbers and of arrays
         shape: dict[str, Any] = {
             name: of_machines(lambda machine, name=name: getattr(machine.shape, name))  # type: ignore[misc]
-            for name in ("rows", "cols", "interval", "load_interval", "drain_interval")
+            for name in ("rows", "cols", "interval", "load_interval", "drain_interval", "feed_interval")
         }
-        self.shape = ArrayShape(lanes=machines[0].shape.lanes, **shape)
+        self.shape = replace(machines[0].shape, **shape)
         self.numerator = of_machines(lambda machine: machine.dram_bits_per_cycle.numerator)
         self.denominator = of_machines(lambda machine: machine.dram_bits_per_cycle.denominator)
         self.extents = {loop: of_gemms(loop) for loop in "mkn"}

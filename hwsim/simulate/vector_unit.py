@@ -15,6 +15,7 @@ are taken to be in the units' fixed point and range; units that do not work are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil
 from typing import Any
@@ -25,6 +26,7 @@ from hwsim.hardware.technology import Technology
 from hwsim.hardware.technology.operations import EXP_PROGRAMS, operation_counts
 from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.cost import Counts, dram_energy, leakage_energy, moved_bytes, sram_energy, sram_parts
+from hwsim.simulate.schedule import Schedule
 from hwsim.simulate.vector_choice import chosen_kind, row_count
 from hwsim.simulate.vector_ops import VectorKind, vector_kind
 from hwsim.workload import Gemm, VectorOp
@@ -128,8 +130,31 @@ def quantization(simulated: Simulated, o_format: str, elements: int, cores: int 
 
 
 def requantization(simulated: Simulated, gemm: Gemm, cores: int = 1) -> tuple[int, float]:
-    """Return the cycles and the energy in pJ of quantizing the results of ``gemm`` (with its batch) on ``cores``."""
-    return quantization(simulated, gemm.o_format, gemm.m * gemm.n * gemm.batch, cores)
+    """Return the cycles and the energy in pJ of quantizing the results of ``gemm`` (with its batch) on ``cores``.
+
+    With ``vector_unit.dequantize``, of multiplying integer sums by their scale where results are floats.
+    """
+    elements = gemm.m * gemm.n * gemm.batch
+    if simulated.spec.vector_unit.dequantize and _leaves_unscaled(simulated, gemm):
+        return work(simulated, vector_kind("dequantize"), elements, cores)
+    return quantization(simulated, gemm.o_format, elements, cores)
+
+
+def _leaves_unscaled(simulated: Simulated, gemm: Gemm) -> bool:
+    """Whether results are floats of sums of integers that no scale has acted on; quantizing brings its own product."""
+    w, a, o = (parse_format(name) for name in (gemm.w_format, gemm.a_format, gemm.o_format))
+    integers = isinstance(w.element, Integer) and isinstance(a.element, Integer)
+    scaled = simulated.accelerator.pe.scaling(w, a) != "none"
+    return integers and not scaled and not o.block_size and not isinstance(o.element, Integer)
+
+
+def table_cycles(simulated: Simulated, schedules: Sequence[Schedule]) -> int:
+    """Return the cycles that the vector unit of a core makes tables, of the core that needs most."""
+    acc, making = simulated.accelerator, simulated.accelerator.table_making
+    if making is None or not making.additions:
+        return 0
+    steps = max(-(-schedule.traffic.sram_a_read // acc.pe.lanes) * schedule.gemm.batch for schedule in schedules)
+    return -(-steps * making.additions // acc.spec.vector_unit.lanes)
 
 
 def vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:

@@ -96,7 +96,7 @@ ARCHES = {
         arch("technology:", "tehcnology:"), "2:1", ("unknown key 'tehcnology'", "did you mean 'technology'?")
     ),
     "misspelt inner key": Case(
-        arch("dataflow:", "dataflwo:"), "4:29", ("array.dataflwo: unknown key", "valid: cols, dataflow, fold_overlap, ragged, rows")
+        arch("dataflow:", "dataflwo:"), "4:29", ("array.dataflwo: unknown key", "valid: cols, dataflow, fold_overlap, issue, ragged, rows")
     ),
     "missing field": Case(arch("rows: 16, ", ""), "4:1", ("array: missing field 'rows'", "required: cols, rows")),
     "missing fields": Case("name: x\nclock: 1 GHz\n", "", ("missing fields", "'technology'", "'array'", "'pe'")),

@@ -11,17 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, get_dataflow
-from hwsim.simulate.dataflow.base import Extents, TileOperands, Totals
+from hwsim.simulate.dataflow.base import Extents, Issue, Pads, Tables, TileOperands, Totals
 from tests.support.machines import IntegerUnit
 
 NAMES = DATAFLOWS.names()
 
 shapes = st.builds(
-    lambda rows, cols, lanes, interval, load, drain, groups, options: ArrayShape(
-        rows, cols, lanes, interval, load, drain, lanes * groups if groups else None, **options
+    lambda rows, cols, lanes, interval, load, drain, groups, pads, feed, tables, issue, options: ArrayShape(
+        rows, cols, lanes, interval, load, drain, lanes * groups if groups else None,
+        pads=pads and Pads(*(size * lanes for size in pads[:2]), pads[2]), feed_interval=feed,
+        tables=tables, issue=issue, **options
     ),
     st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 2, 4]), st.integers(1, 3), st.integers(1, 3),
     st.integers(1, 3), st.sampled_from([0, 0, 1, 3, 8]),
+    st.none() | st.tuples(st.integers(1, 8), st.integers(1, 4), st.integers(1, 5)), st.integers(1, 4),
+    st.builds(Tables, st.integers(0, 4), st.booleans()),
+    st.builds(Issue, *[st.integers(1, 3)] * 6, *[st.integers(0, 2)] * 3, st.integers(1, 2), st.booleans()),
     st.fixed_dictionaries({name: st.booleans() for name in ("double_buffer", "fold_overlap", "used_only")}),
 )  # fmt: skip
 sizes = st.tuples(st.integers(1, 20), st.integers(1, 20), st.integers(1, 20))
@@ -50,6 +55,8 @@ def walked(flow, shape, dims, tiles):
             walk_updates(counts, flow, shape, (m, k, n), k0)
             continue
         counts["cycles"] += flow.tile_cycles(shape, m, k, n, k0 == 0)
+        if flow.needs == "issue" and shape.issue.prepare_activations:
+            counts["a"] += m * k
         cuts = {"m": cut(m, unit["m"]), "k": cut(k, unit["k"]), "n": cut(n, unit["n"])}
         streams = STREAMS[flow.stationary]
         cuts[streams] = [(0, {"m": m, "k": k, "n": n}[streams])]
@@ -159,8 +166,9 @@ def test_units_are_what_one_fold_covers(name, shape):
         assert shape.k_limit % unit["k"] == 0
     assert unit["m"] * unit["k"] * unit["n"] >= 1
     first, second = sorted({"m", "k", "n"} - {STREAMS[flow.stationary]})
-    held = unit[first] * unit[second] // (1 if flow.stationary == "o" else shape.lanes)
-    assert held <= shape.rows * shape.cols
+    # PEs of a row that listen to one bus hold the same.
+    holding = shape.rows * (1 if flow.held_on_bus else shape.cols)
+    assert unit[first] * unit[second] <= holding * flow.held(shape)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -168,7 +176,7 @@ def test_units_are_what_one_fold_covers(name, shape):
 @given(shapes)
 def test_slower_ports_and_pes_never_save_cycles(name, shape):
     flow = get_dataflow(name)
-    fast = replace(shape, interval=1, load_interval=1, drain_interval=1)
+    fast = replace(shape, interval=1, load_interval=1, drain_interval=1, feed_interval=1)
     assert flow.tile_cycles(shape, 7, 9, 8, False) >= flow.tile_cycles(fast, 7, 9, 8, False)
     assert flow.tile_cycles(shape, 7, 9, 8, True) <= flow.tile_cycles(shape, 7, 9, 8, False)
 
@@ -182,6 +190,8 @@ def test_edges_and_wires_carry_whole_operands(name, shape, w, a, psum):
     edge = flow.edge_bits(shape, bits)
     rows, cols = shape.rows * shape.lanes, shape.cols * shape.lanes
     streamed = {"w": (cols, rows), "a": (rows, cols), "o": (cols, rows)}[flow.stationary]
+    if flow.held_on_bus:  # a bus per row for what is held, and for what each PE streams on its own
+        streamed = (rows, rows * shape.cols)
     sums = shape.cols * (shape.rows if flow.at_once else 1)
     assert edge == {"w": streamed[0] * w, "a": streamed[1] * a, "o": sums * psum}
     wires = flow.wire_bits_mm(shape, bits, 0.5)
@@ -190,7 +200,9 @@ def test_edges_and_wires_carry_whole_operands(name, shape, w, a, psum):
     buses = flow.bus_mm(shape, 0.5)
     assert buses == {k: 2 * v for k, v in flow.bus_mm(shape, 0.25).items()}
     assert not buses.keys() & wires.keys()  # an operand hops or is on a bus
-    assert flow.stationary not in buses
+    assert (flow.stationary in buses) == flow.held_on_bus
+    ports = flow.port_bits(shape, bits)
+    assert all(1 <= ports[key] <= edge[key] for key in edge)
     assert sum(wires.values()) + sum(buses.values()) > 0
 
 

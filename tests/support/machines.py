@@ -8,12 +8,18 @@ import numpy as np
 from hypothesis import strategies as st
 
 from hwsim.simulate.dataflow import ArrayShape, get_dataflow
+from hwsim.simulate.dataflow.base import Issue, Pads, Tables
 from hwsim.simulate.engine import Context
 from hwsim.simulate.mapping import Machine, Prices, build_schedule
 from hwsim.simulate.schedule import LOOP_ORDERS, OperandBits, Schedule, Tiling
 from hwsim.workload.ops import Gemm
 
-DATAFLOW_NAMES = ("weight_stationary", "input_stationary", "output_stationary", "broadcast", "cube", "outer_product")
+DATAFLOW_NAMES = (
+    "weight_stationary", "input_stationary", "output_stationary", "broadcast", "cube", "outer_product", "row_stationary",
+    "lut_array", "simd",
+)  # fmt: skip
+#: Those that take PEs of any family.
+ANY_PE = tuple(name for name in DATAFLOW_NAMES if get_dataflow(name).needs != "tables")
 
 
 class IntegerUnit:
@@ -54,7 +60,7 @@ def gemm(m: int, n: int, k: int, batch: int = 1) -> Gemm:
 def machine(dataflow="weight_stationary", shape=None, capacities=(4096, 4096, 8192), bandwidth=Fraction(8), **more):
     return Machine(
         dataflow=get_dataflow(dataflow),
-        shape=shape or ArrayShape(4, 4, 1),
+        shape=shape or ArrayShape(4, 4, 1, pads=Pads(4, 2, 2)),
         bits=more.pop("bits", OperandBits(8, 8, 16, 32)),
         capacity_w_bits=capacities[0],
         capacity_a_bits=capacities[1],
@@ -97,6 +103,12 @@ def schedules(draw) -> tuple[Schedule, Machine]:
         load_interval=draw(st.integers(1, 2)),
         drain_interval=draw(st.integers(1, 2)),
         k_limit=draw(st.sampled_from([None, None, lanes, 3 * lanes])),
+        pads=draw(st.sampled_from([None, Pads(6 * lanes, 2 * lanes, 3), Pads(12 * lanes, 3 * lanes, 5)])),
+        feed_interval=draw(st.integers(1, 4)),
+        tables=Tables(draw(st.integers(0, 3)), draw(st.booleans())),
+        issue=draw(
+            st.sampled_from([Issue(), Issue(2, 1, 2, 1, 2, 1, 1, 0, 0, 2, True), Issue(1, 2, 3, 2, 1, 1, 0, 1, 1)])
+        ),
         **{option: draw(st.booleans()) for option in ("double_buffer", "fold_overlap", "used_only")},
     )
     of = machine(

@@ -24,11 +24,35 @@ def small(label=None, **fields):
     data = {**BASE, **fields}
     if label is not None:
         data["pe"] = dict(pairing(label).pe_spec)
+        if data["array"]["dataflow"] == "lut_array":
+            data["pe"] = {"family": "lut", "w_format": label, "a_format": "int8", "tile_m": 1, "tile_n": 1}
     return simulate_arch(validate_mapping(data, ArchSpec))
 
 
+#: What some dataflows need beside rows and columns.
+NEEDS = {
+    "simd": {
+        "issue": {
+            "pipes": "separate",
+            "rows": 2,
+            "vectors": 2,
+            "mac": 1,
+            "load_weights": 1,
+            "load_activations": 1,
+            "convert_weights": 2,
+            "convert_activations": 1,
+            "store": 1,
+            "core_energy": 1.0,
+            "core_area": 0.01,
+        }
+    },
+    "lut_array": {"tables": "between"},
+    "row_stationary": {"scratchpads": {"weights": 48, "activations": 12, "sums": 4}},
+}
+
+
 def array(dataflow="weight_stationary", rows=4, cols=4):
-    return {"rows": rows, "cols": cols, "dataflow": dataflow}
+    return {"rows": rows, "cols": cols, "dataflow": dataflow, **NEEDS.get(dataflow, {})}
 
 
 TRACE = Trace(

@@ -15,7 +15,7 @@ from hwsim.simulate.mapping import map_gemm
 from hwsim.spec.bind import validate_mapping
 from hwsim.spec.errors import InfeasibleError, SpecError
 from hwsim.workload import Gemm, Trace
-from tests.support.machines import DATAFLOW_NAMES
+from tests.support.machines import ANY_PE
 from tests.support.small import BASE, array, small
 
 
@@ -83,7 +83,7 @@ def test_only_scaled_sums_bound_a_fold():
     assert scale_group(parse_format("int4_g128"), parse_format("mxint8")) == 32
 
 
-@pytest.mark.parametrize("flow", DATAFLOW_NAMES)
+@pytest.mark.parametrize("flow", ANY_PE)
 @pytest.mark.parametrize("label", ["int4_g128", "mxfp4", "nvfp4", "bitmod4_g128", "mxint8"])
 def test_lanes_that_straddle_scale_groups_are_refused(label, flow):
     options = dict(small(label).spec.pe)
@@ -115,10 +115,11 @@ def test_the_dequantizer_is_built_for_the_formats_of_the_run():
 
 def test_sums_are_scaled_once_per_group_in_place_and_whenever_they_leave_the_array():
     g = Gemm("g", m=3, n=5, k=300)  # groups of 128: 3; folds of 4 rows: 32 + 32 + 11
-    scaled = {flow: map_gemm(g, own_machine(small("int4_g128", array=array(flow)))) for flow in DATAFLOW_NAMES}
+    scaled = {flow: map_gemm(g, own_machine(small("int4_g128", array=array(flow)))) for flow in ANY_PE}
     assert {flow: s.dequant_ops for flow, s in scaled.items()} == {
         "weight_stationary": 15 * 75, "input_stationary": 15 * 75, "output_stationary": 15 * 3, "broadcast": 15 * 3,
-        "cube": 15 * 3, "outer_product": 15 * 3,
+        "cube": 15 * 3, "outer_product": 15 * 3, "simd": 15 * 3,
+        "row_stationary": 15 * 10,  # blocks of 8, folds of 32: 4 + 4 + 2
     }  # fmt: skip
     assert map_gemm(g, own_machine(small("int8"))).dequant_ops == 0
     # As many rows as a group has elements: every column's sum is a group's.

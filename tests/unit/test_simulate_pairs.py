@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hwsim.simulate import pairs
 from hwsim.simulate.dataflow import ArrayShape
+from hwsim.simulate.dataflow.base import Issue, Pads, Tables
 from hwsim.simulate.engine.fast import recur
 from hwsim.simulate.mapping import map_gemm
 from hwsim.simulate.pairs import time_pairs
@@ -20,8 +21,8 @@ from hwsim.spec.errors import UsageError
 from tests.support.machines import DATAFLOW_NAMES, gemm, machine
 
 machines = st.builds(
-    lambda edges, intervals, capacities, bandwidth: lambda flow, bits, lanes: machine(
-        flow, ArrayShape(*edges, lanes, *intervals), capacities, Fraction(*bandwidth), bits=bits, policy="scalesim"
+    lambda edges, intervals, capacities, bandwidth: lambda flow, bits, lanes, own=None: machine(
+        flow, ArrayShape(*edges, lanes, *intervals, feed_interval=intervals[0] + 1, **(own or {})), capacities, Fraction(*bandwidth), bits=bits, policy="scalesim"
     ),
     st.tuples(st.integers(1, 8), st.integers(1, 8)), st.tuples(*[st.integers(1, 3)] * 3),
     st.tuples(*[st.integers(8, 6000)] * 3), st.tuples(st.integers(1, 300), st.sampled_from([1, 3])),
@@ -44,9 +45,10 @@ def one_by_one(asked, designs):
 @given(
     st.sampled_from(DATAFLOW_NAMES), st.lists(machines, min_size=1, max_size=4), st.lists(gemms, min_size=1, max_size=4),
     st.sampled_from([OperandBits(8, 8, 16, 32), OperandBits(9, 24, 24, 96, 3)]), st.sampled_from([1, 4]),
+    st.sampled_from([{}, {"pads": Pads(16, 8, 3), "tables": Tables(2, True), "issue": Issue(2, 2, 3, 1, 2, 1, 1)}]),
 )  # fmt: skip
-def test_pairs_are_timed_as_alone(flow, designs, asked, bits, lanes):
-    of = [build(flow, bits, lanes) for build in designs]
+def test_pairs_are_timed_as_alone(flow, designs, asked, bits, lanes, own):
+    of = [build(flow, bits, lanes, own) for build in designs]
     found = time_pairs(asked, of)
     together = np.array([found.cycles, found.compute_cycles, found.load_bits, found.store_bits])
     assert np.array_equal(together, one_by_one(asked, of))

@@ -168,6 +168,8 @@ def _events(simulated: Simulated) -> Any:
         "PE step, wires between PEs (pJ)": unit.wire_pj_per_step,
         **{f"{BUFFERS[k]} through the rows (pJ/bit)": v for k, v in unit.shift_pj_per_bit.items() if v},
         **{f"{BUFFERS[k]} on a bus across the array (pJ/bit)": v for k, v in unit.bus_pj_per_bit.items() if v},
+        **{f"{BUFFERS[k]} into scratchpads (pJ/bit)": v for k, v in unit.pad_pj_per_bit.items()},
+        **({"tables of activations (pJ/bit)": unit.table_pj_per_bit} if unit.table_pj_per_bit else {}),
         "array clock per cycle (pJ)": unit.array_clock_pj_per_cycle,
         "dequantization of a group sum (pJ)": unit.dequant_pj,
         **{f"read of {BUFFERS[k]} (pJ/bit)": v for k, v in unit.sram_read_pj_per_bit.items()},

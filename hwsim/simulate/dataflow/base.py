@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -17,6 +17,56 @@ from hwsim.spec.registry import Registry
 def ceil_div(a: Any, b: Any) -> Any:
     """Return ``ceil(a / b)`` for integers or integer arrays."""
     return -(-a // b)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Elements of K and of N that a PE keeps at a time: ``k · n`` weights, k activations, n sums."""
+
+    k: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pads:
+    """Elements that the scratchpads of a PE have room for."""
+
+    weights: int
+    activations: int
+    sums: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Tables of a step: ``cycles`` to make them, ``ahead`` while those of the step before are in use.
+
+    ``expansion`` is the number of a table's bits per bit of its activations.
+    """
+
+    cycles: int = 0
+    ahead: bool = False
+    expansion: Fraction = Fraction(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """What a core issues, in cycles of its pipe; see :mod:`hwsim.simulate.dataflow.simd`.
+
+    ``rows`` × ``vectors`` vectors of sums are in registers; loads and conversions are of one vector of weights, or of
+    one row's activations, for ``unroll`` steps. ``separate``: MACs have a pipe of their own.
+    """
+
+    rows: int = 1
+    vectors: int = 1
+    unroll: int = 1
+    mac: int = 1
+    load_weights: int = 1
+    load_activations: int = 1
+    convert_weights: int = 0
+    convert_activations: int = 0
+    prepare_activations: int = 0
+    store: int = 1
+    separate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +86,10 @@ class ArrayShape:
     With ``double_buffer`` a second register per PE takes the stationary operand of the next fold (or the
     results of the last one) while the array computes; with ``fold_overlap`` a fold enters the PEs that the
     one before has left; with ``used_only`` a ragged fold costs the rows and columns that it uses.
+
+    ``pads`` are the scratchpads of a PE, ``block`` what of a GEMM is kept in them (None: as much as fits), and
+    ``feed_interval`` the cycles that the port needs for ``lanes`` activations of every PE. ``tables`` are those that
+    activations become before they meet weights.
     """
 
     rows: int
@@ -50,6 +104,11 @@ class ArrayShape:
     double_buffer: bool = False
     fold_overlap: bool = False
     used_only: bool = False
+    pads: Pads | None = None
+    block: Block | None = None
+    feed_interval: int = 1
+    tables: Tables = Tables()
+    issue: Issue = Issue()
 
     @property
     def plain(self) -> bool:
@@ -133,12 +192,43 @@ class Dataflow(ABC):
     #: Whether a tile of several folds goes through all of them per unit of the loop that streams, instead of
     #: through all of that loop per fold.
     streams_outside: ClassVar[bool] = False
+    #: Whether what is stationary comes on a bus that all PEs of a row listen to.
+    held_on_bus: ClassVar[bool] = False
+    #: Whether the loop that streams is dealt out to the columns.
+    deals_stream: ClassVar[bool] = False
+    #: Whether PEs may take cycles that depend on their data.
+    follows_data: ClassVar[bool] = True
+    #: The option of ``array`` that says what no other dataflow has, "" where there is none.
+    needs: ClassVar[str] = ""
     #: Options of ``array`` that no cycle of it depends on, each with the reason.
     without_effect: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def units(self, shape: ArrayShape) -> dict[str, int]:
         """Return the natural tile quantum of each loop: what one fold covers."""
+
+    def per_pe(self, shape: ArrayShape) -> dict[str, int]:
+        """Return what of a fold one PE has, by loop; along the loop that streams, at a time."""
+        return {"m": 1, "k": shape.lanes, "n": 1}
+
+    def held(self, shape: ArrayShape) -> int:
+        """Return the elements of the stationary operand that a PE keeps: a step's, one sum, or a whole pad."""
+        return 1 if self.stationary == "o" else shape.lanes
+
+    def settings(self, shape: ArrayShape, m: int, k: int, n: int) -> tuple[ArrayShape, ...]:
+        """Return the ways in which the array can be set up for a GEMM, where there is something to choose."""
+        return (shape,)
+
+    def timed(self, shape: ArrayShape, per_step: Mapping[str, int]) -> ArrayShape:
+        """Return ``shape`` slowed down by its ports: cycles per step of :meth:`edge_bits`, by buffer."""
+        streamed = max(cycles for key, cycles in per_step.items() if key != self.stationary)
+        return replace(
+            shape,
+            interval=max(shape.interval, streamed),
+            least=max(shape.least, streamed),
+            load_interval=per_step["a" if self.stationary == "a" else "w"],
+            drain_interval=per_step["o"],
+        )
 
     @abstractmethod
     def lockstep(self, shape: ArrayShape, m: int, k: int, n: int) -> Lockstep:
@@ -161,6 +251,10 @@ class Dataflow(ABC):
     @abstractmethod
     def edge_bits(self, shape: ArrayShape, bits: dict[str, int]) -> dict[str, int]:
         """Return the bits per cycle that the array's edge takes from (w, a) or gives to (o) SRAM."""
+
+    def port_bits(self, shape: ArrayShape, bits: dict[str, int]) -> dict[str, int]:
+        """Return the widths of ports that hold up nothing, by buffer."""
+        return self.edge_bits(shape, bits)
 
     @abstractmethod
     def wire_bits_mm(self, shape: ArrayShape, bits: dict[str, int], pitch_mm: float) -> dict[str, float]:

@@ -27,6 +27,7 @@ from typing import ClassVar
 
 from hwsim.simulate.dataflow.base import DATAFLOWS, ArrayShape
 from hwsim.simulate.dataflow.broadcast import Broadcast
+from hwsim.simulate.dataflow.sums_array import FaceArray, SumsArray
 
 
 class Cube(Broadcast):
@@ -35,6 +36,7 @@ class Cube(Broadcast):
     name: ClassVar[str] = "cube"
     summary: ClassVar[str] = "rows × columns of adder trees over the PEs' lanes, operands and sums by the face"
     at_once: ClassVar[bool] = True
+    array_kind: ClassVar[type[SumsArray]] = FaceArray
     without_effect: ClassVar[Mapping[str, str]] = {"ragged": "a face takes as long, whatever of it is in use"}
 
     def edge_bits(self, shape: ArrayShape, bits: dict[str, int]) -> dict[str, int]:

@@ -106,6 +106,11 @@ def most(*values: Any) -> Any:
     return found
 
 
+def least_of(*values: Any) -> Any:
+    """Return the smallest."""
+    return -most(*(-value for value in values))
+
+
 def run_cycles(rule: FoldRule, steps: Any, outer: Cut, inner: Cut, size: Callable[[Any, Any], Size]) -> Any:
     """Return the cycles of a tile whose folds all take ``steps``; ``size`` makes one of an outer and an inner size."""
 

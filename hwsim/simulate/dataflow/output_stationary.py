@@ -29,7 +29,7 @@ a fold every column has one stream of weights for all rows, every row one stream
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -49,9 +49,9 @@ from hwsim.simulate.dataflow.base import (
     folds,
     over_tiles,
 )
-from hwsim.simulate.dataflow.folds import Cut, Marked, Pair, Size, choose, most, run_cycles, walk_marks
+from hwsim.simulate.dataflow.folds import Cut, Marked, Pair, Size, choose, least_of, most, run_cycles, walk_marks
 from hwsim.simulate.dataflow.stepping import outputs, padded_lanes, step_starts
-from hwsim.simulate.dataflow.sums_array import FaceArray, SumsArray, SumsFold, moves
+from hwsim.simulate.dataflow.sums_array import SumsArray, SumsFold, moves
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,8 @@ class OutputStationary(Dataflow):
     dequant_site: ClassVar[str] = "pe"
     #: Whether operands hop from PE to PE, a cycle each.
     skewed: ClassVar[bool] = True
+    #: The array that is stepped.
+    array_kind: ClassVar[type[SumsArray]] = SumsArray
 
     def units(self, shape: ArrayShape) -> dict[str, int]:
         """One fold covers ``rows`` of M and ``cols`` of N; K streams, ``lanes`` or a scale group at a time."""
@@ -139,6 +141,10 @@ class OutputStationary(Dataflow):
         """Return the successive steps of a PE between which it need not wait for others."""
         return int(ceil_div(k, shape.lanes))
 
+    def pace(self, shape: ArrayShape) -> tuple[Any, Any]:
+        """Return the cycles that the steps of a fold take once, and each."""
+        return 0, shape.interval
+
     def skew_cycles(self, shape: ArrayShape) -> int:
         """Cycles until the last PE sees the first operands."""
         return shape.rows + shape.cols - 2 if self.skewed else 0
@@ -150,7 +156,8 @@ class OutputStationary(Dataflow):
         count: int = ceil_div(m, shape.rows) * ceil_div(n, shape.cols)
         drains = moves(shape.rows, self.at_once) * shape.drain_interval * (1 if first_k else 2)
         steps: int = ceil_div(k, shape.lanes)
-        cycles: int | Fraction = count * (self.skew_cycles(shape) + drains + steps * shape.interval)
+        once, each = self.pace(shape)
+        cycles: int | Fraction = count * (self.skew_cycles(shape) + drains + once + steps * each)
         return cycles
 
     def _run_cycles(self, shape: ArrayShape, m: Any, k: Any, n: Any, first_k: bool) -> Any:
@@ -161,16 +168,25 @@ class OutputStationary(Dataflow):
             )
         else:
             rows, cols = Cut.even(m, shape.rows, shape.rows), Cut.even(n, shape.cols, shape.cols)
-        rule = SumsRule(shape, self.skewed, not first_k, rows.first, self.at_once)
-        return run_cycles(rule, ceil_div(k, shape.lanes) * shape.interval, rows, cols, Size)
+        once, each = self.pace(shape)
+        steps = once + ceil_div(k, shape.lanes) * each
+
+        def cycles(used: ArrayShape) -> Any:
+            return run_cycles(
+                SumsRule(used, self.skewed, not first_k, rows.first, self.at_once), steps, rows, cols, Size
+            )
+
+        ways = [cycles(used) for used in _ways(shape, not first_k)]
+        return ways[0] if len(ways) == 1 else least_of(*ways)
 
     def totals(self, shape: ArrayShape, m: Extents, k: Extents, n: Extents) -> Totals:
         """Sum over all tiles; each tile of K writes its partial sums and the next reads them."""
         m_folds, n_folds = folds(m, shape.rows), folds(n, shape.cols)
         if shape.plain:
             drain = moves(shape.rows, self.at_once) * shape.drain_interval
-            per_k = self.skew_cycles(shape) + drain
-            cycles = k.trips * per_k + folds(k, shape.lanes) * shape.interval
+            once, each = self.pace(shape)
+            per_k = self.skew_cycles(shape) + drain + once
+            cycles = k.trips * per_k + folds(k, shape.lanes) * each
             refills = (k.trips - 1) * drain
             cycles = m_folds * n_folds * (cycles + refills)
         else:
@@ -202,8 +218,8 @@ class OutputStationary(Dataflow):
         """Run the tile on :class:`SumsArray`."""
         out = outputs(pe, operands)
         program = self._program(shape, pe, operands, out)
-        rule = self._rule(shape, operands, program)
-        marks, _ = walk_marks(rule, [fold.marked for fold in program])
+        rule, marks, _ = self._walk(shape, operands, program)
+        shape = rule.shape
         if hurry:
             marks = [mark - (index >= hurry) for index, mark in enumerate(marks)]
         starts = [
@@ -216,8 +232,7 @@ class OutputStationary(Dataflow):
             start[0] = acc
             return pe.accumulate(start, w[None, :], a[None, :], operands.w_format, operands.a_format)[0]
 
-        kind = FaceArray if self.at_once else SumsArray
-        array = kind(shape, self.skewed, program, starts, marks, step, pe.initial((1,))[0])
+        array = self.array_kind(shape, self.skewed, program, starts, marks, step, pe.initial((1,))[0])
         yield from array.run(continues=operands.partial is not None)
         return out
 
@@ -225,16 +240,25 @@ class OutputStationary(Dataflow):
         """Walk over the folds for the cycles; sums take all their steps at a time."""
         out = outputs(pe, operands)
         program = self._program(shape, pe, operands, out)
-        _, cycles = walk_marks(self._rule(shape, operands, program), [fold.marked for fold in program])
+        _, _, cycles = self._walk(shape, operands, program)
         return cycles, pe.accumulate_many(out, operands.w, operands.a, operands.w_format, operands.a_format)
 
-    def _rule(self, shape: ArrayShape, operands: TileOperands, program: list[SumsFold]) -> SumsRule:
-        return SumsRule(shape, self.skewed, operands.partial is not None, program[0].size.rows, self.at_once)
+    def _walk(
+        self, shape: ArrayShape, operands: TileOperands, program: list[SumsFold]
+    ) -> tuple[SumsRule, list[int], int]:
+        """Return the rule by which the folds take the fewest cycles, their marks, and the cycles."""
+        continues, folds = operands.partial is not None, [fold.marked for fold in program]
+        rules = [
+            SumsRule(used, self.skewed, continues, program[0].size.rows, self.at_once)
+            for used in _ways(shape, continues)
+        ]
+        return min(((rule, *walk_marks(rule, folds)) for rule in rules), key=lambda found: found[2])
 
     def _program(self, shape: ArrayShape, pe: DotUnit, operands: TileOperands, out: NDArray[Any]) -> list[SumsFold]:
         """Return the folds of a tile, rows outside."""
         steps = ceil_div(operands.a.shape[1], shape.lanes)
-        alike = None if shape.data_cycles else np.arange(1, steps + 1) * int(shape.interval)
+        once, each = self.pace(shape)
+        alike = None if shape.data_cycles else int(once) + np.arange(1, steps + 1) * int(each)
         program = []
         for m0 in range(0, len(out), shape.rows):
             for n0 in range(0, out.shape[1], shape.cols):
@@ -245,6 +269,18 @@ class OutputStationary(Dataflow):
                 block = out[m0 : m0 + shape.rows, n0 : n0 + shape.cols]
                 program.append(SumsFold(Marked(size, False, ends), a, w, block))
         return program
+
+
+def _ways(shape: ArrayShape, continues: bool) -> list[ArrayShape]:
+    """Return the array as it is and, where sums go both ways, with each of its options left unused.
+
+    What an option gains while the array computes may be less than what the first fold waits for the sums of the second,
+    or than sums of the last rows come later.
+    """
+    if not continues:
+        return [shape]
+    double, overlap = ((True, False) if option else (False,) for option in (shape.double_buffer, shape.fold_overlap))
+    return [replace(shape, double_buffer=d, fold_overlap=o) for d in double for o in overlap]
 
 
 def _ends(

@@ -19,7 +19,8 @@ def nest_of(schedule: Schedule, dataflow: Dataflow, shape: ArrayShape) -> tuple[
     gemm, tiling = schedule.gemm, schedule.tiling
     waiting = dataflow.stationary
     stream = FREE[waiting]
-    units = dataflow.units(shape)
+    units, own = dataflow.units(shape), dataflow.per_pe(shape)
+    single = {"m": 1, "k": shape.lanes, "n": 1}
     loops = [Loop(dim, tiling.tile(dim)) for dim in tiling.order]
     size = {dim: tiling.tile(dim) for dim in DIMS}
     axes: list[Axis] = []
@@ -38,13 +39,16 @@ def nest_of(schedule: Schedule, dataflow: Dataflow, shape: ArrayShape) -> tuple[
         if dim != stream and size[dim] > units[dim]:
             cut(dim, units[dim])
     for dim in DIMS:
-        step = shape.lanes if dim == "k" else 1
-        if dim != stream and size[dim] > step:
-            cut(dim, step, f"PEs along {dim}")
+        if dim != stream and size[dim] > own[dim]:
+            cut(dim, own[dim], f"PEs along {dim}")
+    if dataflow.deals_stream and size[stream] > 1 and shape.cols > 1:
+        cut(stream, -(-size[stream] // shape.cols), f"PEs along {stream}")
     streaming = len(loops)
-    for step in (units[stream], shape.lanes if stream == "k" else 1):
-        if size[stream] > step:
-            cut(stream, step)
+    if not dataflow.deals_stream and size[stream] > units[stream]:
+        cut(stream, units[stream])
+    for dim in (stream, *(dim for dim in "kmn" if dim != stream)):  # and what a PE goes through by itself
+        if size[dim] > single[dim]:
+            cut(dim, single[dim])
     if size["k"] > 1:
         cut("k", 1, LANES)
     held = {"a": tiling.hold_a, "w": tiling.hold_w, "o": tiling.hold_o}

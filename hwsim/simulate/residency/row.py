@@ -27,7 +27,7 @@ from hwsim.simulate.mapping import Machine
 from hwsim.simulate.residency.chain import Fused
 from hwsim.simulate.residency.fused import FusedPlan, fused_plans
 from hwsim.simulate.schedule import Schedule, Timing
-from hwsim.simulate.vector_unit import requantization
+from hwsim.simulate.vector_unit import requantization, table_cycles
 from hwsim.workload.ops import Gemm
 
 Row = dict[str, Any]
@@ -75,7 +75,9 @@ def _plan_row(
     timing = Timing(*ENGINES.get(engine)(plan.program, context).whole())
     quantize_cycles, quantize_pj = requantization(simulated, fused.value)
     # The vector unit quantizes results while the array works; it has the softmax to do as well.
-    timing = Timing(max(timing.cycles, plan.vector_cycles + quantize_cycles), timing.compute_cycles)
+    tables = sum(table_cycles(simulated, [schedule]) for schedule in (plan.score, plan.value))
+    vector_cycles = plan.vector_cycles + quantize_cycles + tables
+    timing = Timing(max(timing.cycles, vector_cycles), timing.compute_cycles)
     counts = plan.counts()
     _check(simulated, fused, plan, timing, counts)
     energy = _energy(plan, timing, counts, (score.unit, value.unit))
@@ -89,7 +91,7 @@ def _plan_row(
         **moved_bytes(counts),
         **energy,
         **sram_parts(counts, value.unit),
-        "energy_vector_pj": plan.vector_pj + quantize_pj,
+        "energy_vector_pj": energy["energy_vector_pj"] + plan.vector_pj + quantize_pj,
     }
 
 
