@@ -97,7 +97,7 @@ def test_a_ring_sends_what_its_formula_says(count, m, n, latency_ns):
     link = (count - 1) * ((32 + 8) * step * cycles_per_bit + 2 * latency)
     port = count * (32 + 8) * step / acc.dram_bits_per_cycle
     lanes = work(simulated, vector_kind("add"), (count - 1) * step)[0]
-    lanes += work(simulated, vector_kind("quantize"), step)[0]
+    lanes += work(simulated, vector_kind("quantize"), step, rows=ceil(step / n))[0]
     assert reduce["cycles"] == ceil(max(link, port, lanes))
     assert reduce["bound"] == max({"link": link, "dram": port, "vector": lanes}.items(), key=lambda item: item[1])[0]
     assert reduce["dram_read_bytes"] == count * count * step * 4  # every sum of every chip once

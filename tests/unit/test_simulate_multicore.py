@@ -217,7 +217,7 @@ def test_multicast_reads_what_all_cores_need_once_and_writes_it_into_every_buffe
 # Sums of several cores
 
 
-@pytest.mark.parametrize("vector_lanes", [1, 4])
+@pytest.mark.parametrize("vector_lanes", [1, 8])
 def test_sums_through_dram_are_written_by_all_read_back_added_quantized_and_written(vector_lanes):
     simulated = small("int8", cores={"count": 4, "split": "k"}, vector_unit={"lanes": vector_lanes})
     trace = one(m=8, n=8, k=64)
@@ -227,7 +227,8 @@ def test_sums_through_dram_are_written_by_all_read_back_added_quantized_and_writ
     assert row["dram_read_bytes"] == 2 * 8 * 64 + sums
     (plan,) = plans(simulated, trace.ops[0])
     port = simulated.accelerator.dram_bits_per_cycle
-    lanes = work(simulated, vector_kind("add"), 3 * 64, 4)[0] + work(simulated, vector_kind("quantize"), 64, 4)[0]
+    lanes = work(simulated, vector_kind("add"), 3 * 64, 4)[0]
+    lanes += work(simulated, vector_kind("quantize"), 64, 4, rows=8)[0]
     after, added_pj = plan.reduction.cost(simulated)
     assert (lanes * port > 8 * (sums + 64)) == (vector_lanes == 1)
     assert after == max(lanes, -(-(8 * (sums + 64)) // port))
@@ -359,6 +360,7 @@ def test_notes_say_how_the_work_was_shared():
     assert "parts of sums (k): one, two, one again" in notes[0]
     assert "DRAM, after the products" in notes[1]
     assert "read what all need once" in evaluate(quad(split="m", multicast=True), TRACE).notes[1]
+    assert "not in area_mm2" in notes[-1]
     assert "one, which does all: one;" in evaluate(quad(split="batch"), Trace("both", TRACE.ops[:2], {})).notes[0] + ";"
 
 

@@ -72,7 +72,7 @@ class _Sent:
     """A message: the chips that it keeps, bits over the busiest link, times a latency passes, and bits of all.
 
     ``hop_bits`` are counted on every link that they cross. ``port_bits`` are those of the busiest DRAM port;
-    ``adders`` chips add so many sums and quantize so many results each.
+    ``adders`` chips add so many sums and quantize so many results, in rows of ``n``, each.
     """
 
     chips: int
@@ -87,6 +87,7 @@ class _Sent:
     adders: int = 0
     added: int = 0
     results: int = 0
+    n: int = 1
 
 
 def chips_of(simulated: Simulated) -> ChipsSpec:
@@ -163,6 +164,7 @@ def _reduced(message: Message, chips: int, wide: int) -> _Sent:
         adders=holders,
         added=(holders - 1) * step,
         results=step,
+        n=message.n,
     )
 
 
@@ -192,7 +194,7 @@ def _row(simulated: Simulated, sent: _Sent, o_format: str) -> dict[str, Any]:
     link += sent.latencies * Fraction(asked.link_latency or 0) * clock / 10**9
     dram = sent.port_bits / acc.dram_bits_per_cycle
     added, added_pj = work(simulated, vector_kind("add"), sent.added, acc.cores) if sent.added else (0, 0.0)
-    quantized, quantized_pj = quantization(simulated, o_format, sent.results, acc.cores)
+    quantized, quantized_pj = quantization(simulated, o_format, sent.results, sent.n, acc.cores)
     takes = {"link": link, "dram": dram, "vector": Fraction(added + quantized)}
     unit = simulated.unit_costs(acc.pe.w_format, acc.pe.a_format)
     counts = Counts(sent.dram_read_bits, sent.dram_write_bits, {"a": sent.sram_read_bits}, {"a": sent.sram_write_bits})
