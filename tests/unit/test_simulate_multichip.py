@@ -86,7 +86,7 @@ def test_chips_that_get_nothing_wait_at_the_cost_of_standing():
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 9), st.integers(1, 300), st.integers(1, 50), st.sampled_from([None, 40, 5000]))
 def test_a_ring_sends_what_its_formula_says(count, m, n, latency_ns):
-    simulated = chips(count, link_latency=latency_ns)
+    simulated = chips(count, link_latency=latency_ns and f"{latency_ns} ns")
     acc = simulated.accelerator
     step = ceil(m * n / count)
     cycles_per_bit = Fraction(acc.spec.clock) / (8 * 10**10)
