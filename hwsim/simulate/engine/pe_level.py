@@ -18,7 +18,6 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -50,8 +49,8 @@ class _Tile:
     """One visit of the loop nest and the state of its three phases."""
 
     span: dict[str, slice]
-    load_bits: Fraction
-    store_bits: Fraction
+    load_bits: int
+    store_bits: int
     opens: bool
     reloads: bool
     first_k: bool
@@ -134,8 +133,8 @@ def _tiles(schedule: Schedule) -> list[_Tile]:
         tiles.append(
             _Tile(
                 span={"m": slice(m0, m0 + m), "k": slice(k0, k0 + k), "n": slice(n0, n0 + n)},
-                load_bits=Fraction(load),
-                store_bits=Fraction(store),
+                load_bits=load,
+                store_bits=store,
                 opens=first_k or not tiling.hold_o,
                 reloads=reloads,
                 first_k=first_k,
@@ -188,8 +187,8 @@ class _Clock:
         self.queue = deque(self._port_order())
         self.settled = 0  # tiles at the front whose results are stored, or that store none
         self.transfer: tuple[str, int] | None = None
-        self.left = Fraction(0)
-        self.moved = Fraction(0)
+        self.rate, self.unit = context.dram_bits_per_cycle.as_integer_ratio()  # the port counts in parts of a bit
+        self.left = self.moved = 0
         self.running: _Ticking | _Jumping | None = None
         self.current = 0
         self.busy_cycles = 0
@@ -202,7 +201,7 @@ class _Clock:
         order += [("store", i) for i in range(len(self.tiles) - self.ahead, len(self.tiles))]
         return [(kind, i) for kind, i in order if i >= 0 and self._bits(kind, i)]
 
-    def _bits(self, kind: str, i: int) -> Fraction:
+    def _bits(self, kind: str, i: int) -> int:
         return self.tiles[i].load_bits if kind == "load" else self.tiles[i].store_bits
 
     def _may_move(self, kind: str, i: int) -> bool:
@@ -227,7 +226,7 @@ class _Clock:
         """Start whatever may start at this clock edge."""
         if self.transfer is None and self.queue and self._may_move(*self.queue[0]):
             self.transfer = self.queue.popleft()
-            self.left = self._bits(*self.transfer)
+            self.left = self._bits(*self.transfer) * self.unit
         if self.running is None and self.current < len(self.tiles) and self._may_compute(self.current):
             self.running = self._array()
 
@@ -253,13 +252,13 @@ class _Clock:
         """Return the cycles until a transfer or a tile is done; 1 where the clock ticks."""
         if self.every_cycle:
             return 1
-        waits = [] if self.transfer is None else [ceil(self.left / self.context.dram_bits_per_cycle)]
+        waits = [] if self.transfer is None else [-(-self.left // self.rate)]
         return min(waits if self.running is None else [*waits, self.running.left])
 
     def pass_cycles(self, cycles: int) -> None:
         """Account for cycles of port and array in which nothing else changes."""
         if self.transfer is not None:
-            step = min(self.left, self.context.dram_bits_per_cycle * cycles)
+            step = min(self.left, self.rate * cycles)
             self.left -= step
             self.moved += step
             if not self.left:
@@ -292,7 +291,7 @@ def step_through(
         passed = clock.until_change()
         clock.pass_cycles(passed)
         cycles += passed
-    return Stepped(Timing(cycles, clock.busy_cycles), clock.out, clock.moved)
+    return Stepped(Timing(cycles, clock.busy_cycles), clock.out, Fraction(clock.moved, clock.unit))
 
 
 @ENGINES.register("pe")

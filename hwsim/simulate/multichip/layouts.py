@@ -8,6 +8,7 @@ what follows from where results lie and where they are needed; no other rule dec
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from math import lcm
 from typing import Literal
@@ -86,6 +87,7 @@ class Exchange:
     port: int
 
 
+@lru_cache(maxsize=256)
 def exchange(have: Part, need: Part, chips: int) -> Exchange:
     """Return what goes round the ring, either way, whichever is shorter (forward where both are)."""
     length = common_length(have, need) if have.layout == need.layout else 1
