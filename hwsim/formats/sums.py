@@ -153,13 +153,16 @@ def _machine_sums(
         total = acc.astype(np.float32)
         rows = min(max(1, _IN_CACHE // total.shape[1]), len(total))
         steps = max(1, _IN_CACHE // (rows * total.shape[1]))
-        products = np.empty((steps, rows, total.shape[1]), dtype=np.float32)
+        terms = np.empty((steps + 1, rows, total.shape[1]), dtype=np.float32)
         for first in range(0, len(total), rows):
             block = total[first : first + rows]
             for start in range(0, len(right), steps):
                 columns, row = left[start : start + steps, first : first + rows], right[start : start + steps]
-                for product in np.multiply(columns[:, :, None], row[:, None], out=products[: len(row), : len(block)]):
-                    block += product
+                here = terms[: len(row) + 1, : len(block)]
+                here[0] = block
+                np.multiply(columns[:, :, None], row[:, None], out=here[1:])
+                # Along an axis that is not the fast one numpy adds one after the other (its notes on sum).
+                np.add.reduce(here, axis=0, out=block)
     return total.astype(np.float64) if np.isfinite(total).all() else None
 
 
