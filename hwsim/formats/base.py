@@ -174,13 +174,20 @@ class ElementFormat(Format):
             raise ValueError(f"{self.name} has too many codes to list")
         return self.decode(np.arange(2**self.bits, dtype=np.uint32))
 
+    @cached_property
+    def listed(self) -> NDArray[np.float64]:
+        """:meth:`code_values`, kept for look-ups; read-only."""
+        values = self.code_values()
+        values.setflags(write=False)
+        return values
+
     def values(self) -> NDArray[np.float64]:
         """Return the finite values, ascending and each once (formats of up to 16 bits)."""
         return self._grid
 
     @cached_property
     def _grid(self) -> NDArray[np.float64]:
-        listed = self.code_values()
+        listed = self.listed
         grid: NDArray[np.float64] = np.unique(listed[np.isfinite(listed)] + 0.0)
         return grid
 

@@ -34,7 +34,7 @@ from hwsim.hardware.scratchpads import Scratchpads, priced_pads
 from hwsim.hardware.tables import TableMaking, table_making
 from hwsim.hardware.technology import PartsPrice, Price, Technology
 from hwsim.hardware.technology.spec import open_technology
-from hwsim.spec.errors import InfeasibleError, MissingFigureError, UsageError
+from hwsim.spec.errors import InfeasibleError, MissingFigureError
 
 #: Running sum of scaled groups (FP32).
 SUM_REGISTER = Register(32)
@@ -99,21 +99,8 @@ class Accelerator:
         return Fraction(self.dram.effective_bandwidth_bits_per_s) / Fraction(self.spec.clock)
 
     def dram_channels(self) -> Channels | None:
-        """Return fresh DRAM channels for a run that steps banks, None where it does not.
-
-        Raises
-        ------
-        MissingFigureError
-            If the preset has no timing.
-        UsageError
-            If bandwidth, channels or a pattern are given, which banks cannot heed.
-        """
-        spec = self.spec.dram
-        if not spec.banks:
-            return None
-        if spec.bandwidth is not None or spec.channels is not None or spec.access != "sequential":
-            raise UsageError("dram.banks: takes the preset's own channels; leave out bandwidth, channels and access")
-        return Channels(self.dram.preset, spec.address_map)
+        """Return fresh DRAM channels for a run that steps banks, None where it does not."""
+        return open_channels(self.spec.dram, self.dram)
 
     @cached_property
     def dram_peak_bits_per_cycle(self) -> Fraction:
@@ -400,6 +387,19 @@ def scale_group(w: Format, a: Format) -> int | None:
     """Return the elements along K that share a scale in either operand (the smaller group)."""
     groups = [f.block_size for f in (w, a) if f.block_size]
     return min(groups) if groups else None
+
+
+def open_channels(spec: DramSpec, dram: Dram) -> Channels | None:
+    """Return fresh channels of ``dram`` whose banks a run steps, None where it does not.
+
+    Raises
+    ------
+    UsageError
+        If the address map is wrong.
+    MissingFigureError
+        If the preset has no timing.
+    """
+    return Channels(dram.preset, spec.address_map) if spec.banks else None
 
 
 def make_dram(spec: DramSpec) -> Dram:

@@ -84,6 +84,10 @@ class BufferSpec(Spec):
     def _positive_port(self) -> BufferSpec:
         if self.port_bits != "auto" and not 1 <= self.port_bits <= 1 << 20:
             raise ValueError(f"port_bits: must be between 1 and {1 << 20}, or auto, not {self.port_bits}")
+        if self.figures is not None and self.figures.whole:
+            for key in ("banks", "macro_bits", "ports", "ecc"):
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(f"{key}: has no effect beside figures of everything; leave one of them out")
         return self
 
 
@@ -125,6 +129,30 @@ class DramSpec(Spec):
     banks: bool = Field(
         False, description="in the event engine: banks with open rows, command by command, for runs of some MB"
     )
+
+    @model_validator(mode="after")
+    def _has_effect(self) -> DramSpec:
+        """Refuse keys that nothing would heed."""
+        if self.banks and (self.bandwidth is not None or self.channels is not None or self.access != "sequential"):
+            given = "bandwidth" if self.bandwidth is not None else "channels" if self.channels is not None else "access"
+            raise ValueError(
+                f"banks: takes the preset's own channels and patterns as they come, but {given} is given; leave out "
+                "bandwidth, channels and access"
+            )
+        apart = ("strided", "tiles")
+        heeded = {
+            "request": ("strided", "random", "tiles"),
+            "stride": apart,
+            "read_share": ("sequential", "strided", "random", "tiles"),
+            "address_map": ("sequential", "strided", "random", "tiles"),
+        }
+        for key, patterns in heeded.items():
+            if self.access not in patterns and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(
+                    f"{key}: has no effect with access: {self.access}; leave it out, or valid: access: "
+                    f"{', '.join(patterns)}"
+                )
+        return self
 
     @property
     def asked(self) -> Access | None:
@@ -196,6 +224,11 @@ class VectorUnitSpec(Spec):
                 raise ValueError("functions: i_vit computes gelu as ShiftGELU; leave the unit out")
         elif integer and self.softmax == "two_pass":
             raise ValueError(f"softmax: two_pass keeps exponents of floats, not {self.format}; valid: format: fp32")
+        if self.softmax_block != type(self).model_fields["softmax_block"].default and self.softmax != "fused":
+            raise ValueError(
+                f"softmax_block: has no effect with softmax: {self.softmax}, which has no blocks; leave it out, or "
+                "valid: softmax: fused"
+            )
         if self.exp != "polynomial" and "exp" in self.functions:
             raise ValueError(f"exp: functions.exp has a unit, no {self.exp} program runs; leave one of them out")
         return self

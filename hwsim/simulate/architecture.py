@@ -21,7 +21,15 @@ from pydantic import model_validator
 from hwsim.formats import Format, parse_format
 from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.formats.own import look_beside
-from hwsim.hardware.accelerator import BUFFERS, Accelerator, array_pe, build_accelerator, make_dram, scale_group
+from hwsim.hardware.accelerator import (
+    BUFFERS,
+    Accelerator,
+    array_pe,
+    build_accelerator,
+    make_dram,
+    open_channels,
+    scale_group,
+)
 from hwsim.hardware.accelerator_spec import MAX_EDGE, ArraySpec, HardwareSpec
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.pe import PE, kv_format, make_pe
@@ -85,6 +93,12 @@ class ArchSpec(HardwareSpec):
         policy = self.mapper.policy
         if policy not in POLICIES:
             raise ValueError(f"mapper.policy: unknown {policy!r}; {did_you_mean(policy, POLICIES.names())}")
+        several = self.cores is not None and self.cores.count > 1 and self.cores.split == "auto"
+        if policy != "search" and self.mapper.objective != "edp" and not several:
+            raise ValueError(
+                f"mapper.objective: has no effect with policy: {policy}, whose rule decides; leave it out, or valid: "
+                "policy: search"
+            )
         _check_residency(self)
         as_value_error(_check_parts)(self)
         return self
@@ -113,8 +127,12 @@ def _check_residency(spec: ArchSpec) -> None:
 
 
 def _check_parts(spec: ArchSpec) -> None:
-    """Refuse a PE or DRAM that cannot be built, naming the field."""
-    for name, build in (("pe", lambda: make_pe(spec.pe)), ("dram", lambda: make_dram(spec.dram))):
+    """Refuse a PE or DRAM that cannot be built or stepped, naming the field."""
+
+    def dram() -> object:
+        return open_channels(spec.dram, make_dram(spec.dram))
+
+    for name, build in (("pe", lambda: make_pe(spec.pe)), ("dram", dram)):
         try:
             build()
         except UsageError as error:

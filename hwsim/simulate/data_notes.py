@@ -81,6 +81,8 @@ def foreign_notes(simulated: Simulated) -> tuple[str, ...]:
     spec, notes = simulated.spec, []
     if spec.mapper.policy != "search":
         notes.append(f"mapper.policy: {spec.mapper.policy}: tiles and counts by its rule, not by our search")
+    if spec.network is not None:
+        notes.append("network: the area and the leakage of its routers and wires are not in area_mm2 and the energies")
     if spec.costs.leave_out:
         notes.append(f"costs.leave_out: not priced: {', '.join(spec.costs.leave_out)}")
     return tuple(notes)

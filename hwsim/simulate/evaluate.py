@@ -22,7 +22,7 @@ from hwsim.simulate.data_notes import clock_notes, data_notes, foreign_notes, is
 from hwsim.simulate.engine import ENGINES
 from hwsim.simulate.figures import merit, refuse_broken, utilization
 from hwsim.simulate.mapping import Machine, build_schedule, map_gemm
-from hwsim.simulate.multichip import Message, chip_notes, chip_rows, chip_totals
+from hwsim.simulate.multichip import Message, chip_rows, chip_totals
 from hwsim.simulate.multicore import Plan, Run, plans_of, run_plan
 from hwsim.simulate.multicore.notes import core_notes
 from hwsim.simulate.residency import ALL_FREE, Fused, Room, resident_rows
@@ -107,9 +107,9 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     name, period_ns = simulated.spec.name, simulated.accelerator.period_ns
     pairs: Sequence[tuple[Op | Fused | Message, dict[str, Any]]]
     if simulated.spec.residency.asked:
-        pairs, resident_notes = resident_rows(simulated, replace(filled, ops=ops), row_of, engine)
+        pairs, more_notes = resident_rows(simulated, replace(filled, ops=ops), row_of, engine)
     else:
-        pairs, resident_notes = chip_rows(simulated, ops, row_of), ()
+        pairs, more_notes = chip_rows(simulated, ops, row_of)
     rows = [_with_repeat(row, op, name, period_ns) for op, row in pairs]
     settle(rows)
     sram_pj = tuple((row["sram_read_pj"], row["sram_write_pj"]) for row in rows)
@@ -122,8 +122,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
         *issue_notes(simulated),
         *foreign_notes(simulated),
         *core_notes(simulated, splits),
-        *chip_notes(simulated),
-        *resident_notes,
+        *more_notes,
     )
     return Result(simulated.spec.name, trace.name, engine, ordered, design, notes, sram_pj)
 

@@ -43,10 +43,17 @@ class MapperSpec(Spec):
     policy: str = Field("search", description="search: the best mapping by the objective; others: rules of simulators")
 
 
+def _once_each(parts: list[Omissible]) -> list[Omissible]:
+    twice = [part for part in dict.fromkeys(parts) if parts.count(part) > 1]
+    if twice:
+        raise ValueError(f"names {', '.join(twice)} more than once; valid: each part once")
+    return parts
+
+
 class CostsSpec(Spec):
     """What is priced."""
 
-    leave_out: list[Omissible] = Field(
+    leave_out: Annotated[list[Omissible], AfterValidator(_once_each)] = Field(
         [], description="parts of the energy that are not priced, for comparison with simulators that leave them out"
     )
 

@@ -27,9 +27,10 @@ from hwsim.hardware.technology.operations import EXP_PROGRAMS, operation_counts
 from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.cost import Counts, dram_energy, leakage_energy, moved_bytes, sram_energy, sram_parts
 from hwsim.simulate.schedule import Schedule
-from hwsim.simulate.vector_choice import chosen_kind, row_count
+from hwsim.simulate.vector_choice import chosen_kind, quantization_kind, row_count, scale_rows
 from hwsim.simulate.vector_ops import VectorKind, vector_kind
 from hwsim.workload import Gemm, VectorOp
+from hwsim.workload.ops import ceil_div
 
 
 @lru_cache(maxsize=4096)
@@ -116,17 +117,19 @@ def lane_costs(simulated: Simulated, kind: VectorKind) -> tuple[int, float, int,
     return (*element_cost(*given), *row_cost(*given))
 
 
-def quantization(simulated: Simulated, o_format: str, elements: int, cores: int = 1) -> tuple[int, float]:
-    """Return the cycles and the energy in pJ of quantizing ``elements`` results to ``o_format`` on ``cores``.
+def quantization(simulated: Simulated, o_format: str, elements: int, n: int, cores: int = 1) -> tuple[int, float]:
+    """Return the cycles and the energy in pJ of quantizing ``elements`` results, rows of ``n``, on ``cores``.
 
-    Integers and block formats need a scale: the largest magnitude, a product, a clamp per element. The factor
-    once per block or row, a division, is counted in explicit ``quantize`` operations alone.
-    Floats are only rounded on their way out, which is not counted.
+    Integers and block formats need a scale, found from the results as they come: per element the largest
+    magnitude, a product, a clamp; once per row or block the factor, a division, or a sum of exponents where scales
+    are powers of two, as explicit ``quantize`` operations count it. Floats are only rounded on their way out,
+    which is not counted.
     """
     fmt = parse_format(o_format)
     if not elements or (not fmt.block_size and not isinstance(fmt.element, Integer)):
         return 0, 0.0
-    return work(simulated, vector_kind("quantize"), elements, cores)
+    kind = quantization_kind(fmt, vector_kind("quantize"))
+    return work(simulated, kind, elements, cores, scale_rows(fmt, ceil_div(elements, n), min(n, elements)))
 
 
 def requantization(simulated: Simulated, gemm: Gemm, cores: int = 1) -> tuple[int, float]:
@@ -137,7 +140,7 @@ def requantization(simulated: Simulated, gemm: Gemm, cores: int = 1) -> tuple[in
     elements = gemm.m * gemm.n * gemm.batch
     if simulated.spec.vector_unit.dequantize and _leaves_unscaled(simulated, gemm):
         return work(simulated, vector_kind("dequantize"), elements, cores)
-    return quantization(simulated, gemm.o_format, elements, cores)
+    return quantization(simulated, gemm.o_format, elements, gemm.n, cores)
 
 
 def _leaves_unscaled(simulated: Simulated, gemm: Gemm) -> bool:

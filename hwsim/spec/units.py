@@ -2,7 +2,9 @@
 
 Inside hwsim a quantity is a plain number in its base unit. Conversion is exact: a size is a whole
 number of bytes or refused. ``K M G`` are decimal (SI), ``Ki Mi Gi`` binary (IEC 80000-13); case
-matters, because mW is not MW and Gbit is not GB. A plain number is in the base unit.
+matters, because mW is not MW and Gbit is not GB. A plain number is in the base unit where that is what anyone
+would mean (bytes, hertz, bytes per second, volts, nanometres of a node, kelvin) and is large enough; times, lengths,
+areas, powers and energies need their unit.
 """
 
 from __future__ import annotations
@@ -25,7 +27,12 @@ MAX_WHOLE = 2**63 - 1
 
 _NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
 _QUANTITY = re.compile(rf"\s*({_NUMBER})\s*(\S.*?)?\s*")
+_BARE = re.compile(rf"\s*{_NUMBER}\s*")
 _MICRO = str.maketrans({"\N{MICRO SIGN}": "u", "\N{GREEK SMALL LETTER MU}": "u"})
+
+
+#: Nothing is so large that it needs no unit.
+ALWAYS = math.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +56,7 @@ class Dimension:
     offsets
         Units that count from elsewhere: what is added to them to be in the base unit.
     least_bare
-        A number without a unit below this one is refused: its unit was forgotten.
+        A number without a unit below this one is refused: its unit was forgotten. :data:`ALWAYS` refuses all.
     """
 
     noun: str
@@ -58,7 +65,7 @@ class Dimension:
     example: str
     also: Mapping[str, Fraction] = field(default_factory=dict)
     whole: bool = False
-    least_bare: int = 0
+    least_bare: float = 0
     offsets: Mapping[str, Fraction] = field(default_factory=dict)
 
     def parse(self, value: object) -> int | float:
@@ -106,7 +113,7 @@ class Dimension:
 
     @lru_cache(maxsize=1024)  # noqa: B019 - dimensions are module constants
     def _parse_text(self, text: str) -> int | float:
-        return self._checked(self.exact(text), text, bare=text.strip()[-1:] in _ENDS_NUMBER)
+        return self._checked(self.exact(text), text, bare=_BARE.fullmatch(text) is not None)
 
     def _checked(self, exact: Fraction, value: object, bare: bool) -> int | float:
         if exact <= 0:
@@ -140,20 +147,14 @@ class Dimension:
         spellings = "|".join([*self.units, *self.also, *micro])
         number = r"[0-9.]+([eE][-+]?[0-9]+)?\s*"
         below = rf"|[-+]?{number}({'|'.join(self.offsets)})" if self.offsets else ""
-        return {
-            "anyOf": [
-                {
-                    "type": "integer" if self.whole else "number",
-                    **({"minimum": self.least_bare} if self.least_bare else {"exclusiveMinimum": 0}),
-                },
-                {"type": "string", "pattern": rf"^\s*(\+?{number}({spellings})?{below})\s*$"},
-            ],
-            "examples": [self.example],
-        }
+        least = {"minimum": self.least_bare} if self.least_bare else {"exclusiveMinimum": 0}
+        plain = {"type": "integer" if self.whole else "number", **least}
+        optional = "" if self.least_bare == ALWAYS else "?"
+        text = {"type": "string", "pattern": rf"^\s*(\+?{number}({spellings}){optional}{below})\s*$"}
+        return {"anyOf": [plain, text] if optional else [text], "examples": [self.example]}
 
 
 _NAMES = {"B": "bytes"}
-_ENDS_NUMBER = frozenset("0123456789.")
 
 _DECIMAL = {"f": -15, "p": -12, "n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12}
 
@@ -206,15 +207,17 @@ ENERGY_PER_BIT = Dimension(
     units={**_PER_BIT, **{u.replace("bit", "B"): f / 8 for u, f in _PER_BIT.items()}},
     also={u.replace("bit", "b"): f for u, f in _PER_BIT.items()},
     example="0.7 pJ/bit",
+    least_bare=ALWAYS,
 )
 VOLTAGE = Dimension("a voltage", "V", _si("V", "- m"), "0.9 V")
-POWER = Dimension("a power", "W", _si("W", "- m u n k"), "5 mW")
+POWER = Dimension("a power", "W", _si("W", "- m u n k"), "5 mW", least_bare=ALWAYS)
 AREA = Dimension(
     "an area",
     "mm2",
     {"mm2": Fraction(1), "um2": Fraction(1, 10**6)},
     "2 mm2",
     also={"mm²": Fraction(1), "µm²": Fraction(1, 10**6)},
+    least_bare=ALWAYS,
 )
 _OPS = _si("OPS", "G T")
 THROUGHPUT = Dimension(
@@ -234,10 +237,10 @@ TEMPERATURE = Dimension(
     least_bare=200,
     offsets=dict.fromkeys(("degC", "°C"), Fraction("273.15")),
 )
-ENERGY = Dimension("an energy", "pJ", _si("J", "f p n u", base_exponent=-12), "3.5 pJ")
-TIME = Dimension("a time", "ns", _si("s", "p n u", base_exponent=-9), "0.8 ns")
+ENERGY = Dimension("an energy", "pJ", _si("J", "f p n u", base_exponent=-12), "3.5 pJ", least_bare=ALWAYS)
+TIME = Dimension("a time", "ns", _si("s", "p n u", base_exponent=-9), "0.8 ns", least_bare=ALWAYS)
 #: Not among :data:`DIMENSIONS`: its units are spelled as those of a node.
-LENGTH = Dimension("a length", "mm", {"mm": Fraction(1), "um": Fraction(1, 1000)}, "0.5 mm")
+LENGTH = Dimension("a length", "mm", {"mm": Fraction(1), "um": Fraction(1, 1000)}, "0.5 mm", least_bare=ALWAYS)
 
 DIMENSIONS = (SIZE, FREQUENCY, BANDWIDTH, ENERGY_PER_BIT, VOLTAGE, POWER, NODE, TEMPERATURE, ENERGY, TIME)
 

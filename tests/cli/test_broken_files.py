@@ -114,6 +114,19 @@ ARCHES = {
     "bandwidth without per second": Case(
         arch("ddr4_2400", "ddr4_2400, bandwidth: 1 GB"), "10:38", ("'1 GB' is not a bandwidth", "did you mean 'GB/s'?")
     ),
+    "banks with a bandwidth": Case(
+        arch("ddr4_2400}", "ddr4_2400, banks: true, bandwidth: 10 GB/s}"),
+        "10:34",
+        ("dram.banks: takes the preset's own", "but bandwidth is given; leave out"),
+    ),
+    "latency without a unit": Case(
+        ARCH + "chips: {count: 2, parallel: tensor, link_bandwidth: 1 GB/s, link_energy: 1 pJ/bit, link_latency: 40}\n",
+        "11:98",
+        ("chips.link_latency: 40 has no unit", "valid: ps, ns, us"),
+    ),
+    "a key without effect": Case(
+        ARCH + "cores: {count: 2, split: m, link_bits: 8}\n", "11:", ("link_bits: has no effect without reduce: network",)
+    ),
     "unit missing": Case(arch("500 MHz", "500"), "3:8", ("500 has no unit", "valid: Hz, kHz, MHz, GHz")),
     "number missing": Case(arch(WEIGHTS, "weights: {size: KiB}"), "7:19", ("'KiB' is not a size", "example 512 KiB")),
     "nothing after the colon": Case(arch("clock: 500 MHz", "clock:"), "3:7", ("null is not a frequency",)),

@@ -10,7 +10,7 @@ import pytest
 from hwsim.hardware.memory.dram import INTERLEAVED, BankModel, Channels, load_preset
 from hwsim.hardware.memory.dram import channels as channels_module
 from hwsim.simulate.evaluate import evaluate
-from hwsim.spec.errors import MissingFigureError, UsageError
+from hwsim.spec.errors import MissingFigureError, SpecError, UsageError
 from hwsim.workload.ops import Gemm
 from hwsim.workload.trace import Trace
 from tests.support.small import small
@@ -55,10 +55,16 @@ def test_a_stream_takes_about_the_closed_form_and_other_engines_do_not_notice():
     assert fast < stepped < 2 * fast
 
 
-def test_what_banks_cannot_heed_is_refused():
-    for more, said in (({"access": "random"}, "leave out"), ({"bandwidth": "10 GB/s"}, "leave out")):
-        with pytest.raises(UsageError, match=said):
-            evaluate(small("int8", dram={"preset": "ddr4_2400", "banks": True, **more}), trace(), "event")
+@pytest.mark.parametrize("more", [{"access": "random"}, {"bandwidth": "10 GB/s"}, {"channels": 2}])
+def test_what_banks_cannot_heed_is_refused_before_a_run(more):
+    (key,) = more
+    with pytest.raises(SpecError, match=rf"dram.banks: .*but {key} is given; leave out"):
+        small("int8", dram={"preset": "ddr4_2400", "banks": True, **more})
+    with pytest.raises(SpecError, match="dram.*timing"):
+        small("int8", dram={"preset": "gddr6x", "energy": "7 pJ/bit", "banks": True})
+
+
+def test_channels_need_timing():
     with pytest.raises(MissingFigureError, match="timing"):
         Channels(load_preset("gddr6x"))
 

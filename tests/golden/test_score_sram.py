@@ -14,6 +14,7 @@ import pytest
 from hwsim.cli.main import run_command
 from hwsim.explore.score import score
 from hwsim.explore.score.sram import FIGURES
+from hwsim.hardware.memory import build_sram
 from hwsim.hardware.memory.grid import ERRORS, key, shipped_grid
 from hwsim.hardware.memory.nodes import leakage_corrections
 from hwsim.hardware.memory.sram import Request, sram_of
@@ -193,6 +194,29 @@ def test_what_the_model_refuses_is_counted_by_reason(form, tmp_path):
     nothing = written(tmp_path / "none.csv", [{**form[0], "tech_nm": "130"}])
     with pytest.raises(UsageError, match="nothing to compare.*130 nm"):
         score("sram", nothing)
+
+
+def test_ports_are_read_where_columns_say_them_and_stated_where_none_does(form, tmp_path):
+    row = next(row for row in form if (row["tech_nm"], row["device"], row["banks"]) == ("45", "itrs-hp", "1"))
+    ports = {"ports_rw": "0", "ports_rd": "1", "ports_wr": "1"}
+    with (FORM.parent / "sram_1r1w_cacti7.csv").open() as stream:
+        two = [{"banks": "1", "temp_K": "360", **r, **ports} for r in csv.DictReader(stream)][:6]
+    found = score("sram", written(tmp_path / "two.csv", two))
+    assert set(found.frame["ports"]) == {"1r1w"}
+    for entry in found.frame.itertuples():
+        node, device, size, width, banks = entry.tech_nm, entry.device, entry.size_bytes, entry.word_bits, entry.banks
+        ours = build_sram(size, width, banks, node, device, ports="1r1w")
+        assert entry.model == getattr(ours, FIGURES[entry.figure][0])
+    assert found.notes[0].startswith("0 of 6 rows are in the shipped grid")
+    assert not any("no column says the ports" in note for note in found.notes)
+    shared = {"ports_rw": "1", "ports_rd": "0", "ports_wr": "0"}
+    same = score("sram", written(tmp_path / "one.csv", [{**row, **shared}])).frame
+    silent = score("sram", written(tmp_path / "silent.csv", [row]))
+    assert same.equals(silent.frame)
+    assert any("no column says the ports" in note for note in silent.notes)
+    three = {**row, "ports_rw": "2", "ports_rd": "1", "ports_wr": "0"}
+    mixed = score("sram", written(tmp_path / "mixed.csv", [{**row, **shared}, three]))
+    assert "refused: 1 row(s): no figures for SRAM of ports 2 rw, 1 rd, 0 wr; valid: 1rw, 1r1w" in mixed.notes
 
 
 HEADER = "tech_nm,device,size_bytes,word_bits,banks,temp_K,read_pJ\n"

@@ -31,6 +31,9 @@ class IntegerUnit:
     def accumulate(self, acc, w_codes, a_codes, w, a):
         return acc + (w_codes.astype(np.int64) * a_codes.astype(np.int64)).sum(axis=-1)
 
+    def accumulate_along(self, acc, w_codes, a_codes, w, a):
+        return self.accumulate(acc, w_codes, a_codes, w, a)
+
     def accumulate_many(self, acc, w_codes, a_codes, w, a):
         return acc + a_codes.astype(np.int64) @ w_codes.astype(np.int64)
 

@@ -215,7 +215,7 @@ def test_what_cannot_be_built(fields, words):
 
 
 def test_an_energy_can_be_given():
-    acc = small(dram={"preset": "lpddr5", "energy": 4.0}).accelerator
+    acc = small(dram={"preset": "lpddr5", "energy": "4 pJ/bit"}).accelerator
     assert acc.dram.read_pj_per_bit == 4.0
 
 

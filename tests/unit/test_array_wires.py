@@ -152,6 +152,7 @@ def test_a_network_over_the_chip_carries_what_the_buffers_move(network):
         assert row["energy_pj"] == sum(row[part] for part in ENERGY_PARTS)
         assert row["cycles"] == before["cycles"]
     assert acc.area_mm2 == plain.accelerator.area_mm2
+    assert any(note.startswith("network: the area") for note in evaluate(machine, TRACE).notes)
     assert plain.accelerator.network is None
 
 

@@ -124,6 +124,8 @@ def test_only_pes_are_compared_and_areas_have_a_unit(capsys):
     assert "one name at a time" in capsys.readouterr().err
     assert run_command(["explain", "pe", "int8", "fp16", "--iso-area", "2 kg"]) == 2
     assert "valid: mm2, um2" in capsys.readouterr().err
+    assert run_command(["explain", "pe", "int8", "fp16", "--iso-area", "2"]) == 2
+    assert "'2' has no unit and would be in mm2" in capsys.readouterr().err
     assert run_command(["explain", "pe", "int8", "fp16", "--iso-area", "2mm2", "--tech", "7nm"]) == 0
     assert run_command(["explain", "pe", "int8", "fp16", "--iso-throughput", "4 tops"]) == 0
     assert "at 4 TOPS of each" in capsys.readouterr().out

@@ -11,12 +11,14 @@ import pytest
 from hwsim.formats import parse_format
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.technology import load_technology
+from hwsim.hardware.technology.operations import operation_counts
 from hwsim.simulate.accuracy import design_sqnr_db
 from hwsim.simulate.cost import ENERGY_PARTS, settle
 from hwsim.simulate.engine import ENGINES
 from hwsim.simulate.evaluate import LAYER_COLUMNS, evaluate
 from hwsim.simulate.multicore import plan as module
 from hwsim.simulate.schedule import Timing, expand
+from hwsim.simulate.vector_unit import requantization
 from hwsim.spec.errors import ConservationError, InfeasibleError, UsageError
 from hwsim.workload import Gemm, Trace, VectorOp, load_workload
 from tests.support.small import TRACE, array, small
@@ -116,7 +118,7 @@ def test_totals_of_the_design():
 
 def test_array_energy_by_hand():
     # One fold of a 4 × 4 int8 array: every figure from the parts' prices and the counts.
-    machine = small()
+    machine = small(vector_unit={"lanes": 16})
     acc, price = machine.accelerator, machine.accelerator.pe_price
     row = evaluate(machine, Trace("t", (Gemm("g", m=4, n=4, k=4),), {})).layer_rows[0]
     registers = sum(r.energy_fj for r in price.rows if r.part.group == "register")
@@ -138,9 +140,11 @@ def test_array_energy_by_hand():
     sram = sum(bits * acc.srams[k].read_pj / acc.srams[k].width_bits for k, bits in reads.items())
     sram += sum(bits * acc.srams[k].write_pj / acc.srams[k].width_bits for k, bits in writes.items())
     assert row["energy_sram_pj"] == pytest.approx(sram)
-    quantize = sum(load_technology("28nm").op_energy_pj(p, acc.vector_format) for p in ("mul", "cmp", "cmp"))
-    clock = 16 * 3 * acc.vector_lane.clock_fj * 1e-3  # 16 elements of 3 slots on 4 lanes, all clocked
-    assert row["energy_vector_pj"] == pytest.approx(16 * quantize + clock)
+    energy = {p: load_technology("28nm").op_energy_pj(p, acc.vector_format) for p in ("mul", "cmp", "div")}
+    quantize = 16 * (energy["mul"] + 2 * energy["cmp"]) + 4 * energy["div"]  # and the factor of each of 4 rows
+    slots = 16 * 3 + 4 * DIVISION  # on 16 lanes, all clocked
+    clock = math.ceil(slots / 16) * 16 * acc.vector_lane.clock_fj * 1e-3
+    assert row["energy_vector_pj"] == pytest.approx(quantize + clock)
 
 
 def test_floats_are_not_quantized_on_their_way_out():
@@ -149,12 +153,30 @@ def test_floats_are_not_quantized_on_their_way_out():
     assert evaluate(small("mxfp4"), Trace("t", (Gemm("g", m=4, n=4, k=32),), {})).layer_rows[0]["energy_vector_pj"] > 0
 
 
+#: Operations of a division in FP32: the linear seed's product and sum, then products and sums of Newton-Raphson.
+DIVISION = sum(operation_counts("div", parse_format("fp32")).values())
+
+
 def test_a_slow_vector_unit_holds_up_the_array():
     trace = Trace("t", (Gemm("g", m=64, n=64, k=4),), {})
     slow, quick = (evaluate(small(vector_unit={"lanes": n}), trace).layer_rows[0] for n in (1, 64))
-    assert slow["cycles"] == 64 * 64 * 3 > quick["cycles"]
+    assert slow["cycles"] == 64 * 64 * 3 + 64 * DIVISION > quick["cycles"]
     assert slow["bound"] == "vector"
     assert slow["compute_cycles"] == quick["compute_cycles"]
+
+
+@pytest.mark.parametrize(("fmt", "scales", "each"), [
+    ("int8", 6, "div"), ("int8_g32", 12, "div"), ("mxfp8_e4m3", 12, "add"), ("nvfp4", 24, "div"),
+])  # fmt: skip
+def test_results_take_a_factor_per_scale_as_explicit_quantization_does(fmt, scales, each):
+    of = small(vector_unit={"lanes": 1})
+    once = sum(operation_counts(each, of.accelerator.vector_format).values())
+    gemm = Gemm("g", m=3, n=64, k=4, batch=2, o_format=fmt)
+    assert requantization(of, gemm)[0] == 3 * 6 * 64 + scales * once
+    explicit = VectorOp("q", "quantize", 6, 64, a_format="fp32", o_format=fmt)
+    alone = evaluate(of, Trace("t", (explicit,), {})).layer_rows[0]
+    assert requantization(of, gemm)[0] == alone["compute_cycles"]
+    assert requantization(of, gemm)[1] == pytest.approx(alone["energy_vector_pj"])
 
 
 def test_vector_operations_by_hand():
@@ -326,14 +348,24 @@ def test_every_narrow_port_costs_cycles_where_its_operand_moves(flow, name, fiel
 def test_single_buffering_ends_all_overlap():
     trace = Trace("t", (Gemm("g", m=4, n=4, k=4, batch=5),), {})
     single, double = (
-        evaluate(small(memories={**SMALL_MEMORIES, "outputs": {"size": 8192, "double_buffered": flag}}), trace)
+        evaluate(
+            small(
+                memories={**SMALL_MEMORIES, "outputs": {"size": 8192, "double_buffered": flag}},
+                vector_unit={"lanes": 64},
+            ),
+            trace,
+        )
         for flag in (False, True)
     )
     # 14 cycles for a fold, one each for 256 bits in and 128 bits out.
     assert single.layer_rows[0]["cycles"] == 5 * (14 + 1 + 1)
     assert double.layer_rows[0]["cycles"] == 5 * 14 + 1 + 1
     stepped = evaluate(
-        small(memories={**SMALL_MEMORIES, "outputs": {"size": 8192, "double_buffered": False}}), trace, "pe"
+        small(
+            memories={**SMALL_MEMORIES, "outputs": {"size": 8192, "double_buffered": False}}, vector_unit={"lanes": 64}
+        ),
+        trace,
+        "pe",
     )
     assert stepped.layer_rows == single.layer_rows
 

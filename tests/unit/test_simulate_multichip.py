@@ -13,46 +13,18 @@ from hypothesis import strategies as st
 from hwsim.formats import parse_format
 from hwsim.simulate.cost import ENERGY_PARTS
 from hwsim.simulate.evaluate import evaluate
+from hwsim.simulate.multichip.cuts import Cuts
 from hwsim.simulate.multichip.links import Message, message_row
-from hwsim.simulate.multichip.pipeline import Block, blocks_of, stages_of
-from hwsim.simulate.multichip.tensor import cut_of, sum_format
+from hwsim.simulate.multichip.pipeline import Block, Stages, blocks_of, stages_of
+from hwsim.simulate.multichip.tensor import sum_format
 from hwsim.simulate.vector_ops import vector_kind
 from hwsim.simulate.vector_unit import work
 from hwsim.spec.errors import SpecError
 from hwsim.workload import Gemm, Trace, VectorOp, load_workload
+from tests.support.chips import block, chips, filled
 from tests.support.small import TRACE, small
 
-LINKS = {"link_bandwidth": "10 GB/s", "link_energy": "8 pJ/bit"}
 FORMATS = {"w_format": "int8", "a_format": "int8", "o_format": "int8"}
-
-
-def chips(count, parallel="tensor", fields=None, **more):
-    """Small accelerators in a ring; ``fields`` are those of each."""
-    return small("int8", chips={"count": count, "parallel": parallel, **LINKS, **more}, **(fields or {}))
-
-
-def block(layers=2, m=8, hidden=16, heads=4):
-    """A small transformer layer with everything that is cut in a way of its own."""
-    wide = 4 * hidden
-    return Trace(
-        "block",
-        (
-            VectorOp("embed", "embedding", m, hidden),
-            VectorOp("norm", "rmsnorm", m, hidden, repeat=layers),
-            Gemm("qkv", m, 3 * hidden, hidden, repeat=layers, role="qkv"),
-            VectorOp("rope", "rope", m, 2 * hidden, repeat=layers),
-            Gemm("score", m, m, hidden // heads, batch=heads, repeat=layers, w_source="kv", role="score"),
-            VectorOp("softmax", "softmax", m, m, heads, repeat=layers),
-            Gemm("value", m, hidden // heads, m, batch=heads, repeat=layers, w_source="kv", role="value"),
-            Gemm("out", m, hidden, hidden, repeat=layers, role="attn_out"),
-            VectorOp("residual", "add", m, hidden, repeat=layers),
-            Gemm("up", m, wide, hidden, repeat=layers, role="ffn"),
-            VectorOp("act", "gelu", m, wide, repeat=layers),
-            Gemm("down", m, hidden, wide, repeat=layers, role="ffn"),
-            Gemm("head", m, 5 * hidden, hidden, role="lm_head"),
-        ),
-        {},
-    )
 
 
 def rows_of(simulated, trace, engine="fast"):
@@ -71,12 +43,10 @@ def test_one_chip_is_what_it_was(parallel):
 
 
 def test_layers_are_cut_as_megatron_does():
-    gemms = {op.layer: op for op in block().ops if isinstance(op, Gemm)}
-    assert {name: cut_of(op, name == "up") for name, op in gemms.items()} == {
-        "qkv": ("n", ""), "score": ("batch", ""), "value": ("batch", ""), "out": ("k", "all_reduce"),
-        "up": ("n", ""), "down": ("k", "all_reduce"), "head": ("n", "all_gather"),
+    cuts = Cuts(filled(block()).ops, 4)
+    assert {gemm.layer: cuts.of(at).loop for at, gemm in enumerate(cuts.gemms)} == {
+        "qkv": "n", "score": "batch", "value": "batch", "out": "k", "up": "n", "down": "k", "head": "n",
     }  # fmt: skip
-    assert cut_of(gemms["up"], narrows_later=False) == ("n", "all_gather")
 
 
 def test_an_even_cut_takes_the_time_of_its_pieces_and_the_energy_of_all():
@@ -116,7 +86,7 @@ def test_chips_that_get_nothing_wait_at_the_cost_of_standing():
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 9), st.integers(1, 300), st.integers(1, 50), st.sampled_from([None, 40, 5000]))
 def test_a_ring_sends_what_its_formula_says(count, m, n, latency_ns):
-    simulated = chips(count, link_latency=latency_ns)
+    simulated = chips(count, link_latency=latency_ns and f"{latency_ns} ns")
     acc = simulated.accelerator
     step = ceil(m * n / count)
     cycles_per_bit = Fraction(acc.spec.clock) / (8 * 10**10)
@@ -127,14 +97,26 @@ def test_a_ring_sends_what_its_formula_says(count, m, n, latency_ns):
     link = (count - 1) * ((32 + 8) * step * cycles_per_bit + 2 * latency)
     port = count * (32 + 8) * step / acc.dram_bits_per_cycle
     lanes = work(simulated, vector_kind("add"), (count - 1) * step)[0]
-    lanes += work(simulated, vector_kind("quantize"), step)[0]
+    lanes += work(simulated, vector_kind("quantize"), step, rows=ceil(step / n))[0]
     assert reduce["cycles"] == ceil(max(link, port, lanes))
     assert reduce["bound"] == max({"link": link, "dram": port, "vector": lanes}.items(), key=lambda item: item[1])[0]
     assert reduce["dram_read_bytes"] == count * count * step * 4  # every sum of every chip once
     assert reduce["dram_write_bytes"] == count * count * step  # the whole result on every chip
     unit = simulated.unit_costs(acc.pe.w_format, acc.pe.a_format)
     sent = count * (count - 1) * (32 + 8) * step
-    assert reduce["energy_network_pj"] == pytest.approx(sent * (8 + 2 * unit.network_pj_per_bit))
+    inside = 8 * (reduce["sram_read_bytes"] + reduce["sram_write_bytes"]) * unit.network_pj_per_bit
+    assert reduce["energy_network_pj"] == pytest.approx(8 * sent + inside)
+    # Every own sum is read once, every one that arrives to be added, every result for the link and for DRAM.
+    own, arrived = count * count * step * 4, count * (count - 1) * step * 4
+    assert reduce["sram_write_bytes"] == own + arrived + count * count * step
+    assert reduce["sram_read_bytes"] == own + arrived + count * step + count * count * step
+    reads, writes = unit.sram_read_pj_per_bit["a"], unit.sram_write_pj_per_bit["a"]
+    for row in (reduce, gather):
+        spent = 8 * (row["sram_read_bytes"] * reads + row["sram_write_bytes"] * writes)
+        assert (
+            row["energy_sram_pj"] == pytest.approx(spent) == pytest.approx(row["sram_read_pj"] + row["sram_write_pj"])
+        )
+    assert gather["sram_read_bytes"] == gather["sram_write_bytes"] == count * count * step
 
 
 def test_links_cost_nothing_where_networks_are_left_out():
@@ -235,9 +217,64 @@ def test_a_pipeline_takes_its_first_batch_and_its_longest_stage_for_every_other(
         work_cycles = sum(row["cycles"] for row in alone.values())
         layer = sum(row["cycles"] // 4 for name, row in alone.items() if name not in ("embed", "head"))
         first = alone["embed"]["cycles"] + 2 * layer
-        stages = (first + send["cycles"] // batches, work_cycles - first)
-        latency = sum(stages) + (batches - 1) * max(stages)
+        stages = (first, work_cycles - first)
+        latency = sum(stages) + send["cycles"] // batches
+        latency += (batches - 1) * (max(stages) + send["cycles"] // batches)
         assert result.design_row["latency_ms"] == pytest.approx(latency * 2e-6)
+
+
+def test_a_message_takes_either_port_once_and_the_time_of_both_chips():
+    trace = Trace("even", (Gemm("g", 8, 64, 16, repeat=2, **FORMATS),))
+    fast_links = {"link_bandwidth": "1000000 TB/s"}
+    simulated = chips(2, "pipeline", **fast_links)
+    rows = rows_of(simulated, trace)
+    sent, got = rows["stage 1 to 2"], rows["stage 2 from 1"]
+    port = ceil(8 * 64 * 8 / simulated.accelerator.dram_bits_per_cycle)
+    assert sent["cycles"] == got["cycles"] == port
+    assert (sent["dram_read_bytes"], sent["dram_write_bytes"]) == (512, 0)
+    assert (got["dram_read_bytes"], got["dram_write_bytes"]) == (0, 512)
+    assert all(row[f"sram_{way}_bytes"] == 512 for row in (sent, got) for way in ("read", "write"))
+    assert sent["energy_sram_pj"] > 0
+    unit = simulated.unit_costs(simulated.accelerator.pe.w_format, simulated.accelerator.pe.a_format)
+    assert sent["energy_network_pj"] - got["energy_network_pj"] == pytest.approx(4096 * 8)  # the link, once
+    assert got["energy_network_pj"] == pytest.approx(2 * 4096 * unit.network_pj_per_bit)
+
+
+@given(
+    st.lists(st.integers(0, 50), min_size=1, max_size=5),
+    st.lists(st.integers(0, 20), min_size=4, max_size=4),
+    st.integers(1, 6),
+)
+def test_the_latency_of_a_pipeline_is_that_of_chips_that_wait_for_each_other(work_cycles, sends, batches):
+    count = len(work_cycles)
+    sends = sends[: count - 1]
+    free = [0] * count
+    ready = [[0] * batches for _ in range(count)]
+    for batch in range(batches):
+        for chip in range(count):
+            start = free[0] if chip == 0 else ready[chip - 1][batch]
+            ready[chip][batch] = start + work_cycles[chip]
+            if chip + 1 < count:  # both chips are free, and stay busy until the message is through
+                through = max(ready[chip][batch], free[chip + 1]) + sends[chip]
+                ready[chip][batch] = free[chip] = through
+            else:
+                free[chip] = ready[chip][batch]
+    messages = tuple((None, {"cycles": each}, None, {"cycles": each}) for each in sends)
+    assert Stages(tuple(work_cycles), messages).latency(batches) == ready[-1][-1]
+
+
+def test_stages_are_cut_by_cycles_not_by_macs_and_notes_say_how():
+    # All MACs are in the first operation, most cycles in the others.
+    trace = Trace("t", (Gemm("g", 4, 4, 4), *(VectorOp(f"v{i}", "softmax", 64, 64) for i in range(3))))
+    alone = rows_of(small("int8"), trace)
+    each = alone["v0"]["cycles"]
+    assert alone["g"]["cycles"] < each
+    note = evaluate(chips(2, "pipeline"), trace).notes[-2]
+    assert "; 2 stages, " in note
+    assert f"({alone['g']['cycles'] + each:,} of work)" in note
+    assert f"({2 * each:,} of work)" in note
+    one = evaluate(chips(3, "pipeline"), Trace("t", (Gemm("g", 4, 4, 4),))).notes[-2]
+    assert "; 1 stages, " in one
 
 
 def test_a_single_chip_takes_micro_batches_one_after_the_other():
@@ -250,8 +287,10 @@ def test_a_single_chip_takes_micro_batches_one_after_the_other():
 
 
 def test_notes_say_how_to_read_the_rows():
-    assert "3 chips, tensor parallel, in a ring of links of 10 GB/s and 8 pJ/bit" in evaluate(chips(3), TRACE).notes[-1]
-    assert "2 micro-batches" in evaluate(chips(3, "pipeline", micro_batches=2), TRACE).notes[-1]
+    assert "3 chips, tensor parallel, in a ring of links of 10 GB/s and 8 pJ/bit" in evaluate(chips(3), TRACE).notes[-2]
+    assert "2 micro-batches" in evaluate(chips(3, "pipeline", micro_batches=2), TRACE).notes[-2]
+    assert "area" in evaluate(chips(3), TRACE).notes[-1]
+    assert "not in area_mm2" in evaluate(chips(3, "pipeline"), TRACE).notes[-1]
 
 
 def test_what_cannot_be_is_refused():

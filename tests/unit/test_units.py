@@ -15,6 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 from hwsim.spec import units
 from hwsim.spec.errors import UsageError, shown
 from hwsim.spec.units import (
+    ALWAYS,
+    AREA,
     BANDWIDTH,
     DIMENSIONS,
     ENERGY,
@@ -27,12 +29,14 @@ from hwsim.spec.units import (
     TEMPERATURE,
     TIME,
     VOLTAGE,
+    AreaMm2,
     BandwidthBytesPerS,
     EnergyPjPerBit,
     FrequencyHz,
     NodeNm,
     PowerW,
     SizeBytes,
+    TimeNs,
     VoltageV,
     format_bytes,
     format_si,
@@ -87,7 +91,7 @@ GOOD = [
     (TEMPERATURE, "85 degC", 358.15),
     (TEMPERATURE, "-40°C", 233.15),
     (LENGTH, "50 um", 0.05),
-    (LENGTH, 2, 2.0),
+    (LENGTH, "2 mm", 2.0),
     (POWER, "5 mW", 0.005),
     (POWER, "5 uW", 5e-6),
     (POWER, "5 \N{MICRO SIGN}W", 5e-6),
@@ -143,6 +147,13 @@ BAD = [
     (FREQUENCY, "1 mHz", "did you mean 'MHz'"),
     (FREQUENCY, "-1 GHz", "must be > 0"),
     (FREQUENCY, False, "is not a frequency"),
+    (LENGTH, 2, "2 has no unit and would be in mm; write a number and a unit, valid: mm, um, for example 0.5 mm"),
+    (AREA, "2", "'2' has no unit and would be in mm2; write a number and a unit, valid: mm2, um2, for example 2 mm2"),
+    (TIME, 40, "40 has no unit and would be in ns; write a number and a unit, valid: ps, ns, us"),
+    (TIME, "1e30", "'1e30' has no unit"),
+    (ENERGY, 3.5, "3.5 has no unit and would be in pJ"),
+    (ENERGY_PER_BIT, 0.7, "0.7 has no unit and would be in pJ/bit"),
+    (POWER, 5, "5 has no unit and would be in W; write a number and a unit, valid: W, mW"),
     (FREQUENCY, 500, "500 has no unit and would be in Hz; write a number and a unit, valid: Hz, kHz, MHz, GHz"),
     (FREQUENCY, " 940. ", "' 940. ' has no unit"),
     (BANDWIDTH, 25.6, "25.6 has no unit and would be in B/s"),
@@ -268,9 +279,7 @@ class TestField:
             (SizeBytes, "1 KiB", 1024),
             (FrequencyHz, "1 GHz", 1e9),
             (BandwidthBytesPerS, "1 GB/s", 1e9),
-            (EnergyPjPerBit, "1 pJ/bit", 1.0),
             (VoltageV, "1 V", 1.0),
-            (PowerW, "1 W", 1.0),
             (NodeNm, "7nm", 7.0),
         ],
     )
@@ -281,6 +290,17 @@ class TestField:
         with pytest.raises(ValidationError, match="must be > 0"):
             adapter.validate_python(-1)
 
+    @pytest.mark.parametrize(
+        ("annotation", "text", "expected"),
+        [(EnergyPjPerBit, "1 pJ/bit", 1.0), (PowerW, "1 W", 1.0), (TimeNs, "1 us", 1e3), (AreaMm2, "1 mm2", 1.0)],
+    )
+    def test_asks_for_a_unit_where_the_base_is_one_of_many(self, annotation, text, expected):
+        adapter = TypeAdapter(annotation)
+        assert adapter.validate_python(text) == expected
+        for bare in (expected, str(expected)):
+            with pytest.raises(ValidationError, match="has no unit"):
+                adapter.validate_python(bare)
+
     def test_optional_fields_take_none(self):
         assert TypeAdapter(SizeBytes | None).validate_python(None) is None
 
@@ -288,12 +308,14 @@ class TestField:
     def test_schema_pattern_accepts_what_parse_accepts(self, dimension):
         schema = dimension.__get_pydantic_json_schema__(None, None)
         json.dumps(schema)
-        number, text = schema["anyOf"]
-        assert number["type"] == ("integer" if dimension.whole else "number")
-        assert number.get("minimum", 0) == dimension.least_bare
+        *numbers, text = schema["anyOf"]
+        assert len(numbers) == (dimension.least_bare != ALWAYS)
+        for number in numbers:
+            assert number["type"] == ("integer" if dimension.whole else "number")
+            assert number.get("minimum", 0) == dimension.least_bare
         for unit in (*dimension.units, *dimension.also, *dimension.offsets):
             assert re.search(text["pattern"], f"1.5e3 {unit}")
-        assert re.search(text["pattern"], "12")
+        assert bool(re.search(text["pattern"], "12")) == bool(numbers)
         assert re.search(text["pattern"], dimension.example)
         assert not re.search(text["pattern"], "12 apples")
         assert not re.search(text["pattern"], f"-1 {dimension.base}")
@@ -301,7 +323,7 @@ class TestField:
     @given(st.sampled_from([(d, v) for d, v, _ in GOOD if isinstance(v, str)]))
     def test_schema_pattern_accepts_the_good_examples(self, pair):
         dimension, text = pair
-        pattern = dimension.__get_pydantic_json_schema__(None, None)["anyOf"][1]["pattern"]
+        pattern = dimension.__get_pydantic_json_schema__(None, None)["anyOf"][-1]["pattern"]
         assert re.search(pattern, text.replace("\N{GREEK SMALL LETTER MU}", "\N{MICRO SIGN}"))
 
 

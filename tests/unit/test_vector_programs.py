@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from math import floor
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.formats import parse_format
 from hwsim.hardware.functions import i_layernorm, integer_operations, rational_exp, shiftgelu, shiftmax
-from hwsim.hardware.functions.i_vit import shift_exp
+from hwsim.hardware.functions.i_vit import shift_exp, shift_exp_band
 from hwsim.hardware.functions.integer import SOFTMAX
 from hwsim.hardware.functions.rational import CUBIC, SCALE, ten_operations
 from hwsim.hardware.technology.operations import RATIONAL_EXP, ROOT_SEED_ERROR, operation_counts
@@ -131,6 +133,18 @@ def test_shift_exp_errs_within_the_published_band_where_steps_divide_one(step):
 def test_shift_exp_errs_far_more_where_x0_is_rounded():
     # floor(-1/step) is 11 for 10.0018: a tenth of the exponent goes missing
     assert _shift_exp_error(0.099982) > 0.8
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.floats(2.0**-10, 0.25) | st.integers(4, 1000).map(lambda whole: 1 / whole))
+def test_shift_exp_errs_within_its_band_at_every_step(step):
+    codes = -np.arange(0, floor(5 / step) + 1)
+    errors = shift_exp(codes, step, 15) * step / 2.0**15 / np.exp(codes * step) - 1
+    low, high = shift_exp_band(step)
+    assert low - 1e-12 <= errors.min()  # 1e-12: rounding of the exponentials in float64
+    assert errors.max() <= high + 1e-12
+    # The band is no wider than the steps are coarse: what bits cut off and arguments miss of its worst case.
+    assert (1 + high) / (1 + errors.max()) <= 1 + 6 * step
 
 
 def _shift_exp_error(step):

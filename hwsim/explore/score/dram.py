@@ -13,17 +13,15 @@ rows lie 8 KiB apart; a row stride is that of the columns that the file states, 
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hwsim.explore.score import SCORERS, Bar, Score, Track, untracked
-from hwsim.explore.score._tables import positive
+from hwsim.explore.score._tables import RefusedError, compared, positive, read_form, refusals
 from hwsim.hardware.memory.dram import (
     QUEUED,
     SEQUENTIAL,
@@ -36,8 +34,7 @@ from hwsim.hardware.memory.dram import (
     run_energy_pj,
     unloaded_latency_ns,
 )
-from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean
-from hwsim.spec.text import read_text
+from hwsim.spec.errors import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,28 +70,10 @@ def score(path: Path, track: Track = untracked) -> Score:
     """
     import pandas as pd
 
-    rows, compare = _read(path)
+    form, rows = read_form(path, {name: columns for name, (columns, _) in FORMS.items()})
     refused = Counter[str]()
-    found: list[dict[str, object]] = []
-    problems = []
-    for line, row in track(rows):
-        try:
-            found += compare(row)
-        except _UnknownError as unknown:
-            refused[str(unknown)] += 1
-        except (TypeError, ValueError, KeyError) as error:
-            problems.append(Problem(str(path), line, 0, "", str(error)))
-    if problems:
-        raise SpecError(problems)
-    notes = [f"refused: {count} row(s): {what}" for what, count in refused.items()]
-    if not found:
-        raise UsageError(f"{path}: nothing to compare; {'; '.join(notes) or 'the table has no rows'}")
-    frame = pd.DataFrame(found)
-    return Score(frame, _bars(frame), notes)
-
-
-class _UnknownError(Exception):
-    """A row that no preset or pattern of ours stands for."""
+    frame = pd.DataFrame(compared(path, track(rows), FORMS[form][1], refused))
+    return Score(frame, _bars(frame), refusals(refused))
 
 
 def _ramulator(row: Row) -> Iterator[dict[str, object]]:
@@ -106,7 +85,7 @@ def _ramulator(row: Row) -> Iterator[dict[str, object]]:
         yield _entry(what, "latency_ns", reference, unloaded_latency_ns(preset), "closed form")
         return
     if row["pattern"] != "stream":
-        raise _UnknownError(
+        raise RefusedError(
             f"{name}: unknown pattern {row['pattern']!r}; valid: stream, unloaded_random_read_latency_ns"
         )
     depth = 64 if row["standard"].startswith(DEEP) else 32
@@ -122,10 +101,10 @@ def _dramsim3(row: Row) -> Iterator[dict[str, object]]:
     preset = _preset("dramsim3", row["config"])
     pattern, mapping = row["pattern"], row["address_mapping"]
     if pattern not in PATTERNS:
-        raise _UnknownError(f"{row['config']}: unknown pattern {pattern!r}; {did_you_mean(pattern, PATTERNS)}")
+        raise RefusedError(f"{row['config']}: unknown pattern {pattern!r}; {did_you_mean(pattern, PATTERNS)}")
     o, t = preset.timed
     if row.get("req_bytes") and int(row["req_bytes"]) != o.burst_bytes:
-        raise _UnknownError(f"{row['config']}: requests of {row['req_bytes']} B; the preset's are of {o.burst_bytes} B")
+        raise RefusedError(f"{row['config']}: requests of {row['req_bytes']} B; the preset's are of {o.burst_bytes} B")
     reference = positive(row, "achieved_GBps")
     what = {"preset": preset.name, "run": f"{row['config']} {mapping}", "pattern": pattern}
     cycles = min(int(row.get("cycles") or LONGEST), LONGEST)
@@ -183,7 +162,7 @@ def _row_stride(preset: Preset) -> int:
 def _preset(simulator: str, name: str) -> Preset:
     known = by_reference(simulator)
     if name not in known:
-        raise _UnknownError(f"no preset of {name}; {did_you_mean(name, known)}")
+        raise RefusedError(f"no preset of {name}; {did_you_mean(name, known)}")
     return known[name]
 
 
@@ -211,13 +190,8 @@ def _bars(frame: pd.DataFrame) -> list[Bar]:
     return bars
 
 
-def _read(path: Path) -> tuple[list[tuple[int, dict[str, str]]], Callable[[Row], Iterator[dict[str, object]]]]:
-    reader = csv.DictReader(StringIO(read_text(path)))
-    header = reader.fieldnames or []
-    forms = {"Ramulator": (RAMULATOR, _ramulator), "DRAMsim3": (DRAMSIM3, _dramsim3)}
-    lacking = {name: [c for c in columns if c not in header] for name, (columns, _) in forms.items()}
-    fits = [name for name, columns in lacking.items() if not columns]
-    if not fits:
-        said = "; ".join(f"{name} lacks column {', '.join(columns)}" for name, columns in lacking.items())
-        raise SpecError([Problem(str(path), 1, 1, "header", f"is of neither form: {said}")])
-    return [(reader.line_num, row) for row in reader], forms[fits[0]][1]
+#: Columns of each form, and what compares its rows.
+FORMS: dict[str, tuple[tuple[str, ...], Callable[[Row], Iterator[dict[str, object]]]]] = {
+    "Ramulator": (RAMULATOR, _ramulator),
+    "DRAMsim3": (DRAMSIM3, _dramsim3),
+}

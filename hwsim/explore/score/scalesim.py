@@ -17,23 +17,20 @@ half-full buffers at once. Its stalls and DRAM counts in USER mode are known to 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwsim.explore.score import SCORERS, Bar, Score, Track, untracked
-from hwsim.explore.score._tables import compared
+from hwsim.explore.score._tables import compared, read_form
 from hwsim.formats import parse_format
 from hwsim.simulate.architecture import Simulated, open_arch
 from hwsim.simulate.evaluate import evaluate
 from hwsim.simulate.mapping import map_gemm
 from hwsim.simulate.schedule import Schedule
 from hwsim.spec.data import example_path
-from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean
-from hwsim.spec.text import read_text
+from hwsim.spec.errors import UsageError, did_you_mean
 from hwsim.workload import Gemm, Trace
 from hwsim.workload.scalesim import ScaleSimConv, scalesim_gemm
 
@@ -89,7 +86,8 @@ def score(path: Path, track: Track = untracked) -> Score:
         skipped += sum(not case.compulsory(operand) for operand in ("a", "w")) if case.ideal else 0
         return found
 
-    found = compared(path, track(_read(path)), entries)
+    _, rows = read_form(path, {"GEMMs": (*GEMM, *COLUMNS), "convolutions": (*CONV, *COLUMNS)})
+    found = compared(path, track(rows), entries)
     notes = [f"DRAM reads of {skipped} operand(s) of 49 % of their SRAM or more: not compared"] if skipped else []
     frame = pd.DataFrame(found)
     return Score(frame, _bars(frame), [*notes, *NOTES])
@@ -214,13 +212,3 @@ def _bars(frame: pd.DataFrame) -> list[Bar]:
         named = f" ({', '.join(differ.head(5))})" if len(differ) else ""
         bars.append(Bar(f"{figure}: of {len(rows)}, differing{named}", float(len(differ)), 0.0))
     return bars
-
-
-def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(StringIO(read_text(path)))
-    header = reader.fieldnames or []
-    form = CONV if CONV[0] in header else GEMM
-    lacking = [column for column in (*form, *COLUMNS) if column not in header]
-    if lacking:
-        raise SpecError([Problem(str(path), 1, 1, "header", f"lacks column {', '.join(lacking)}")])
-    return [(reader.line_num, row) for row in reader]

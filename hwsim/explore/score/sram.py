@@ -7,21 +7,19 @@ grid without these, N times over, so that each row is left out once.
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from io import StringIO
-from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from hwsim.explore.score import SCORERS, Bar, Score
+from hwsim.explore.score._tables import RefusedError, compared, positive, read_rows, refusals
 from hwsim.hardware.memory.grid import Grid, Key, key, shipped_grid
 from hwsim.hardware.memory.nodes import leakage_corrections
+from hwsim.hardware.memory.ports import PORTS, Ports
 from hwsim.hardware.memory.sram import Request, sram_of
 from hwsim.hardware.memory.temperature import ROWS_K
-from hwsim.spec.errors import Problem, SpecError, UsageError
-from hwsim.spec.text import read_text
+from hwsim.spec.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,17 +37,24 @@ FIGURES: dict[str, tuple[str, float | None]] = {
 SHAPE = ("tech_nm", "device", "size_bytes", "word_bits", "banks", "temp_K")
 
 
+#: Columns that say how many ports read or write, read, and write; a table without them has one shared port.
+PORT_COLUMNS = ("ports_rw", "ports_rd", "ports_wr")
+
+
 class Row(NamedTuple):
-    """One reference row: what it is of, at which temperature, its figures."""
+    """One reference row: what it is of, at which temperature, its ports, its figures."""
 
     of: Key
     kelvin: float
+    ports: Ports
     figures: Mapping[str, float]
 
 
 @SCORERS.register("sram")
 def score(path: Path, leave_out: int | None = None) -> Score:
-    """Compare a table with the columns of ``SHAPE`` and any of ``FIGURES``; other columns are not read.
+    """Compare a table with the columns of ``SHAPE``, any of ``FIGURES`` and perhaps ``PORT_COLUMNS``.
+
+    Other columns are not read.
 
     What the model refuses, and leakage that CACTI is known to misprint, is counted in the notes.
 
@@ -69,12 +74,16 @@ def score(path: Path, leave_out: int | None = None) -> Score:
 
     if leave_out is not None and leave_out < 2:
         raise UsageError(f"leave_out must be at least 2, not {leave_out}")
-    rows, refused = _read(path), Counter[str]()
+    refused = Counter[str]()
+    numbered = read_rows(path, SHAPE, any_of=list(FIGURES))
+    rows = compared(path, numbered, _row, refused)
     frame = pd.DataFrame([entry for row, grid in _folds(rows, leave_out) for entry in _compare(row, grid, refused)])
-    notes = [f"refused: {count} {what}" for what, count in refused.items()]
+    notes = refusals(refused)
     if frame.empty:
-        raise UsageError(f"{path}: nothing to compare; {'; '.join(notes) or 'the table has no rows'}")
-    inside = sum(row.of in shipped_grid().keys for row in rows)
+        raise UsageError(f"{path}: nothing to compare; {'; '.join(notes)}")
+    if not any(column in numbered[0][1] for column in PORT_COLUMNS):
+        notes.insert(0, f"no column says the ports ({', '.join(PORT_COLUMNS)}): taken as one that reads or writes")
+    inside = sum(row.ports == "1rw" and row.of in shipped_grid().keys for row in rows)
     priced = "from a grid without them" if leave_out else "that answer for themselves: see --leave-out"
     return Score(frame, _bars(frame), [f"{inside} of {len(rows)} rows are in the shipped grid, {priced}", *notes])
 
@@ -94,19 +103,19 @@ def _folds(rows: Sequence[Row], leave_out: int | None) -> Iterator[tuple[Row, Gr
 def _compare(row: Row, grid: Grid, refused: Counter[str]) -> Iterator[dict[str, object]]:
     node, device, size, width, banks = row.of
     try:
-        model = sram_of(grid, Request(size, width, banks, node, device, row.kelvin))  # type: ignore[arg-type]
+        model = sram_of(grid, Request(size, width, banks, node, device, row.kelvin, row.ports))  # type: ignore[arg-type]
     except UsageError as error:
-        refused[f"row(s), such as {node} nm {device}, {size} B, {width} bits, {banks} bank(s): {error}"] += 1
+        refused[f"such as {node} nm {device}, {size} B, {width} bits, {banks} bank(s): {error}"] += 1
         return
     for column, reference in row.figures.items():
         reason = _unusable(row) if column == "leak_mW_total" else ""
         if reason:
-            refused[f"figure(s) of leakage: {reason}"] += 1
+            refused[f"leakage alone: {reason}"] += 1
             continue
         ours = float(getattr(model, FIGURES[column][0]))
-        shape = {"tech_nm": node, "device": device, "size_bytes": size, "word_bits": width, "banks": banks}
+        array = {"size_bytes": size, "word_bits": width, "banks": banks, "ports": row.ports}
         found = {"figure": column, "reference": reference, "model": ours, "error": ours / reference - 1}
-        yield {**shape, **found, "answered_by": model.answered_by}
+        yield {"tech_nm": node, "device": device, **array, **found, "answered_by": model.answered_by}
 
 
 def _unusable(row: Row) -> str:
@@ -129,28 +138,27 @@ def _bars(frame: pd.DataFrame) -> list[Bar]:
     return bars
 
 
-def _read(path: Path) -> list[Row]:
-    reader = csv.DictReader(StringIO(read_text(path)))
-    header = reader.fieldnames or []
-    lacking = [column for column in SHAPE if column not in header]
-    lacking += [] if set(FIGURES) & set(header) else [f"any of {', '.join(FIGURES)}"]
-    if lacking:
-        raise SpecError([Problem(str(path), 1, 1, "header", f"missing column {', '.join(lacking)}")])
-    rows, problems = [], []
-    for record in reader:
-        try:
-            rows.append(_row(record))
-        except (TypeError, ValueError) as error:
-            problems.append(Problem(str(path), reader.line_num, 0, "", str(error)))
-    if problems:
-        raise SpecError(problems)
-    return rows
+def _row(record: dict[str, str]) -> Iterator[Row]:
+    """Yield one row; an empty figure is left out.
+
+    Raises
+    ------
+    RefusedError
+        If an array of its ports has no figures.
+    """
+    figures = {column: positive(record, column) for column in FIGURES if record.get(column)}
+    yield Row(key(record), float(record["temp_K"]), _ports(record), figures)
 
 
-def _row(record: dict[str, str]) -> Row:
-    """Return one row; an empty figure is left out."""
-    figures = {column: float(record[column]) for column in FIGURES if record.get(column)}
-    for column, value in figures.items():
-        if not 0 < value < inf:
-            raise UsageError(f"{column} must be positive, not {record[column]}")
-    return Row(key(record), float(record["temp_K"]), figures)
+def _ports(record: dict[str, str]) -> Ports:
+    """Return the ports that a row states, one shared port where it states none."""
+    if not any(column in record for column in PORT_COLUMNS):
+        return "1rw"
+    given = tuple(int(record.get(column) or 0) for column in PORT_COLUMNS)
+    for name, counts in PORTS.items():
+        if counts == given:
+            return cast("Ports", name)
+    said = ", ".join(
+        f"{count} {column.removeprefix('ports_')}" for column, count in zip(PORT_COLUMNS, given, strict=True)
+    )
+    raise RefusedError(f"no figures for SRAM of ports {said}; valid: {', '.join(PORTS)}")

@@ -66,7 +66,8 @@ class Integer(ElementFormat):
     def integers(self, codes: NDArray[Any]) -> NDArray[np.int64]:
         """Return the whole numbers that ``codes`` stand for."""
         whole: NDArray[np.int64] = np.asarray(codes, dtype=np.int64)
-        return np.where(whole >= 2 ** (self.bits - 1), whole - 2**self.bits, whole) if self.signed else whole
+        sign = 2 ** (self.bits - 1)
+        return (whole ^ sign) - sign if self.signed else whole
 
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the values of ``codes``."""

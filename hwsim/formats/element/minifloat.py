@@ -128,6 +128,13 @@ class Minifloat(ElementFormat):
         flushed: NDArray[np.float64] = np.where(np.abs(values) < 2.0**self.min_exponent, 0.0, values)
         return flushed
 
+    @cached_property
+    def listed_normal(self) -> NDArray[np.float64]:
+        """The values of all codes, subnormal ones as zeros; read-only."""
+        values = self.flush_subnormals(self.listed)
+        values.setflags(write=False)
+        return values
+
     @encoded_in_pieces
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint32]:
         """Round to nearest even and saturate at the largest finite number.

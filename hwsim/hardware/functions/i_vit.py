@@ -5,7 +5,8 @@ clamped to ``n x0`` with ``x0 = floor(-1 / step)``; ``q = x div x0``, ``r = x - 
 ``(r / 2 - x0) << (n - q)``, cut to a whole number, in units of ``step / 2^n``; n = 15 for softmax, 23 for GELU.
 
 On (-5, 0] ShiftExp errs by 8.3 % at step .01 and 13.4 % at .1; x0 is rounded to a whole number, and where
-1 / step is none the exponent is short by that share: up to 89 % between these steps.
+1 / step is none the exponent is short by that share: up to 89 % between these steps. :func:`shift_exp_band` has
+bounds for every step.
 
 Values follow the published PyTorch code; the published TVM code takes n = 16 for softmax, halves r
 before it shifts, and cuts the mean of a norm instead of rounding it. Both use the same operations,
@@ -15,7 +16,7 @@ where 32 bits hold the codes.
 
 from __future__ import annotations
 
-from math import floor
+from math import ceil, e, floor, log, log2
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,25 @@ def shift_exp(whole: Whole, step: float, n: int) -> Whole:
     q = x // x0
     r = x - q * x0
     return np.asarray(((r - 2 * x0) << np.minimum(n - q, WIDEST_SHIFT)) >> 1)
+
+
+#: Largest and smallest of ``I + (I >> 1) - (I >> 4)`` beyond 1.4375 I: I = 14 and I = 1 of 16.
+CUT_HIGH, CUT_LOW = 14 / 16, 1 / 16 - 1 / 2
+
+
+def shift_exp_band(step: float, low: float = -5.0) -> tuple[float, float]:
+    """Return the lowest and the highest relative error that ShiftExp can have on ``low`` to 0, for any ``step``.
+
+    Derived. With c = step · ceil(1 / step) it is ``c 2^-q (1 - f / 2)``, ``q + f`` being ``1.4375 |I| step / c``
+    but for what the shifts cut off. A chord lies above the power, ``(1 - f / 2) 2^f`` is largest at
+    f = 2 - 1 / ln 2; the exponent is short by ``|x| (log2 e - 1.4375 / c)``, which is most at ``low``. Bits that a
+    shift by n - q loses are not in it: n is above q there.
+    """
+    c = step * ceil(1 / step)
+    bend = 2 - 1 / log(2)
+    chord = (1 - bend / 2) * 2**bend
+    short = -low * (log2(e) - 1.4375 / c)
+    return c * 2 ** (CUT_LOW * step / c) - 1, c * chord * 2 ** (short + CUT_HIGH * step / c) - 1
 
 
 def _codes(x: NDArray[Any], step: float) -> Whole:

@@ -50,6 +50,11 @@ class PublishedSpec(Spec):
         return self
 
     @property
+    def whole(self) -> bool:
+        """Whether no figure is left to a model."""
+        return len(self.figures) == len(FIELDS)
+
+    @property
     def figures(self) -> dict[str, float]:
         """What is given, by our names and in our units."""
         given = {name: (getattr(self, field), unit) for field, (name, unit) in FIELDS.items()}

@@ -42,4 +42,9 @@ class ChipsSpec(Spec):
     def _fits(self) -> ChipsSpec:
         if self.parallel == "tensor" and self.micro_batches > 1:
             raise ValueError("micro_batches: only chips in a pipeline take several; valid: parallel: pipeline")
+        if self.parallel == "pipeline" and self.reduce_bits is not None:
+            raise ValueError(
+                "reduce_bits: has no effect in a pipeline, whose chips have no partial sums of each other; leave it "
+                "out, or valid: parallel: tensor"
+            )
         return self

@@ -40,7 +40,7 @@ class CoreNetworkSpec(NetworkSpec):
         nodes = rows * cols
         if nodes != count:
             raise UsageError(f"network: {rows} × {cols} are {nodes} nodes for {count} cores; valid: a node per core")
-        return NetworkSpec(**{**self.model_dump(), "rows": rows, "cols": cols})
+        return NetworkSpec.model_construct(**{**self.model_dump(), "rows": rows, "cols": cols})  # all was checked
 
 
 def _near_square(count: int) -> int:
@@ -71,4 +71,19 @@ class CoresSpec(Spec):
         as_value_error(self.network.over)(self.count)
         if self.reduce == "network" and self.link_bits is None:
             raise ValueError("reduce: network needs link_bits, the bits per cycle of a link between two cores")
+        if self.reduce != "network" and self.link_bits is not None:
+            raise ValueError(
+                "link_bits: has no effect without reduce: network, as sums then go through DRAM and the network's own "
+                "bandwidth is taken to be enough; leave it out"
+            )
+        if self.reduce == "network" and self.split not in ("k", "auto"):
+            raise ValueError(
+                f"reduce: has no effect with split: {self.split}, which leaves no partial sums of several cores; "
+                "leave it out, or valid: split: k, auto"
+            )
+        if self.multicast and self.split in ("k", "batch"):
+            raise ValueError(
+                f"multicast: has no effect with split: {self.split}, where cores have no operand in common; leave it "
+                "out, or valid: split: m, n, auto"
+            )
         return self

@@ -166,6 +166,15 @@ class PE(ABC):
         for PEs that scale products; without them every scale is one.
         """
 
+    def accumulate_along(
+        self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format
+    ) -> NDArray[Any]:
+        """Return ``acc`` after all steps along the last axis of the codes, lanes at a time, as :meth:`accumulate`."""
+        for start in range(0, w_codes.shape[-1], self.lanes):
+            span = slice(start, start + self.lanes)
+            acc = self.accumulate(acc, w_codes[..., span], a_codes[..., span], w, a)
+        return acc
+
     def accumulate_many(
         self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format
     ) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer, Minifloat, Scaled
 from hwsim.formats.digits import whole_numbers
-from hwsim.formats.sums import add_rounded, wrapped
+from hwsim.formats.sums import add_in_turn, wrapped
 from hwsim.hardware.circuits import Adder, AdderTree, Multiplier, OrTree, Part, Register, Shifter
 from hwsim.hardware.pe.base import PE, Reason, Scaling
 from hwsim.hardware.pe.datapaths import dequantizer, float_accumulate
@@ -118,9 +118,7 @@ class SummingPE(PE):
             products = products * scales
         if self.whole:
             return wrapped(acc + products.sum(axis=-1), self.accumulator.bits)
-        for lane in range(products.shape[-1]):
-            acc = add_rounded(self.accumulator, acc, products[..., lane])
-        return acc
+        return add_in_turn(self.accumulator, acc, products)
 
     def finish(self, acc: NDArray[Any]) -> NDArray[Any]:
         """Return the values of the accumulators, float64."""

@@ -46,6 +46,8 @@ class TechnologySpec(ConditionsSpec):
 
     @model_validator(mode="after")
     def _within_the_laws(self) -> TechnologySpec:
+        if self.delay_law != "auto" and self.vdd is None:
+            raise ValueError("delay_law: has no effect at the nominal supply; leave it out, or give vdd")
         open_technology(self.name, self)  # refuses a supply or a temperature that they do not reach
         return self
 

@@ -133,6 +133,12 @@ class DotUnit(Protocol):
         """Return ``acc`` after one step; codes have one more axis than ``acc``, of up to lanes elements."""
         ...
 
+    def accumulate_along(
+        self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Any, a: Any
+    ) -> NDArray[Any]:
+        """Return ``acc`` after all steps along the last axis of the codes, lanes at a time."""
+        ...
+
     def accumulate_many(
         self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Any, a: Any
     ) -> NDArray[Any]:

@@ -13,10 +13,11 @@ average, not to the cycle.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import ceil
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,14 @@ STEP_LIMIT = 100_000_000
 CHECKED = 256
 #: Steps of outputs that are compared with its dot product, one output after the other.
 DOT_STEPS = 512
+#: Codes that are compared at a time.
+AT_ONCE = 1 << 20
 #: Codes of wider formats are drawn by value: they are too many to list.
 LISTED_BITS = 16
+#: So are those of formats that reach further: most products of such codes are beyond any accumulator.
+FURTHEST = 2.0**32
+#: Values of which they are drawn, normally distributed.
+POOL = 1 << 14
 
 
 @dataclass
@@ -42,8 +49,8 @@ class _Tile:
     """One visit of the loop nest and the state of its three phases."""
 
     span: dict[str, slice]
-    load_bits: Fraction
-    store_bits: Fraction
+    load_bits: int
+    store_bits: int
     opens: bool
     reloads: bool
     first_k: bool
@@ -73,13 +80,20 @@ def operands(schedule: Schedule, context: Context, seed: int = 0) -> tuple[NDArr
     def codes(fmt: CodeSet, shares: NDArray[Any] | None, shape: tuple[int, ...]) -> NDArray[Any]:
         if shares is not None:
             return rng.choice(len(shares), size=shape, p=shares).astype(np.uint32)
-        if fmt.bits > LISTED_BITS:
-            return fmt.encode(rng.standard_normal(shape))
-        finite = np.flatnonzero(np.isfinite(fmt.code_values()))
-        return rng.choice(finite, size=shape).astype(np.uint32)
+        return rng.choice(_drawn(fmt), size=shape)  # type: ignore[arg-type]  # formats are frozen
 
     a = codes(context.a_format, context.a_shares, (gemm.batch, gemm.m, gemm.k))
     return a, codes(context.w_format, context.w_shares, (gemm.batch, gemm.k, gemm.n))
+
+
+@lru_cache(maxsize=64)
+def _drawn(fmt: CodeSet) -> NDArray[np.uint32]:
+    """Return the codes that operands are drawn from: all of finite values, or those of normally distributed ones."""
+    values = fmt.code_values() if fmt.bits <= LISTED_BITS else np.array([np.inf])
+    finite = np.flatnonzero(np.isfinite(values))
+    if not finite.size or np.abs(values[finite]).max() > FURTHEST:
+        finite = fmt.encode(np.random.default_rng(0).standard_normal(POOL))
+    return finite.astype(np.uint32)
 
 
 def _tiles(schedule: Schedule) -> list[_Tile]:
@@ -119,8 +133,8 @@ def _tiles(schedule: Schedule) -> list[_Tile]:
         tiles.append(
             _Tile(
                 span={"m": slice(m0, m0 + m), "k": slice(k0, k0 + k), "n": slice(n0, n0 + n)},
-                load_bits=Fraction(load),
-                store_bits=Fraction(store),
+                load_bits=load,
+                store_bits=store,
                 opens=first_k or not tiling.hold_o,
                 reloads=reloads,
                 first_k=first_k,
@@ -170,10 +184,11 @@ class _Clock:
         self.per_batch = len(self.tiles) // schedule.gemm.batch
         self.ahead = 2 if schedule.overlap else 1  # a load may start when the step so many before has computed
         self.out = context.pe.initial((schedule.gemm.batch, schedule.gemm.m, schedule.gemm.n))
-        self.queue = self._port_order()
+        self.queue = deque(self._port_order())
+        self.settled = 0  # tiles at the front whose results are stored, or that store none
         self.transfer: tuple[str, int] | None = None
-        self.left = Fraction(0)
-        self.moved = Fraction(0)
+        self.rate, self.unit = context.dram_bits_per_cycle.as_integer_ratio()  # the port counts in parts of a bit
+        self.left = self.moved = 0
         self.running: _Ticking | _Jumping | None = None
         self.current = 0
         self.busy_cycles = 0
@@ -186,7 +201,7 @@ class _Clock:
         order += [("store", i) for i in range(len(self.tiles) - self.ahead, len(self.tiles))]
         return [(kind, i) for kind, i in order if i >= 0 and self._bits(kind, i)]
 
-    def _bits(self, kind: str, i: int) -> Fraction:
+    def _bits(self, kind: str, i: int) -> int:
         return self.tiles[i].load_bits if kind == "load" else self.tiles[i].store_bits
 
     def _may_move(self, kind: str, i: int) -> bool:
@@ -199,13 +214,19 @@ class _Clock:
             return False
         if not tile.opens and self.ahead > 1:
             return True
-        return all(earlier.stored or not earlier.store_bits for earlier in self.tiles[: max(i + 1 - self.ahead, 0)])
+        return self._stored_before(i + 1 - self.ahead)
+
+    def _stored_before(self, i: int) -> bool:
+        """Whether all tiles before ``i`` have stored what they store; what is stored stays so."""
+        while self.settled < i and (self.tiles[self.settled].stored or not self.tiles[self.settled].store_bits):
+            self.settled += 1
+        return self.settled >= i
 
     def begin_cycle(self) -> None:
         """Start whatever may start at this clock edge."""
         if self.transfer is None and self.queue and self._may_move(*self.queue[0]):
-            self.transfer = self.queue.pop(0)
-            self.left = self._bits(*self.transfer)
+            self.transfer = self.queue.popleft()
+            self.left = self._bits(*self.transfer) * self.unit
         if self.running is None and self.current < len(self.tiles) and self._may_compute(self.current):
             self.running = self._array()
 
@@ -231,13 +252,13 @@ class _Clock:
         """Return the cycles until a transfer or a tile is done; 1 where the clock ticks."""
         if self.every_cycle:
             return 1
-        waits = [] if self.transfer is None else [ceil(self.left / self.context.dram_bits_per_cycle)]
+        waits = [] if self.transfer is None else [-(-self.left // self.rate)]
         return min(waits if self.running is None else [*waits, self.running.left])
 
     def pass_cycles(self, cycles: int) -> None:
         """Account for cycles of port and array in which nothing else changes."""
         if self.transfer is not None:
-            step = min(self.left, self.context.dram_bits_per_cycle * cycles)
+            step = min(self.left, self.rate * cycles)
             self.left -= step
             self.moved += step
             if not self.left:
@@ -270,7 +291,7 @@ def step_through(
         passed = clock.until_change()
         clock.pass_cycles(passed)
         cycles += passed
-    return Stepped(Timing(cycles, clock.busy_cycles), clock.out, clock.moved)
+    return Stepped(Timing(cycles, clock.busy_cycles), clock.out, Fraction(clock.moved, clock.unit))
 
 
 @ENGINES.register("pe")
@@ -305,14 +326,16 @@ def _check_outputs(
 ) -> None:
     """Compare outputs with dot products, drawn at random where there are many: few alone, more side by side."""
     pe, found = context.pe, context.pe.finish(output)
-    steps = -(-schedule.gemm.k // context.shape.lanes)
+    lanes = context.shape.lanes
+    steps = -(-schedule.gemm.k // lanes)
     order = np.random.default_rng(0).permutation(found.size)
     drawn = np.unravel_index(order[:CHECKED], found.shape)
     beside = pe.initial((len(drawn[0]),))
-    for start in range(0, schedule.gemm.k, context.shape.lanes):
-        span = slice(start, start + context.shape.lanes)
+    width = lanes * max(1, AT_ONCE // (len(drawn[0]) * lanes))
+    for start in range(0, schedule.gemm.k, width):
+        span = slice(start, start + width)
         codes = w[drawn[0], span, drawn[2]], a[drawn[0], drawn[1], span]
-        beside = pe.accumulate(beside, *codes, context.w_format, context.a_format)
+        beside = pe.accumulate_along(beside, *codes, context.w_format, context.a_format)
     expected = list(pe.finish(beside))
     for at, (batch, m, n) in enumerate(zip(*drawn, strict=True)):
         if at < max(DOT_STEPS // steps, 1):

@@ -1,37 +1,30 @@
 """Tensor parallel: every layer is cut for all chips, which meet where its results belong together.
 
-The cut is that of Shoeybi et al., "Megatron-LM" (arXiv 1909.08053), section 3: projections to queries, keys
-and values and the first products of an MLP are cut along N, so that each chip has the heads and features
-that it goes on with; scores and values are cut by heads; the products that lead back to the hidden size
-(attention's output, an MLP's last one, which narrows: N < K) are cut along K, and an all-reduce adds what
-chips have and gives all of them the sum. Any other product is cut along N, and an all-gather gives all of
-them its columns. Vector operations are cut like the results that they follow; where those are whole on
-every chip, every chip works on all of them.
+How products are cut says :mod:`hwsim.simulate.multichip.cuts`, which message follows
+:mod:`hwsim.simulate.multichip.layouts`. Vector operations are cut like the results that they follow; where those are
+whole on every chip, every chip works on all of them. One that needs whole rows of which each chip has some columns
+adds up figures of rows across chips (a sum of squares, a maximum) and goes on with its part.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from math import lcm
-from typing import Any, Literal
+from typing import Any
 
-from hwsim.formats import parse_format
 from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.cost import ENERGY_PARTS
+from hwsim.simulate.multichip.cuts import Cut, Cuts
+from hwsim.simulate.multichip.layouts import WHOLE, Part, message_between
 from hwsim.simulate.multichip.links import Message, bubble_row, chips_of, message_row, sum_bits
 from hwsim.simulate.multicore.cut import cut
-from hwsim.workload.ops import Gemm, Op
+from hwsim.simulate.vector_choice import program_name
+from hwsim.simulate.vector_ops import vector_kind
+from hwsim.workload.ops import Gemm, Op, VectorOp
 
 RowOf = Callable[[Op], dict[str, Any]]
 Rows = list[tuple[Op | Message, dict[str, Any]]]
-
-#: What operations are cut along.
-Loop = Literal["m", "n", "k", "batch"]
-
-#: What a product is cut along, and what follows: nothing where the next operations go on with a chip's part.
-Cut = tuple[Loop, Literal["all_reduce", "all_gather", ""]]
 
 #: Columns of a row that add up over chips.
 _ADDED = (
@@ -39,38 +32,52 @@ _ADDED = (
     "sram_write_pj", *ENERGY_PARTS,
 )  # fmt: skip
 
+#: Figures per row that chips add up where each has some of its columns: a sum of squares, with LayerNorm also
+#: that of the elements; a maximum; of softmax a maximum and the sum below it.
+STATISTICS = {"rmsnorm": 1, "layernorm": 2, "i_layernorm": 2, "shiftgelu": 1, "shiftmax": 2}
 
-def cut_of(gemm: Gemm, narrows_later: bool) -> Cut:
-    """Return how ``gemm`` is cut; ``narrows_later`` if a product of its MLP follows that narrows."""
-    if gemm.role in ("score", "value"):
-        return ("batch" if gemm.batch > 1 else "m"), ""
-    if gemm.role == "attn_out" or (gemm.role == "ffn" and gemm.n < gemm.k):
-        return "k", "all_reduce"
-    if gemm.role == "qkv" or (gemm.role == "ffn" and narrows_later):
-        return "n", ""
-    return "n", "all_gather"
+#: Transforms over blocks of so many elements: rows are not coupled beyond.
+BLOCKS = {"hadamard": 16, "hadamard_32": 32}
 
 
 def tensor_rows(simulated: Simulated, ops: Sequence[Op], row_of: RowOf) -> Rows:
     """Return a row per operation, of all chips, and one per message; cycles are those of the slowest chip."""
+    chips = chips_of(simulated).count
+    cuts, number = Cuts(ops, chips), 0
     rows: Rows = []
-    apart: Loop | None = None  # along what the last results are cut, if each chip has a part of them
-    for at, op in enumerate(ops):
-        if not isinstance(op, Gemm):
-            rows.append((op, _together(simulated, _vector_pieces(op, apart, chips_of(simulated).count), row_of)))
-            continue
-        later = (o for o in ops[at + 1 :] if isinstance(o, Gemm) and o.role == "ffn")
-        loop, message = cut_of(op, any(o.n < o.k for o in later))
-        sizes = cut(getattr(op, loop), _unit(op) if loop == "k" else 1, chips_of(simulated).count)
-        changes: list[dict[str, Any]] = [{loop: size} for size in sizes]
-        if message == "all_reduce" and len(sizes) > 1:
-            changes = [{**change, "o_format": sum_format(sum_bits(simulated))} for change in changes]
-        rows.append((op, _together(simulated, [replace(op, **change) for change in changes], row_of)))
-        apart = None if message else loop
-        if message and chips_of(simulated).count > 1:
-            sent = Message(f"{op.layer}.{message}", message, op.m, op.n, op.batch, op.repeat, op.o_format, op.o_format)
-            rows.append((sent, message_row(simulated, sent)))
+    lies, held = WHOLE, 0  # where the last results are, and the columns of a row that lie together
+    for op in ops:
+        if isinstance(op, Gemm):
+            found = cuts.of(number)
+            number += 1
+            rows.append((op, _together(simulated, _gemm_pieces(simulated, op, found), row_of)))
+            sent, lies = list(_sent_after(op, found)), found.needed[0].part
+            held = max(found.sizes) if found.loop == "n" else op.n
+        else:
+            before, pieces = _vector_pieces(simulated, op, lies, held)
+            sent = [before] if before else []
+            lies = WHOLE if before and before.op == "all_gather" else lies
+            rows.append((op, _together(simulated, pieces, row_of)))
+        rows += [(message, message_row(simulated, message)) for message in sent]
     return rows
+
+
+def _gemm_pieces(simulated: Simulated, gemm: Gemm, found: Cut) -> list[Op]:
+    """Return what each chip gets; sums of several chips are stored as wide as they travel."""
+    wide = {"o_format": sum_format(sum_bits(simulated))} if found.loop == "k" and len(found.sizes) > 1 else {}
+    changes: list[dict[str, Any]] = [{found.loop: size, **wide} for size in found.sizes]
+    return [replace(gemm, **change) for change in changes]
+
+
+def _sent_after(gemm: Gemm, found: Cut) -> Iterator[Message]:
+    """Yield the messages that bring the result of a product to where it is needed."""
+    for needed in found.needed:
+        kind = message_between(found.has, needed.part)
+        if kind:
+            yield Message(
+                f"{gemm.layer}.{kind}", kind, gemm.m, needed.columns, gemm.batch, gemm.repeat, gemm.o_format,
+                gemm.o_format, found.has, needed.part,
+            )  # fmt: skip
 
 
 def sum_format(bits: int) -> str:
@@ -79,17 +86,45 @@ def sum_format(bits: int) -> str:
     return f"fp{bits}_e{exponent}m{bits - 1 - exponent}"
 
 
-def _unit(gemm: Gemm) -> int:
-    """Return the elements along K that are not cut apart: those that share a scale."""
-    blocks = (parse_format(name).block_size for name in (gemm.w_format, gemm.a_format))
-    return lcm(*(block or 1 for block in blocks))
+def _vector_pieces(simulated: Simulated, op: VectorOp, lies: Part, held: int) -> tuple[Message | None, list[Op]]:
+    """Return the message that a vector operation needs, and what each chip does of it."""
+    chips = chips_of(simulated).count
+    if lies.layout == "whole":
+        return None, [op] * chips
+    if lies.layout == "rows":
+        return None, _pieces(op, "m", lies)
+    if op.batch > 1:
+        return None, _pieces(op, "batch", lies)
+    if op.n <= held:  # a row per head
+        return None, _pieces(op, "m", lies)
+    message = _across(simulated, op, lies, held)
+    return message, [op] * chips if message and message.op == "all_gather" else _pieces(op, "n", lies)
 
 
-def _vector_pieces(op: Op, apart: Loop | None, chips: int) -> list[Op]:
-    if apart is None:
-        return [op] * chips
-    loop = "n" if apart == "batch" and op.batch == 1 else apart
-    changes: list[dict[str, Any]] = [{loop: size} for size in cut(getattr(op, loop), 1, chips)]
+def _across(simulated: Simulated, op: VectorOp, lies: Part, held: int) -> Message | None:
+    """Return the message about rows of which each chip has some columns, where the operation couples them."""
+    unit = simulated.spec.vector_unit
+    name = program_name(unit, op.op)
+    if len(lies.sizes) == 1 or not vector_kind(name).rows_coupled or held % BLOCKS.get(name, held + 1) == 0:
+        return None
+    if name in STATISTICS or name.startswith("softmax"):
+        count = STATISTICS.get(name, 2)
+        return Message(
+            f"{op.layer}.all_reduce", "all_reduce", op.m, count, 1, op.repeat, unit.format, unit.format,
+            Part("sums", (1,) * len(lies.sizes)), WHOLE,
+        )  # fmt: skip
+    return Message(
+        f"{op.layer}.all_gather", "all_gather", op.m, op.n, 1, op.repeat, op.a_format, op.a_format, lies, WHOLE
+    )
+
+
+def _pieces(op: VectorOp, loop: str, lies: Part) -> list[Op]:
+    """Return the parts of ``op`` along ``loop``: as its operand lies, evenly where that is not in whole elements."""
+    extent, whole = getattr(op, loop), sum(lies.sizes)
+    sizes = tuple(extent * size // whole for size in lies.sizes)
+    if sum(sizes) != extent or 0 in sizes:
+        sizes = cut(extent, 1, len(lies.sizes))
+    changes: list[dict[str, Any]] = [{loop: size} for size in sizes]
     return [replace(op, **change) for change in changes]
 
 

@@ -34,4 +34,6 @@ def core_notes(simulated: Simulated, splits: Mapping[str, str]) -> tuple[str, ..
     if "k" in by_split:
         way = "a ring, every tile waiting for it" if asked.reduce == "network" else "DRAM, after the products"
         notes.append(f"cores.reduce: partial sums of cores come together through {way}")
+    if asked.count > 1:
+        notes.append("cores: the area and the leakage of what connects them are not in area_mm2 and the energies")
     return tuple(notes)

@@ -139,7 +139,7 @@ def _own_ways(parts: tuple[Gemm, ...], machine_of: MachineOf, sums: bool = False
 
 def _dram_plan(simulated: Simulated, gemm: Gemm, parts: tuple[Gemm, ...], machine_of: MachineOf) -> Plan:
     outputs = gemm.m * gemm.n * gemm.batch
-    reduction = Reduction(outputs, len(parts), machine_of(gemm).bits, False, gemm.o_format)
+    reduction = Reduction(outputs, len(parts), machine_of(gemm).bits, False, gemm.o_format, gemm.n)
     schedules = _own_ways(parts, machine_of, sums=True)
     return Plan("k", schedules, reduction=reduction)
 
@@ -152,6 +152,6 @@ def _ring_plan(simulated: Simulated, gemm: Gemm, parts: tuple[Gemm, ...], machin
     gang = gang_machine(machine_of(parts[0]), "k", cores)
     schedule = gang_schedule(gemm, gang, "k")
     leaving = (schedule.traffic.dram_o + schedule.traffic.dram_psum_write) * gemm.batch
-    reduction = Reduction(leaving, cores, schedule.bits, True, gemm.o_format)
+    reduction = Reduction(leaving, cores, schedule.bits, True, gemm.o_format, gemm.n)
     waiting = with_rings(schedule, gang, simulated, cores, asked.link_bits)
     return Plan("k", (waiting,), cores, reduction=reduction, clocked_cycles=clocked_cycles(schedule, gang))

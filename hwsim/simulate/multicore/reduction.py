@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Reduction:
     """``elements`` sums, of a GEMM with its batch, of which each of ``cores`` has a part.
 
-    ``over_network``: in a ring; else through DRAM, after the products.
+    ``over_network``: in a ring; else through DRAM, after the products. Results have rows of ``n``.
     """
 
     elements: int
@@ -39,6 +39,7 @@ class Reduction:
     bits: OperandBits
     over_network: bool
     o_format: str
+    n: int
 
     @property
     def added(self) -> int:
@@ -70,7 +71,7 @@ class Reduction:
         lanes, energy_pj = work(simulated, vector_kind("add"), self.added, self.cores)
         if self.over_network:
             return 0, energy_pj
-        lanes += quantization(simulated, self.o_format, self.elements, self.cores)[0]
+        lanes += quantization(simulated, self.o_format, self.elements, self.n, self.cores)[0]
         counts = self.counts()
         dram = ceil((counts.dram_read_bits + counts.dram_write_bits) / simulated.accelerator.dram_bits_per_cycle)
         return max(lanes, dram), energy_pj

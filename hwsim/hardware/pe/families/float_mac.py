@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer, Minifloat, Scaled
+from hwsim.formats.sums import sum_products
 from hwsim.hardware.circuits import Adder, Multiplier, Part, Register, XorRow, float_product
 from hwsim.hardware.pe.base import Reason, Scaling
 from hwsim.hardware.pe.datapaths import dequantizer, float_accumulate, scale_significand, side_by_side, subnormal_decode
@@ -36,6 +37,9 @@ from hwsim.hardware.pe.pairing import PAIRINGS
 from hwsim.hardware.pe.registry import PES, take_flag, take_formats, take_minifloat
 from hwsim.hardware.pe.summing import SummingPE
 from hwsim.spec.errors import UsageError
+
+#: Values of formats of so many bits are looked up.
+LISTED_BITS = 16
 
 
 def significand(fmt: Format) -> tuple[int, int]:
@@ -161,10 +165,26 @@ class FloatMac(SummingPE):
         return found
 
     def _operand(self, fmt: Format, codes: NDArray[Any]) -> NDArray[np.float64]:
-        values = fmt.element.decode(codes)
-        if not self.keeps_subnormals(fmt) and isinstance(fmt.element, Minifloat):
-            values = fmt.element.flush_subnormals(values)
-        return values
+        element = fmt.element
+        if self.keeps_subnormals(fmt) or not isinstance(element, Minifloat):
+            return element.decode(codes) if element.bits > LISTED_BITS else element.listed[codes]
+        if element.bits > LISTED_BITS:
+            return element.flush_subnormals(element.decode(codes))
+        return np.asarray(element.listed_normal[codes])
+
+    def accumulate_along(
+        self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format
+    ) -> NDArray[Any]:
+        """All steps at once: lanes are added one after the other, and so are those of different steps."""
+        return self.accumulate(acc, w_codes, a_codes, w, a)
+
+    def accumulate_many(
+        self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format
+    ) -> NDArray[Any]:
+        """Operands are decoded once; lanes are added one after the other, as steps are."""
+        if self.product is not None or type(self).products is not FloatMac.products:
+            return super().accumulate_many(acc, w_codes, a_codes, w, a)
+        return sum_products(self.accumulator, acc, self._operand(a, a_codes), self._operand(w, w_codes))
 
     def products(self, w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format) -> NDArray[np.float64]:
         """Return the products, exact or rounded."""

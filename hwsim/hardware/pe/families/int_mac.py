@@ -114,6 +114,12 @@ class IntMac(PE):
         total = acc + (wi.integers(w_codes) * ai.integers(a_codes)).sum(axis=-1)
         return wrapped(total, self.accumulator_bits)
 
+    def accumulate_along(
+        self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format
+    ) -> NDArray[Any]:
+        """All steps at once: who wraps at the end has wrapped after every step."""
+        return self.accumulate(acc, w_codes, a_codes, w, a)
+
     def accumulate_many(
         self, acc: NDArray[Any], w_codes: NDArray[Any], a_codes: NDArray[Any], w: Format, a: Format
     ) -> NDArray[Any]:
