@@ -23,6 +23,7 @@ from hwsim.simulate.dataflow.base import Extents, ceil_div
 from hwsim.simulate.schedule import (
     LOOP_ORDERS,
     OperandBits,
+    Results,
     Schedule,
     Tiling,
     Traffic,
@@ -68,8 +69,9 @@ class Machine:
     Capacities are the usable bits of each buffer for one tile or held region: one of its ``parts``
     (weights, activations, outputs), half of a buffer whose other half is being filled. One buffer
     that is not divided stops all overlap (pessimistic where only one is). ``step_cycles`` are those of a PE
-    that neither port nor dequantizer holds up; ``port_bits`` are the buffers' widths. With ``resident_w``
-    the whole W lies in its buffer before the GEMM begins: it bounds no tile and is not loaded.
+    that neither port nor dequantizer holds up; ``port_bits`` are the buffers' widths. With ``resident_w`` or
+    ``resident_a`` the whole W or A lies in its buffer before the GEMM begins: it bounds no tile and is not loaded.
+    ``results`` says whether those are stored.
     """
 
     dataflow: Dataflow
@@ -85,6 +87,8 @@ class Machine:
     parts: tuple[int, int, int] = (2, 2, 2)
     policy: str = "search"
     resident_w: bool = False
+    resident_a: bool = False
+    results: Results = "stored"
     step_cycles: int = 1
     port_bits: tuple[int, int, int] = (0, 0, 0)
 
@@ -197,16 +201,18 @@ def _traffic(m: Extents, k: Extents, n: Extents, totals: Totals, tiling: Tiling)
     outputs = m.extent * n.extent
     spills = 0 if tiling.hold_o else outputs * (k.trips - 1)
     loads_w = 0 if tiling.resident_w else 1 if tiling.hold_w else m.trips
+    loads_a = 0 if tiling.resident_a else 1 if tiling.hold_a else n.trips
     return Traffic(
         dram_w=k.extent * n.extent * loads_w,
-        dram_a=m.extent * k.extent * (1 if tiling.hold_a else n.trips),
+        dram_a=m.extent * k.extent * loads_a,
         dram_psum_read=spills,
         dram_psum_write=spills,
-        dram_o=outputs,
+        dram_o=0 if tiling.results == "kept" else outputs,
         sram_w_read=totals.sram_w_read,
         sram_a_read=totals.sram_a_read,
         sram_psum_read=totals.sram_psum_read,
         sram_psum_write=totals.sram_psum_write,
+        kept_o=0 if tiling.results == "stored" else outputs,
     )
 
 
@@ -238,7 +244,17 @@ def _search(dims: tuple[int, int, int], machine: Machine) -> Tiling:
     order, at = divmod(flat, tm.size)
     hold_a, hold_w, hold_o = (bool(hold[order, at]) for hold in holds)
     tiles = int(tm[at]), int(tk[at]), int(tn[at])
-    return Tiling(*tiles, LOOP_ORDERS[order], hold_a, hold_w, hold_o, machine.resident_w)
+    return resident_tiling(Tiling(*tiles, LOOP_ORDERS[order], hold_a, hold_w, hold_o), machine)
+
+
+def resident_tiling(tiling: Tiling, machine: Machine) -> Tiling:
+    """Return ``tiling`` with what is on chip before and after, as ``machine`` says."""
+    return replace(tiling, resident_w=machine.resident_w, resident_a=machine.resident_a, results=machine.results)
+
+
+def tiling_fits(tiling: Tiling, machine: Machine) -> bool:
+    """Return whether the tiles of ``tiling``, without what is held, fit the buffers of ``machine``."""
+    return bool(_fits(tiling.tile_m, tiling.tile_k, tiling.tile_n, machine))
 
 
 def _moved(elements: Any, bits: int, denominator: int) -> Any:
@@ -249,7 +265,7 @@ def _fits(tm: Any, tk: Any, tn: Any, machine: Machine) -> Any:
     b = machine.bits
     return (
         (machine.resident_w | (_moved(tk * tn, b.w, b.denominator) <= machine.capacity_w_bits))
-        & (_moved(tm * tk, b.a, b.denominator) <= machine.capacity_a_bits)
+        & (machine.resident_a | (_moved(tm * tk, b.a, b.denominator) <= machine.capacity_a_bits))
         & (_moved(tm * tn, b.psum, b.denominator) <= machine.capacity_o_bits)
     )
 
@@ -296,16 +312,18 @@ def _score(
 ) -> tuple[Any, Any]:
     """Return the objective and its tie-break for every (order, candidate)."""
     b, prices = _countable(machine.bits, m.extent * k.extent * n.extent), machine.prices
-    loaded_w = 0 if machine.resident_w else b.w  # bits per element that cross the DRAM port
+    # Bits per element that cross the DRAM port.
+    loaded_w, loaded_a = 0 if machine.resident_w else b.w, 0 if machine.resident_a else b.a
+    stored = 0 if machine.results == "kept" else b.o
     hold_a, hold_w, hold_o = holds
     outputs = m.extent * n.extent
     dram_bits = (
         np.where(hold_w, k.extent * n.extent * loaded_w, k.extent * n.extent * loaded_w * m.trips)
-        + np.where(hold_a, m.extent * k.extent * b.a, m.extent * k.extent * b.a * n.trips)
+        + np.where(hold_a, m.extent * k.extent * loaded_a, m.extent * k.extent * loaded_a * n.trips)
         + np.where(hold_o, 0, 2 * outputs * b.psum * (k.trips - 1))
-        + outputs * b.o
+        + outputs * stored
     ) * (1.0 / b.denominator)
-    edges = (m.tile * k.tile * b.a + k.tile * n.tile * loaded_w + m.tile * n.tile * b.o) / b.denominator
+    edges = (m.tile * k.tile * loaded_a + k.tile * n.tile * loaded_w + m.tile * n.tile * stored) / b.denominator
     per_cycle = float(machine.dram_bits_per_cycle)
     if machine.overlap:
         latency = np.maximum(totals.compute_cycles, dram_bits / per_cycle) + edges / per_cycle
@@ -340,5 +358,7 @@ def _why_infeasible(smallest: tuple[int, int, int], machine: Machine) -> str:
         f"in {'one half of ' if parts > 1 else ''}the buffer, which has {have // 8}; "
         f"valid: at least {parts * ceil_div(need, 8)} B"
         for (buffer, need, have, tile), parts in zip(buffers, machine.parts, strict=True)
-        if need > have and not (machine.resident_w and buffer == "weights")
+        if need > have
+        and not (machine.resident_w and buffer == "weights")
+        and not (machine.resident_a and buffer == "activations")
     )

@@ -63,8 +63,13 @@ class ResidencySpec(Spec):
     weights: bool = Field(
         False, description="if all weights of a workload fit in the weights buffer, they are loaded once and stay"
     )
+    outputs: bool = Field(
+        False,
+        description="a result that fits in the activation buffer stays there as the next product's activations, where "
+        "the order of the workload says who reads it and it is no slower and moves no more",
+    )
 
     @property
     def asked(self) -> tuple[str, ...]:
         """Names of the options that are on."""
-        return tuple(name for name in ("fused_attention", "weights") if getattr(self, name))
+        return tuple(name for name in ("fused_attention", "weights", "outputs") if getattr(self, name))

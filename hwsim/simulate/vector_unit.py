@@ -132,15 +132,16 @@ def requantization(simulated: Simulated, gemm: Gemm, cores: int = 1) -> tuple[in
     return quantization(simulated, gemm.o_format, gemm.m * gemm.n * gemm.batch, cores)
 
 
-def vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
+def vector_row(simulated: Simulated, op: VectorOp, dram: tuple[int, int] | None = None) -> dict[str, Any]:
     """Return the cost of one instance of a vector operation (with its batch), as layer-table columns.
 
-    Elements are spread evenly over the vector units of all cores.
+    Elements are spread evenly over the vector units of all cores. ``dram`` are the tensors that it reads and writes
+    there, where it works on one that stays on chip; None: as it fits.
     """
     acc = simulated.accelerator
     kind = chosen_kind(acc.spec.vector_unit, op)
     elements = op.m * op.n * op.batch
-    counts = _counts(simulated, op, kind)
+    counts = _counts(simulated, op, kind) if dram is None else _kept_counts(op, kind, *dram)
     lane_cycles, vector_pj = work(simulated, kind, elements, acc.cores, row_count(acc.spec.vector_unit, op, kind))
     dram_bits = counts.dram_read_bits + counts.dram_write_bits
     port = acc.dram_bits_per_cycle
@@ -184,4 +185,17 @@ def _counts(simulated: Simulated, op: VectorOp, kind: VectorKind) -> Counts:
     to_dram = ceil(elements * min(kind.writes, 1) * o.bits_per_element) if once else write_bits
     dram_read = from_dram if streams or op.op == "embedding" else 0
     dram_write = to_dram if streams else 0
+    return Counts(dram_read, dram_write, {"a": read_bits + dram_write}, {"a": write_bits + dram_read})
+
+
+def _kept_counts(op: VectorOp, kind: VectorKind, operands: int, results: int) -> Counts:
+    """Return the bits moved by an operation on a tensor on chip, of which others and results pass the DRAM port."""
+    a, o = parse_format(op.a_format), parse_format(op.o_format)
+    elements = op.m * op.n * op.batch
+    dram_read, dram_write = (
+        ceil(operands * elements * a.bits_per_element),
+        ceil(results * elements * o.bits_per_element),
+    )
+    read_bits = ceil(elements * kind.reads * a.bits_per_element)
+    write_bits = ceil(elements * kind.writes * o.bits_per_element)
     return Counts(dram_read, dram_write, {"a": read_bits + dram_write}, {"a": write_bits + dram_read})
