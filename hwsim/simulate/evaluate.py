@@ -26,6 +26,7 @@ from hwsim.simulate.multichip import Message, chip_notes, chip_rows, chip_totals
 from hwsim.simulate.multicore import Plan, Run, plans_of, run_plan
 from hwsim.simulate.multicore.notes import core_notes
 from hwsim.simulate.residency import ALL_FREE, Fused, Room, resident_rows
+from hwsim.simulate.residency.prefetch import Timed, prefetched, shorten
 from hwsim.simulate.schedule import Cycles, Schedule, Timing
 from hwsim.simulate.vector_choice import fused_ops
 from hwsim.simulate.vector_unit import requantization, vector_row
@@ -114,6 +115,11 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     else:
         pairs, resident_notes = chip_rows(simulated, ops, row_of), ()
     rows = [_with_repeat(row, op, name, period_ns) for op, row in pairs]
+    if simulated.spec.residency.prefetch:
+        saved, note = prefetched(simulated, pairs, engine)
+        resident_notes = (*resident_notes, note)
+        for row, cycles in zip(rows, saved, strict=True):
+            shorten(simulated, row, cycles)
     settle(rows)
     sram_pj = tuple((row["sram_read_pj"], row["sram_write_pj"]) for row in rows)
     ordered = tuple({column: row[column] for column in LAYER_COLUMNS} for row in rows)
@@ -141,13 +147,15 @@ def _gemm_row(simulated: Simulated, gemm: Gemm, engine: str, room: Room = ALL_FR
     def machine_of(part: Gemm) -> Machine:
         return room.machine(simulated.machine(w, a, o, part, operands), part)
 
-    context = engine_context(simulated, machine_of(gemm), (w, a), operands)
+    machine = machine_of(gemm)
+    context = engine_context(simulated, machine, (w, a), operands)
+    spaces = machine.capacity_w_bits, machine.capacity_a_bits
 
     def row(plan: Plan) -> dict[str, Any]:
-        return _run_row(simulated, gemm, run_plan(simulated, plan, context, engine), (w, a), operands)
+        found = _run_row(simulated, gemm, run_plan(simulated, plan, context, engine), (w, a), operands)
+        return {**found, "timed": Timed(plan.schedules[0], context, found["quantize_cycles"], spaces)}
 
     rows = [row(plan) for plan in plans_of(simulated, gemm, machine_of)]
-    machine = machine_of(gemm)
     if machine.resident_w or machine.resident_a or machine.results != "stored":
         same = resident_tiling(map_gemm(gemm, simulated.machine(w, a, o, gemm, operands)).tiling, machine)
         if tiling_fits(same, machine):
@@ -190,6 +198,8 @@ def _run_row(
         **run.energy(timing, counts, unit),
         **sram_parts(counts, unit),
         "energy_vector_pj": quantize_pj + run.vector_pj,
+        "quantize_cycles": quantize_cycles,
+        "dram_bits": counts.dram_read_bits + counts.dram_write_bits,
         "split": "alone" if plan.split and plan.cores == 1 else plan.split,
     }
 

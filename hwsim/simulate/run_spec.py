@@ -52,7 +52,7 @@ class CostsSpec(Spec):
 
 
 class ResidencySpec(Spec):
-    """What stays on chip from operation to operation, on one core of one chip; by default nothing does."""
+    """What stays on chip from operation to operation, or comes early, on one core of one chip; by default nothing."""
 
     fused_attention: bool | Literal["always"] = Field(
         False,
@@ -68,8 +68,13 @@ class ResidencySpec(Spec):
         description="a result that fits in the activation buffer stays there as the next product's activations, where "
         "the order of the workload says who reads it and it is no slower and moves no more",
     )
+    prefetch: bool = Field(
+        False,
+        description="the first load of a product (weights; activations that are there already) moves while the port "
+        "has nothing else to do before it, into the half of the buffers that is free",
+    )
 
     @property
     def asked(self) -> tuple[str, ...]:
         """Names of the options that are on."""
-        return tuple(name for name in ("fused_attention", "weights", "outputs") if getattr(self, name))
+        return tuple(name for name in ("fused_attention", "weights", "outputs", "prefetch") if getattr(self, name))

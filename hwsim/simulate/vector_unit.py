@@ -156,6 +156,8 @@ def vector_row(simulated: Simulated, op: VectorOp, dram: tuple[int, int] | None 
         "utilization": 0.0,
         "bound": "vector" if lane_cycles >= dram_cycles else "dram",
         **moved_bytes(counts),
+        "port_cycles": dram_cycles,
+        "dram_bits": dram_bits,
         "energy_pe_pj": 0.0,
         "energy_rf_pj": 0.0,
         "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),

@@ -20,7 +20,7 @@ from fractions import Fraction
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple, TypeAlias
 
-from hwsim.simulate.engine import SHARED_ENGINES, Context, Shared
+from hwsim.simulate.engine import SHARED_ENGINES, Context, Linked, Shared
 from hwsim.simulate.schedule import Cycles, Node, Schedule, Step, Timing
 from hwsim.spec.errors import UsageError
 
@@ -95,13 +95,13 @@ class _Core:
     the store ``due``, the one after it ``later``.
     """
 
-    def __init__(self, schedule: Schedule, bandwidth: Fraction) -> None:
+    def __init__(self, schedule: Schedule, bandwidth: Fraction, head_start: int = 0) -> None:
         self._overlap = schedule.overlap
         self._stack = [_Frame(_loop(schedule.gemm.batch, _program(schedule.body, bandwidth)))]
         self._after = 2 if schedule.overlap else 1  # stand-ins for tiles after the last one
         self._tile = _NOTHING
-        self._ready: Cycles = 0
-        self._gate: Cycles = 0
+        self._ready: Cycles = -head_start
+        self._gate: Cycles = -head_start
         self._end: Cycles = 0
         self._drained: Cycles = 0
         self._floor: Cycles = 0
@@ -109,6 +109,7 @@ class _Core:
         self.asks_at: Cycles = 0
         self.moving = self._then = 0
         self._loading = False
+        self.idle: Cycles = 0  # see Linked
         self.done = False
         self.turned = False  # whether a loop has begun another iteration since this was last cleared
         self._ask()
@@ -173,6 +174,8 @@ class _Core:
                 frame.at, frame.left = 0, frame.left - 1
             else:
                 stack.pop()
+                if not stack and self._overlap:
+                    self.idle = max(self._end - max(self._ready, self._gate) - self._due, 0)
         self._after -= 1
         return _NOTHING if self._after >= 0 else None
 
@@ -257,13 +260,22 @@ def share(schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction) -> Share
     """
     if not schedules:
         raise UsageError("engine: no schedule to run")
-    cores = [_Core(schedule, dram_bits_per_cycle) for schedule in schedules]
+    return _run([_Core(schedule, dram_bits_per_cycle) for schedule in schedules], schedules)
+
+
+def link(schedule: Schedule, dram_bits_per_cycle: Fraction, head_start: int) -> Linked:
+    """Run one core whose first load is asked for ``head_start`` cycles before cycle 0."""
+    core = _Core(schedule, dram_bits_per_cycle, head_start)
+    return Linked(_run([core], [schedule]).cores[0], core.idle)
+
+
+def _run(cores: list[_Core], schedules: Sequence[Schedule]) -> Shared:
     done_at: list[Cycles] = [core.done_at for core in cores]  # of those that move nothing
     running = [core for core in cores if not core.done]
     waiting = [(core.asks_at, number) for number, core in enumerate(cores) if not core.done]
     heapify(waiting)
     periods = _Periods()
-    now: Cycles = 0
+    now: Cycles = waiting[0][0] if waiting else 0
     skipped: Cycles = 0
     port: Cycles = 0
     while waiting:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
-from hwsim.simulate.engine import ENGINES, Context
+from hwsim.simulate.engine import ENGINES, LINKED_ENGINES, Context, Linked
 from hwsim.simulate.schedule import Cycles, Node, Schedule, Step, Timing, expand
 
 
@@ -20,7 +20,7 @@ class _State(NamedTuple):
     """Times in cycles relative to the end of the last computed step (0)."""
 
     port_free: Cycles = 0
-    previous_end: Cycles = 0  # end of the step before the last one, <= 0
+    previous_end: Cycles = 0  # end of the step before the last one, or when the port began, <= 0
     drained: Cycles = 0  # end of the last store that was issued
     last_store: int = 0  # port cycles that the last step's store will need
     previous_store: int = 0  # the same for the step before it
@@ -109,6 +109,10 @@ class _Machine:
             port = max(port, 0) + state.last_store
         return max(port, 0)
 
+    def idle(self, state: _State) -> Cycles:
+        """Return the cycles before the last compute end in which one half of the buffers and the port are free."""
+        return max(-max(state.port_free, state.previous_end) - state.previous_store, 0)
+
 
 @ENGINES.register("fast")
 def fast(schedule: Schedule, context: Context) -> Timing:
@@ -116,14 +120,26 @@ def fast(schedule: Schedule, context: Context) -> Timing:
     return recur(schedule, context.dram_bits_per_cycle)
 
 
+@LINKED_ENGINES.register("fast")
+def fast_linked(schedule: Schedule, context: Context, head_start: int) -> Linked:
+    """Time ``schedule`` after a head start."""
+    return recur_linked(schedule, context.dram_bits_per_cycle, head_start)
+
+
 def recur(schedule: Schedule, dram_bits_per_cycle: Fraction) -> Timing:
     """Time ``schedule`` on a DRAM port of ``dram_bits_per_cycle``."""
+    return recur_linked(schedule, dram_bits_per_cycle).timing
+
+
+def recur_linked(schedule: Schedule, dram_bits_per_cycle: Fraction, head_start: int = 0) -> Linked:
+    """Time ``schedule`` as if the port had begun with its first load ``head_start`` cycles before."""
     machine = _Machine(dram_bits_per_cycle)
+    compute = schedule.compute_cycles * schedule.gemm.batch
     if not schedule.overlap:
-        cycles = machine.one_by_one(schedule.body) * schedule.gemm.batch
-        return Timing(cycles, schedule.compute_cycles * schedule.gemm.batch)
-    state, cycles = machine.repeat(_State(), schedule.body, schedule.gemm.batch)
-    return Timing(cycles + machine.finish(state), schedule.compute_cycles * schedule.gemm.batch)
+        return Linked(Timing(machine.one_by_one(schedule.body) * schedule.gemm.batch, compute), 0)
+    begin = _State(port_free=-head_start, previous_end=-head_start)
+    state, cycles = machine.repeat(begin, schedule.body, schedule.gemm.batch)
+    return Linked(Timing(cycles + machine.finish(state), compute), machine.idle(state))
 
 
 def walk(schedule: Schedule, dram_bits_per_cycle: Fraction) -> Timing:

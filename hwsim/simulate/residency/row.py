@@ -26,6 +26,7 @@ from hwsim.simulate.figures import merit, refuse_broken, utilization
 from hwsim.simulate.mapping import Machine
 from hwsim.simulate.residency.chain import Fused
 from hwsim.simulate.residency.fused import FusedPlan, fused_plans
+from hwsim.simulate.residency.prefetch import Timed
 from hwsim.simulate.schedule import Schedule, Timing
 from hwsim.simulate.vector_unit import requantization
 from hwsim.workload.ops import Gemm
@@ -90,7 +91,15 @@ def _plan_row(
         **energy,
         **sram_parts(counts, value.unit),
         "energy_vector_pj": plan.vector_pj + quantize_pj,
+        "dram_bits": counts.dram_read_bits + counts.dram_write_bits,
+        "timed": Timed(plan.program, context, plan.vector_cycles + quantize_cycles, _rooms(machines)),
     }
+
+
+def _rooms(machines: tuple[Machine, Machine]) -> tuple[int, int]:
+    """Return what tiles may take of the weights and of the activation buffer."""
+    score, value = machines
+    return min(score.capacity_w_bits, value.capacity_w_bits), min(score.capacity_a_bits, value.capacity_a_bits)
 
 
 class _Side:
