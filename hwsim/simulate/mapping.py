@@ -4,7 +4,8 @@ Every candidate is scored in closed form by numpy over the whole candidate set: 
 cycles, the DRAM and SRAM traffic, from them the latency ``max(compute, DRAM) + first load + last
 store`` and the energy at the accelerator's own prices. The objective is ``edp`` (their product),
 ``latency`` or ``energy``; ties go to the other figure. Latency alone would buy a per-cent of
-time with many times the DRAM traffic. The chosen tiling becomes a
+time with many times the DRAM traffic; it is the exact one (:mod:`hwsim.simulate.exact`), so that
+no larger buffer and no more bandwidth ever makes a GEMM slower. The chosen tiling becomes a
 :class:`~hwsim.simulate.schedule.Schedule`, which an engine then times exactly.
 """
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from hwsim.simulate.dataflow import ArrayShape, Dataflow, Totals
 from hwsim.simulate.dataflow.base import Extents, ceil_div
+from hwsim.simulate.exact import Candidates, fastest
 from hwsim.simulate.schedule import (
     LOOP_ORDERS,
     OperandBits,
@@ -145,7 +147,8 @@ def map_gemm(gemm: Gemm, machine: Machine) -> Schedule:
 @POLICIES.register("search")
 def search_mapping(gemm: Gemm, machine: Machine) -> Schedule:
     """Return the best schedule of ``gemm`` by the machine's objective."""
-    return build_schedule(gemm, _search((gemm.m, gemm.k, gemm.n), machine), machine)
+    batch = gemm.batch if machine.objective == "latency" else 1
+    return build_schedule(gemm, _search((gemm.m, gemm.k, gemm.n), machine, batch), machine)
 
 
 def forget_mappings() -> None:
@@ -224,8 +227,11 @@ def _candidates(dims: tuple[int, int, int], units: tuple[int, int, int]) -> tupl
 
 
 @lru_cache(maxsize=65536)
-def _search(dims: tuple[int, int, int], machine: Machine) -> Tiling:
-    """Score all candidate tilings and orders; deterministic (first best in candidate order)."""
+def _search(dims: tuple[int, int, int], machine: Machine, batch: int = 1) -> Tiling:
+    """Score all candidate tilings and orders; deterministic (first best in candidate order).
+
+    Latency is exact, over ``batch``.
+    """
     units = machine.dataflow.units(machine.shape)
     tm, tk, tn = _candidates(dims, (units["m"], units["k"], units["n"]))
     fits = _fits(tm, tk, tn, machine)
@@ -238,13 +244,14 @@ def _search(dims: tuple[int, int, int], machine: Machine) -> Tiling:
         shape = replace(shape, interval=cast(Fraction, float(shape.interval)))
     totals = machine.dataflow.totals(shape, m, k, n)
     holds = _holds(m, k, n, machine)
-    primary, secondary = _score(m, k, n, totals, holds, machine)
+    found = Candidates(m, k, n, totals, holds)
+    if machine.objective == "latency":
+        best = fastest(found, batch, machine, shape, lambda places: _score(found.some(places), machine)[1])
+        return resident_tiling(found.tiling(*best), machine)
+    primary, secondary = _score(found, machine)
     ties = primary <= primary.min()
     flat = int(np.argmin(np.where(ties, secondary, np.inf)))
-    order, at = divmod(flat, tm.size)
-    hold_a, hold_w, hold_o = (bool(hold[order, at]) for hold in holds)
-    tiles = int(tm[at]), int(tk[at]), int(tn[at])
-    return resident_tiling(Tiling(*tiles, LOOP_ORDERS[order], hold_a, hold_w, hold_o), machine)
+    return resident_tiling(found.tiling(*divmod(flat, tm.size)), machine)
 
 
 def resident_tiling(tiling: Tiling, machine: Machine) -> Tiling:
@@ -307,15 +314,14 @@ def _countable(bits: OperandBits, macs: int) -> OperandBits:
     return replace(bits, **counts)
 
 
-def _score(
-    m: Extents, k: Extents, n: Extents, totals: Totals, holds: tuple[Any, Any, Any], machine: Machine
-) -> tuple[Any, Any]:
+def _score(found: Candidates, machine: Machine) -> tuple[Any, Any]:
     """Return the objective and its tie-break for every (order, candidate)."""
+    m, k, n, totals = found.m, found.k, found.n, found.totals
     b, prices = _countable(machine.bits, m.extent * k.extent * n.extent), machine.prices
     # Bits per element that cross the DRAM port.
     loaded_w, loaded_a = 0 if machine.resident_w else b.w, 0 if machine.resident_a else b.a
     stored = 0 if machine.results == "kept" else b.o
-    hold_a, hold_w, hold_o = holds
+    hold_a, hold_w, hold_o = found.holds
     outputs = m.extent * n.extent
     dram_bits = (
         np.where(hold_w, k.extent * n.extent * loaded_w, k.extent * n.extent * loaded_w * m.trips)

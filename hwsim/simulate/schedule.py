@@ -211,17 +211,22 @@ def tile_program(
     """
     extents = {"m": gemm.m, "k": gemm.k, "n": gemm.n}
     kinds = [classes(extents[loop], tiling.tile(loop)) for loop in tiling.order]
+    at_m, at_k, at_n = (tiling.order.index(loop) for loop in LOOPS)
+    move, stays_a, stays_w = bits.move, tiling.resident_a, tiling.resident_w
 
     def leaf(chosen: tuple[tuple[int, int, bool, bool], ...]) -> Step:
-        at = dict(zip(tiling.order, chosen, strict=True))
-        (_, m, first_m, _), (_, k, first_k, last_k), (_, n, first_n, _) = at["m"], at["k"], at["n"]
-        load = 0 if tiling.resident_a or (tiling.hold_a and not first_n) else bits.move(m * k, "a")
-        load += 0 if tiling.resident_w or (tiling.hold_w and not first_m) else bits.move(k * n, "w")
+        (_, m, first_m, _), (_, k, first_k, last_k), (_, n, first_n, _) = chosen[at_m], chosen[at_k], chosen[at_n]
+        load = 0 if stays_a or (tiling.hold_a and not first_n) else move(m * k, "a")
+        if not (stays_w or (tiling.hold_w and not first_m)):
+            load += move(k * n, "w")
         reloads = not (first_k or tiling.hold_o)
-        load += bits.move(m * n, "psum") if reloads else 0
-        spills = not (last_k or tiling.hold_o)
-        leaves = 0 if tiling.results == "kept" else bits.move(m * n, "o")
-        store = leaves if last_k else bits.move(m * n, "psum") if spills else 0
+        if reloads:
+            load += move(m * n, "psum")
+        store = 0
+        if last_k:
+            store = 0 if tiling.results == "kept" else move(m * n, "o")
+        elif not tiling.hold_o:
+            store = move(m * n, "psum")
         cycles = tile_cycles(m, k, n, first_k) + (drain_cycles(m, n) if store else 0)
         return Step(load, cycles, store, first_k or not tiling.hold_o, reloads)
 

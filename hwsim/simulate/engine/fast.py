@@ -142,6 +142,15 @@ def recur_linked(schedule: Schedule, dram_bits_per_cycle: Fraction, head_start: 
     return Linked(Timing(cycles + machine.finish(state), compute), machine.idle(state))
 
 
+def time_program(body: tuple[Node, ...], batch: int, overlap: bool, dram_bits_per_cycle: Fraction) -> Cycles:
+    """Return the cycles of ``batch`` times ``body``; all that the search for a mapping needs."""
+    machine = _Machine(dram_bits_per_cycle)
+    if not overlap:
+        return machine.one_by_one(body) * batch
+    state, cycles = machine.repeat(_State(), body, batch)
+    return cycles + machine.finish(state)
+
+
 def walk(schedule: Schedule, dram_bits_per_cycle: Fraction) -> Timing:
     """Time ``schedule`` by the same machine, one absolute time per event: the plain reference."""
     port_cycles = _Machine(dram_bits_per_cycle).port_cycles
