@@ -110,6 +110,22 @@ def test_the_best_latency_falls_with_the_size_of_buffers_and_with_bandwidth(case
     assert best(g, replace(of, dram_bits_per_cycle=bandwidth)) <= cycles
 
 
+#: Dataflow, (m, n, k), usable bits, bandwidth, and a larger buffer with which closed forms choose a slower mapping.
+SLOWER = [
+    ("output_stationary", (49, 20, 24), (3145, 2706, 3019), 5, {"capacity_a_bits": 5592}),
+    ("cube", (30, 19, 53), (3469, 1326, 1634), 36, {"capacity_w_bits": 5519}),
+    ("output_stationary", (23, 60, 54), (1421, 2938, 1715), 53, {"capacity_a_bits": 6502}),
+    ("cube", (38, 19, 23), (1534, 688, 1509), 44, {"capacity_w_bits": 4887}),
+    ("outer_product", (6, 56, 8), (1699, 649, 2647), 5, {"capacity_w_bits": 3774}),
+]
+
+
+@pytest.mark.parametrize(("flow", "sizes", "bits", "bandwidth", "larger"), SLOWER)
+def test_where_closed_forms_are_misled_exact_times_are_not(flow, sizes, bits, bandwidth, larger):
+    of = machine(flow, capacities=bits, bandwidth=Fraction(bandwidth), objective="latency")
+    assert best(gemm(*sizes), replace(of, **larger)) <= best(gemm(*sizes), of)
+
+
 def every_tiling(g, of):
     units = of.dataflow.units(of.shape)
     sizes = [tile_candidates(extent, units[loop]).tolist() for loop, extent in zip("mkn", (g.m, g.k, g.n), strict=True)]
