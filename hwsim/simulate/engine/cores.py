@@ -18,63 +18,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from hwsim.simulate.engine import SHARED_ENGINES, Context, Linked, Shared
-from hwsim.simulate.schedule import Cycles, Node, Schedule, Step, Timing
+from hwsim.simulate.engine.port import Loop, Tile, loop, program
+from hwsim.simulate.schedule import Cycles, Schedule, Timing
 from hwsim.spec.errors import UsageError
 
 #: States that are remembered; beyond it the memory starts anew, and longer periods are walked.
 MOST_STATES = 4096
 
 
-class _Tile(NamedTuple):
-    """A step with its transfers in port cycles."""
-
-    load: int
-    compute: Cycles
-    store: int
-    opens: bool
-    reloads: bool
-
-
-class _Loop(NamedTuple):
-    """``body`` × ``times``; ``silent`` are the cycles of an iteration if it moves nothing, else None."""
-
-    times: int
-    body: tuple[_Tile | _Loop, ...]
-    silent: Cycles | None
-
-
-_Program: TypeAlias = tuple[_Tile | _Loop, ...]
-
 #: What stands in for tiles after the last one: it lets the stores that are due go.
-_NOTHING = _Tile(0, 0, 0, False, False)
-
-
-def _program(nodes: tuple[Node, ...], bandwidth: Fraction) -> _Program:
-    def port_cycles(bits: int) -> int:
-        return -(-bits * bandwidth.denominator // bandwidth.numerator)
-
-    found: list[_Tile | _Loop] = []
-    for node in nodes:
-        if isinstance(node, Step):
-            load, store = port_cycles(node.load_bits), port_cycles(node.store_bits)
-            found.append(_Tile(load, node.compute_cycles, store, node.opens, node.reloads))
-        else:
-            found.append(_loop(node.count, _program(node.body, bandwidth)))
-    return tuple(found)
-
-
-def _loop(count: int, body: _Program) -> _Loop:
-    silent: Cycles | None = 0
-    for node in body:
-        if silent is None or (isinstance(node, _Tile) and (node.load or node.store)):
-            return _Loop(count, body, None)
-        each = node.compute if isinstance(node, _Tile) else node.silent
-        times = 1 if isinstance(node, _Tile) else node.times
-        silent = None if each is None else silent + times * each
-    return _Loop(count, body, silent)
+_NOTHING = Tile(0, 0, 0, False, False)
 
 
 class _Frame:
@@ -82,7 +38,7 @@ class _Frame:
 
     __slots__ = ("at", "left", "loop")
 
-    def __init__(self, loop: _Loop) -> None:
+    def __init__(self, loop: Loop) -> None:
         self.loop, self.at, self.left = loop, 0, loop.times - 1
 
 
@@ -97,7 +53,7 @@ class _Core:
 
     def __init__(self, schedule: Schedule, bandwidth: Fraction, head_start: int = 0) -> None:
         self._overlap = schedule.overlap
-        self._stack = [_Frame(_loop(schedule.gemm.batch, _program(schedule.body, bandwidth)))]
+        self._stack = [_Frame(loop(schedule.gemm.batch, program(schedule.body, bandwidth)))]
         self._after = 2 if schedule.overlap else 1  # stand-ins for tiles after the last one
         self._tile = _NOTHING
         self._ready: Cycles = -head_start
@@ -158,14 +114,14 @@ class _Core:
         self.moving, self._then = (tile.load, self._due) if self._loading else (self._due, tile.load)
         self.asks_at = max(self._ready, self._gate)
 
-    def _next(self) -> _Tile | None:
+    def _next(self) -> Tile | None:
         stack = self._stack
         while stack:
             frame = stack[-1]
             if frame.at < len(frame.loop.body):
                 node = frame.loop.body[frame.at]
                 frame.at += 1
-                if isinstance(node, _Tile):
+                if isinstance(node, Tile):
                     return node
                 stack.append(_Frame(node))
             elif frame.left:
