@@ -60,6 +60,11 @@ class ResidencySpec(Spec):
         "softmax: only queries, keys, values and results cross the DRAM port; true: where it is no slower and moves "
         "no more, always: wherever tiles fit",
     )
+    fused_overlap: bool = Field(
+        True,
+        description="in fused attention the vector unit makes one block's softmax while the array multiplies the "
+        "values of the block before and the scores of the one after it, where there is room and it pays",
+    )
     weights: bool = Field(
         False, description="if all weights of a workload fit in the weights buffer, they are loaded once and stay"
     )

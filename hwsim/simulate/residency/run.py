@@ -94,13 +94,14 @@ def _total(rows: Rows) -> Row:
 def _fusion_notes(rows: Rows, reasons: Mapping[str, str], unknown: Sequence[str]) -> list[str]:
     """Return what was fused, what was not, and why; ``reasons`` by layer, empty where it was."""
     name = "residency.fused_attention"
-    done = list(dict.fromkeys(op.layer for op, _ in rows if isinstance(op, Fused)))
     notes = []
-    if done:
-        notes.append(
-            f"{name}: {', '.join(done)} as one operation, key tile by key tile (FlashAttention-2); array and vector "
-            "unit take turns; w_format is that of the values"
-        )
+    for overlapped, how in ((True, "array and vector unit at the same time (FlashAttention-3)"), (False, "in turns")):
+        done = [op.layer for op, row in rows if isinstance(op, Fused) and row["overlapped"] == overlapped]
+        if done:
+            notes.append(
+                f"{name}: {', '.join(dict.fromkeys(done))} as one operation, key tile by key tile (FlashAttention-2), "
+                f"{how}; w_format is that of the values"
+            )
     notes += [f"{name}: {layer} one after the other: {why}" for layer, why in reasons.items() if why]
     if unknown:
         notes.append(f"{name}: {', '.join(unknown)} not fused: no softmax and value of the same sizes follow")
