@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +28,9 @@ from numpy.typing import NDArray
 from hwsim.simulate.dataflow import ArrayShape
 from hwsim.simulate.dataflow.base import Extents, Totals
 from hwsim.simulate.engine.fast import time_program
+from hwsim.simulate.machine import Machine
 from hwsim.simulate.schedule import LOOP_ORDERS, Cycles, Tiling, tile_program
 from hwsim.workload.ops import Gemm
-
-if TYPE_CHECKING:
-    from hwsim.simulate.mapping import Machine
 
 #: Relative slack for sums of floats: a bound must not be above what it bounds.
 SLACK = 1 - 2.0**-40
