@@ -79,7 +79,36 @@ def test_what_a_later_addition_may_need_is_stored_as_well():
 
 def test_a_sum_is_stored_and_its_other_operand_read():
     ops = [conv("a", 8, 8, 8), vector("sum", "add", 64, 8), vector("act", "relu", 64, 8), conv("b", 8, 8, 4)]
-    assert chains(ops) == [("a", ["sum", "act"], ["b"], False, ["sum"])]
+    assert chains(ops) == [("a", ["sum", "act"], ["b"], False, [])]
+    assert chains([*ops, vector("later", "add", 64, 8)]) == [("a", ["sum", "act"], ["b"], True, ["sum"])]
+
+
+def test_notes_say_what_the_order_of_rows_does_not():
+    chain = [conv("a", 8, 8, 8), vector("act", "relu", 64, 8), conv("b", 8, 8, 8)]
+    for named, stored in (("act", True), ("a", True), ("x", False)):
+        assert chains([*chain, vector("sum", "add", 64, 8, note=f"reads {named}")])[0][3] is stored
+    aside = replace(conv("short", 8, 8, 16), note=conv("short", 8, 8, 16).note + "; reads act")
+    assert chains([*chain[:2], aside, replace(chain[2], note=chain[2].note + "; reads act")])[0] == (
+        "a", ["act"], ["short", "b"], False, [],
+    )  # fmt: skip
+    assert chains([*chain[:2], replace(aside, note=aside.note.replace("act", "x"))]) == []
+
+
+@pytest.mark.parametrize("model", ["resnet-18", "resnet-50", "mobilenet-v2"])
+def test_inside_of_residual_blocks_nothing_is_stored(model):
+    trace = load_workload(model)
+    for first, _, readers, stored, stores in chains(trace.ops):
+        inside = any(f".{name}" in "".join(readers) for name in ("conv2", "conv3", ".1.conv", ".2.conv"))
+        if inside and "residual" not in first:
+            assert not stored
+            assert not stores
+    if model == "resnet-18":
+        found = {
+            first: (through, readers, stored, stores) for first, through, readers, stored, stores in chains(trace.ops)
+        }
+        block = (["stage1.1.residual", "stage1.1.act"], ["stage2.0.shortcut", "stage2.0.conv1"], False, [])
+        assert found["stage1.1.conv2"] == block
+        assert found["stage1.0.conv2"][2:] == (False, ["stage1.0.residual"])
 
 
 @pytest.mark.parametrize(
@@ -116,7 +145,18 @@ def test_a_parallel_block_reads_its_norm_and_not_the_sum():
     assert chains([out, add, Gemm("up", 8, 32, 16, role="ffn")]) == []
     norm = vector("norm", "rmsnorm", 8, 16)
     ups = [Gemm(name, 8, 32, 16, role="ffn") for name in ("gate", "up")]
-    assert chains([out, add, norm, *ups])[0] == ("out", ["sum", "norm"], ["gate", "up"], False, ["sum"])
+    assert chains([out, add, norm, *ups])[0] == ("out", ["sum", "norm"], ["gate", "up"], False, [])
+    later = vector("later", "add", 8, 16)
+    assert chains([out, add, norm, *ups, later])[0] == ("out", ["sum", "norm"], ["gate", "up"], False, ["sum"])
+    # A product whose input nothing explains may read the norm, so that both sum and norm are stored.
+    others = Gemm("x", 3, 3, 3), Gemm("other", 8, 3, 16)
+    assert chains([out, add, norm, *ups, later, *others])[0][4] == ["sum", "norm"]
+
+
+def test_as_many_elements_of_other_channels_are_another_tensor():
+    out, short = conv("a", 4, 8, 16), conv("short", 4, 16, 16, kernel=1)
+    assert chains([out, short]) == []
+    assert chains([out, conv("b", 16, 8, 4)]) == [("a", [], ["b"], False, [])]
 
 
 @pytest.mark.parametrize("model", ["llama-2-7b", "gemma-2-2b", "gpt2", "bert-base", "phi-2", "bitnet-b1.58-2b-4t"])

@@ -15,16 +15,16 @@ Where the order leaves another reading open, no link is claimed:
 * behind two products of one input and equal outputs, a single operation may work on either. Both are used up
   where an ``add`` or ``mul`` follows.
 
-Convolutions read as many elements as their note says (``im2col: CxHxW``), else an unknown number. Pooling reads
-maps of the same channels with more pixels.
+Convolutions read as many channels and pixels as their note says (``im2col: CxHxW``), else an unknown number.
+Pooling reads maps of the same channels with more pixels.
 
-An ``add`` or ``mul`` needs a second, older operand. The trace does not name it, so that it is read from DRAM (but
-in a gated MLP, where roles say that a ``mul`` joins the results of its two first products, and both stay); and
-what an ``add`` makes may be the older operand of a later one, so that it is stored there. Any other tensor that
-stays is stored *as well*, once and in the form that is needed, if another row might read it: an ``add`` or ``mul``
-elsewhere, or a product whose input no link explains, of as many elements. Only roles rule that out: scores and
-probabilities, weighted values and what is between the products of an MLP have one reader; a projection's result
-in front of an ``add`` is used up there.
+An ``add`` or ``mul`` needs a second, older operand. It is read from DRAM (but in a gated MLP, where roles say that
+a ``mul`` joins the results of its two first products, and both stay); and what an ``add`` makes may be the older
+operand of another one, of as many elements, and is then stored. Any other tensor that stays is stored *as well*,
+once and in the form that is needed, if another row might read it: an ``add`` or ``mul`` elsewhere, or a product whose
+input no link explains, of as many elements. Notes may say what such a row reads (``reads LAYER``, as those of
+convolutional networks do); otherwise only roles rule it out: scores and probabilities, weighted values and what is
+between the products of an MLP have one reader; a projection's result in front of an ``add`` is used up there.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ from hwsim.workload.ops import Gemm, Op, VectorOp
 #: Operations with a second operand.
 BINARY = ("add", "mul")
 
-_IM2COL = re.compile(r"im2col: (\d+)x(\d+)x(\d+), kernel (\d+), stride (\d+), padding (\d+)")
+#: Notes may name the row that a product reads, or that made the second operand of an ``add`` or ``mul``.
+_READS = re.compile(r"reads (\S+)$")
+
+_IM2COL = re.compile(r"im2col: (\d+)x(\d+)x(\d+), kernel (\d+)(?:x(\d+))?, stride (\d+), padding (\d+)(?:x(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -103,23 +106,42 @@ def _kept(ops: Sequence[object], at: int) -> Kept | None:
     reader = ops[place] if place < len(ops) else None
     if not isinstance(reader, Gemm) or not _linked(last, reader) or not _unmistakable(ops, at, through, reader):
         return None
+    made = {_of(ops, p).layer for p in (at, *through)}
     readers = [place]
-    while readers[-1] + 1 < len(ops) and shares_input(ops[readers[-1]], ops[readers[-1] + 1]):
+    while readers[-1] + 1 < len(ops) and (
+        shares_input(ops[readers[-1]], ops[readers[-1] + 1]) or _reads_too(last, reader, ops[readers[-1] + 1])
+    ):
         readers.append(readers[-1] + 1)
     mine = (at, *through, *readers)
     written, read = _elements(producer), _input(reader) or 0
-    others = [_may_read(ops, other, {written, read}) for other in _others(ops, mine)]
+    others = [_may_read(ops, other, {written, read}, made) for other in _others(ops, mine)]
     added = [p for p in through if _of(ops, p).op == "add"]
     alone = producer.role in ("score", "value") or (producer.role, reader.role) == ("ffn", "ffn")
     alone |= bool(added) and producer.role in ("attn_out", "ffn")
-    stored = bool(added or not alone) and any(others)
-    stores = set(added)
+    stores = set(added) if "operand" in others else set()
+    stored = any(others)
+    if added:  # others read what they made; who reads the first form says so, or names nothing
+        stored = any(_may_read(ops, other, {written}, {producer.layer}) for other in _others(ops, mine))
     if added and "product" in others:  # besides the sum, what was made of it
         stores.add(through[-1])
     if not added and not alone and any(others):
         stores |= {p for p in through if _of(ops, p).op == "mul"}
     beside = _gate(ops, at, through, reader)
     return Kept(at, tuple(through), tuple(readers), written, read, stored and not alone, tuple(sorted(stores)), beside)
+
+
+def _named(op: object) -> str:
+    """Return the row that the note of ``op`` names, if any."""
+    found = _READS.search(op.note) if isinstance(op, Gemm | VectorOp) else None
+    return found.group(1) if found else ""
+
+
+def _reads_too(last: object, reader: Gemm, op: object) -> bool:
+    """Whether the product ``op`` behind ``reader`` reads the same, what ``last`` wrote, as its note says."""
+    if not isinstance(op, Gemm) or not isinstance(last, Gemm | VectorOp) or _named(op) != last.layer:
+        return False
+    alike = (op.repeat, op.a_source, op.a_format) == (reader.repeat, reader.a_source, reader.a_format)
+    return alike and _input(op) == _input(reader)
 
 
 def _of(ops: Sequence[object], place: int) -> Op:
@@ -145,7 +167,7 @@ def _linked(before: object, op: object) -> bool:
 
 def _feeds(before: Op, gemm: Gemm) -> bool:
     """Whether the activations of ``gemm`` are what ``before`` wrote."""
-    if gemm.a_source != "activation":
+    if gemm.a_source != "activation" or _named(gemm) not in ("", before.layer):
         return False
     if gemm.role == "value" or gemm.w_source != "dram":  # attention
         return before.op == "softmax" and gemm.role == "value" and _input(gemm) == _elements(before)
@@ -158,7 +180,8 @@ def _feeds(before: Op, gemm: Gemm) -> bool:
             return False
         if _input(before) == _elements(before) and (before.role, gemm.role) != ("value", "attn_out"):
             return False
-    return _input(gemm) == _elements(before)
+    found = _IM2COL.match(gemm.note) if gemm.role == "conv" else None
+    return _input(gemm) == _elements(before) and (found is None or int(found.group(1)) == _channels(before))
 
 
 def _unmistakable(ops: Sequence[object], at: int, through: Sequence[int], reader: Gemm) -> bool:
@@ -195,9 +218,17 @@ def _others(ops: Sequence[object], mine: Sequence[int]) -> Iterator[int]:
     yield from (place for place in range(begin, len(ops)) if place not in mine)
 
 
-def _may_read(ops: Sequence[object], place: int, sizes: set[int]) -> Literal["operand", "product", ""]:
-    """Return how the row at ``place`` might read a tensor of ``sizes`` elements that is not that of the row before."""
+def _may_read(ops: Sequence[object], place: int, sizes: set[int], made: set[str]) -> Literal["operand", "product", ""]:
+    """Return how the row at ``place`` might read a tensor of ``sizes`` elements that is not that of the row before.
+
+    ``made`` are the rows that wrote it and worked on it, of which a note may name one.
+    """
     op = ops[place]
+    named = _named(op)
+    if named and isinstance(op, Gemm):
+        return "product" if named in made else ""
+    if named and isinstance(op, VectorOp) and op.op in BINARY:
+        return "operand" if named in made else ""
     if isinstance(op, VectorOp):
         if op.op in BINARY and _elements(op) in sizes:
             return "operand"
@@ -235,8 +266,10 @@ def _input(gemm: Gemm) -> int | None:
     found = _IM2COL.match(gemm.note)
     if found is None:
         return None
-    channels, height, width, kernel, stride, padding = map(int, found.groups())
-    pixels = [(edge + 2 * padding - kernel) // stride + 1 for edge in (height, width)]
-    images, rest = divmod(gemm.m, pixels[0] * pixels[1]) if min(pixels) > 0 else (0, 1)
-    taps = channels * kernel * kernel
-    return None if rest or not images or gemm.k * gemm.batch != taps else images * channels * height * width
+    channels, height, width, kernel, kernel_width, stride, padding, padding_width = found.groups()
+    sides = ((height, kernel, padding), (width, kernel_width or kernel, padding_width or padding))
+    rows, columns = ((int(edge) + 2 * int(pad) - int(size)) // int(stride) + 1 for edge, size, pad in sides)
+    images, rest = divmod(gemm.m, rows * columns) if min(rows, columns) > 0 else (0, 1)
+    taps = int(channels) * int(kernel) * int(kernel_width or kernel)
+    whole = images and not rest and gemm.k * gemm.batch == taps
+    return images * int(channels) * int(height) * int(width) if whole else None

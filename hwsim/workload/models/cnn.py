@@ -84,10 +84,10 @@ def _add_layers(net: ConvNet, layers: Sequence[Any], source: str, prefix: str) -
                 raise UsageError(f"{where}: unknown key {key!r}; {did_you_mean(key, KEYS[kind])}")
         name, layer = f"{prefix}{index}.{kind}", _Layer(entry, where)
         if kind == "residual":
-            before = net.feature
+            before, other = net.feature, net.made_by
             _add_layers(net, entry.get("layers", ()), source, f"{prefix}{index}.")
             if net.feature == before:
-                net.vector(name, "add", before)
+                net.vector(name, "add", before, other)
         else:
             _ADD[kind](net, layer, name)
 
@@ -133,6 +133,7 @@ def _linear(net: ConvNet, layer: _Layer, name: str) -> None:
     if source.pixels != 1:
         raise UsageError(f"{layer.where}: linear needs one pixel, not {source.pixels}; put avgpool or flatten before")
     net.ops.append(Gemm(name, net.images, out, source.channels, role="other"))
+    net.made_by = name
     net.weights += out * source.channels
     net.other_parameters += out
     net.feature = Feature(out, 1, 1)
