@@ -11,6 +11,9 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from hwsim.formats import parse_format
+from hwsim.simulate.architecture import open_arch
+from hwsim.simulate.mapping import Machine, forget_mappings, map_gemm
 from hwsim.simulate.nest.cases import cases_of
 from hwsim.simulate.nest.count import count
 from hwsim.simulate.nest.grid import Grid
@@ -18,6 +21,8 @@ from hwsim.simulate.nest.hierarchy import Hierarchy, Widths
 from hwsim.simulate.nest.hierarchy_file import load_hierarchy
 from hwsim.simulate.nest.orders import shape_of
 from hwsim.simulate.nest.search import search
+from hwsim.spec.data import find_example
+from hwsim.workload import Gemm
 
 #: (m, k, n): q/k/v/o, gate/up, down projections and one head's scores, prefill and decode.
 LAYER = (
@@ -41,6 +46,7 @@ def main() -> None:
     print(f"a loop of 1e7 multiply-adds in Python: {took:.2f} CPU s (0.67 s when the others were timed)\n")
     mappings()
     layers()
+    tiles()
 
 
 def mappings() -> None:
@@ -78,6 +84,33 @@ def layers() -> None:
                 _layer(design)
             best = min(best, (time.process_time() - cpu, time.perf_counter() - wall))
         print(f"{name:10} {first:15.2f} {best[0]:8.3f} {DESIGNS / best[1]:9.0f} {DESIGNS / best[0]:13.0f}")
+
+
+def tiles() -> None:
+    """Search the tiles of all GEMMs of a layer as ``evaluate`` does, by objective; latency is exact.
+
+    At a 16th of the bandwidth all prefill is about as long on the port as in the array, which bounds tell apart worst.
+    """
+    print(f"\n{'architecture':20} {'objective':10} {'bandwidth':>9} {'layers/CPU s':>13}")
+    for name in ("systolic_32x32_28nm", "tpu_like_7nm", "edge_16x16_45nm"):
+        simulated = open_arch(find_example("arch_configs", name))
+        policy = simulated.policy
+        formats = [parse_format(str(text)) for text in (policy.w_format, policy.a_format, policy.o_format)]
+        for objective, share in (("edp", 1), ("latency", 1), ("latency", 16)):
+            machine = simulated.machine(*formats)
+            machine = replace(machine, objective=objective, dram_bits_per_cycle=machine.dram_bits_per_cycle / share)
+            best = min(_tiles_cpu_s(machine) for _ in range(TIMES))
+            print(f"{name:20} {objective:10} {f'1/{share}':>9} {DESIGNS / best:13.0f}")
+
+
+def _tiles_cpu_s(machine: Machine) -> float:
+    forget_mappings()
+    start = time.process_time()
+    for number in range(DESIGNS):
+        design = replace(machine, capacity_w_bits=machine.capacity_w_bits * (DESIGNS + number) // DESIGNS)
+        for m, k, n in LAYER:
+            map_gemm(Gemm("", m, n, k), design)
+    return time.process_time() - start
 
 
 def _layer(hierarchy: Hierarchy) -> None:

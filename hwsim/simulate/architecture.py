@@ -117,6 +117,8 @@ def _check_residency(spec: ArchSpec) -> None:
         raise ValueError(
             f"residency.fused_attention: has an online softmax of its own beside vector_unit.{own}; leave one out"
         )
+    if spec.residency.prefetch and spec.dram.banks:
+        raise ValueError("residency.prefetch: counts the port's idle cycles, not those of dram.banks; leave one out")
     for part, number in (("cores", spec.cores and spec.cores.count), ("chips", spec.chips and spec.chips.count)):
         if number and number > 1:
             raise ValueError(f"residency.{asked[0]}: valid on one core of one chip; {part}.count is {number}")

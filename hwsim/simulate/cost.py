@@ -83,18 +83,22 @@ def gemm_counts(schedule: Schedule, load_bits: int, store_bits: int) -> Counts:
     """Return the bits moved by one GEMM with its batch.
 
     ``load_bits`` and ``store_bits`` are what the schedule's steps move over the DRAM port for one
-    instance. Fills write what DRAM delivers; drains read what DRAM takes; spilled partial sums
-    pass the output buffer both ways.
+    instance. Fills write what DRAM delivers; drains read what DRAM takes or the activation buffer keeps;
+    spilled partial sums pass the output buffer both ways.
     """
     t, b, batch = schedule.traffic, schedule.bits, schedule.gemm.batch
     fills = {"w": b.move(t.dram_w, "w"), "a": b.move(t.dram_a, "a"), "o": b.move(t.dram_psum_read, "psum")}
-    drains = b.move(t.dram_o + t.dram_psum_write, "psum")
+    drains = b.move(max(t.dram_o, t.kept_o) + t.dram_psum_write, "psum")
     reads = {
         "w": b.move(t.sram_w_read, "w"),
         "a": b.move(t.sram_a_read, "a"),
         "o": b.move(t.sram_psum_read, "psum") + drains,
     }
-    writes = {"w": fills["w"], "a": fills["a"], "o": b.move(t.sram_psum_write, "psum") + fills["o"]}
+    writes = {
+        "w": fills["w"],
+        "a": fills["a"] + b.move(t.kept_o, "o"),
+        "o": b.move(t.sram_psum_write, "psum") + fills["o"],
+    }
     own = schedule.foreign or Foreign("")
     read_bits, write_bits = own.dram_bits or (load_bits, store_bits)
     return Counts(

@@ -21,11 +21,12 @@ from hwsim.simulate.cost import ENERGY_PARTS, Counts, moved_bytes, settle, sram_
 from hwsim.simulate.data_notes import clock_notes, data_notes, foreign_notes, issue_notes
 from hwsim.simulate.engine import ENGINES
 from hwsim.simulate.figures import merit, refuse_broken, utilization
-from hwsim.simulate.mapping import Machine, build_schedule, map_gemm
+from hwsim.simulate.mapping import Machine, build_schedule, map_gemm, resident_tiling, tiling_fits
 from hwsim.simulate.multichip import Message, chip_rows, chip_totals
 from hwsim.simulate.multicore import Plan, Run, plans_of, run_plan
 from hwsim.simulate.multicore.notes import core_notes
 from hwsim.simulate.residency import ALL_FREE, Fused, Room, resident_rows
+from hwsim.simulate.residency.prefetch import Timed, prefetched, shorten
 from hwsim.simulate.schedule import Cycles, Schedule, Timing
 from hwsim.simulate.vector_choice import fused_ops
 from hwsim.simulate.vector_unit import requantization, table_cycles, vector_row
@@ -101,7 +102,10 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     def row_of(op: Op, room: Room = ALL_FREE) -> dict[str, Any]:
         key = (op.cost_key, room)
         if key not in seen:
-            seen[key] = _gemm_row(simulated, op, engine, room) if isinstance(op, Gemm) else vector_row(simulated, op)
+            if isinstance(op, Gemm):
+                seen[key] = _gemm_row(simulated, op, engine, room)
+            else:
+                seen[key] = vector_row(simulated, op, room.tensors)
         return seen[key]
 
     name, period_ns = simulated.spec.name, simulated.accelerator.period_ns
@@ -111,6 +115,11 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     else:
         pairs, more_notes = chip_rows(simulated, ops, row_of)
     rows = [_with_repeat(row, op, name, period_ns) for op, row in pairs]
+    if simulated.spec.residency.prefetch:
+        saved, note = prefetched(simulated, pairs, engine)
+        more_notes = (*more_notes, note)
+        for row, cycles in zip(rows, saved, strict=True):
+            shorten(simulated, row, cycles)
     settle(rows)
     sram_pj = tuple((row["sram_read_pj"], row["sram_write_pj"]) for row in rows)
     ordered = tuple({column: row[column] for column in LAYER_COLUMNS} for row in rows)
@@ -130,7 +139,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
 def _gemm_row(simulated: Simulated, gemm: Gemm, engine: str, room: Room = ALL_FREE) -> dict[str, Any]:
     """Cost of one instance of ``gemm`` (with its batch), by the best way of sharing it among the cores.
 
-    ``room`` says what the weights buffer holds for good.
+    ``room`` says what is on chip besides tiles.
     """
     w, a, o = (parse_format(name) for name in (gemm.w_format, gemm.a_format, gemm.o_format))
     operands = Operands(read_operand_stats(gemm.w_stats), read_operand_stats(gemm.a_stats))
@@ -138,24 +147,25 @@ def _gemm_row(simulated: Simulated, gemm: Gemm, engine: str, room: Room = ALL_FR
     def machine_of(part: Gemm) -> Machine:
         return room.machine(simulated.machine(w, a, o, part, operands), part)
 
-    context = engine_context(simulated, machine_of(gemm), (w, a), operands)
+    machine = machine_of(gemm)
+    context = engine_context(simulated, machine, (w, a), operands)
+    spaces = machine.capacity_w_bits, machine.capacity_a_bits
 
     def row(plan: Plan) -> dict[str, Any]:
-        return _run_row(simulated, gemm, run_plan(simulated, plan, context, engine), (w, a), operands)
+        found = _run_row(simulated, gemm, run_plan(simulated, plan, context, engine), (w, a), operands)
+        return {**found, "timed": Timed(plan.schedules[0], context, found["quantize_cycles"], spaces)}
 
     rows = [row(plan) for plan in plans_of(simulated, gemm, machine_of)]
-    if machine_of(gemm).resident_w:
-        loading = simulated.machine(w, a, o, gemm, operands)
-        same = replace(map_gemm(gemm, loading).tiling, resident_w=True)
-        rows = _no_worse(
-            [*rows, row(Plan(None, (build_schedule(gemm, same, machine_of(gemm)),)))],
-            _gemm_row(simulated, gemm, engine),
-        )
+    if machine.resident_w or machine.resident_a or machine.results != "stored":
+        same = resident_tiling(map_gemm(gemm, simulated.machine(w, a, o, gemm, operands)).tiling, machine)
+        if tiling_fits(same, machine):
+            rows.append(row(Plan(None, (build_schedule(gemm, same, machine),))))
+        rows = _no_worse(rows, _gemm_row(simulated, gemm, engine))
     return min(rows, key=lambda found: merit(found, simulated.spec.mapper.objective))
 
 
 def _no_worse(rows: list[dict[str, Any]], loading: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows that take no longer and move no more than where weights are loaded.
+    """Return the rows that take no longer and move no more than where nothing stays on chip.
 
     The objective alone might buy energy with time. The last row keeps that mapping and never is worse, but by what
     banks of DRAM do with other requests.
@@ -189,6 +199,8 @@ def _run_row(
         **energy,
         **sram_parts(counts, unit),
         "energy_vector_pj": energy["energy_vector_pj"] + quantize_pj + run.vector_pj,
+        "quantize_cycles": vector_cycles,
+        "dram_bits": counts.dram_read_bits + counts.dram_write_bits,
         "split": "alone" if plan.split and plan.cores == 1 else plan.split,
     }
 
@@ -239,7 +251,8 @@ def _check_gemm(
 
     ``cores`` go through the schedule together.
     """
-    gemm, traffic, resident = schedule.gemm, schedule.traffic, schedule.tiling.resident_w
+    gemm, traffic, tiling = schedule.gemm, schedule.traffic, schedule.tiling
+    kept, outputs = tiling.results == "kept", gemm.m * gemm.n
     acc = simulated.accelerator
     fastest = acc.dram_peak_bits_per_cycle if acc.spec.dram.banks else acc.dram_bits_per_cycle
     dram_cycles = (counts.dram_read_bits + counts.dram_write_bits) / fastest
@@ -251,17 +264,23 @@ def _check_gemm(
     fills = sum(bits.move(elements, operand) for elements, operand in loaded) * gemm.batch
     laws = {
         "PE steps cover all MACs": schedule.pe_steps * gemm.batch * pe.lanes >= macs,
-        "outputs <= DRAM writes": bits.move(gemm.m * gemm.n, "o") * gemm.batch <= counts.dram_write_bits,
+        "outputs <= DRAM writes, unless they stay": kept
+        or bits.move(outputs, "o") * gemm.batch <= counts.dram_write_bits,
+        "outputs that stay are written once": traffic.kept_o == (0 if tiling.results == "stored" else outputs)
+        and bits.move(traffic.kept_o, "o") * gemm.batch <= counts.sram_write_bits.get("a", 0)
+        and not (kept and traffic.dram_o),
         "cycles >= compute cycles": timing.cycles >= timing.compute_cycles,
         "cycles >= bits / bandwidth": timing.cycles >= (int(dram_cycles) if drops else dram_cycles),
         "utilization <= 100 %": macs * fewest <= timing.cycles * cores * acc.pes * pe.lanes,
     }
     if schedule.foreign is None:
         laws |= {
-            "unique weights <= DRAM reads, unless resident": resident or gemm.k * gemm.n <= traffic.dram_w,
-            "resident weights are not read from DRAM": not resident or traffic.dram_w == 0,
+            "unique weights <= DRAM reads, unless resident": tiling.resident_w or gemm.k * gemm.n <= traffic.dram_w,
+            "resident operands are not read from DRAM": not (tiling.resident_w and traffic.dram_w)
+            and not (tiling.resident_a and traffic.dram_a),
             "unique weights, DRAM reads <= SRAM reads": max(gemm.k * gemm.n, traffic.dram_w) <= traffic.sram_w_read,
-            "unique activations <= DRAM reads <= SRAM reads": gemm.m * gemm.k <= traffic.dram_a <= traffic.sram_a_read,
+            "unique activations <= DRAM reads, unless resident": tiling.resident_a or gemm.m * gemm.k <= traffic.dram_a,
+            "unique activations, DRAM reads <= SRAM reads": max(gemm.m * gemm.k, traffic.dram_a) <= traffic.sram_a_read,
             "what DRAM delivers is what the steps load": fills <= counts.dram_read_bits,
         }
     refuse_broken(simulated, gemm.layer, laws)

@@ -4,23 +4,26 @@ Every candidate is scored in closed form by numpy over the whole candidate set: 
 cycles, the DRAM and SRAM traffic, from them the latency ``max(compute, DRAM) + first load + last
 store`` and the energy at the accelerator's own prices. The objective is ``edp`` (their product),
 ``latency`` or ``energy``; ties go to the other figure. Latency alone would buy a per-cent of
-time with many times the DRAM traffic. The chosen tiling becomes a
+time with many times the DRAM traffic; it is the exact one (:mod:`hwsim.simulate.exact`), so that
+no larger buffer and no more bandwidth ever makes a GEMM slower. The chosen tiling becomes a
 :class:`~hwsim.simulate.schedule.Schedule`, which an engine then times exactly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.simulate.dataflow import ArrayShape, Dataflow, Totals
+from hwsim.simulate.dataflow import Totals
 from hwsim.simulate.dataflow.base import Extents, ceil_div
+from hwsim.simulate.exact import Candidates, fastest
+from hwsim.simulate.machine import Machine, Objective, Prices
 from hwsim.simulate.schedule import (
     LOOP_ORDERS,
     OperandBits,
@@ -33,7 +36,23 @@ from hwsim.spec.errors import InfeasibleError, UsageError
 from hwsim.spec.registry import Registry
 from hwsim.workload.ops import Gemm
 
-Objective = Literal["edp", "latency", "energy"]
+__all__ = [
+    "MOST_MACS",
+    "POLICIES",
+    "TRIPS",
+    "Machine",
+    "MappingPolicy",
+    "Objective",
+    "Prices",
+    "build_schedule",
+    "dequant_ops",
+    "forget_mappings",
+    "map_gemm",
+    "resident_tiling",
+    "search_mapping",
+    "tile_candidates",
+    "tiling_fits",
+]
 
 #: Trip counts that the search tries per loop; between them a finer cut never pays more than
 #: the step from one entry to the next.
@@ -42,57 +61,6 @@ TRIPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 4096
 
 #: Largest GEMM: candidates are counted in 64-bit integers.
 MOST_MACS = 10**16
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """Energy per event as the mapper weighs candidates; the cost model prices the winner anew.
-
-    ``sram_*_pj_per_bit`` are of buffers alone (weights, activations, outputs), the three before them with wires.
-    """
-
-    dram_pj_per_bit: float = 1.0
-    sram_w_pj_per_bit: float = 0.0
-    sram_a_pj_per_bit: float = 0.0
-    sram_o_pj_per_bit: float = 0.0
-    mac_pj: float = 0.0
-    static_pj_per_cycle: float = 0.0
-    clock_pj_per_cycle: float = 0.0
-    sram_read_pj_per_bit: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    sram_write_pj_per_bit: tuple[float, float, float] = (0.0, 0.0, 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What the mapper needs to know of an accelerator, for one pair of formats.
-
-    Capacities are the usable bits of each buffer for one tile or held region: one of its ``parts``
-    (weights, activations, outputs), half of a buffer whose other half is being filled. One buffer
-    that is not divided stops all overlap (pessimistic where only one is). ``step_cycles`` are those of a PE
-    that neither port nor dequantizer holds up; ``port_bits`` are the buffers' widths. With ``resident_w``
-    the whole W lies in its buffer before the GEMM begins: it bounds no tile and is not loaded.
-    """
-
-    dataflow: Dataflow
-    shape: ArrayShape
-    bits: OperandBits
-    capacity_w_bits: int
-    capacity_a_bits: int
-    capacity_o_bits: int
-    dram_bits_per_cycle: Fraction
-    group_k: int | None = None
-    objective: Objective = "edp"
-    prices: Prices = Prices()
-    parts: tuple[int, int, int] = (2, 2, 2)
-    policy: str = "search"
-    resident_w: bool = False
-    step_cycles: int = 1
-    port_bits: tuple[int, int, int] = (0, 0, 0)
-
-    @property
-    def overlap(self) -> bool:
-        """Whether transfers of one tile overlap with the computation of another."""
-        return min(self.parts) > 1
 
 
 @lru_cache(maxsize=4096)
@@ -142,7 +110,12 @@ def map_gemm(gemm: Gemm, machine: Machine) -> Schedule:
 @POLICIES.register("search")
 def search_mapping(gemm: Gemm, machine: Machine) -> Schedule:
     """Return the best schedule of ``gemm`` by the machine's objective."""
-    return build_schedule(gemm, _search((gemm.m, gemm.k, gemm.n), machine)[0], machine)
+    return build_schedule(gemm, _searched(gemm, machine)[0], machine)
+
+
+def _searched(gemm: Gemm, machine: Machine) -> tuple[Tiling, tuple[float, float]]:
+    batch = gemm.batch if machine.objective == "latency" else 1
+    return _search((gemm.m, gemm.k, gemm.n), machine, batch)
 
 
 def best_of(gemm: Gemm, machines: Sequence[Machine]) -> Machine:
@@ -157,7 +130,7 @@ def best_of(gemm: Gemm, machines: Sequence[Machine]) -> Machine:
     failures: list[InfeasibleError] = []
     for machine in machines:
         try:
-            found.append((_search((gemm.m, gemm.k, gemm.n), machine)[1], machine))
+            found.append((_searched(gemm, machine)[1], machine))
         except InfeasibleError as error:
             failures.append(error)
     if not found:
@@ -218,16 +191,18 @@ def _traffic(m: Extents, k: Extents, n: Extents, totals: Totals, tiling: Tiling)
     outputs = m.extent * n.extent
     spills = 0 if tiling.hold_o else outputs * (k.trips - 1)
     loads_w = 0 if tiling.resident_w else 1 if tiling.hold_w else m.trips
+    loads_a = 0 if tiling.resident_a else 1 if tiling.hold_a else n.trips
     return Traffic(
         dram_w=k.extent * n.extent * loads_w,
-        dram_a=m.extent * k.extent * (1 if tiling.hold_a else n.trips),
+        dram_a=m.extent * k.extent * loads_a,
         dram_psum_read=spills,
         dram_psum_write=spills,
-        dram_o=outputs,
+        dram_o=0 if tiling.results == "kept" else outputs,
         sram_w_read=totals.sram_w_read,
         sram_a_read=totals.sram_a_read,
         sram_psum_read=totals.sram_psum_read,
         sram_psum_write=totals.sram_psum_write,
+        kept_o=0 if tiling.results == "stored" else outputs,
     )
 
 
@@ -239,10 +214,10 @@ def _candidates(dims: tuple[int, int, int], units: tuple[int, int, int]) -> tupl
 
 
 @lru_cache(maxsize=65536)
-def _search(dims: tuple[int, int, int], machine: Machine) -> tuple[Tiling, tuple[float, float]]:
+def _search(dims: tuple[int, int, int], machine: Machine, batch: int = 1) -> tuple[Tiling, tuple[float, float]]:
     """Score all candidate tilings and orders; deterministic (first best in candidate order).
 
-    Returns the best tiling, its objective and its tie-break.
+    Returns the best tiling, its objective and its tie-break. Latency is exact, over ``batch``.
     """
     units = machine.dataflow.units(machine.shape)
     tm, tk, tn = _candidates(dims, (units["m"], units["k"], units["n"]))
@@ -256,15 +231,27 @@ def _search(dims: tuple[int, int, int], machine: Machine) -> tuple[Tiling, tuple
         shape = replace(shape, interval=cast(Fraction, float(shape.interval)))
     totals = machine.dataflow.totals(shape, m, k, n)
     holds = _holds(m, k, n, machine)
-    primary, secondary = _score(m, k, n, totals, holds, machine)
+    found = Candidates(m, k, n, totals, holds)
+    if machine.objective == "latency":
+        order, at, cycles = fastest(found, batch, machine, shape, lambda places: _score(found.some(places), machine)[1])
+        energy = _score(found.some(np.array([order * tm.size + at])), machine)[1]
+        return resident_tiling(found.tiling(order, at), machine), (float(cycles), float(np.ravel(energy)[0]))
+    primary, secondary = _score(found, machine)
     ties = primary <= primary.min()
     flat = int(np.argmin(np.where(ties, secondary, np.inf)))
     order, at = divmod(flat, tm.size)
-    hold_a, hold_w, hold_o = (bool(hold[order, at]) for hold in holds)
-    tiles = int(tm[at]), int(tk[at]), int(tn[at])
-    tiling = Tiling(*tiles, LOOP_ORDERS[order], hold_a, hold_w, hold_o, machine.resident_w)
     secondary = np.broadcast_to(secondary, primary.shape)
-    return tiling, (float(primary[order, at]), float(secondary[order, at]))
+    return resident_tiling(found.tiling(order, at), machine), (float(primary[order, at]), float(secondary[order, at]))
+
+
+def resident_tiling(tiling: Tiling, machine: Machine) -> Tiling:
+    """Return ``tiling`` with what is on chip before and after, as ``machine`` says."""
+    return replace(tiling, resident_w=machine.resident_w, resident_a=machine.resident_a, results=machine.results)
+
+
+def tiling_fits(tiling: Tiling, machine: Machine) -> bool:
+    """Return whether the tiles of ``tiling``, without what is held, fit the buffers of ``machine``."""
+    return bool(_fits(tiling.tile_m, tiling.tile_k, tiling.tile_n, machine))
 
 
 def _moved(elements: Any, bits: int, denominator: int) -> Any:
@@ -275,7 +262,7 @@ def _fits(tm: Any, tk: Any, tn: Any, machine: Machine) -> Any:
     b = machine.bits
     return (
         (machine.resident_w | (_moved(tk * tn, b.w, b.denominator) <= machine.capacity_w_bits))
-        & (_moved(tm * tk, b.a, b.denominator) <= machine.capacity_a_bits)
+        & (machine.resident_a | (_moved(tm * tk, b.a, b.denominator) <= machine.capacity_a_bits))
         & (_moved(tm * tn, b.psum, b.denominator) <= machine.capacity_o_bits)
     )
 
@@ -317,21 +304,22 @@ def _countable(bits: OperandBits, macs: int) -> OperandBits:
     return replace(bits, **counts)
 
 
-def _score(
-    m: Extents, k: Extents, n: Extents, totals: Totals, holds: tuple[Any, Any, Any], machine: Machine
-) -> tuple[Any, Any]:
+def _score(found: Candidates, machine: Machine) -> tuple[Any, Any]:
     """Return the objective and its tie-break for every (order, candidate)."""
+    m, k, n, totals = found.m, found.k, found.n, found.totals
     b, prices = _countable(machine.bits, m.extent * k.extent * n.extent), machine.prices
-    loaded_w = 0 if machine.resident_w else b.w  # bits per element that cross the DRAM port
-    hold_a, hold_w, hold_o = holds
+    # Bits per element that cross the DRAM port.
+    loaded_w, loaded_a = 0 if machine.resident_w else b.w, 0 if machine.resident_a else b.a
+    stored = 0 if machine.results == "kept" else b.o
+    hold_a, hold_w, hold_o = found.holds
     outputs = m.extent * n.extent
     dram_bits = (
         np.where(hold_w, k.extent * n.extent * loaded_w, k.extent * n.extent * loaded_w * m.trips)
-        + np.where(hold_a, m.extent * k.extent * b.a, m.extent * k.extent * b.a * n.trips)
+        + np.where(hold_a, m.extent * k.extent * loaded_a, m.extent * k.extent * loaded_a * n.trips)
         + np.where(hold_o, 0, 2 * outputs * b.psum * (k.trips - 1))
-        + outputs * b.o
+        + outputs * stored
     ) * (1.0 / b.denominator)
-    edges = (m.tile * k.tile * b.a + k.tile * n.tile * loaded_w + m.tile * n.tile * b.o) / b.denominator
+    edges = (m.tile * k.tile * loaded_a + k.tile * n.tile * loaded_w + m.tile * n.tile * stored) / b.denominator
     per_cycle = float(machine.dram_bits_per_cycle)
     if machine.overlap:
         latency = np.maximum(totals.compute_cycles, dram_bits / per_cycle) + edges / per_cycle
@@ -366,5 +354,7 @@ def _why_infeasible(smallest: tuple[int, int, int], machine: Machine) -> str:
         f"in {'one half of ' if parts > 1 else ''}the buffer, which has {have // 8}; "
         f"valid: at least {parts * ceil_div(need, 8)} B"
         for (buffer, need, have, tile), parts in zip(buffers, machine.parts, strict=True)
-        if need > have and not (machine.resident_w and buffer == "weights")
+        if need > have
+        and not (machine.resident_w and buffer == "weights")
+        and not (machine.resident_a and buffer == "activations")
     )

@@ -1,7 +1,7 @@
 """Many GEMMs on many designs at once, by the fixed policy ``scalesim``: the fast engine over arrays.
 
 The policy needs no search and its tile programs are alike: two nested loops, sums that stay on chip. So
-the recurrence of :mod:`hwsim.simulate.engine.fast` is advanced for all pairs together, loops jumped over
+the recurrence of :mod:`hwsim.simulate.engine.port` is advanced for all pairs together, loops jumped over
 where a pair's state returns after one round. The few pairs whose state takes longer go the ordinary way. Equal
 to ``map_gemm`` and the fast engine, exactly.
 """
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.simulate.dataflow.base import Extents, ceil_div
 from hwsim.simulate.engine.fast import recur
+from hwsim.simulate.engine.port import State, Tile, advance, finish
 from hwsim.simulate.mapping import Machine, map_gemm
 from hwsim.simulate.policies.scalesim import ORDERS, fits_whole, fold_tiles
 from hwsim.spec.errors import UsageError
@@ -42,17 +43,7 @@ class PairTimings:
     settled: NDArray[np.bool_]
 
 
-class _State(NamedTuple):
-    """Times relative to the end of the last step, as in the fast engine."""
-
-    port_free: Ints
-    previous_end: Ints
-    drained: Ints
-    last_store: Ints
-    previous_store: Ints
-
-
-Advance = Callable[[_State], tuple[_State, Ints]]
+Advance = Callable[[State], tuple[State, Ints]]
 
 
 def time_pairs(gemms: Sequence[Gemm], machines: Sequence[Machine]) -> PairTimings:
@@ -128,8 +119,8 @@ class _Table:
             return self._loop(self.trips[self.order[1]], [steps[outer, inner] for inner in range(3)])
 
         body = self._loop(self.trips[self.order[0]], [inside(outer) for outer in range(3)])
-        state, cycles = self._repeat(body, self.batch, _State(zero, zero, zero, zero, zero))
-        return (cycles + _finish(state), compute, loads, stores), ~self.unsettled
+        state, cycles = self._repeat(body, self.batch, State(zero, zero, zero, zero, zero))
+        return (cycles + finish(state, np.maximum), compute, loads, stores), ~self.unsettled
 
     def _sizes(self, outer: int, inner: int) -> tuple[dict[str, Ints], dict[str, Any], dict[str, Any]]:
         """Return the tile sizes of a kind of step, and which loops are at their first and last iteration.
@@ -163,23 +154,13 @@ class _Table:
         sizes, first, _ = self._sizes(outer, inner)
         load, store = (ceil_div(x * self.denominator, self.numerator) for x in self._bits_of(outer, inner))
         cycles = self.dataflow.tile_cycles(self.shape, sizes["m"], sizes["k"], sizes["n"], first["k"])  # type: ignore[arg-type]
-        opens = first["k"]
-
-        def advance(state: _State) -> tuple[_State, Ints]:
-            port = np.maximum(state.port_free, state.previous_end)
-            loaded = np.where(load > 0, port + load, state.previous_end)
-            port = port + load + state.previous_store
-            drained = np.where(state.previous_store > 0, port, state.drained)
-            start = np.maximum(loaded, 0)
-            end = (np.maximum(start, drained) if opens else start) + cycles
-            return _State(np.maximum(port, 0) - end, -end, np.maximum(drained - end, 0), store, state.last_store), end
-
-        return advance
+        tile = Tile(load, cycles, store, opens=first["k"], reloads=False)
+        return lambda state: advance(state, tile, np.maximum)
 
     def _loop(self, trips: Ints, bodies: list[Advance]) -> Advance:
         """Return a loop of a first, some middle, and a last iteration."""
 
-        def advance(state: _State) -> tuple[_State, Ints]:
+        def advance(state: State) -> tuple[State, Ints]:
             state, total = bodies[0](state)
             state, cycles = self._repeat(bodies[1], trips - 2, state)
             total = total + cycles
@@ -188,7 +169,7 @@ class _Table:
 
         return advance
 
-    def _repeat(self, body: Advance, count: Ints, state: _State) -> tuple[_State, Ints]:
+    def _repeat(self, body: Advance, count: Ints, state: State) -> tuple[State, Ints]:
         """Return the state after ``count`` rounds, jumping over those that change nothing."""
         left, total = np.maximum(count, 0), np.zeros_like(count)
         for _ in range(ROUNDS):
@@ -202,13 +183,6 @@ class _Table:
                 same &= new == old
             total = total + np.where(active, gain, 0) + np.where(same, left * gain, 0)
             left = np.where(same, 0, left)
-            state = _State(*(np.where(active, new, old) for new, old in zip(after, state, strict=True)))
+            state = State(*(np.where(active, new, old) for new, old in zip(after, state, strict=True)))
         self.unsettled |= left > 0
         return state, total
-
-
-def _finish(state: _State) -> Ints:
-    """Return the cycles from the last compute end until its results are stored."""
-    port = np.maximum(state.port_free, state.previous_end) + state.previous_store
-    port = np.where(state.last_store > 0, np.maximum(port, 0) + state.last_store, port)
-    return np.maximum(port, 0)

@@ -59,7 +59,7 @@ class CostsSpec(Spec):
 
 
 class ResidencySpec(Spec):
-    """What stays on chip from operation to operation, on one core of one chip; by default nothing does."""
+    """What stays on chip from operation to operation, or comes early, on one core of one chip; by default nothing."""
 
     fused_attention: bool | Literal["always"] = Field(
         False,
@@ -67,11 +67,26 @@ class ResidencySpec(Spec):
         "softmax: only queries, keys, values and results cross the DRAM port; true: where it is no slower and moves "
         "no more, always: wherever tiles fit",
     )
+    fused_overlap: bool = Field(
+        True,
+        description="in fused attention the vector unit makes one block's softmax while the array multiplies the "
+        "values of the block before and the scores of the one after it, where there is room and it pays",
+    )
     weights: bool = Field(
         False, description="if all weights of a workload fit in the weights buffer, they are loaded once and stay"
+    )
+    outputs: bool = Field(
+        False,
+        description="a result that fits in the activation buffer stays there as the next product's activations, where "
+        "the order of the workload says who reads it and it is no slower and moves no more",
+    )
+    prefetch: bool = Field(
+        False,
+        description="the first load of a product (weights; activations that are there already) moves while the port "
+        "has nothing else to do before it, into the half of the buffers that is free",
     )
 
     @property
     def asked(self) -> tuple[str, ...]:
         """Names of the options that are on."""
-        return tuple(name for name in ("fused_attention", "weights") if getattr(self, name))
+        return tuple(name for name in ("fused_attention", "weights", "outputs", "prefetch") if getattr(self, name))

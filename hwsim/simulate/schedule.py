@@ -20,12 +20,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
 from math import ceil
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from hwsim.workload.ops import Gemm
 
 #: Cycles; expected ones, of PEs whose cycles depend on data, are exact fractions until a whole GEMM is timed.
 Cycles: TypeAlias = int | Fraction
+
+#: What becomes of results: they go to DRAM, stay in the activation buffer for the next operation, or both.
+Results: TypeAlias = Literal["stored", "kept", "both"]
 
 LOOPS = ("m", "k", "n")
 LOOP_ORDERS: tuple[str, ...] = ("mnk", "nmk", "mkn", "kmn", "nkm", "knm")
@@ -37,7 +40,8 @@ class Tiling:
 
     ``order`` lists the tile loops from the outermost to the innermost. ``hold_*`` say that the
     operand's whole region under its irrelevant loop stays on chip (see the module docstring);
-    ``resident_w`` that all of W is there before the GEMM begins.
+    ``resident_w`` and ``resident_a`` that all of W or A is there before the GEMM begins. Results are
+    stored in DRAM, stay on chip instead, or ``results`` says that they do both.
     """
 
     tile_m: int
@@ -48,6 +52,8 @@ class Tiling:
     hold_w: bool
     hold_o: bool
     resident_w: bool = False
+    resident_a: bool = False
+    results: Results = "stored"
 
     def tile(self, loop: str) -> int:
         """Return the tile size of one loop, ``"m"``, ``"k"`` or ``"n"``."""
@@ -107,7 +113,7 @@ class Traffic:
     """Elements moved for one GEMM instance, by operand and direction.
 
     SRAM counts are element accesses by the array (fills from and drains to DRAM come on top);
-    DRAM counts are elements that cross the DRAM port.
+    DRAM counts are elements that cross the DRAM port; ``kept_o`` results go to the activation buffer and stay.
     """
 
     dram_w: int
@@ -119,6 +125,7 @@ class Traffic:
     sram_a_read: int
     sram_psum_read: int
     sram_psum_write: int
+    kept_o: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,16 +211,22 @@ def tile_program(
     """
     extents = {"m": gemm.m, "k": gemm.k, "n": gemm.n}
     kinds = [classes(extents[loop], tiling.tile(loop)) for loop in tiling.order]
+    at_m, at_k, at_n = (tiling.order.index(loop) for loop in LOOPS)
+    move, stays_a, stays_w = bits.move, tiling.resident_a, tiling.resident_w
 
     def leaf(chosen: tuple[tuple[int, int, bool, bool], ...]) -> Step:
-        at = dict(zip(tiling.order, chosen, strict=True))
-        (_, m, first_m, _), (_, k, first_k, last_k), (_, n, first_n, _) = at["m"], at["k"], at["n"]
-        load = 0 if tiling.hold_a and not first_n else bits.move(m * k, "a")
-        load += 0 if tiling.resident_w or (tiling.hold_w and not first_m) else bits.move(k * n, "w")
+        (_, m, first_m, _), (_, k, first_k, last_k), (_, n, first_n, _) = chosen[at_m], chosen[at_k], chosen[at_n]
+        load = 0 if stays_a or (tiling.hold_a and not first_n) else move(m * k, "a")
+        if not (stays_w or (tiling.hold_w and not first_m)):
+            load += move(k * n, "w")
         reloads = not (first_k or tiling.hold_o)
-        load += bits.move(m * n, "psum") if reloads else 0
-        spills = not (last_k or tiling.hold_o)
-        store = bits.move(m * n, "o") if last_k else bits.move(m * n, "psum") if spills else 0
+        if reloads:
+            load += move(m * n, "psum")
+        store = 0
+        if last_k:
+            store = 0 if tiling.results == "kept" else move(m * n, "o")
+        elif not tiling.hold_o:
+            store = move(m * n, "psum")
         cycles = tile_cycles(m, k, n, first_k) + (drain_cycles(m, n) if store else 0)
         return Step(load, cycles, store, first_k or not tiling.hold_o, reloads)
 

@@ -160,15 +160,16 @@ def table_cycles(simulated: Simulated, schedules: Sequence[Schedule]) -> int:
     return -(-steps * making.additions // acc.spec.vector_unit.lanes)
 
 
-def vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
+def vector_row(simulated: Simulated, op: VectorOp, dram: tuple[int, int] | None = None) -> dict[str, Any]:
     """Return the cost of one instance of a vector operation (with its batch), as layer-table columns.
 
-    Elements are spread evenly over the vector units of all cores.
+    Elements are spread evenly over the vector units of all cores. ``dram`` are the tensors that it reads and writes
+    there, where it works on one that stays on chip; None: as it fits.
     """
     acc = simulated.accelerator
     kind = chosen_kind(acc.spec.vector_unit, op)
     elements = op.m * op.n * op.batch
-    counts = _counts(simulated, op, kind)
+    counts = _counts(simulated, op, kind) if dram is None else _kept_counts(op, kind, *dram)
     lane_cycles, vector_pj = work(simulated, kind, elements, acc.cores, row_count(acc.spec.vector_unit, op, kind))
     dram_bits = counts.dram_read_bits + counts.dram_write_bits
     port = acc.dram_bits_per_cycle
@@ -183,6 +184,8 @@ def vector_row(simulated: Simulated, op: VectorOp) -> dict[str, Any]:
         "utilization": 0.0,
         "bound": "vector" if lane_cycles >= dram_cycles else "dram",
         **moved_bytes(counts),
+        "port_cycles": dram_cycles,
+        "dram_bits": dram_bits,
         "energy_pe_pj": 0.0,
         "energy_rf_pj": 0.0,
         "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
@@ -212,4 +215,17 @@ def _counts(simulated: Simulated, op: VectorOp, kind: VectorKind) -> Counts:
     to_dram = ceil(elements * min(kind.writes, 1) * o.bits_per_element) if once else write_bits
     dram_read = from_dram if streams or op.op == "embedding" else 0
     dram_write = to_dram if streams else 0
+    return Counts(dram_read, dram_write, {"a": read_bits + dram_write}, {"a": write_bits + dram_read})
+
+
+def _kept_counts(op: VectorOp, kind: VectorKind, operands: int, results: int) -> Counts:
+    """Return the bits moved by an operation on a tensor on chip, of which others and results pass the DRAM port."""
+    a, o = parse_format(op.a_format), parse_format(op.o_format)
+    elements = op.m * op.n * op.batch
+    dram_read, dram_write = (
+        ceil(operands * elements * a.bits_per_element),
+        ceil(results * elements * o.bits_per_element),
+    )
+    read_bits = ceil(elements * kind.reads * a.bits_per_element)
+    write_bits = ceil(elements * kind.writes * o.bits_per_element)
     return Counts(dram_read, dram_write, {"a": read_bits + dram_write}, {"a": write_bits + dram_read})

@@ -6,7 +6,7 @@ N = output channels per group; ``batch`` counts groups. Images are rows of M.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwsim.spec.errors import UsageError
 from hwsim.workload.ops import Gemm, Op, VectorOp
@@ -121,6 +121,7 @@ class ConvNet:
     ops: list[Op]
     other_parameters: int = 0
     weights: int = 0
+    made_by: str = ""  # the layer whose result the feature map is
 
     def conv(
         self,
@@ -137,19 +138,28 @@ class ConvNet:
         """
         start = source or self.feature
         out = conv.output(start)
-        self.ops.append(conv.gemm(layer, start, self.images))
+        gemm = conv.gemm(layer, start, self.images)
+        if self.made_by and self.ops[-1].layer != self.made_by:
+            gemm = replace(gemm, note=f"{gemm.note}; reads {self.made_by}")
+        self.ops.append(gemm)
         self.weights += conv.weights
         folded = not bias if norm is None else norm
         self.other_parameters += conv.out_channels * (bias + 2 * folded)
+        before = self.made_by
+        self.made_by = layer
         if activation:
             self.vector(f"{layer}.act", activation, out)
         if source is None:
             self.feature = out
+        else:
+            self.made_by = before
         return out
 
-    def vector(self, layer: str, op: str, shape: Feature) -> None:
-        """Add an element-wise operation on a feature map, one row per pixel."""
-        self.ops.append(VectorOp(layer, op, self.images * shape.pixels, shape.channels))
+    def vector(self, layer: str, op: str, shape: Feature, other: str = "") -> None:
+        """Add an element-wise operation on a feature map, one row per pixel; ``other`` made its second operand."""
+        note = f"reads {other}" if other else ""
+        self.ops.append(VectorOp(layer, op, self.images * shape.pixels, shape.channels, note=note))
+        self.made_by = layer
 
     def maxpool(self, layer: str, kernel: int, stride: int, padding: int) -> None:
         """Add max pooling; its size is that of the output."""

@@ -171,7 +171,7 @@ def test_every_plan_is_what_a_walk_over_its_tiles_moves_and_does(ops, flow, size
     fused, (score, value), found = plans(simulated, Trace("a", ops, {}))
     bits = parse_format(label).element.bits
     psum = score.bits.psum // score.bits.denominator
-    for plan in found:
+    for plan in (plan for plan in found if not plan.overlapped):
         tm, tk = plan.score.tiling.tile_m, plan.score.tiling.tile_n
         held = plan.score.tiling.hold_w and tm < fused.m  # of one query tile nothing is kept
         loads, stores, cycles, vector, rescaled = [], [], [], 0, 0
@@ -352,10 +352,15 @@ def test_both_options_together_are_no_worse_than_either():
         ),
     ],
 )
-@pytest.mark.parametrize("option", ["weights", "fused_attention"])
+@pytest.mark.parametrize("option", ["weights", "fused_attention", "outputs", "prefetch"])
 def test_where_it_is_not_modelled_it_is_refused(fields, message, option):
     with pytest.raises(SpecError, match=message):
         small("int8", residency={option: True}, **fields)
+
+
+def test_loads_ahead_are_refused_where_banks_are_stepped():
+    with pytest.raises(SpecError, match="leave one out"):
+        small("int8", residency={"prefetch": True}, dram={"preset": "ddr4_3200", "banks": True})
 
 
 def test_the_stepped_engine_is_refused():

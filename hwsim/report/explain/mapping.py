@@ -133,10 +133,11 @@ def _on_arch(simulated: Simulated, trace: Trace, gemm: Gemm) -> list[Section]:
             f"explain mapping: {simulated.spec.name} shares a layer among {cores} cores; the nest of one that has it "
             "all is shown with --set cores.count=1"
         )
-    if simulated.spec.residency.weights:
-        raise UsageError(
-            "explain mapping: shows a layer whose weights come from DRAM; valid: --set residency.weights=false"
-        )
+    for option, operand in (("weights", "weights"), ("outputs", "activations")):
+        if getattr(simulated.spec.residency, option):
+            raise UsageError(
+                f"explain mapping: shows a layer whose {operand} come from DRAM; valid: --set residency.{option}=false"
+            )
     one = replace(trace, ops=(gemm,))
     filled = apply_policy(one, simulated.policy).gemms[0]
     w, a, o = (parse_format(text) for text in (filled.w_format, filled.a_format, filled.o_format))

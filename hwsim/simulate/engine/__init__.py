@@ -8,7 +8,9 @@ Engines register under the name that ``--engine`` takes. All share one machine m
 * buffers are split in two halves: the load of step i may start when step i - 2 has computed,
   and a step that opens an output tile may start when the tile before the last one is stored;
 * where a buffer is not split, every step loads, computes and stores before the next one begins;
-* several cores on the port are served in the order in which they ask, in the same cycle in their own order.
+* several cores on the port are served in the order in which they ask, in the same cycle in their own order;
+* by default a GEMM begins when everything before it is done. With a head start, its first load has so many cycles
+  of the port behind it: they were moved while the port had nothing else to do.
 """
 
 from __future__ import annotations
@@ -82,6 +84,26 @@ class Shared:
     port_busy_cycles: Cycles
 
 
+@dataclass(frozen=True)
+class Linked:
+    """A GEMM in a run of several, one after the other: its timing, and what the next one's first load may use.
+
+    ``idle_cycles`` are those in which the port has nothing to do from the end of the last but one tile on, when half
+    of the buffers is free, until all results are stored.
+    """
+
+    timing: Timing
+    idle_cycles: Cycles
+
+
+class LinkedEngine(Protocol):
+    """Callable that times one GEMM with its batch, of whose first load a part has moved before."""
+
+    def __call__(self, schedule: Schedule, context: Context, head_start: int) -> Linked:
+        """Return the cycles of ``schedule`` after a head start of so many cycles, at most those of its first load."""
+        ...
+
+
 class SharedEngine(Protocol):
     """Callable that times several cores on one DRAM port."""
 
@@ -94,3 +116,6 @@ ENGINES: Registry[Engine] = Registry("engine", "hwsim.simulate.engine")
 
 #: Engines that know several cores, under the names of :data:`ENGINES`.
 SHARED_ENGINES: Registry[SharedEngine] = Registry("engine for several cores", "hwsim.simulate.engine")
+
+#: Engines that know a head start, under the names of :data:`ENGINES`.
+LINKED_ENGINES: Registry[LinkedEngine] = Registry("engine for loads ahead", "hwsim.simulate.engine")

@@ -18,63 +18,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
-from hwsim.simulate.engine import SHARED_ENGINES, Context, Shared
-from hwsim.simulate.schedule import Cycles, Node, Schedule, Step, Timing
+from hwsim.simulate.engine import SHARED_ENGINES, Context, Linked, Shared
+from hwsim.simulate.engine.port import Loop, Tile, loop, program
+from hwsim.simulate.schedule import Cycles, Schedule, Timing
 from hwsim.spec.errors import UsageError
 
 #: States that are remembered; beyond it the memory starts anew, and longer periods are walked.
 MOST_STATES = 4096
 
 
-class _Tile(NamedTuple):
-    """A step with its transfers in port cycles."""
-
-    load: int
-    compute: Cycles
-    store: int
-    opens: bool
-    reloads: bool
-
-
-class _Loop(NamedTuple):
-    """``body`` × ``times``; ``silent`` are the cycles of an iteration if it moves nothing, else None."""
-
-    times: int
-    body: tuple[_Tile | _Loop, ...]
-    silent: Cycles | None
-
-
-_Program: TypeAlias = tuple[_Tile | _Loop, ...]
-
 #: What stands in for tiles after the last one: it lets the stores that are due go.
-_NOTHING = _Tile(0, 0, 0, False, False)
-
-
-def _program(nodes: tuple[Node, ...], bandwidth: Fraction) -> _Program:
-    def port_cycles(bits: int) -> int:
-        return -(-bits * bandwidth.denominator // bandwidth.numerator)
-
-    found: list[_Tile | _Loop] = []
-    for node in nodes:
-        if isinstance(node, Step):
-            load, store = port_cycles(node.load_bits), port_cycles(node.store_bits)
-            found.append(_Tile(load, node.compute_cycles, store, node.opens, node.reloads))
-        else:
-            found.append(_loop(node.count, _program(node.body, bandwidth)))
-    return tuple(found)
-
-
-def _loop(count: int, body: _Program) -> _Loop:
-    silent: Cycles | None = 0
-    for node in body:
-        if silent is None or (isinstance(node, _Tile) and (node.load or node.store)):
-            return _Loop(count, body, None)
-        each = node.compute if isinstance(node, _Tile) else node.silent
-        times = 1 if isinstance(node, _Tile) else node.times
-        silent = None if each is None else silent + times * each
-    return _Loop(count, body, silent)
+_NOTHING = Tile(0, 0, 0, False, False)
 
 
 class _Frame:
@@ -82,7 +38,7 @@ class _Frame:
 
     __slots__ = ("at", "left", "loop")
 
-    def __init__(self, loop: _Loop) -> None:
+    def __init__(self, loop: Loop) -> None:
         self.loop, self.at, self.left = loop, 0, loop.times - 1
 
 
@@ -95,13 +51,13 @@ class _Core:
     the store ``due``, the one after it ``later``.
     """
 
-    def __init__(self, schedule: Schedule, bandwidth: Fraction) -> None:
+    def __init__(self, schedule: Schedule, bandwidth: Fraction, head_start: int = 0) -> None:
         self._overlap = schedule.overlap
-        self._stack = [_Frame(_loop(schedule.gemm.batch, _program(schedule.body, bandwidth)))]
+        self._stack = [_Frame(loop(schedule.gemm.batch, program(schedule.body, bandwidth)))]
         self._after = 2 if schedule.overlap else 1  # stand-ins for tiles after the last one
         self._tile = _NOTHING
-        self._ready: Cycles = 0
-        self._gate: Cycles = 0
+        self._ready: Cycles = -head_start
+        self._gate: Cycles = -head_start
         self._end: Cycles = 0
         self._drained: Cycles = 0
         self._floor: Cycles = 0
@@ -109,6 +65,7 @@ class _Core:
         self.asks_at: Cycles = 0
         self.moving = self._then = 0
         self._loading = False
+        self.idle: Cycles = 0  # see Linked
         self.done = False
         self.turned = False  # whether a loop has begun another iteration since this was last cleared
         self._ask()
@@ -157,14 +114,14 @@ class _Core:
         self.moving, self._then = (tile.load, self._due) if self._loading else (self._due, tile.load)
         self.asks_at = max(self._ready, self._gate)
 
-    def _next(self) -> _Tile | None:
+    def _next(self) -> Tile | None:
         stack = self._stack
         while stack:
             frame = stack[-1]
             if frame.at < len(frame.loop.body):
                 node = frame.loop.body[frame.at]
                 frame.at += 1
-                if isinstance(node, _Tile):
+                if isinstance(node, Tile):
                     return node
                 stack.append(_Frame(node))
             elif frame.left:
@@ -173,6 +130,8 @@ class _Core:
                 frame.at, frame.left = 0, frame.left - 1
             else:
                 stack.pop()
+                if not stack and self._overlap:
+                    self.idle = max(self._end - max(self._ready, self._gate) - self._due, 0)
         self._after -= 1
         return _NOTHING if self._after >= 0 else None
 
@@ -257,13 +216,22 @@ def share(schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction) -> Share
     """
     if not schedules:
         raise UsageError("engine: no schedule to run")
-    cores = [_Core(schedule, dram_bits_per_cycle) for schedule in schedules]
+    return _run([_Core(schedule, dram_bits_per_cycle) for schedule in schedules], schedules)
+
+
+def link(schedule: Schedule, dram_bits_per_cycle: Fraction, head_start: int) -> Linked:
+    """Run one core whose first load is asked for ``head_start`` cycles before cycle 0."""
+    core = _Core(schedule, dram_bits_per_cycle, head_start)
+    return Linked(_run([core], [schedule]).cores[0], core.idle)
+
+
+def _run(cores: list[_Core], schedules: Sequence[Schedule]) -> Shared:
     done_at: list[Cycles] = [core.done_at for core in cores]  # of those that move nothing
     running = [core for core in cores if not core.done]
     waiting = [(core.asks_at, number) for number, core in enumerate(cores) if not core.done]
     heapify(waiting)
     periods = _Periods()
-    now: Cycles = 0
+    now: Cycles = waiting[0][0] if waiting else 0
     skipped: Cycles = 0
     port: Cycles = 0
     while waiting:

@@ -27,8 +27,8 @@ from typing import Any, cast
 import simpy
 
 from hwsim.hardware.memory.dram import Channels
-from hwsim.simulate.engine import ENGINES, SHARED_ENGINES, Context, Shared
-from hwsim.simulate.engine.cores import share
+from hwsim.simulate.engine import ENGINES, LINKED_ENGINES, SHARED_ENGINES, Context, Linked, Shared
+from hwsim.simulate.engine.cores import link, share
 from hwsim.simulate.schedule import Cycles, Node, Schedule, Step, Timing
 from hwsim.spec.errors import UsageError
 
@@ -171,8 +171,12 @@ def _read(nodes: tuple[Node, ...]) -> Iterator[Step]:
                 yield from _read(node.body)
 
 
-def replay(schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction, banks: Banks | None = None) -> Shared:
+def replay(
+    schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction, banks: Banks | None = None, head_start: int = 0
+) -> Shared:
     """Step through one core per schedule, all from cycle 0 on one DRAM port, with ``banks`` behind it if any.
+
+    With a head start the port begins so many cycles before.
 
     Raises
     ------
@@ -181,7 +185,7 @@ def replay(schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction, banks: 
     """
     if not schedules:
         raise UsageError("event engine: no schedule to run")
-    clock = simpy.Environment()
+    clock = simpy.Environment(initial_time=-head_start)
     port = _Port(clock, dram_bits_per_cycle, banks)
     cores = [_Core(clock, port, schedule, number) for number, schedule in enumerate(schedules)]
     clock.run(clock.all_of([clock.process(core.run()) for core in cores]))
@@ -194,6 +198,12 @@ def replay(schedules: Sequence[Schedule], dram_bits_per_cycle: Fraction, banks: 
 def event(schedule: Schedule, context: Context) -> Timing:
     """Time ``schedule`` event by event, alone on its port: the cycles of ``fast``, unless banks are stepped."""
     return contend([schedule], context).cores[0]
+
+
+@LINKED_ENGINES.register("event")
+def event_linked(schedule: Schedule, context: Context, head_start: int) -> Linked:
+    """Time ``schedule`` event by event after a head start."""
+    return link(schedule, context.dram_bits_per_cycle, head_start)
 
 
 @SHARED_ENGINES.register("event")

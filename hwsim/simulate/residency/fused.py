@@ -1,10 +1,11 @@
 """Fused attention: scores never leave the chip, and rows that do not fit are taken key tile by key tile.
 
 The loops are those of FlashAttention-2 (Dao, arXiv 2307.08691, section 3.1): query tiles outside, key tiles
-inside. A step loads a tile of keys and one of values (with the first key tile also the queries), then the
-array computes scores, the vector unit their softmax, the array the weighted values, one after the other;
-meanwhile the port brings the next step's operands. Keys and values of an instance are read once if they fit
-in one part of the weights buffer, else once per query tile.
+inside. Taking turns, a step loads a tile of keys and one of values (with the first key tile also the queries), then
+the array computes scores, the vector unit their softmax, the array the weighted values, one after the other;
+meanwhile the port brings the next step's operands. Working at the same time (the default, where there is room and
+it pays) they are at different tiles: :mod:`hwsim.simulate.residency.overlap`. Keys and values of an instance are
+read once if they fit in one part of the weights buffer, else once per query tile.
 
 Where one key tile holds all keys the softmax is the plain one. Otherwise it is the online softmax, and
 with every key tile after the first the results so far are rescaled, in place in the output buffer.
@@ -13,8 +14,8 @@ with every key tile after the first the results so far are rescaled, in place in
 buffer      one part holds
 =========== ===================================================================================
 weights     a tile (or, held, all) of keys and of values
-activations a tile of queries, and the probabilities of a query tile and a key tile
-outputs     their scores and the accumulated results of the query tile, both as partial sums
+activations a tile of queries, and the probabilities of a query tile and a key tile (at the same time: of two)
+outputs     their scores (of two) and the accumulated results of the query tile, both as partial sums
 =========== ===================================================================================
 
 Scores go to the vector unit as partial sums: they are not quantized. Probabilities are rounded to the
@@ -26,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 from math import lcm
 from typing import Any, cast
 
@@ -37,7 +39,19 @@ from hwsim.simulate.cost import Counts, gemm_counts, sum_counts
 from hwsim.simulate.dataflow.base import Extents, ceil_div
 from hwsim.simulate.mapping import Machine, dequant_ops, tile_candidates
 from hwsim.simulate.residency.chain import Fused
-from hwsim.simulate.schedule import Cycles, Node, Repeat, Schedule, Step, Tiling, Traffic, classes, moved_bits
+from hwsim.simulate.residency.overlap import Block, stages
+from hwsim.simulate.schedule import (
+    Cycles,
+    Node,
+    Repeat,
+    Schedule,
+    Step,
+    Tiling,
+    Traffic,
+    classes,
+    moved_bits,
+    step_cycles,
+)
 from hwsim.simulate.vector_ops import VectorKind, online_kind, vector_kind
 from hwsim.simulate.vector_unit import lane_costs, work
 from hwsim.workload.ops import Gemm
@@ -52,6 +66,8 @@ class FusedPlan:
 
     ``program`` is what an engine times; ``score`` and ``value`` have the accesses and the array cycles of their
     products alone. ``vector_cycles``, ``vector_pj`` and ``vector_counts`` are of the vector unit, over the batch.
+    ``overlapped``: array and vector unit work at the same time. The program is of one instance, or of all of them
+    with a batch of 1.
     """
 
     program: Schedule
@@ -60,26 +76,40 @@ class FusedPlan:
     vector_cycles: int
     vector_pj: float
     vector_counts: Counts
+    overlapped: bool = False
 
     def counts(self) -> Counts:
         """Return the bits that all parts move, over the batch."""
-        load, store = moved_bits(self.program.body)
+        all_of_them = self.score.gemm.batch // self.program.gemm.batch
+        load, store = (bits // all_of_them for bits in moved_bits(self.program.body))
         return sum_counts([gemm_counts(self.score, load, 0), gemm_counts(self.value, 0, store), self.vector_counts])
 
 
 def fused_plans(simulated: Simulated, fused: Fused, machines: Machines) -> list[FusedPlan]:
-    """Return the plans that no other one beats in both estimated latency and DRAM traffic; none if no tile fits."""
+    """Return the plans that no other one of their kind beats in both estimated latency and DRAM traffic.
+
+    There are none if no tile fits.
+    """
+    ways = (False, True) if simulated.spec.residency.fused_overlap else (False,)
+    return [plan for overlapped in ways for plan in _plans(simulated, fused, machines, overlapped)]
+
+
+def _plans(simulated: Simulated, fused: Fused, machines: Machines, overlapped: bool) -> list[FusedPlan]:
     m, k = _tiles(fused, machines)
-    fits, held = _fits(fused, machines, m, k)
+    fits, held = _fits(fused, machines, m, k, 2 if overlapped else 1)
     m, k, held = m[fits], k[fits], held[fits]
     if not m.size:
         return []
-    latency, traffic = _estimate(simulated, fused, machines, m, k, held)
+    latency, traffic = _estimate(simulated, fused, machines, (m, k, held), overlapped)
     chosen: list[int] = []
     for at in np.lexsort((traffic, latency)):  # by latency; what moves less than all before it stays
         if not chosen or traffic[at] < traffic[chosen[-1]]:
             chosen.append(int(at))
-    return [_plan(simulated, fused, machines, int(m[at]), int(k[at]), bool(held[at])) for at in chosen]
+    tiles = [(int(m[at]), int(k[at]), bool(held[at])) for at in chosen]
+    found = [_plan(simulated, fused, machines, *tile) for tile in tiles]
+    if not overlapped:
+        return found
+    return [_overlapped(simulated, fused, machines, plan, tile) for plan, tile in zip(found, tiles, strict=True)]
 
 
 def _tiles(fused: Fused, machines: Machines) -> tuple[Any, Any]:
@@ -93,16 +123,19 @@ def _tiles(fused: Fused, machines: Machines) -> tuple[Any, Any]:
     return grids[0].ravel(), grids[1].ravel()
 
 
-def _fits(fused: Fused, machines: Machines, m: Any, k: Any) -> tuple[Any, Any]:
-    """Return whether tiles fit, and whether all keys and values do, so that they are held over the query tiles."""
+def _fits(fused: Fused, machines: Machines, m: Any, k: Any, blocks: int) -> tuple[Any, Any]:
+    """Return whether tiles fit, and whether all keys and values do, so that they are held over the query tiles.
+
+    So many ``blocks`` of scores and probabilities are there at a time.
+    """
     (score, value), width = machines, fused.score.k
 
     def stationary(keys: Any) -> Any:
         return score.bits.move(width * keys, "w") + value.bits.move(keys * fused.n, "w")
 
     room = min(score.capacity_w_bits, value.capacity_w_bits)
-    streamed = score.bits.move(m * width, "a") + value.bits.move(m * k, "a")
-    sums = score.bits.move(m * k, "psum") + value.bits.move(m * fused.n, "psum")
+    streamed = score.bits.move(m * width, "a") + blocks * value.bits.move(m * k, "a")
+    sums = blocks * score.bits.move(m * k, "psum") + value.bits.move(m * fused.n, "psum")
     fits = (stationary(k) <= room) & (streamed <= score.capacity_a_bits) & (sums <= score.capacity_o_bits)
     return fits, np.full(m.shape, stationary(fused.k) <= room)
 
@@ -111,8 +144,11 @@ def _loops(fused: Fused, m: Any, k: Any) -> tuple[Extents, Extents]:
     return Extents(fused.m, m, ceil_div(fused.m, m)), Extents(fused.k, k, ceil_div(fused.k, k))
 
 
-def _estimate(simulated: Simulated, fused: Fused, machines: Machines, m: Any, k: Any, held: Any) -> tuple[Any, Any]:
+def _estimate(
+    simulated: Simulated, fused: Fused, machines: Machines, tiles: tuple[Any, Any, Any], overlapped: bool
+) -> tuple[Any, Any]:
     """Return latency in cycles and DRAM bits of one instance for every pair of tiles, for choosing among them."""
+    m, k, held = tiles
     score, value = (replace(machine, shape=_float_interval(machine)) for machine in machines)
     rows, keys = _loops(fused, m, k)
     width, out = Extents(fused.score.k, fused.score.k, 1), Extents(fused.n, fused.n, 1)
@@ -122,7 +158,11 @@ def _estimate(simulated: Simulated, fused: Fused, machines: Machines, m: Any, k:
     slots = sum(
         count * lane_costs(simulated, kind)[0] for kind, count in _vector_work(fused.m, fused.k, fused.n, keys.trips)
     )
-    compute = compute + slots / acc.spec.vector_unit.lanes
+    vector = slots / acc.spec.vector_unit.lanes
+    if overlapped:  # but for the first score and the last value
+        compute = np.maximum(compute, vector) + np.minimum(compute, vector) / (rows.trips * keys.trips)
+    else:
+        compute = compute + vector
     stationary = score.bits.move(fused.score.k * fused.k, "w") + value.bits.move(fused.k * fused.n, "w")
     once = score.bits.move(fused.m * fused.score.k, "a") + value.bits.move(fused.m * fused.n, "o")
     traffic = once + stationary * np.where(held, 1, rows.trips)
@@ -208,6 +248,48 @@ def _step(
     cycles = score.dataflow.tile_cycles(score.shape, m, width, k, True) + vector_cycles
     cycles += value.dataflow.tile_cycles(value.shape, m, k, out, first_k)
     return Step(load, cycles, value.bits.move(m * out, "o") if last_k else 0, first_k, reloads=False)
+
+
+def _overlapped(
+    simulated: Simulated, fused: Fused, machines: Machines, plan: FusedPlan, tile: tuple[int, int, bool]
+) -> FusedPlan:
+    """Return ``plan`` with array and vector unit at work at the same time.
+
+    Instances of one query tile follow each other without a pause; others begin when the one before is done.
+    """
+    (score, value), (m, k, held), width, out = machines, tile, fused.score.k, fused.n
+    rows, keys = ceil_div(fused.m, m), ceil_div(fused.k, k)
+    all_of_them = rows == 1
+    edges = fused.m - (rows - 1) * m, fused.k - (keys - 1) * k
+
+    @cache
+    def block(first_m: bool, last_m: bool, first_k: bool, last_k: bool) -> Block:
+        tm, tk = edges[0] if last_m else m, edges[1] if last_k else k
+        done: dict[str, int] = {}
+        for kind, elements in tile_work(tm, tk, out, first_k, last_k):
+            done[kind.name] = work(simulated, kind, elements)[0]
+        after, ends = done.pop("online_rescale", 0), done.pop("online_normalize", 0)
+        loads = first_m or not held
+        score_bits = score.bits.move(tm * width, "a") if first_k else 0
+        return Block(
+            score=score.dataflow.tile_cycles(score.shape, tm, width, tk, True),
+            softmax=sum(done.values()),
+            after=after,
+            value=value.dataflow.tile_cycles(value.shape, tm, tk, out, first_k),
+            ends=ends,
+            score_bits=score_bits + (score.bits.move(width * tk, "w") if loads else 0),
+            value_bits=value.bits.move(tk * out, "w") if loads else 0,
+            store_bits=value.bits.move(tm * out, "o") if last_k else 0,
+            first=first_k,
+        )
+
+    def block_of(row: int, key: int) -> Block:
+        return block(all_of_them or row == 0, all_of_them or row == rows - 1, key == 0, key == keys - 1)
+
+    body = stages(fused.batch if all_of_them else rows, keys, block_of)
+    gemm = replace(plan.program.gemm, batch=1) if all_of_them else plan.program.gemm
+    program = replace(plan.program, gemm=gemm, body=body, compute_cycles=step_cycles(body))
+    return replace(plan, program=program, overlapped=True)
 
 
 def _half(

@@ -9,10 +9,13 @@ from hwsim.formats import parse_format
 from hwsim.formats.operand import read_operand_stats
 from hwsim.hardware.pe.operands import Operands
 from hwsim.simulate.architecture import Simulated
+from hwsim.simulate.cost import ENERGY_PARTS
 from hwsim.simulate.mapping import Machine
 from hwsim.simulate.residency.chain import Fused, fuse_attention
+from hwsim.simulate.residency.outputs import rooms_for_outputs
+from hwsim.simulate.residency.room import ALL_FREE, Room
 from hwsim.simulate.residency.row import fused_row
-from hwsim.simulate.residency.weights import ALL_FREE, Room, room_for_weights
+from hwsim.simulate.residency.weights import room_for_weights
 from hwsim.spec.errors import UsageError
 from hwsim.workload import Gemm, Trace
 from hwsim.workload.ops import Op
@@ -62,7 +65,11 @@ def resident_rows(simulated: Simulated, trace: Trace, row_of: RowOf, engine: str
         others = [group for group in groups if isinstance(group, Fused) or _streams(group)]
         room, note = room_for_weights(simulated, trace, lambda room: [_total(rows_of(g, room)) for g in others])
         notes.append(note)
-    rows = [pair for group in groups for pair in rows_of(group, room)]
+    rooms = [room] * len(groups)
+    if asked.outputs:
+        rooms, said = rooms_for_outputs(simulated, groups, room, lambda group, room: _total(rows_of(group, room)))
+        notes += said
+    rows = [pair for group, own in zip(groups, rooms, strict=True) for pair in rows_of(group, own)]
     if asked.fused_attention:
         notes += _fusion_notes(rows, reasons, unknown)
     return rows, tuple(notes)
@@ -80,19 +87,21 @@ def _machine(simulated: Simulated, gemm: Gemm, room: Room) -> Machine:
 
 
 def _total(rows: Rows) -> Row:
-    return {key: sum(row[key] for _, row in rows) for key in ("cycles", "dram_read_bytes", "dram_write_bytes")}
+    keys = ("cycles", "dram_read_bytes", "dram_write_bytes", *ENERGY_PARTS)
+    return {key: sum(row[key] for _, row in rows) for key in keys}
 
 
 def _fusion_notes(rows: Rows, reasons: Mapping[str, str], unknown: Sequence[str]) -> list[str]:
     """Return what was fused, what was not, and why; ``reasons`` by layer, empty where it was."""
     name = "residency.fused_attention"
-    done = list(dict.fromkeys(op.layer for op, _ in rows if isinstance(op, Fused)))
     notes = []
-    if done:
-        notes.append(
-            f"{name}: {', '.join(done)} as one operation, key tile by key tile (FlashAttention-2); array and vector "
-            "unit take turns; w_format is that of the values"
-        )
+    for overlapped, how in ((True, "array and vector unit at the same time (FlashAttention-3)"), (False, "in turns")):
+        done = [op.layer for op, row in rows if isinstance(op, Fused) and row["overlapped"] == overlapped]
+        if done:
+            notes.append(
+                f"{name}: {', '.join(dict.fromkeys(done))} as one operation, key tile by key tile (FlashAttention-2), "
+                f"{how}; w_format is that of the values"
+            )
     notes += [f"{name}: {layer} one after the other: {why}" for layer, why in reasons.items() if why]
     if unknown:
         notes.append(f"{name}: {', '.join(unknown)} not fused: no softmax and value of the same sizes follow")

@@ -9,37 +9,17 @@ are no weights of GEMMs and stay in DRAM.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from hwsim.formats import parse_format
 from hwsim.simulate.architecture import Simulated
-from hwsim.simulate.mapping import Machine
+from hwsim.simulate.residency.room import ALL_FREE, Room
 from hwsim.spec.errors import InfeasibleError
 from hwsim.workload import Gemm, Trace
 from hwsim.workload.ops import ceil_div
 
 Row = dict[str, Any]
 
-
-@dataclass(frozen=True)
-class Room:
-    """What the weights buffer holds for good: ``resident_bits`` of its ``size_bits``."""
-
-    resident_bits: int = 0
-    size_bits: int = 0
-
-    def machine(self, machine: Machine, gemm: Gemm) -> Machine:
-        """Return what the mapper may use for ``gemm``: its weights are there, or other operands have the rest."""
-        if not self.resident_bits:
-            return machine
-        if gemm.w_source == "dram":
-            return replace(machine, resident_w=True)
-        return replace(machine, capacity_w_bits=(self.size_bits - self.resident_bits) // machine.parts[0])
-
-
-#: A buffer that holds nothing for good.
-ALL_FREE = Room()
 
 #: Returns cycles and traffic of all products that multiply no weights, given the room.
 RowsOf = Callable[[Room], Sequence[Row]]

@@ -108,15 +108,17 @@ def _add_layers(net: ConvNet, layers: Sequence[Any], source: str, prefix: str) -
 
 
 def _residual(net: ConvNet, layer: _Layer, name: str, source: str, prefix: str) -> None:
-    before, shortcut = net.feature, layer.entry.get("shortcut")
+    before, other, shortcut = net.feature, net.made_by, layer.entry.get("shortcut")
     _add_layers(net, layer.entry.get("layers", ()), source, prefix)
     if shortcut is not None:
-        after, net.feature = net.feature, before
+        after, made = net.feature, net.made_by
+        net.feature, net.made_by = before, other
         _add_layers(net, [{"type": "conv", **shortcut}], source, f"{prefix}shortcut.")
+        other, net.made_by = net.made_by, made
         if net.feature != after:
             raise UsageError(f"{layer.where}: the shortcut makes {net.feature}, the layers make {after}")
     if net.feature == before or shortcut is not None:
-        net.vector(name, "add", net.feature)
+        net.vector(name, "add", net.feature, other)
     activation = layer.activation()
     if activation:
         net.vector(f"{name}.act", activation, net.feature)
@@ -159,6 +161,7 @@ def _linear(net: ConvNet, layer: _Layer, name: str) -> None:
     if source.pixels != 1:
         raise UsageError(f"{layer.where}: linear needs one pixel, not {source.pixels}; put avgpool or flatten before")
     net.ops.append(Gemm(name, net.images, out, source.channels, role="other"))
+    net.made_by = name
     net.weights += out * source.channels
     net.other_parameters += out
     net.feature = Feature(out, 1, 1)

@@ -46,9 +46,10 @@ def resnet(config: Config, phase: Phase) -> Trace:
 
 
 def _block(net: ConvNet, name: str, width: int, stride: int, block: str, activation: str) -> None:
-    source = net.feature
+    source, other = net.feature, net.made_by
     if source.channels != width or stride != 1:
         net.conv(f"{name}.shortcut", Conv(source.channels, width, 1, stride), source=source)
+        other = f"{name}.shortcut"
     if block == "basic":
         net.conv(f"{name}.conv1", Conv(source.channels, width, 3, stride, 1), activation)
         net.conv(f"{name}.conv2", Conv(width, width, 3, 1, 1))
@@ -57,5 +58,5 @@ def _block(net: ConvNet, name: str, width: int, stride: int, block: str, activat
         net.conv(f"{name}.conv1", Conv(source.channels, narrow, 1), activation)
         net.conv(f"{name}.conv2", Conv(narrow, narrow, 3, stride, 1), activation)
         net.conv(f"{name}.conv3", Conv(narrow, width, 1))
-    net.vector(f"{name}.residual", "add", net.feature)
+    net.vector(f"{name}.residual", "add", net.feature, other)
     net.vector(f"{name}.act", activation, net.feature)
