@@ -204,8 +204,11 @@ def leakage_energy(cycles: Cycles, unit: UnitCosts) -> float:
 
 
 def hierarchy_energy(hierarchy: Hierarchy, moved: Moved) -> dict[str, float]:
-    """Return the energy in pJ of a loop nest, of each level by its name and of the MACs."""
+    """Return the energy in pJ of a loop nest, of each level by its name, of the axes' wires if priced, of the MACs."""
     energy = {level.name: 0.0 for level in hierarchy.levels}
+    if hierarchy.wire_pj_per_bit:
+        price = dict(zip((axis.name for axis in hierarchy.axes), hierarchy.wire_pj_per_bit, strict=True))
+        energy["wires"] = sum(bits * price[name] for name, bits in moved.wire_bits.items())
     for (at, _, direction), bits in moved.bits.items():
         level = hierarchy.levels[at]
         energy[level.name] += bits * (level.read_pj_per_bit if direction == READ else level.write_pj_per_bit)

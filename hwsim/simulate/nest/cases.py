@@ -48,10 +48,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Pool:
-    """Visits of all tables of an operand with the same levels, below each other: they are priced at once."""
+    """Visits of all tables of an operand with the same levels, below each other: they are priced at once.
+
+    ``axis`` is the one that has the loop which the operand does not depend on.
+    """
 
     operand: str
     levels: tuple[int, ...]
+    axis: str | None
     visits: Floats
 
 
@@ -104,24 +108,32 @@ def _tables(order: Order, dims: tuple[int, int, int], kinds: Sequence[Grain]) ->
     return m, k, n
 
 
+#: Operand, levels and axis of a :class:`Pool`.
+_PoolKey = tuple[str, tuple[int, ...], str | None]
+
+
+def _pool_key(order: Order, operand: str) -> _PoolKey:
+    return operand, order.levels(operand), next((a for a, dim in order.axes if dim == FREE[operand]), None)
+
+
 def _pooled(listed: Sequence[tuple[Order, Tables, bool]], complete: bool) -> Cases:
-    members: dict[tuple[str, tuple[int, ...]], dict[int, Table]] = {}
+    members: dict[_PoolKey, dict[int, Table]] = {}
     for order, tables, _ in listed:
         for operand, rows in zip(OF_DIM, tables, strict=True):
-            members.setdefault((operand, order.levels(operand)), {})[id(rows)] = rows
+            members.setdefault(_pool_key(order, operand), {})[id(rows)] = rows
     pools: list[Pool] = []
     slots: list[Slot] = []
-    number: dict[tuple[str, tuple[int, ...], int], int] = {}
-    for (operand, levels), group in members.items():
+    number: dict[tuple[_PoolKey, int], int] = {}
+    for pool, group in members.items():
         start = 0
         for key, rows in group.items():
-            number[operand, levels, key] = len(slots)
+            number[pool, key] = len(slots)
             slots.append(Slot(len(pools), start, start + rows.rows, rows))
             start += rows.rows
-        pools.append(Pool(operand, levels, np.concatenate([rows.visits for rows in group.values()])))
+        pools.append(Pool(*pool, np.concatenate([rows.visits for rows in group.values()])))
     cases = []
     for order, tables, exact in listed:
-        m, k, n = (number[x, order.levels(x), id(rows)] for x, rows in zip(OF_DIM, tables, strict=True))
+        m, k, n = (number[_pool_key(order, x), id(rows)] for x, rows in zip(OF_DIM, tables, strict=True))
         tiles = _tiles(order, tables)
         at_level = {level: tuple(t for t in tiles if t.level == level) for level in {t.level for t in tiles}}
         cases.append(Case(order, tables, exact, at_level, (m, k, n)))
