@@ -22,6 +22,7 @@ from hwsim.simulate.dataflow import ArrayShape, Dataflow, Totals
 from hwsim.simulate.dataflow.base import Extents, ceil_div
 from hwsim.simulate.schedule import (
     LOOP_ORDERS,
+    LevelPlan,
     OperandBits,
     Schedule,
     Tiling,
@@ -69,7 +70,8 @@ class Machine:
     (weights, activations, outputs), half of a buffer whose other half is being filled. One buffer
     that is not divided stops all overlap (pessimistic where only one is). ``step_cycles`` are those of a PE
     that neither port nor dequantizer holds up; ``port_bits`` are the buffers' widths. With ``resident_w``
-    the whole W lies in its buffer before the GEMM begins: it bounds no tile and is not loaded.
+    the whole W lies in its buffer before the GEMM begins: it bounds no tile and is not loaded. With ``levels``
+    there are no such buffers, and the policy is that of loop nests.
     """
 
     dataflow: Dataflow
@@ -87,6 +89,7 @@ class Machine:
     resident_w: bool = False
     step_cycles: int = 1
     port_bits: tuple[int, int, int] = (0, 0, 0)
+    levels: LevelPlan | None = None
 
     @property
     def overlap(self) -> bool:

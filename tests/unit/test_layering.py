@@ -18,7 +18,7 @@ WINGS = ["spec", "formats", "hardware", "workload", "simulate", "explore", "repo
 #: Rooms of ``hardware`` and their floor; rooms of one floor do not know each other.
 HARDWARE = {
     "circuits": 0, "synthesis": 1, "technology": 2, "memory": 3, "network": 3, "pe": 3, "cpu": 3, "functions": 3, "units": 3,
-    "references": 4, "claims": 4, "accelerator_spec": 4, "accelerator": 5,
+    "references": 4, "claims": 4, "memories_spec": 4, "accelerator_spec": 5, "levels": 6, "accelerator": 7,
 }  # fmt: skip
 
 FILES = sorted(p for wing in WINGS for p in (PACKAGE / wing).rglob("*.py"))

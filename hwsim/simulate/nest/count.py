@@ -268,19 +268,19 @@ def crossings(
     """Return the bits per element that cross the wires of each axis; ``free_axis`` has the loop it does not depend on.
 
     An axis' wire runs along all its instances. What all of them need, or what meets on its way up, crosses it once;
-    an axis within another one has a wire in each of its instances, and carries what came to each.
+    of axes below the same level, each bit crosses every one once (what differs goes along the others first, what is
+    common is spread last). An axis below a further level is in every instance of the ones above, and carries what
+    came to each.
     """
     found: dict[str, Any] = {}
-    names = [axis.name for axis in hierarchy.axes]
-    free_at = names.index(free_axis) if free_axis is not None else len(names)
+    free = None if free_axis is None else hierarchy.axis(free_axis)
     sums = list(sum_pairs(levels, hierarchy.result_level, reads, fills, ends, widths, one=one)) if ends else []
     for i, level in enumerate(levels):
         below = levels[i + 1] if i + 1 < len(levels) else len(hierarchy.levels)
-        between = level <= hierarchy.axes[free_at].below < below if free_axis is not None else False
-        for at, axis in enumerate(hierarchy.axes):
+        for axis in hierarchy.axes:
             if not level <= axis.below < below:
                 continue
-            apart = between and free_at < at
+            apart = free is not None and level <= free.below < axis.below
             if operand == "o":
                 bits = sums[i].down + (sums[i].drained if apart else sums[i].up)
             else:

@@ -98,7 +98,8 @@ class Hierarchy:
     """Levels from the outermost to the innermost, the array's axes, and the energy of one MAC.
 
     ``result_level`` is the innermost level that keeps results in their own width; below it they are
-    as wide as partial sums. ``wire_pj_per_bit`` is the energy of a bit along the whole wire of each axis, none if empty.
+    as wide as partial sums. ``wire_pj_per_bit`` is the energy of a bit along the whole wire of each axis, which
+    is free where there is none.
     """
 
     name: str

@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil, prod
 
 from hwsim.simulate.nest.count import Counter, pieces, sum_pairs
 from hwsim.simulate.nest.hierarchy import DIMS, FREE, NEEDS, READ, WRITE, Hierarchy, Widths
-from hwsim.simulate.nest.loops import Kept, Loop, Nest, around, axis_levels
+from hwsim.simulate.nest.loops import Kept, Loop, Nest, axis_levels
 from hwsim.simulate.schedule import Node, Repeat, Step
 from hwsim.spec.errors import UsageError
 
@@ -68,12 +69,16 @@ class _Pair:
 
 @dataclass
 class Steps:
-    """The steps of a nest; ``interval`` is the number of cycles per MAC of a PE, ports have bits per such interval."""
+    """The steps of a nest; ``interval`` is the number of cycles per MAC of a PE, ports have bits per such interval.
+
+    Bits are in units of 1 / ``denominator``; those of a step are whole.
+    """
 
     hierarchy: Hierarchy
     nest: Nest
     widths: Widths
     interval: int = 1
+    denominator: int = 1
     _leaves: dict[tuple[Span, ...], Step] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -151,7 +156,7 @@ class Steps:
         full = [size // loop.tile for _, size in span.pieces]
         bounds = sorted({0, 1, trips - 1, trips, *full, *(i + 1 for i in full)})
         found = []
-        for start, stop in zip(bounds, bounds[1:], strict=False):
+        for start, stop in pairwise(bounds):
             if stop > trips:
                 break
             left = [(count, min(loop.tile, size - start * loop.tile)) for count, size in span.pieces]
@@ -249,9 +254,9 @@ class Steps:
             bits = self.bits(region)
             array = self.compute_cycles(region)
             self._leaves[key] = Step(
-                load_bits=sum(bits.get((0, x, READ), 0) for x in FREE),
+                load_bits=sum(-(-bits.get((0, x, READ), 0) // self.denominator) for x in FREE),
                 compute_cycles=ceil(max(Fraction(array), self.port_cycles(region, bits)) * self.interval),
-                store_bits=bits.get((0, "o", WRITE), 0),
+                store_bits=-(-bits.get((0, "o", WRITE), 0) // self.denominator),
                 opens=region["k"].past_first <= self.chains["o"][0].load_at,
                 reloads=bits.get((0, "o", READ), 0) > 0,
             )
