@@ -81,9 +81,13 @@ class Registers:
 
 @dataclass(frozen=True)
 class PlacedStore:
-    """A store with its price: ``number`` is its level's place in the file, below axes that make ``instances`` of it."""
+    """A store with its price: ``number`` is its level's place in the file, below axes that make ``instances`` of it.
+
+    ``path`` is its own place there.
+    """
 
     name: str
+    path: str
     number: int
     spec: StoreSpec
     memory: Cell
@@ -151,12 +155,13 @@ def place_stores(spec: HardwareSpec, technology: Technology, step_bits: Mapping[
     last = max((axis.number for axis in axes), default=-1)
     for number, level in enumerate(spec.memories.levels or ()):
         instances = prod(axis.size for axis in axes if axis.number < number)
-        for name, store in level.parts:
+        for name, place, store in level.parts:
+            path = f"memories.levels.{number}{place}"
             try:
                 memory = _priced(spec, store, technology, step_bits)
             except (InfeasibleError, MissingFigureError) as error:
-                raise type(error)(f"memories.levels: {name}: {error}") from None
-            found.append(PlacedStore(name, number, store, memory, instances, number > last))
+                raise type(error)(f"{path}.size: {error}") from None
+            found.append(PlacedStore(name, path, number, store, memory, instances, number > last))
     return tuple(found)
 
 
@@ -176,7 +181,7 @@ def _priced(spec: HardwareSpec, store: StoreSpec, technology: Technology, step_b
         )
     words = size * 8 // width
     if words < 1:
-        raise InfeasibleError(f"size: {size} B has no word of {width} bits; valid: at least {-(-width // 8)} B")
+        raise InfeasibleError(f"{size} B have no word of {width} bits; valid: at least {-(-width // 8)} B")
     if store.kind == "registers":
         return _registers(words, width, technology)
     mix = (1, 1) if store.split_ports else (0, 0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 from math import prod
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -186,12 +186,23 @@ class LevelSpec(_StoreFields):
         return self
 
     @property
-    def parts(self) -> tuple[tuple[str, StoreSpec], ...]:
-        """The stores with their names."""
+    def parts(self) -> tuple[Part, ...]:
+        """The stores with their names and where they stand below the level."""
         if self.stores is not None:
-            return tuple((f"{self.name}.{''.join(store.holds)}", store) for store in self.stores)
+            return tuple(
+                Part(f"{self.name}.{''.join(store.holds)}", f".stores.{at}", store)
+                for at, store in enumerate(self.stores)
+            )
         given = {name: getattr(self, name) for name in _StoreFields.model_fields}
-        return ((self.name, StoreSpec.model_construct(holds=self.holds or [], **given)),)
+        return (Part(self.name, "", StoreSpec.model_construct(holds=self.holds or [], **given)),)
+
+
+class Part(NamedTuple):
+    """A store of a level by its name, and its place in the file below that of the level."""
+
+    name: str
+    place: str
+    store: StoreSpec
 
 
 class MemoriesSpec(Spec):
@@ -248,12 +259,12 @@ def check_levels(memories: MemoriesSpec, rows: int, cols: int) -> None:
     """
     levels = memories.levels or []
     axes = [(number, axis) for number, level in enumerate(levels) for axis in level.fan_out]
-    names = ["DRAM", *(name for level in levels for name, _ in level.parts), *(axis.name for _, axis in axes)]
+    names = ["DRAM", *(part.name for level in levels for part in level.parts), *(axis.name for _, axis in axes)]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise ValueError(f"memories.levels: {twice!r} is the name of two levels or axes, or of DRAM")
     for x, words in (("a", "activations"), ("w", "weights"), ("o", "outputs")):
-        if not any(x in store.holds for level in levels for _, store in level.parts):
+        if not any(x in part.store.holds for level in levels for part in level.parts):
             raise ValueError(f"memories.levels: no level holds {x} ({words}); a PE reads every operand from a level")
     for number, axis in axes:
         if axis.size is None and axis.name not in ARRAY_AXES:
@@ -278,8 +289,9 @@ def check_levels(memories: MemoriesSpec, rows: int, cols: int) -> None:
 
 def _check_pe_stores(levels: Sequence[LevelSpec], last_axis: int) -> None:
     for number, level in enumerate(levels):
-        for name, store in level.parts:
+        for _, place, store in level.parts:
+            where = f"memories.levels.{number}{place}"
             if store.kind == "pe" and number <= last_axis:
-                raise ValueError(f"memories.levels: {name}: the PE's own registers are below every fan_out")
+                raise ValueError(f"{where}.kind: the PE's own registers are below every fan_out")
             if store.kind == "sram" and store.port_bits == "auto":
-                raise ValueError(f"memories.levels: {name}: port_bits is missing: bits per cycle of each of its ports")
+                raise ValueError(f"{where}.port_bits: is missing: bits per cycle of each port of SRAM")

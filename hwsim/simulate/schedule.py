@@ -152,7 +152,8 @@ class LevelPlan:
     """Levels of memory as the mapper sees them, for one pair of formats.
 
     An element along K is a step of a PE, ``lanes`` operands wide; ``widths``, capacities and ports count bits in
-    units of 1 / ``denominator``, ports in a PE's ``interval``. ``sram`` says of which levels energy is SRAM's.
+    units of 1 / ``denominator``, ports in a PE's ``interval``. ``sram`` says of which levels energy is SRAM's,
+    ``paths`` where they stand in the file.
     """
 
     hierarchy: Hierarchy
@@ -162,6 +163,7 @@ class LevelPlan:
     denominator: int
     sram: tuple[bool, ...]
     overlap: bool
+    paths: tuple[str, ...]
 
     def whole(self, bits: int) -> int:
         """Return whole bits, rounded up."""

@@ -146,7 +146,7 @@ def _on_arch(simulated: Simulated, trace: Trace, gemm: Gemm) -> list[Section]:
     row = evaluate(simulated, one).layer_rows[0]
     if schedule.levels is not None:
         hierarchy, nest = schedule.levels.plan.hierarchy, schedule.levels.nest
-        traffic, where = _level_traffic(schedule.levels, filled.batch * filled.repeat), _how_found(schedule.levels)
+        traffic, where = _level_traffic(schedule, schedule.levels), _how_found(schedule.levels)
         title = "traffic by level and operand, energy with the way to SRAM and without wires of the axes"
     else:
         hierarchy, nest = nest_of(schedule, machine.dataflow, machine.shape)
@@ -179,20 +179,23 @@ def _how_found(run: LevelRun) -> str:
     return how + (f"; an element along k is a step of {run.plan.lanes} lanes" if run.plan.lanes > 1 else "")
 
 
-def _level_traffic(run: LevelRun, times: int) -> Any:
-    """Return what a nest moves at every level in bits, and its energy there, of all instances."""
-    plan, moved = run.plan, run.moved
+def _level_traffic(schedule: Schedule, run: LevelRun) -> Any:
+    """Return what a nest moves at every level in bits, and its energy there, of all instances, batch and repeats."""
+    plan, moved, times = run.plan, run.moved, schedule.gemm.batch * schedule.gemm.repeat
     entering, rows = loads(plan.hierarchy, run.nest), []
     for level, operand in plan.hierarchy.held:
         at = plan.hierarchy.levels[level]
         read, written = moved.at(level, operand, "read"), moved.at(level, operand, "write")
         count = entering.get((level, operand))
-        bits = {"read_bits": plan.whole(read) * times, "write_bits": plan.whole(written) * times}
         rows.append({
-            "level": at.name, "operand": NAMES[operand], **bits,
+            **_bits(at.name, NAMES[operand], plan.whole(read), plan.whole(written), times),
             "macs_per_element": "" if count is None else f"{moved.macs / count:.6g}",
             "energy_pj": (read * at.read_pj_per_bit + written * at.write_pj_per_bit) * times,
         })  # fmt: skip
+    exact = (sum(row[way] for row in rows[:3]) for way in ("read_bits", "write_bits"))
+    rounded = [bits * times - plain for bits, plain in zip(moved_bits(schedule.body), exact, strict=True)]
+    if any(rounded):
+        rows.insert(3, {**_bits("DRAM", "tiles end in whole bits", *rounded), "energy_pj": 0.0})
     return table(rows)
 
 

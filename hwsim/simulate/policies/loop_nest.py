@@ -7,15 +7,17 @@ any fixed mapping in them, by energy of what moves and computes and by cycles as
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import product
+from math import prod
 
 from hwsim.simulate.dataflow.base import ceil_div
 from hwsim.simulate.mapping import POLICIES, Machine, Objective
-from hwsim.simulate.nest.hierarchy import DIMS, OPERANDS, READ, WRITE
+from hwsim.simulate.nest.hierarchy import DIMS, NEEDS, OPERANDS, READ, WRITE
 from hwsim.simulate.nest.search import search
 from hwsim.simulate.nest.steps import Steps
 from hwsim.simulate.policies import LOOP_NEST
 from hwsim.simulate.schedule import LevelPlan, LevelRun, Node, Schedule, Tiling, Traffic
-from hwsim.spec.errors import UsageError
+from hwsim.spec.errors import InfeasibleError, UsageError
 from hwsim.workload.ops import Gemm
 
 
@@ -40,8 +42,36 @@ def loop_nest(gemm: Gemm, machine: Machine) -> Schedule:
 def _found(
     dims: tuple[int, int, int], plan: LevelPlan, objective: Objective
 ) -> tuple[LevelRun, tuple[Node, ...], dict[str, int]]:
-    found = search(plan.hierarchy, dims, plan.widths, objective)
+    try:
+        found = search(plan.hierarchy, dims, plan.widths, objective)
+    except InfeasibleError:
+        raise InfeasibleError(_too_small(dims, plan)) from None
     return lowered(LevelRun(plan, found.nest, found.moved, found.mappings, found.complete))
+
+
+def _too_small(dims: tuple[int, int, int], plan: LevelPlan) -> str:
+    """Return which stores do not hold the smallest tiles, with the sizes that would do: what all axes need at once."""
+    hierarchy, found = plan.hierarchy, []
+    size = dict(zip(DIMS, dims, strict=True))
+    choices = [loops for loops in product(*(axis.dims for axis in hierarchy.axes)) if len(set(loops)) == len(loops)]
+    for at, level in enumerate(hierarchy.levels[1:], start=1):
+        (store,) = level.stores
+        needs = []
+        for loops in choices:
+            least = dict.fromkeys(DIMS, 1)
+            for axis, dim in zip(hierarchy.axes, loops, strict=True):
+                if axis.below >= at:
+                    least[dim] = min(axis.size, size[dim])
+            tiles = [prod(least[dim] for dim in NEEDS[x]) * plan.widths.kept(x) for x in store.holds]
+            needs.append(store.copies * sum(tiles))
+        if store.capacity_bits is not None and min(needs) > store.capacity_bits:
+            need, have = ceil_div(plan.whole(min(needs)), 8), store.capacity_bits // plan.denominator // 8
+            held = " and ".join(x.upper() for x in store.holds)
+            found.append(
+                f"{plan.paths[at]}.size: too small for one tile of {held} for all instances below it; it has {have} B; "
+                f"valid: at least {need} B"
+            )
+    return "; ".join(found) or f"memories.levels: no tiles of {' × '.join(map(str, dims))} fit all levels at once"
 
 
 def lowered(run: LevelRun) -> tuple[LevelRun, tuple[Node, ...], dict[str, int]]:
