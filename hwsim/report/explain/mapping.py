@@ -175,7 +175,7 @@ def _on_arch(simulated: Simulated, trace: Trace, gemm: Gemm) -> list[Section]:
 def _how_found(run: LevelRun) -> str:
     """Return among how many mappings a nest is the best, and what an element along K is."""
     how = f"the best of {run.mappings:,} mappings"
-    how += "" if run.complete else ", tiles of some loop cut evenly only"
+    how += "" if run.complete else ", of more, whose tiles or orders were too many to try all"
     return how + (f"; an element along k is a step of {run.plan.lanes} lanes" if run.plan.lanes > 1 else "")
 
 
