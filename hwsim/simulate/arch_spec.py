@@ -57,6 +57,8 @@ class ArchSpec(HardwareSpec):
 def _check_policy(spec: ArchSpec) -> None:
     """Refuse a policy that is not for the kind of memories."""
     policy, levels = spec.mapper.policy, spec.memories.levels
+    if spec.mapper.exhaustive and not levels:
+        raise ValueError("mapper.exhaustive: is for memories.levels; leave it out")
     if levels and policy not in ("search", LOOP_NEST):
         raise ValueError(f"mapper.policy: {policy} is for three buffers; with memories.levels, valid: search")
     if policy == LOOP_NEST and not levels:

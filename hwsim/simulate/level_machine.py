@@ -140,6 +140,7 @@ def level_machine(
         interval,
         scale,
         (False, *(store.is_sram for store in acc.stores)),
+        exhaustive=spec.mapper.exhaustive,
         paths=("dram", *(store.path for store in acc.stores)),
         overlap=all(store.spec.copies > 1 for store in first.values()),
     )

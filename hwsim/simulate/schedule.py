@@ -153,7 +153,7 @@ class LevelPlan:
 
     An element along K is a step of a PE, ``lanes`` operands wide; ``widths``, capacities and ports count bits in
     units of 1 / ``denominator``, ports in a PE's ``interval``. ``sram`` says of which levels energy is SRAM's,
-    ``paths`` where they stand in the file.
+    ``paths`` where they stand in the file; ``exhaustive``, whether the search leaves nothing out.
     """
 
     hierarchy: Hierarchy
@@ -164,6 +164,7 @@ class LevelPlan:
     sram: tuple[bool, ...]
     overlap: bool
     paths: tuple[str, ...]
+    exhaustive: bool = False
 
     def whole(self, bits: int) -> int:
         """Return whole bits, rounded up."""

@@ -43,7 +43,7 @@ def _found(
     dims: tuple[int, int, int], plan: LevelPlan, objective: Objective
 ) -> tuple[LevelRun, tuple[Node, ...], dict[str, int]]:
     try:
-        found = search(plan.hierarchy, dims, plan.widths, objective, quick=True)
+        found = search(plan.hierarchy, dims, plan.widths, objective, quick=not plan.exhaustive)
     except InfeasibleError:
         raise InfeasibleError(_too_small(dims, plan)) from None
     return lowered(LevelRun(plan, found.nest, found.moved, found.mappings, found.complete))
