@@ -85,8 +85,10 @@ def test_pes_whose_sums_or_cycles_a_nest_does_not_know_are_refused():
     )
     with pytest.raises(UsageError, match="no loop nest here knows groups"):
         machine_of(grouped)
+    changes = {f"memories__levels__1__stores__{at}__size": "64 B" for at in (1, 2)}
+    changes["memories__levels__1__stores__0"] = {"holds": ["w"], "kind": "pe"}
     with pytest.raises(UsageError, match="cycles depend on data"):
-        machine_of(built(pads(pe={"family": "laconic"}, memories__levels__1__stores__0={"holds": ["w"], "kind": "pe"})))
+        machine_of(built(pads(pe={"family": "laconic"}, **changes)))
 
 
 def test_a_level_that_is_too_small_says_what_would_do():
