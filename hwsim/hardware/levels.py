@@ -28,6 +28,9 @@ from hwsim.hardware.memory.temperature import ROWS_K
 from hwsim.hardware.technology import Technology
 from hwsim.spec.errors import InfeasibleError, MissingFigureError
 
+#: Bits of the narrowest register file that has figures.
+NARROWEST = 8
+
 
 class Cell(Protocol):
     """A priced memory: energies in pJ per access of ``width_bits``, all else of one whole instance."""
@@ -170,6 +173,8 @@ def _priced(spec: HardwareSpec, store: StoreSpec, technology: Technology, step_b
     if store.kind == "pe":
         loaded = technology.price(Register(width)).energy_fj * 1e-3
         return Registers(0, width, 0.0, loaded, 0.0, 0.0, 0.0, "registers that the PE has: the rest is in its price")
+    if store.kind == "register_file" and store.port_bits == "auto":
+        width *= -(-NARROWEST // width)  # a word of several steps; energy counts by the bit
     kelvin = spec.memories.temperature or spec.technology.temperature or ROWS_K
     device, node_nm = spec.technology.sram_device, technology.node_nm
     size = int(store.size or 0)

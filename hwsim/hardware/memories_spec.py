@@ -86,7 +86,7 @@ class _StoreFields(Spec):
     port_bits: PortBits = Field(
         "auto",
         description="bits per cycle of each port and instance; auto, for memories of a PE: one step's operands of all "
-        "that it holds",
+        "that it holds (register files: at least 8 bits)",
     )
     ports: Literal["1rw", "1r1w"] | None = Field(
         None, description="a port that reads or writes, or one of each; default: 1rw of sram, 1r1w of others"

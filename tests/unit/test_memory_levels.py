@@ -140,6 +140,12 @@ def test_registers_of_the_pe_cost_what_loading_takes():
     assert hierarchy.levels[2].ports == ()
 
 
+def test_narrow_words_of_register_files_are_several_steps():
+    """CACTI's narrowest row has 8 bits: three weights of 3 bits are a word."""
+    acc = built(pads(pe={"family": "int_mac", "w_format": "int3", "a_format": "int8"})).accelerator
+    assert acc.stores[1].memory.width_bits == 9
+
+
 def test_fractions_of_bits_are_counted_exactly():
     """MXFP4 has 4.25 bits per element."""
     simulated = built(pads(pe={"family": "block_dot", "format": "mxfp4", "lanes": 32},
