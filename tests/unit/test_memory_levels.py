@@ -274,7 +274,8 @@ objectives: {{energy_mj: min, area_mm2: min}}
 """)
     assert run_command(["sweep", str(sweep), "-o", str(tmp_path / "out")]) == 0
     assert "2 of 2 points: 2 ok" in capsys.readouterr().out
-    assert run_command(["pareto", str(tmp_path / "out"), "-x", "energy_mj", "-y", "area_mm2"]) == 0
+    where = str(tmp_path / "front")
+    assert run_command(["pareto", str(tmp_path / "out"), "-x", "energy_mj", "-y", "area_mm2", "-o", where]) == 0
     shown = capsys.readouterr().out
     assert "27" in shown
 
