@@ -13,6 +13,7 @@ room               what it is for
 ``units``          stochastic rounding, Hadamard, requantization, modular multiplication
 ``references``     published figures beside ours
 ``claims``         what published savings rest on
+``levels``         memories in any number of levels, on the axes of an array
 ``accelerator``    array, buffers, DRAM and vector unit of one design, priced
 =================  ============================================================================
 """

@@ -15,9 +15,11 @@ from functools import cached_property
 
 from hwsim.formats import Format, parse_format
 from hwsim.formats.operand import RANDOM_TOGGLE
-from hwsim.hardware.accelerator_spec import BufferSpec, DramSpec, HardwareSpec
+from hwsim.hardware.accelerator_spec import DramSpec, HardwareSpec
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.functions import FunctionUnit, chosen_units
+from hwsim.hardware.levels import PlacedStore, axis_mm, place_axes, place_stores
+from hwsim.hardware.memories_spec import BUFFERS, BufferSpec
 from hwsim.hardware.memory import Dram, Sram, build_buffer, load_dram
 from hwsim.hardware.memory.dram import Channels
 from hwsim.hardware.memory.dram.memory import GIVEN
@@ -39,15 +41,14 @@ from hwsim.spec.errors import InfeasibleError, MissingFigureError
 #: Running sum of scaled groups (FP32).
 SUM_REGISTER = Register(32)
 
-BUFFERS = {"w": "weights", "a": "activations", "o": "outputs"}
-
 
 @dataclass(frozen=True)
 class Accelerator:
     """A priced accelerator. Areas, leakage and peak are of the chip; array, buffers and their wires of one core.
 
-    ``srams`` are keyed ``w``, ``a``, ``o``. ``dequant_price`` is the cost of one of ``dequantizers``
-    units that scale group sums (its energy per sum), None when no format of a run needs one.
+    ``srams`` are keyed ``w``, ``a``, ``o``; with ``memories.levels`` there are ``stores`` instead.
+    ``dequant_price`` is the cost of one of ``dequantizers`` units that scale group sums (its energy per sum), None
+    when no format of a run needs one.
     ``sum_registers`` PEs also keep the running FP32 sum of their scaled groups. ``in_place``
     says that sums are scaled inside the array.
     """
@@ -67,6 +68,8 @@ class Accelerator:
     second_register_bits: int = 0
     #: Memories inside every PE.
     scratchpads: Scratchpads | None = None
+    #: Stores of all levels, from the outermost inwards; empty where there are the three buffers.
+    stores: tuple[PlacedStore, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -181,6 +184,9 @@ class Accelerator:
             blocks["scratchpads"] = self.pes * self.scratchpads.area_um2 * 1e-6
         for key, sram in self.srams.items():
             blocks[BUFFERS[key]] = sram.area_mm2
+        for store in self.stores:
+            if store.area_mm2:
+                blocks[store.name] = store.area_mm2
         blocks["vector_unit"] = self.spec.vector_unit.lanes * self.vector_lane.area_um2 * 1e-6
         if self.vector_functions:
             lane_um2 = sum(price.area_um2 for price in self._function_prices)
@@ -211,7 +217,8 @@ class Accelerator:
             logic_nw += self.table_registers * self.table_register.leakage_nw
         if self.scratchpads is not None:
             logic_nw += self.pes * self.scratchpads.leakage_nw
-        return self.cores * (logic_nw * 1e-9 + sum(s.leakage_mw for s in self.srams.values()) * 1e-3)
+        levels_w = sum(store.leakage_w for store in self.stores)
+        return self.cores * (logic_nw * 1e-9 + sum(s.leakage_mw for s in self.srams.values()) * 1e-3 + levels_w)
 
     def mode_price(self, w: Format, a: Format, operands: Operands | None = None) -> PartsPrice:
         """Return the cost of a PE while it works on a pair of formats, and on what is stated of its operands."""
@@ -251,6 +258,7 @@ class Accelerator:
         shared_mm2 += sum(
             self.core_breakdown_mm2.get(block, 0.0) for block in ("second_registers", "scratchpads", "table_registers")
         )
+        shared_mm2 += sum(store.area_mm2 for store in self.stores if store.in_pe)
         return math.sqrt(self.pe_price.area_um2 * 1e-6 + shared_mm2 / self.pes)
 
     @cached_property
@@ -281,7 +289,35 @@ class Accelerator:
         """Energy of a bit between a buffer and the array's edge or the DRAM port, random bits."""
         if self.network is not None:
             return self.network.pj_per_bit(self.network.topology.unicast(self.network.grid))
+        if self.activation_store is not None:
+            return self.store_network_pj_per_bit(self.activation_store)
         return self.buffer_distance_mm * self.technology.wire_fj_per_bit_mm * RANDOM_TOGGLE * 1e-3
+
+    @property
+    def activation_store(self) -> PlacedStore | None:
+        """With levels, the outermost SRAM that holds activations: what the vector unit works on, if there is one."""
+        return next((store for store in self.stores if store.is_sram and "a" in store.spec.holds), None)
+
+    @property
+    def activation_room(self) -> tuple[str, int]:
+        """The memory that the vector unit works on and the bits of one of its parts; nothing, 0 without one."""
+        if not self.stores:
+            return "a", self.spec.memories.buffer("activations").part_bits
+        store = self.activation_store
+        return ("", 0) if store is None else (store.name, int(store.spec.size or 0) * 8 // store.spec.copies)
+
+    def store_network_pj_per_bit(self, store: PlacedStore) -> float:
+        """Return the energy of a bit on the way of a store; one for all is on the network, if there is one."""
+        if store.instances == 1 and not store.in_pe and self.network is not None:
+            return self.network.pj_per_bit(self.network.topology.unicast(self.network.grid))
+        length_mm = store.distance_mm(self.pes * self.pe_pitch_mm**2)
+        return length_mm * self.technology.wire_fj_per_bit_mm * RANDOM_TOGGLE * 1e-3
+
+    @property
+    def axes_mm(self) -> dict[str, float]:
+        """With levels, the wire along every axis."""
+        pes_mm2 = self.pes * self.pe_price.area_um2 * 1e-6
+        return {axis.spec.name: axis_mm(axis, self.stores, pes_mm2) for axis in place_axes(self.spec)}
 
     def peak_macs_per_s(self, w: Format, a: Format) -> float:
         """Return the peak multiply-accumulate rate for one pair of formats, of PEs that wait for no other."""
@@ -299,7 +335,8 @@ def build_accelerator(
 ) -> Accelerator:
     """Price ``spec``.
 
-    ``port_bits`` are the widths (by ``w``, ``a``, ``o``) that ports marked ``auto`` get.
+    ``port_bits`` are the widths (by ``w``, ``a``, ``o``) that ports marked ``auto`` get; with levels, the bits of
+    one step of a PE.
     ``dequantized`` is the pair of formats whose group sums are scaled, None when no run needs that;
     ``in_place`` says whether the sums stay in the PEs meanwhile, instead of leaving the array;
     ``second_register_bits`` are those of a second register per PE for its stationary operand.
@@ -316,8 +353,9 @@ def build_accelerator(
     technology = open_technology(spec.technology.name, spec.technology)
     pe = array_pe(spec)
     srams = {}
-    for key, name in BUFFERS.items():
-        buffer: BufferSpec = getattr(spec.memories, name)
+    stores = place_stores(spec, technology, port_bits)
+    for key, name in BUFFERS.items() if not stores else ():
+        buffer = spec.memories.buffer(name)
         width = port_bits[key] if buffer.port_bits == "auto" else buffer.port_bits
         try:
             srams[key] = _priced_buffer(spec, buffer, width, technology.node_nm)
@@ -343,6 +381,7 @@ def build_accelerator(
         in_place=in_place,
         second_register_bits=0 if spec.array.scratchpads else second_register_bits,
         scratchpads=priced_pads(spec, pe, technology),
+        stores=stores,
     )
     _ = built.network, built.core_network  # refuse what cannot be built before anything runs on it
     return built

@@ -10,25 +10,14 @@ from pydantic import AfterValidator, Field, model_validator
 
 from hwsim.formats import Integer, parse_format
 from hwsim.hardware.functions.choice import describe, known_units
-from hwsim.hardware.memory import SEQUENTIAL, Access, PublishedSpec
-from hwsim.hardware.memory.ecc import Ecc
-from hwsim.hardware.memory.temperature import check_temperature
+from hwsim.hardware.memories_spec import MemoriesSpec, check_levels
+from hwsim.hardware.memory import SEQUENTIAL, Access
 from hwsim.hardware.network.chips import ChipsSpec
 from hwsim.hardware.network.cores import CoresSpec
 from hwsim.hardware.network.spec import NetworkSpec
 from hwsim.hardware.technology.spec import TechnologySpec
 from hwsim.spec.bind import Spec, as_value_error
-from hwsim.spec.errors import MissingFigureError
-from hwsim.spec.units import (
-    AreaMm2,
-    BandwidthBytesPerS,
-    EnergyPj,
-    EnergyPjPerBit,
-    FrequencyHz,
-    PowerW,
-    SizeBytes,
-    TemperatureK,
-)
+from hwsim.spec.units import AreaMm2, BandwidthBytesPerS, EnergyPj, EnergyPjPerBit, FrequencyHz, PowerW, SizeBytes
 
 #: Largest array edge: beyond it a model of one array with one clock says nothing any more.
 MAX_EDGE = 65_536
@@ -41,65 +30,7 @@ def _known_format(name: str) -> str:
     return parse_format(name).name
 
 
-def _known_temperature(kelvin: float) -> float:
-    try:
-        check_temperature(kelvin)
-    except MissingFigureError as error:
-        raise ValueError(str(error)) from None
-    return kelvin
-
-
 FormatName = Annotated[str, AfterValidator(as_value_error(_known_format))]
-
-
-class BufferSpec(Spec):
-    """One SRAM buffer. ``port_bits`` is the width of its port to the array."""
-
-    size: SizeBytes = Field(description="capacity, for example 256 KiB")
-    banks: int = Field(1, ge=1, le=64, description="independent banks")
-    port_bits: int | Literal["auto"] = Field(
-        "auto", description="bits per cycle to the array; auto: as wide as the array's edge needs"
-    )
-    macro_bits: int = Field(256, ge=8, le=1024, description="widest SRAM macro; wider ports are several side by side")
-    double_buffered: bool = Field(True, description="one half is filled while the other is in use")
-    ports: Literal["1rw", "1r1w"] = Field(
-        "1rw", description="of every macro: one port that reads or writes, or one of each; a cost, not a bandwidth"
-    )
-    ecc: Ecc = Field("none", description="secded: check bits beside the word of every macro")
-    figures: PublishedSpec | None = Field(
-        None, description="measured or published figures of the whole buffer, which go before the models'"
-    )
-
-    @property
-    def parts(self) -> int:
-        """Parts of the capacity, of which one at a time is in use."""
-        return 2 if self.double_buffered else 1
-
-    @property
-    def part_bits(self) -> int:
-        """Bits of one of these parts: what a tile or a tensor may fill."""
-        return int(self.size) * 8 // self.parts
-
-    @model_validator(mode="after")
-    def _positive_port(self) -> BufferSpec:
-        if self.port_bits != "auto" and not 1 <= self.port_bits <= 1 << 20:
-            raise ValueError(f"port_bits: must be between 1 and {1 << 20}, or auto, not {self.port_bits}")
-        if self.figures is not None and self.figures.whole:
-            for key in ("banks", "macro_bits", "ports", "ecc"):
-                if getattr(self, key) != type(self).model_fields[key].default:
-                    raise ValueError(f"{key}: has no effect beside figures of everything; leave one of them out")
-        return self
-
-
-class MemoriesSpec(Spec):
-    """The three buffers between DRAM and the array."""
-
-    weights: BufferSpec
-    activations: BufferSpec
-    outputs: BufferSpec
-    temperature: Annotated[TemperatureK, AfterValidator(as_value_error(_known_temperature))] | None = Field(
-        None, description="leakage of the buffers holds at it; default: the technology's, or the 360 K of CACTI's runs"
-    )
 
 
 class DramSpec(Spec):
@@ -330,3 +261,22 @@ class HardwareSpec(Spec):
         if isinstance(data, Mapping) and isinstance(data.get("technology"), str):
             return {**data, "technology": {"name": data["technology"]}}
         return data
+
+    @model_validator(mode="after")
+    def _levels_on_the_array(self) -> HardwareSpec:
+        if self.memories.levels:
+            check_levels(self.memories, self.array.rows, self.array.cols)
+            if self.cores is not None and self.cores.count > 1:
+                raise ValueError(f"memories.levels: valid on one core; cores.count is {self.cores.count}")
+            check_array_options(self.array)
+        return self
+
+
+def check_array_options(array: ArraySpec) -> None:
+    """Refuse what says how an array of its own dataflow works where the levels' fan-out does."""
+    for name, field in ArraySpec.model_fields.items():
+        if name not in ("rows", "cols") and getattr(array, name) != field.default:
+            raise ValueError(
+                f"array.{name}: has no effect with memories.levels, whose fan_out says which loops lie on the array; "
+                "leave it out"
+            )

@@ -1,7 +1,6 @@
 """From an architecture file to a machine: array shapes, port widths and unit prices.
 
-:class:`ArchSpec` adds to the hardware what the simulation decides: the dataflow's name, the
-mapper's objective and the formats of a run. :class:`Simulated` binds an accelerator to its
+:class:`Simulated` binds an accelerator to its
 dataflow and answers, per pair of formats, what the mapper and the cost model need.
 """
 
@@ -16,143 +15,34 @@ from math import ceil, lcm
 from pathlib import Path
 from typing import Any
 
-from pydantic import model_validator
-
 from hwsim.formats import Format, parse_format
-from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.formats.own import look_beside
-from hwsim.hardware.accelerator import (
-    BUFFERS,
-    Accelerator,
-    array_pe,
-    build_accelerator,
-    make_dram,
-    open_channels,
-    scale_group,
-)
-from hwsim.hardware.accelerator_spec import MAX_EDGE, ArraySpec, HardwareSpec
-from hwsim.hardware.circuits import Register
-from hwsim.hardware.pe import PE, kv_format, make_pe
+from hwsim.hardware.accelerator import Accelerator, array_pe, build_accelerator, scale_group
+from hwsim.hardware.accelerator_spec import MAX_EDGE
+from hwsim.hardware.memories_spec import BUFFERS
+from hwsim.hardware.pe import PE, kv_format
 from hwsim.hardware.pe.lockstep import Lockstep
-from hwsim.hardware.pe.operands import Operands, bit_toggles
+from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
+from hwsim.simulate.arch_spec import ArchSpec, load_arch
 from hwsim.simulate.array_shape import array_shape, converting, element_bits, held_bits, widest_ports
 from hwsim.simulate.cost import UnitCosts, left_out
-from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflow
-from hwsim.simulate.mapping import POLICIES, Machine, Prices, best_of
-from hwsim.simulate.run_spec import CostsSpec, FormatsSpec, MapperSpec, ResidencySpec
+from hwsim.simulate.dataflow import ArrayShape, Dataflow, get_dataflow
+from hwsim.simulate.level_machine import LEVELS, level_machine, step_bits
+from hwsim.simulate.mapping import Machine, Prices, best_of
 from hwsim.simulate.schedule import OperandBits
-from hwsim.spec.bind import as_value_error, bind
+from hwsim.simulate.unit_costs import build_costs
+from hwsim.spec.bind import bind
 from hwsim.spec.document import Document, load_document
-from hwsim.spec.errors import InfeasibleError, UsageError, did_you_mean
+from hwsim.spec.errors import InfeasibleError, UsageError
 from hwsim.workload.ops import Gemm
 from hwsim.workload.policy import Policy
 
 #: Expected cycles are rounded up to a whole number of such parts of a cycle: times stay exact fractions.
 CYCLE_PARTS = 1024
 
-#: Options of ``array`` that one dataflow needs and no other has, each with what it may be.
-OWN_OPTIONS = {
-    "scratchpads": "{weights: 224, activations: 12, sums: 24}, for example",
-    "tables": "ahead, between",
-    "issue": "what a core issues, as in hwsim's example mcu_simd_45nm",
-}
-
 #: Operands of which nothing is stated: random ones, a new pair per step.
 RANDOM = Operands()
-
-
-class ArchSpec(HardwareSpec):
-    """An architecture file: hardware, dataflow, mapper, formats."""
-
-    formats: FormatsSpec = FormatsSpec()
-    mapper: MapperSpec = MapperSpec()
-    costs: CostsSpec = CostsSpec()
-    residency: ResidencySpec = ResidencySpec()
-
-    @model_validator(mode="after")
-    def _known_names(self) -> ArchSpec:
-        name = self.array.dataflow
-        if name not in DATAFLOWS:
-            raise ValueError(f"array.dataflow: unknown {name!r}; {did_you_mean(name, DATAFLOWS.names())}")
-        if self.array.scalesim_os_cycles and name != "output_stationary":
-            raise ValueError(f"array.scalesim_os_cycles: is about output_stationary, the dataflow is {name}")
-        options = self.array.weight_double_buffer or self.array.fold_overlap or self.array.ragged != "padded"
-        if self.array.scalesim_os_cycles and options:
-            raise ValueError("array.scalesim_os_cycles: takes no other option: SCALE-Sim pads its folds, one by one")
-        for option, reason in get_dataflow(name).without_effect.items():
-            if getattr(self.array, option) != ArraySpec.model_fields[option].default:
-                raise ValueError(f"array.{option}: has no effect on a {name} array: {reason}; leave it out")
-        for option, valid in OWN_OPTIONS.items():
-            given, needed = getattr(self.array, option) is not None, get_dataflow(name).needs == option
-            if given != needed:
-                what = f"has no meaning for a {name} array"
-                if needed:
-                    what = f"is missing: a {name} array needs it; valid: {valid}"
-                raise ValueError(f"array.{option}: {what}")
-        policy = self.mapper.policy
-        if policy not in POLICIES:
-            raise ValueError(f"mapper.policy: unknown {policy!r}; {did_you_mean(policy, POLICIES.names())}")
-        several = self.cores is not None and self.cores.count > 1 and self.cores.split == "auto"
-        if policy != "search" and self.mapper.objective != "edp" and not several:
-            raise ValueError(
-                f"mapper.objective: has no effect with policy: {policy}, whose rule decides; leave it out, or valid: "
-                "policy: search"
-            )
-        _check_residency(self)
-        as_value_error(_check_parts)(self)
-        return self
-
-
-def _check_residency(spec: ArchSpec) -> None:
-    """Refuse residency where what stays on chip is not modelled: several cores or chips, rules of simulators."""
-    asked = spec.residency.asked
-    if not asked:
-        return
-    if spec.mapper.policy != "search":
-        raise ValueError(f"residency.{asked[0]}: needs mapper.policy search, not {spec.mapper.policy}")
-    unit = spec.vector_unit
-    if spec.residency.fused_attention and (unit.arithmetic != "programs" or unit.softmax == "fused"):
-        own = f"arithmetic: {unit.arithmetic}" if unit.arithmetic != "programs" else "softmax: fused"
-        raise ValueError(
-            f"residency.fused_attention: has an online softmax of its own beside vector_unit.{own}; leave one out"
-        )
-    if spec.residency.prefetch and spec.dram.banks:
-        raise ValueError("residency.prefetch: counts the port's idle cycles, not those of dram.banks; leave one out")
-    for part, number in (("cores", spec.cores and spec.cores.count), ("chips", spec.chips and spec.chips.count)):
-        if number and number > 1:
-            raise ValueError(f"residency.{asked[0]}: valid on one core of one chip; {part}.count is {number}")
-    if spec.chips and spec.chips.micro_batches > 1:
-        raise ValueError(
-            f"residency.{asked[0]}: valid for one batch; chips.micro_batches is {spec.chips.micro_batches}"
-        )
-
-
-def _check_parts(spec: ArchSpec) -> None:
-    """Refuse a PE or DRAM that cannot be built or stepped, naming the field."""
-
-    def dram() -> object:
-        return open_channels(spec.dram, make_dram(spec.dram))
-
-    for name, build in (("pe", lambda: make_pe(spec.pe)), ("dram", dram)):
-        try:
-            build()
-        except UsageError as error:
-            text = str(error)
-            raise UsageError(text if text.startswith((f"{name}.", f"{name}:")) else f"{name}: {text}") from error
-
-
-def load_arch(path: str | Path, overrides: Mapping[str, Any] | None = None) -> ArchSpec:
-    """Read an architecture file, apply ``--set`` overrides and validate it.
-
-    Raises
-    ------
-    SpecError
-        With every problem of the file, each at its line and column.
-    """
-    look_beside(path)
-    document = load_document(path)
-    return bind(document.with_overrides(overrides) if overrides else document, ArchSpec)
 
 
 def open_arch(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Simulated:
@@ -249,11 +139,15 @@ class Simulated:
                 "architecture; name the format in pe or formats"
             )
         scaled = pe.scaling(w, a) == "sum"
-        weights, activations, outputs = (getattr(self.spec.memories, name) for name in BUFFERS.values())
+        psum_bits = SCALED_SUM_BITS if scaled else pe.mode(w, a).psum_bits
+        bits = operand_bits(w, a, o, psum_bits, weight_bits)
+        if acc.stores:
+            return level_machine(self.spec, acc, self.unit_costs(w, a), (w, a), bits)
+        weights, activations, outputs = (self.spec.memories.buffer(name) for name in BUFFERS.values())
         return Machine(
             dataflow=self.dataflow,
             shape=self._shape(w, a, weight_bits),
-            bits=operand_bits(w, a, o, SCALED_SUM_BITS if scaled else pe.mode(w, a).psum_bits, weight_bits),
+            bits=bits,
             capacity_w_bits=weights.part_bits,
             capacity_a_bits=activations.part_bits,
             capacity_o_bits=outputs.part_bits,
@@ -325,60 +219,9 @@ class Simulated:
         """Return the price of every countable event for one pair of formats, by default on random operands."""
         key = (w, a, operands)
         if key not in self._costs:
-            self._costs[key] = left_out(self._build_costs(w, a, operands), self.spec.costs.leave_out)
+            found = build_costs(self.spec, self.accelerator, self.dataflow, (w, a), operands)
+            self._costs[key] = left_out(found, self.spec.costs.leave_out)
         return self._costs[key]
-
-    def _shift_pj_per_bit(self, wire_fj_mm: float) -> float:
-        """Return the energy of a bit of what is stationary on its way to its PE, or back."""
-        acc = self.accelerator
-        register_fj = acc.technology.price(Register(1)).energy_fj
-        # It goes through half of the rows, a wire and, unless it has its own, a register per row.
-        hop_fj = acc.pe_pitch_mm * wire_fj_mm + (0.0 if self.dataflow.at_once else register_fj)
-        shifted = 0.0 if self.dataflow.held_on_bus else (acc.rows + 1) / 2 * hop_fj * 1e-3
-        if acc.second_register is not None:  # and from one of a PE's registers to the other
-            shifted += register_fj * 1e-3
-        return shifted
-
-    def _build_costs(self, w: Format, a: Format, operands: Operands) -> UnitCosts:
-        acc, pe = self.accelerator, self.accelerator.pe
-        price = acc.mode_price(w, a, operands)
-        cycles = pe.work_cycles_per_step(w, a, operands.data)
-        registers = sum(row.energy_fj for row in price.rows if row.part.group == "register")
-        wire_fj_mm = acc.technology.wire_fj_per_bit_mm * RANDOM_TOGGLE
-        shape = array_shape(self.spec, pe)
-        hops = self.dataflow.wire_bits_mm(shape, element_bits(pe, w, a), acc.pe_pitch_mm)
-        buses = self.dataflow.bus_mm(shape, acc.pe_pitch_mm)
-        toggles = {"w": bit_toggles(operands.w, w), "a": bit_toggles(operands.a, a), "psum": 1.0}
-        shifted, pads = self._shift_pj_per_bit(wire_fj_mm), acc.scratchpads
-        return UnitCosts(
-            pe_pj_per_step=cycles * (price.energy_fj - registers) * 1e-3,
-            pe_register_pj_per_step=cycles * registers * 1e-3 + (pads.step_pj if pads else acc.table_register_pj),
-            wire_pj_per_step=sum(mm * toggles[key] for key, mm in hops.items()) * wire_fj_mm * 1e-3,
-            shift_pj_per_bit={k: shifted if k == self.dataflow.stationary else 0.0 for k in acc.srams},
-            bus_pj_per_bit={k: buses[k] * toggles[k] * wire_fj_mm * 1e-3 if k in buses else 0.0 for k in acc.srams},
-            array_clock_pj_per_cycle=acc.array_clock_pj(w, a, "dequantization" not in self.spec.costs.leave_out),
-            dequant_pj=acc.dequant_price.energy_fj * 1e-3 if acc.dequant_price else 0.0,
-            sram_read_pj_per_bit={k: s.read_pj / s.width_bits for k, s in acc.srams.items()},
-            sram_write_pj_per_bit={k: s.write_pj / s.width_bits for k, s in acc.srams.items()},
-            dram_read_pj_per_bit=acc.dram.read_pj_per_bit,
-            dram_write_pj_per_bit=acc.dram.write_pj_per_bit,
-            dram_background_mw=acc.dram.background_mw,
-            network_pj_per_bit=acc.network_pj_per_bit,
-            leakage_w=acc.leakage_w,
-            period_ns=acc.period_ns,
-            table_pj_per_bit=acc.table_pj_per_bit,
-            pad_pj_per_bit={"w": acc.cols * pads.weight_pj_per_bit, "a": pads.activation_pj_per_bit} if pads else {},
-            **_between_cores(acc),
-        )
-
-
-def _between_cores(acc: Accelerator) -> dict[str, float]:
-    """Return the energies per bit of the network between cores; nothing on a chip of one core."""
-    network = acc.core_network
-    if network is None:
-        return {}
-    one, all_of_them = network.topology.unicast(network.grid), network.topology.broadcast(network.grid)
-    return {"cores_pj_per_bit": network.pj_per_bit(one), "multicast_pj_per_bit": network.pj_per_bit(all_of_them)}
 
 
 def expected_shape(shape: ArrayShape, pe: PE, w: Format, a: Format, step: Lockstep, operands: Operands) -> ArrayShape:
@@ -398,9 +241,13 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
     InfeasibleError
         If a buffer cannot be built.
     """
-    dataflow = get_dataflow(spec.array.dataflow)
     pe = array_pe(spec)
-    ports = widest_ports(dataflow, spec, pe)
+    if spec.memories.levels:
+        dataflow: Dataflow = LEVELS
+        ports = step_bits(pe)
+    else:
+        dataflow = get_dataflow(spec.array.dataflow)
+        ports = widest_ports(dataflow, spec, pe)
     policy = run_policy(spec, pe)
     names = ((policy.w_format, policy.a_format), (policy.kv_format, policy.a_format))
     runs = [(parse_format(w or ""), parse_format(a or "")) for w, a in names]

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from hwsim.simulate.nest.count import Moved
-from hwsim.simulate.nest.hierarchy import READ, Hierarchy
-from hwsim.simulate.schedule import Cycles, Foreign, Schedule, Timing
+from hwsim.simulate.nest.hierarchy import READ, WRITE, Hierarchy
+from hwsim.simulate.schedule import Cycles, Foreign, LevelRun, Schedule, Timing
 from hwsim.spec.errors import ConservationError
 
 #: The parts of a layer's energy, in the order of the layer table.
@@ -44,8 +44,10 @@ class UnitCosts:
     the array; ``network_pj_per_bit`` carries a bit between a
     buffer and the edge of the array or the DRAM port (taken to be as far). On a chip of several cores
     ``cores_pj_per_bit`` carries a bit from the port to a core or from core to core, ``multicast_pj_per_bit``
-    one to all of them. ``pad_pj_per_bit`` is the energy of what a bit from a buffer does in scratchpads of PEs,
-    ``table_pj_per_bit`` what the vector unit spends on making tables of a bit of activations.
+    one to all of them. With levels of memory, ``sram_*`` and ``rf_*`` are of their stores, each SRAM at a distance of
+    its own, and ``axis_pj_per_bit`` is that of a bit along an axis of the array. ``pad_pj_per_bit`` is the energy of
+    what a bit from a buffer does in scratchpads of PEs, ``table_pj_per_bit`` what the vector unit spends on making
+    tables of a bit of activations.
     """
 
     pe_pj_per_step: float
@@ -67,16 +69,26 @@ class UnitCosts:
     multicast_pj_per_bit: float = 0.0
     pad_pj_per_bit: Mapping[str, float] = field(default_factory=dict)
     table_pj_per_bit: float = 0.0
+    rf_read_pj_per_bit: Mapping[str, float] = field(default_factory=dict)
+    rf_write_pj_per_bit: Mapping[str, float] = field(default_factory=dict)
+    store_network_pj_per_bit: Mapping[str, float] = field(default_factory=dict)
+    axis_pj_per_bit: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Bits that a GEMM with its batch moves, by level; what energy and conservation work on."""
+    """Bits that a GEMM with its batch moves, by level; what energy and conservation work on.
+
+    With levels of memory, SRAM is by store, and there are register files and wires of the array's axes.
+    """
 
     dram_read_bits: int
     dram_write_bits: int
     sram_read_bits: Mapping[str, int]
     sram_write_bits: Mapping[str, int]
+    rf_read_bits: Mapping[str, int] = field(default_factory=dict)
+    rf_write_bits: Mapping[str, int] = field(default_factory=dict)
+    axis_bits: Mapping[str, int] = field(default_factory=dict)
 
 
 def gemm_counts(schedule: Schedule, load_bits: int, store_bits: int) -> Counts:
@@ -86,6 +98,8 @@ def gemm_counts(schedule: Schedule, load_bits: int, store_bits: int) -> Counts:
     instance. Fills write what DRAM delivers; drains read what DRAM takes or the activation buffer keeps;
     spilled partial sums pass the output buffer both ways.
     """
+    if schedule.levels is not None:
+        return _level_counts(schedule.levels, schedule.gemm.batch, load_bits, store_bits)
     t, b, batch = schedule.traffic, schedule.bits, schedule.gemm.batch
     fills = {"w": b.move(t.dram_w, "w"), "a": b.move(t.dram_a, "a"), "o": b.move(t.dram_psum_read, "psum")}
     drains = b.move(max(t.dram_o, t.kept_o) + t.dram_psum_write, "psum")
@@ -109,6 +123,24 @@ def gemm_counts(schedule: Schedule, load_bits: int, store_bits: int) -> Counts:
     )
 
 
+def _level_counts(run: LevelRun, batch: int, load_bits: int, store_bits: int) -> Counts:
+    """Return the bits moved by a loop nest: by store of SRAM and of registers, along the axes of the array."""
+    below = list(enumerate(run.plan.hierarchy.levels))[1:]
+
+    def of(sram: bool, direction: str) -> dict[str, int]:
+        return {level.name: run.bits(at, direction) * batch for at, level in below if run.plan.sram[at] == sram}
+
+    return Counts(
+        load_bits * batch,
+        store_bits * batch,
+        of(True, READ),
+        of(True, WRITE),
+        of(False, READ),
+        of(False, WRITE),
+        {axis: run.plan.whole(bits) * batch for axis, bits in run.moved.wire_bits.items()},
+    )
+
+
 def sum_counts(found: Sequence[Counts]) -> Counts:
     """Return the bits that all of ``found`` move."""
 
@@ -122,6 +154,9 @@ def sum_counts(found: Sequence[Counts]) -> Counts:
         sum(counts.dram_write_bits for counts in found),
         by_buffer([counts.sram_read_bits for counts in found]),
         by_buffer([counts.sram_write_bits for counts in found]),
+        by_buffer([counts.rf_read_bits for counts in found]),
+        by_buffer([counts.rf_write_bits for counts in found]),
+        by_buffer([counts.axis_bits for counts in found]),
     )
 
 
@@ -156,32 +191,58 @@ def gemm_energy(
     """
     clocked = timing.compute_cycles if clocked_cycles is None else clocked_cycles
     steps = schedule.pe_steps * schedule.gemm.batch
+    inside, network_pj = (_inside_array if schedule.levels is None else _inside_levels)(schedule, counts, unit)
+    return {
+        "energy_pe_pj": steps * unit.pe_pj_per_step + schedule.dequant_ops * schedule.gemm.batch * unit.dequant_pj,
+        "energy_rf_pj": steps * (unit.pe_register_pj_per_step + unit.wire_pj_per_step)
+        + inside
+        + float(clocked) * unit.array_clock_pj_per_cycle,
+        "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
+        "energy_dram_pj": dram_energy(counts, timing.cycles, unit),
+        "energy_network_pj": network_pj,
+        "energy_vector_pj": 0.0 if schedule.levels else array_bits(schedule)["a"] * unit.table_pj_per_bit,
+        "energy_leakage_pj": leakage_energy(timing.cycles, unit),
+    }
+
+
+def _inside_array(schedule: Schedule, counts: Counts, unit: UnitCosts) -> tuple[float, float]:
+    """Return the energy in pJ of what goes through rows or on buses of an array, and between buffers and its edge."""
     moved = sum(counts.sram_read_bits.values()) + sum(counts.sram_write_bits.values())
     inside = {
         buffer: shifted + unit.bus_pj_per_bit[buffer] + unit.pad_pj_per_bit.get(buffer, 0.0)
         for buffer, shifted in unit.shift_pj_per_bit.items()
     }
     carried = sum(bits * inside[buffer] for buffer, bits in array_bits(schedule).items())
-    return {
-        "energy_pe_pj": steps * unit.pe_pj_per_step + schedule.dequant_ops * schedule.gemm.batch * unit.dequant_pj,
-        "energy_rf_pj": steps * (unit.pe_register_pj_per_step + unit.wire_pj_per_step)
-        + carried
-        + float(clocked) * unit.array_clock_pj_per_cycle,
-        "energy_sram_pj": sram_energy(counts.sram_read_bits, counts.sram_write_bits, unit),
-        "energy_dram_pj": dram_energy(counts, timing.cycles, unit),
-        "energy_network_pj": moved * unit.network_pj_per_bit,
-        "energy_vector_pj": array_bits(schedule)["a"] * unit.table_pj_per_bit,
-        "energy_leakage_pj": leakage_energy(timing.cycles, unit),
-    }
+    return carried, moved * unit.network_pj_per_bit
+
+
+def _inside_levels(schedule: Schedule, counts: Counts, unit: UnitCosts) -> tuple[float, float]:
+    """Return the energy in pJ of register files and of the axes' wires, and of the ways to and from SRAM."""
+    registers = sum(bits * unit.rf_read_pj_per_bit[store] for store, bits in counts.rf_read_bits.items())
+    registers += sum(bits * unit.rf_write_pj_per_bit[store] for store, bits in counts.rf_write_bits.items())
+    wires = sum(bits * unit.axis_pj_per_bit[axis] for axis, bits in counts.axis_bits.items())
+    moved = [*counts.sram_read_bits.items(), *counts.sram_write_bits.items()]
+    return registers + wires, sum((bits * unit.store_network_pj_per_bit[store] for store, bits in moved), 0.0)
 
 
 def left_out(costs: UnitCosts, parts: Collection[str]) -> UnitCosts:
     """Return ``costs`` without what other simulators leave out, some of :data:`Omissible`."""
     nothing = dict.fromkeys(costs.shift_pj_per_bit, 0.0)
+    no_way, no_axis = (dict.fromkeys(of, 0.0) for of in (costs.store_network_pj_per_bit, costs.axis_pj_per_bit))
     free: dict[str, dict[str, Any]] = {
         "leakage": {"leakage_w": 0.0},
-        "network": {"network_pj_per_bit": 0.0, "cores_pj_per_bit": 0.0, "multicast_pj_per_bit": 0.0},
-        "array_wires": {"wire_pj_per_step": 0.0, "shift_pj_per_bit": nothing, "bus_pj_per_bit": nothing},
+        "network": {
+            "network_pj_per_bit": 0.0,
+            "cores_pj_per_bit": 0.0,
+            "multicast_pj_per_bit": 0.0,
+            "store_network_pj_per_bit": no_way,
+        },
+        "array_wires": {
+            "wire_pj_per_step": 0.0,
+            "shift_pj_per_bit": nothing,
+            "bus_pj_per_bit": nothing,
+            "axis_pj_per_bit": no_axis,
+        },
         "dequantization": {"dequant_pj": 0.0},
     }
     return replace(costs, **{field: value for part in parts for field, value in free[part].items()})
@@ -214,8 +275,11 @@ def leakage_energy(cycles: Cycles, unit: UnitCosts) -> float:
 
 
 def hierarchy_energy(hierarchy: Hierarchy, moved: Moved) -> dict[str, float]:
-    """Return the energy in pJ of a loop nest, of each level by its name and of the MACs."""
+    """Return the energy in pJ of a loop nest, of each level by its name, of the axes' wires if priced, of the MACs."""
     energy = {level.name: 0.0 for level in hierarchy.levels}
+    if hierarchy.wire_pj_per_bit:
+        price = dict(zip((axis.name for axis in hierarchy.axes), hierarchy.wire_pj_per_bit, strict=True))
+        energy["wires"] = sum(bits * price[name] for name, bits in moved.wire_bits.items())
     for (at, _, direction), bits in moved.bits.items():
         level = hierarchy.levels[at]
         energy[level.name] += bits * (level.read_pj_per_bit if direction == READ else level.write_pj_per_bit)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from hwsim.formats import parse_format
 from hwsim.formats.operand import read_operand_stats
-from hwsim.hardware.accelerator import BUFFERS
+from hwsim.hardware.levels import Cell
+from hwsim.hardware.memories_spec import BUFFERS
+from hwsim.hardware.memory import Sram
 from hwsim.hardware.pe.clocking import clocking
 from hwsim.hardware.pe.operands import Operands
 from hwsim.simulate.architecture import Simulated
@@ -37,11 +39,16 @@ def data_notes(simulated: Simulated, trace: Trace) -> tuple[str, ...]:
 def clock_notes(simulated: Simulated) -> tuple[str, ...]:
     """Return a line per buffer whose SRAM is slower than the clock, and one if sums that stay in PEs are."""
     acc = simulated.accelerator
+    memories: list[tuple[str, str, Sram | Cell]] = [(BUFFERS[key], "SRAM", sram) for key, sram in acc.srams.items()]
+    memories += [
+        (f"levels: {store.name}", "SRAM" if store.is_sram else store.kind.replace("_", " "), store.memory)
+        for store in acc.stores
+    ]
     buffers = tuple(
-        f"memories.{BUFFERS[key]}: its SRAM takes {sram.cycle_ns:.3g} ns from access to access, the clock's period is "
+        f"memories.{name}: its {kind} takes {sram.cycle_ns:.3g} ns from access to access, the clock's period is "
         f"{acc.period_ns:g} ns, and cycles here take one access per period: more banks, a narrower or smaller buffer, "
         "another device type or a slower clock would do"
-        for key, sram in acc.srams.items()
+        for name, kind, sram in memories
         if sram.cycle_ns > acc.period_ns
     )
     return (*buffers, *_loop_notes(simulated))

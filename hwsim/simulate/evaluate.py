@@ -21,13 +21,14 @@ from hwsim.simulate.cost import ENERGY_PARTS, Counts, moved_bytes, settle, sram_
 from hwsim.simulate.data_notes import clock_notes, data_notes, foreign_notes, issue_notes
 from hwsim.simulate.engine import ENGINES
 from hwsim.simulate.figures import merit, refuse_broken, utilization
+from hwsim.simulate.level_run import level_laws, level_notes, waiting_level
 from hwsim.simulate.mapping import Machine, build_schedule, map_gemm, resident_tiling, tiling_fits
 from hwsim.simulate.multichip import Message, chip_rows, chip_totals
 from hwsim.simulate.multicore import Plan, Run, plans_of, run_plan
 from hwsim.simulate.multicore.notes import core_notes
 from hwsim.simulate.residency import ALL_FREE, Fused, Room, resident_rows
 from hwsim.simulate.residency.prefetch import Timed, prefetched, shorten
-from hwsim.simulate.schedule import Cycles, Schedule, Timing
+from hwsim.simulate.schedule import Schedule, Timing
 from hwsim.simulate.vector_choice import fused_ops
 from hwsim.simulate.vector_unit import requantization, table_cycles, vector_row
 from hwsim.spec.errors import ConservationError
@@ -130,6 +131,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
         *clock_notes(simulated),
         *issue_notes(simulated),
         *foreign_notes(simulated),
+        *level_notes(simulated),
         *core_notes(simulated, splits),
         *more_notes,
     )
@@ -194,7 +196,7 @@ def _run_row(
         "cycles": timing.cycles,
         "compute_cycles": timing.compute_cycles,
         "utilization": utilization(simulated, macs, timing.cycles, w, a, operands.data),
-        "bound": _bound(timing, vector_cycles, plan.ring_cycles),
+        "bound": _bound(timing, vector_cycles, plan),
         **moved_bytes(counts),
         **energy,
         **sram_parts(counts, unit),
@@ -205,12 +207,14 @@ def _run_row(
     }
 
 
-def _bound(timing: Timing, quantize_cycles: int, ring_cycles: Cycles) -> str:
+def _bound(timing: Timing, quantize_cycles: int, plan: Plan) -> str:
     if timing.cycles == quantize_cycles > timing.compute_cycles:
         return "vector"
     if timing.compute_cycles * 2 >= timing.cycles:
         return "compute"
-    return "link" if ring_cycles * 2 >= timing.stall_cycles else "dram"
+    if plan.ring_cycles * 2 >= timing.stall_cycles:
+        return "link"
+    return waiting_level(plan.schedules[0], timing) or "dram"
 
 
 _TOTALS = (
@@ -283,7 +287,7 @@ def _check_gemm(
             "unique activations, DRAM reads <= SRAM reads": max(gemm.m * gemm.k, traffic.dram_a) <= traffic.sram_a_read,
             "what DRAM delivers is what the steps load": fills <= counts.dram_read_bits,
         }
-    refuse_broken(simulated, gemm.layer, laws)
+    refuse_broken(simulated, gemm.layer, laws | level_laws(schedule, timing))
 
 
 def _check_chip(simulated: Simulated, gemm: Gemm, run: Run, timing: Timing, counts: Counts) -> None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 from hwsim.simulate.dataflow import ArrayShape, Dataflow
-from hwsim.simulate.schedule import OperandBits, Results
+from hwsim.simulate.schedule import LevelPlan, OperandBits, Results
 
 #: What a mapping is chosen by.
 Objective = Literal["edp", "latency", "energy"]
@@ -40,7 +40,8 @@ class Machine:
     that is not divided stops all overlap (pessimistic where only one is). ``step_cycles`` are those of a PE
     that neither port nor dequantizer holds up; ``port_bits`` are the buffers' widths. With ``resident_w`` or
     ``resident_a`` the whole W or A lies in its buffer before the GEMM begins: it bounds no tile and is not loaded.
-    ``results`` says whether those are stored.
+    ``results`` says whether those are stored. With ``levels`` there are no such buffers, and the policy is that of
+    loop nests.
     """
 
     dataflow: Dataflow
@@ -60,6 +61,7 @@ class Machine:
     results: Results = "stored"
     step_cycles: int = 1
     port_bits: tuple[int, int, int] = (0, 0, 0)
+    levels: LevelPlan | None = None
 
     @property
     def overlap(self) -> bool:

@@ -41,6 +41,10 @@ class MapperSpec(Spec):
 
     objective: Literal["edp", "latency", "energy"] = "edp"
     policy: str = Field("search", description="search: the best mapping by the objective; others: rules of simulators")
+    exhaustive: bool = Field(
+        False,
+        description="with memories.levels: every order and tile, however many; else, of very many, a choice",
+    )
 
 
 def _once_each(parts: list[Omissible]) -> list[Omissible]:

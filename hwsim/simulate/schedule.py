@@ -22,6 +22,9 @@ from itertools import product
 from math import ceil
 from typing import Literal, TypeAlias
 
+from hwsim.simulate.nest.count import Moved
+from hwsim.simulate.nest.hierarchy import OPERANDS, Hierarchy, Widths
+from hwsim.simulate.nest.loops import Nest
 from hwsim.workload.ops import Gemm
 
 #: Cycles; expected ones, of PEs whose cycles depend on data, are exact fractions until a whole GEMM is timed.
@@ -151,11 +154,52 @@ class Foreign:
     whole_dram_cycles: bool = False
 
 
+@dataclass(frozen=True)
+class LevelPlan:
+    """Levels of memory as the mapper sees them, for one pair of formats.
+
+    An element along K is a step of a PE, ``lanes`` operands wide; ``widths``, capacities and ports count bits in
+    units of 1 / ``denominator``, ports in a PE's ``interval``. ``sram`` says of which levels energy is SRAM's,
+    ``paths`` where they stand in the file; ``exhaustive``, whether the search leaves nothing out.
+    """
+
+    hierarchy: Hierarchy
+    widths: Widths
+    lanes: int
+    interval: int
+    denominator: int
+    sram: tuple[bool, ...]
+    overlap: bool
+    paths: tuple[str, ...]
+    exhaustive: bool = False
+
+    def whole(self, bits: int) -> int:
+        """Return whole bits, rounded up."""
+        return -(-bits // self.denominator)
+
+
+@dataclass(frozen=True)
+class LevelRun:
+    """A nest over the levels of ``plan`` and what one instance of it moves; among how many mappings it is the best."""
+
+    plan: LevelPlan
+    nest: Nest
+    moved: Moved
+    mappings: int
+    complete: bool
+
+    def bits(self, level: int, direction: str) -> int:
+        """Return the whole bits that a level reads or writes."""
+        return self.plan.whole(sum(self.moved.at(level, x, direction) for x in OPERANDS))
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """Everything an engine needs to time one GEMM, and everything the cost model counts.
 
-    Without ``overlap`` a step loads, computes and stores before the next one begins.
+    Without ``overlap`` a step loads, computes and stores before the next one begins. With ``levels`` it is a loop nest
+    over these: its tiling is what one step covers, its traffic what crosses the DRAM port and leaves the outermost
+    store of each operand.
     """
 
     gemm: Gemm
@@ -168,6 +212,7 @@ class Schedule:
     dequant_ops: int
     overlap: bool = True
     foreign: Foreign | None = None
+    levels: LevelRun | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,7 +205,7 @@ def _counts(simulated: Simulated, op: VectorOp, kind: VectorKind) -> Counts:
     """
     a, o = parse_format(op.a_format), parse_format(op.o_format)
     elements = op.m * op.n * op.batch
-    room_bits = simulated.spec.memories.activations.part_bits
+    store, room_bits = simulated.accelerator.activation_room
     read_bits = ceil(elements * kind.reads * a.bits_per_element)
     write_bits = ceil(elements * kind.writes * o.bits_per_element)
     row_bits = op.n * max(a.bits_per_element, o.bits_per_element)
@@ -215,7 +215,9 @@ def _counts(simulated: Simulated, op: VectorOp, kind: VectorKind) -> Counts:
     to_dram = ceil(elements * min(kind.writes, 1) * o.bits_per_element) if once else write_bits
     dram_read = from_dram if streams or op.op == "embedding" else 0
     dram_write = to_dram if streams else 0
-    return Counts(dram_read, dram_write, {"a": read_bits + dram_write}, {"a": write_bits + dram_read})
+    if not store:  # nothing but registers of PEs: straight from and to DRAM
+        return Counts(dram_read, dram_write, {}, {})
+    return Counts(dram_read, dram_write, {store: read_bits + dram_write}, {store: write_bits + dram_read})
 
 
 def _kept_counts(op: VectorOp, kind: VectorKind, operands: int, results: int) -> Counts:

@@ -147,3 +147,24 @@ def test_rules_by_hand():
     assert count(hierarchy, still, WIDTHS).at(0, "w", "read") == 3 * WIDTHS.w
     assert count(hierarchy, still, WIDTHS, Rules(holds_inputs=True)).at(0, "w", "read") == WIDTHS.w
     assert count(hierarchy, still, WIDTHS, Rules(whole_words=True)).at(0, "w", "read") == 8  # 15 bits, words of 8
+
+
+def test_wires_of_axes_by_hand():
+    """A is multicast along n, O meets along k; a bit crosses an axis of its level once, clusters have their own."""
+    store = Store(OPERANDS, None)
+    levels = (Level("L0", (store,), (), 1.0, 1.0), Level("L1", (store,), (), 1.0, 1.0))
+    axes = (Axis("cols", ("n",), 4, 1), Axis("rows", ("k",), 2, 1))
+    hierarchy = Hierarchy("h", levels, axes, 0.0, wire_pj_per_bit=(1.0, 1.0))
+    loops = (Loop("m", 1), Loop("n", 1, "cols"), Loop("k", 1, "rows"))
+    kept = (*(Kept(0, x, 0) for x in OPERANDS), *(Kept(1, x, 0) for x in OPERANDS))
+    nest = Nest(3, 2, 4, loops, kept)
+    widths = Widths(a=1, w=1, psum=1, result=1)
+    # Each cycle 2 elements of A, 8 of W, and 4 sums (none comes down: K is done at once).
+    assert count(hierarchy, nest, widths).wire_bits == {"cols": 3 * (2 + 8 + 4), "rows": 3 * (2 + 8 + 4)}
+    clusters = replace(hierarchy, axes=(replace(axes[0], below=0), axes[1]))
+    inner = Nest(3, 2, 4, loops, (*(Kept(0, x, 0) for x in OPERANDS), Kept(1, "o", 0)))
+    # A goes to every cluster, then along the rows of each.
+    assert count(clusters, inner, widths).wire_bits == {
+        "cols": 3 * 2 + 3 * 8 + 3 * 4,
+        "rows": 3 * 2 * 4 + 3 * 8 + 3 * 4,
+    }

@@ -37,7 +37,8 @@ def hierarchies(draw, places=3):
     axes = tuple(
         Axis(f"x{dim}", (dim,), 2, draw(st.integers(0, 2)), dim == "k" or draw(st.booleans())) for dim in loops
     )
-    return Hierarchy("h", tuple(levels), axes, 0.25)
+    wires = draw(st.sampled_from([(), tuple(0.5 + at for at in range(len(axes)))]))
+    return Hierarchy("h", tuple(levels), axes, 0.25, wire_pj_per_bit=wires)
 
 
 def level(draw, name, holds, capacity):

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from hwsim.formats.operand import RANDOM_TOGGLE
-from hwsim.hardware.accelerator import BUFFERS, Accelerator
+from hwsim.hardware.accelerator import Accelerator
+from hwsim.hardware.levels import Cell, place_axes
+from hwsim.hardware.memories_spec import BUFFERS
+from hwsim.hardware.memory import Sram
+from hwsim.hardware.memory.register_file import RegisterFile
 from hwsim.hardware.technology import Technology
 from hwsim.hardware.technology.temperature import LOGIC_REFERENCE_K, SRAM_REFERENCE_K
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, table
@@ -29,7 +33,8 @@ def explain_arch(name: str, question: Question) -> list[Section]:
     return [
         Section(f"{simulated.spec.name}: {simulated.spec.description or 'architecture'}", _headline(simulated)),
         Section("area by block, cells and macros without routing", table(blocks)),
-        Section("buffers", buffers, notes),
+        *_levels(simulated),
+        Section("memories of all levels, each instance" if accelerator.stores else "buffers", buffers, notes),
         Section("price of every counted event, built formats", _events(simulated)),
         vector_section(simulated),
         *_functions(simulated),
@@ -54,7 +59,7 @@ def _headline(simulated: Simulated) -> Any:
     w, a = acc.pe.w_format, acc.pe.a_format
     policy = simulated.policy
     rows = {
-        "array": f"{acc.rows} × {acc.cols} {acc.pe.family}, {spec.array.dataflow}",
+        "array": f"{acc.rows} × {acc.cols} {acc.pe.family}, {simulated.dataflow.name}",
         "built for": f"{w.name} × {a.name}",
         "formats of a run": f"w {policy.w_format}, a {policy.a_format}, kv {policy.kv_format}, o {policy.o_format}",
         "technology": f"{acc.technology.name}, {acc.technology.vdd_v:g} V, SRAM {spec.technology.sram_device}",
@@ -81,7 +86,8 @@ def _headline(simulated: Simulated) -> Any:
 
 def _temperature(acc: Accelerator) -> str:
     logic = acc.technology.temperature_k or LOGIC_REFERENCE_K
-    sram = {buffer.kelvin for buffer in acc.srams.values()}
+    memories = [*acc.srams.values(), *(store.memory for store in acc.stores)]
+    sram = {memory.kelvin for memory in memories if isinstance(memory, Sram | RegisterFile)} or {SRAM_REFERENCE_K}
     default = ", as their figures were taken" if logic == LOGIC_REFERENCE_K and sram == {SRAM_REFERENCE_K} else ""
     return f"logic {logic:g} K, SRAM {', '.join(f'{k:g}' for k in sorted(sram))} K{default}"
 
@@ -141,13 +147,38 @@ def _buses(simulated: Simulated) -> dict[str, str]:
 
 
 def _buffers(simulated: Simulated) -> tuple[Any, list[str]]:
+    acc = simulated.accelerator
+    memories: list[tuple[str, Sram | Cell]] = [(BUFFERS[key], sram) for key, sram in acc.srams.items()]
+    memories += [(store.name, store.memory) for store in acc.stores]
     rows, notes = cited([
-        {"buffer": BUFFERS[key], "quantity": row.quantity, "value": row.value, "unit": row.unit,
+        {"buffer": name, "quantity": row.quantity, "value": row.value, "unit": row.unit,
          "estimated": "yes" if row.estimated else "no", "source": row.source}
-        for key, sram in simulated.accelerator.srams.items()
-        for row in sram.rows()
+        for name, memory in memories
+        for row in memory.rows()
     ])  # fmt: skip
     return table(rows), notes
+
+
+def _levels(simulated: Simulated) -> list[Section]:
+    """Return every level with what it holds and what lies below it; nothing with three buffers."""
+    acc = simulated.accelerator
+    rows = [{"level": "DRAM", "holds": "A, W, O", "instances": 1, "kind": acc.dram.name, "size": "",
+             "port_bits": f"{float(acc.dram_bits_per_cycle):.4g}", "below it": ""}]  # fmt: skip
+    for at, store in enumerate(acc.stores):
+        last = at + 1 == len(acc.stores) or acc.stores[at + 1].number > store.number
+        below = [axis for axis in place_axes(acc.spec) if axis.number == store.number and last]
+        ways = "read, write" if store.spec.split_ports else "shared"
+        doubled = ", two halves" if store.spec.copies > 1 else ""
+        rows.append({
+            "level": store.name, "holds": ", ".join(x.upper() for x in store.spec.holds),
+            "instances": store.instances, "kind": store.kind,
+            "size": "" if store.spec.size is None else f"{int(store.spec.size):,} B{doubled}",
+            "port_bits": f"{store.memory.width_bits} {ways}",
+            "below it": ", ".join(f"{a.size} {a.spec.name} over {' or '.join(a.spec.loops)}"
+                                  + ("" if a.spec.shared else ", each for itself") for a in below),
+        })  # fmt: skip
+    notes = ["port_bits: per cycle and instance; what passes several axes crosses the wire of each"]
+    return [Section("levels, from DRAM inwards", table(rows), notes)] if acc.stores else []
 
 
 def _between(unit: UnitCosts) -> dict[str, float]:
@@ -172,9 +203,13 @@ def _events(simulated: Simulated) -> Any:
         **({"tables of activations (pJ/bit)": unit.table_pj_per_bit} if unit.table_pj_per_bit else {}),
         "array clock per cycle (pJ)": unit.array_clock_pj_per_cycle,
         "dequantization of a group sum (pJ)": unit.dequant_pj,
-        **{f"read of {BUFFERS[k]} (pJ/bit)": v for k, v in unit.sram_read_pj_per_bit.items()},
-        **{f"write of {BUFFERS[k]} (pJ/bit)": v for k, v in unit.sram_write_pj_per_bit.items()},
-        "buffer to array (pJ/bit)": unit.network_pj_per_bit,
+        **{f"read of {BUFFERS.get(k, k)} (pJ/bit)": v for k, v in unit.sram_read_pj_per_bit.items()},
+        **{f"write of {BUFFERS.get(k, k)} (pJ/bit)": v for k, v in unit.sram_write_pj_per_bit.items()},
+        **{f"read of {k} (pJ/bit)": v for k, v in unit.rf_read_pj_per_bit.items()},
+        **{f"write of {k} (pJ/bit)": v for k, v in unit.rf_write_pj_per_bit.items()},
+        **{f"way to and from {k} (pJ/bit)": v for k, v in unit.store_network_pj_per_bit.items()},
+        **{f"wire along {k} (pJ/bit)": v for k, v in unit.axis_pj_per_bit.items()},
+        **({} if unit.store_network_pj_per_bit else {"buffer to array (pJ/bit)": unit.network_pj_per_bit}),
         **_between(unit),
         "DRAM read (pJ/bit)": unit.dram_read_pj_per_bit,
         "DRAM write (pJ/bit)": unit.dram_write_pj_per_bit,

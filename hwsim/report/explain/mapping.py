@@ -9,7 +9,7 @@ from typing import Any
 
 from hwsim.formats import parse_format
 from hwsim.formats.operand import read_operand_stats
-from hwsim.hardware.accelerator import BUFFERS
+from hwsim.hardware.memories_spec import BUFFERS
 from hwsim.hardware.pe.operands import Operands
 from hwsim.report.explain import EXPLAINERS, Question, Section, table
 from hwsim.simulate.architecture import Simulated, open_arch
@@ -23,7 +23,7 @@ from hwsim.simulate.nest.hierarchy_file import HierarchySpec, find_hierarchy, hi
 from hwsim.simulate.nest.loops import Nest
 from hwsim.simulate.nest.notation import NAMES, notation
 from hwsim.simulate.nest.search import Found, search
-from hwsim.simulate.schedule import Schedule, moved_bits
+from hwsim.simulate.schedule import LevelRun, Schedule, moved_bits
 from hwsim.spec.data import example_names, find_example
 from hwsim.spec.document import load_document
 from hwsim.spec.errors import UsageError, did_you_mean
@@ -144,12 +144,19 @@ def _on_arch(simulated: Simulated, trace: Trace, gemm: Gemm) -> list[Section]:
     operands = Operands(read_operand_stats(filled.w_stats), read_operand_stats(filled.a_stats))
     machine = simulated.machine(w, a, o, filled, operands)
     schedule = map_gemm(filled, machine)
-    hierarchy, nest = nest_of(schedule, machine.dataflow, machine.shape)
     row = evaluate(simulated, one).layer_rows[0]
+    if schedule.levels is not None:
+        hierarchy, nest = schedule.levels.plan.hierarchy, schedule.levels.nest
+        traffic, where = _level_traffic(schedule, schedule.levels), _how_found(schedule.levels)
+        title = "traffic by level and operand, energy with the way to SRAM and without wires of the axes"
+    else:
+        hierarchy, nest = nest_of(schedule, machine.dataflow, machine.shape)
+        traffic, where = _arch_traffic(schedule, hierarchy, nest), "each operand has a buffer of its own"
+        title = "traffic by level and operand"
     notes = [
-        f"{simulated.spec.array.dataflow}, w {filled.w_format}, a {filled.a_format}; mapper: {machine.policy} by "
+        f"{simulated.dataflow.name}, w {filled.w_format}, a {filled.a_format}; mapper: {machine.policy} by "
         f"{machine.objective}",
-        "loops of one iteration are left out; each operand has a buffer of its own",
+        f"loops of one iteration are left out; {where}",
     ]
     times = filled.batch * filled.repeat
     if times > 1:
@@ -160,10 +167,37 @@ def _on_arch(simulated: Simulated, trace: Trace, gemm: Gemm) -> list[Section]:
     timing = ("cycles", "compute_cycles", "stall_cycles", "utilization", "bound")
     return [
         _nest_section(_title(filled, simulated.spec.name), hierarchy, nest, notes),
-        Section("traffic by level and operand", _arch_traffic(schedule, hierarchy, nest), [REUSE]),
+        Section(title, traffic, [REUSE]),
         Section("energy", table(parts)),
         Section("cycles", table([{"figure": key, "value": row[key]} for key in timing])),
     ]
+
+
+def _how_found(run: LevelRun) -> str:
+    """Return among how many mappings a nest is the best, and what an element along K is."""
+    how = f"the best of {run.mappings:,} mappings"
+    how += "" if run.complete else ", of more, whose tiles or orders were too many to try all"
+    return how + (f"; an element along k is a step of {run.plan.lanes} lanes" if run.plan.lanes > 1 else "")
+
+
+def _level_traffic(schedule: Schedule, run: LevelRun) -> Any:
+    """Return what a nest moves at every level in bits, and its energy there, of all instances, batch and repeats."""
+    plan, moved, times = run.plan, run.moved, schedule.gemm.batch * schedule.gemm.repeat
+    entering, rows = loads(plan.hierarchy, run.nest), []
+    for level, operand in plan.hierarchy.held:
+        at = plan.hierarchy.levels[level]
+        read, written = moved.at(level, operand, "read"), moved.at(level, operand, "write")
+        count = entering.get((level, operand))
+        rows.append({
+            **_bits(at.name, NAMES[operand], plan.whole(read), plan.whole(written), times),
+            "macs_per_element": "" if count is None else f"{moved.macs / count:.6g}",
+            "energy_pj": (read * at.read_pj_per_bit + written * at.write_pj_per_bit) * times,
+        })  # fmt: skip
+    exact = (sum(row[way] for row in rows[:3]) for way in ("read_bits", "write_bits"))
+    rounded = [bits * times - plain for bits, plain in zip(moved_bits(schedule.body), exact, strict=True)]
+    if any(rounded):
+        rows.insert(3, {**_bits("DRAM", "tiles end in whole bits", *rounded), "energy_pj": 0.0})
+    return table(rows)
 
 
 def _arch_traffic(schedule: Schedule, hierarchy: Hierarchy, nest: Nest) -> Any:

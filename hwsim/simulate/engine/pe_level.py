@@ -305,6 +305,11 @@ def pe_level(schedule: Schedule, context: Context) -> Timing:
     ConservationError
         If an output differs from the PE's own dot product.
     """
+    if schedule.levels is not None:
+        raise UsageError(
+            "engine 'pe' steps arrays of a dataflow; a loop nest over memories.levels says what is where, not on which "
+            "cycle an operand is in which PE; valid: --engine fast or event"
+        )
     if schedule.foreign is not None:
         raise UsageError(
             f"engine 'pe' steps arrays of ours; those of mapper.policy {schedule.foreign.rule} are counted by its "

@@ -7,7 +7,7 @@ result. All transfers of a GEMM count as one long one.
 from __future__ import annotations
 
 from hwsim.simulate.engine import ENGINES, Context
-from hwsim.simulate.schedule import Schedule, Timing, moved_bits
+from hwsim.simulate.schedule import Schedule, Timing, moved_bits, step_cycles
 
 
 @ENGINES.register("roofline")
@@ -18,4 +18,6 @@ def roofline(schedule: Schedule, context: Context) -> Timing:
     dropped = schedule.foreign is not None and schedule.foreign.whole_dram_cycles
     dram = bits // rate.numerator if dropped else -(-bits // rate.numerator)
     compute = schedule.compute_cycles * batch
-    return Timing(max(compute, dram), compute)
+    # Steps of memory levels last as long as the array or a port inside.
+    busy = compute if schedule.levels is None else step_cycles(schedule.body) * batch
+    return Timing(max(busy, dram), compute)

@@ -14,6 +14,7 @@ room                what it is for
 ``prices``          visits become energy and bits of ports
 ``grid``            all sizes of an order scored at once
 ``search``          the best nest of all orders
+``steps``           a nest as the steps of a schedule
 ``notation``        a nest as people write it
 ``from_schedule``   the nest of a schedule of the three-buffer accelerators
 ==================  ===========================================================================

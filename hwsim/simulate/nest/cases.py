@@ -10,8 +10,12 @@ from math import prod
 import numpy as np
 
 from hwsim.simulate.nest.hierarchy import DIMS, FREE, NEEDS, OPERANDS
-from hwsim.simulate.nest.orders import Order, Shape, orders
+from hwsim.simulate.nest.orders import Order, Shape, level_by_level, orders
 from hwsim.simulate.nest.tiles import Array, Floats, Grain, Table, grains, table
+
+#: Choices of tiles that all orders of a quick search may list together, per dimension, before they are thinned.
+QUICK_ROWS = 100_000
+QUICK_ORDERS = 120
 
 Tables = tuple[Table, Table, Table]
 #: The operand that does not depend on each dimension, in the order of DIMS.
@@ -48,10 +52,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Pool:
-    """Visits of all tables of an operand with the same levels, below each other: they are priced at once."""
+    """Visits of all tables of an operand with the same levels, below each other: they are priced at once.
+
+    ``axis`` is the one that has the loop which the operand does not depend on.
+    """
 
     operand: str
     levels: tuple[int, ...]
+    axis: str | None
     visits: Floats
 
 
@@ -81,15 +89,31 @@ class Cases:
 
 
 @lru_cache(maxsize=1024)
-def cases_of(shape: Shape, bypass: bool, dims: tuple[int, int, int]) -> Cases:
-    """Return every order with its tables: exact ones where these are short, else bounds."""
+def cases_of(shape: Shape, bypass: bool, dims: tuple[int, int, int], quick: bool = False) -> Cases:
+    """Return every order with its tables: exact ones where these are short, else bounds.
+
+    Where it shall be ``quick``, tables of many orders are short: of many tiles a few are tried. And of more than
+    :data:`QUICK_ORDERS` those alone that go level by level.
+    """
     listed = []
     complete = True
-    for order in orders(shape, bypass):
-        kinds = [grains(plan, extent) for plan, extent in zip(order.plans, dims, strict=True)]
+    known = orders(shape, bypass)
+    if quick and len(known) > QUICK_ORDERS:
+        known, complete = level_by_level(shape, known), False
+    most = QUICK_ROWS // len(known) if quick else None
+    for order in known:
+        kinds = [grains(plan, extent, most) for plan, extent in zip(order.plans, dims, strict=True)]
         complete = complete and all(last is Grain.ALL for _, last in kinds)
         listed.append((order, _tables(order, dims, [first for first, _ in kinds]), all(a is b for a, b in kinds)))
     return _pooled(listed, complete)
+
+
+@lru_cache(maxsize=1024)
+def finer_case(order: Order, dims: tuple[int, int, int]) -> Cases:
+    """Return one order with tables of every tile that cuts evenly, of up to two in one another."""
+    by_choices = (Grain.ALL, Grain.ALL, Grain.EVEN)
+    kinds = [by_choices[plan.choices] if plan.choices < len(by_choices) else Grain.FEW for plan in order.plans]
+    return _pooled([(order, _tables(order, dims, kinds), True)], False)
 
 
 @lru_cache(maxsize=64)
@@ -104,24 +128,32 @@ def _tables(order: Order, dims: tuple[int, int, int], kinds: Sequence[Grain]) ->
     return m, k, n
 
 
+#: Operand, levels and axis of a :class:`Pool`.
+_PoolKey = tuple[str, tuple[int, ...], str | None]
+
+
+def _pool_key(order: Order, operand: str) -> _PoolKey:
+    return operand, order.levels(operand), next((a for a, dim in order.axes if dim == FREE[operand]), None)
+
+
 def _pooled(listed: Sequence[tuple[Order, Tables, bool]], complete: bool) -> Cases:
-    members: dict[tuple[str, tuple[int, ...]], dict[int, Table]] = {}
+    members: dict[_PoolKey, dict[int, Table]] = {}
     for order, tables, _ in listed:
         for operand, rows in zip(OF_DIM, tables, strict=True):
-            members.setdefault((operand, order.levels(operand)), {})[id(rows)] = rows
+            members.setdefault(_pool_key(order, operand), {})[id(rows)] = rows
     pools: list[Pool] = []
     slots: list[Slot] = []
-    number: dict[tuple[str, tuple[int, ...], int], int] = {}
-    for (operand, levels), group in members.items():
+    number: dict[tuple[_PoolKey, int], int] = {}
+    for pool, group in members.items():
         start = 0
         for key, rows in group.items():
-            number[operand, levels, key] = len(slots)
+            number[pool, key] = len(slots)
             slots.append(Slot(len(pools), start, start + rows.rows, rows))
             start += rows.rows
-        pools.append(Pool(operand, levels, np.concatenate([rows.visits for rows in group.values()])))
+        pools.append(Pool(*pool, np.concatenate([rows.visits for rows in group.values()])))
     cases = []
     for order, tables, exact in listed:
-        m, k, n = (number[x, order.levels(x), id(rows)] for x, rows in zip(OF_DIM, tables, strict=True))
+        m, k, n = (number[_pool_key(order, x), id(rows)] for x, rows in zip(OF_DIM, tables, strict=True))
         tiles = _tiles(order, tables)
         at_level = {level: tuple(t for t in tiles if t.level == level) for level in {t.level for t in tiles}}
         cases.append(Case(order, tables, exact, at_level, (m, k, n)))

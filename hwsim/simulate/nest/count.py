@@ -13,10 +13,9 @@ from the innermost level that holds them. :class:`Rules` switch to how other too
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise
 from math import ceil, prod
 from typing import Any
 
@@ -50,12 +49,16 @@ TIMELOOP = Rules(free_drain=True)
 
 @dataclass(frozen=True)
 class Moved:
-    """What a nest moves and takes: ``bits`` by (level, operand, direction), MACs, cycles of the array."""
+    """What a nest moves and takes: ``bits`` by (level, operand, direction), MACs, cycles of the array.
+
+    ``wire_bits`` cross the wires of each axis, where a hierarchy prices them.
+    """
 
     bits: Mapping[Counter, int]
     macs: int
     compute_cycles: int
     instances: tuple[int, ...]
+    wire_bits: Mapping[str, int] = field(default_factory=dict)
 
     def at(self, level: int, operand: str, direction: str) -> int:
         """Return the bits of one counter, 0 where nothing moves."""
@@ -113,27 +116,50 @@ def _elements(nest: Nest, operand: str) -> int:
 def count(hierarchy: Hierarchy, nest: Nest, widths: Widths, rules: Rules = ACCELFORGE) -> Moved:
     """Return what ``nest`` moves on ``hierarchy``; both must have passed :func:`check_nest`."""
     bits: dict[Counter, int] = {}
-    axes = _axes(hierarchy, nest)
-    _count_input(hierarchy, nest, axes, "a", widths.a, rules, bits)
-    _count_input(hierarchy, nest, axes, "w", widths.w, rules, bits)
-    _count_sums(hierarchy, nest, axes, widths, rules, bits)
+    wires: dict[str, int] = {}
+    for operand, width in (("a", widths.a), ("w", widths.w), ("o", 1)):
+        seen, elements = chain_visits(hierarchy, nest, operand, rules), _elements(nest, operand)
+        if operand == "o":
+            given = seen.levels, hierarchy.result_level, seen.reads, seen.fills, seen.ends
+            bits.update(sum_bits(*given, elements, widths, rules))
+        else:
+            bits.update(input_bits(operand, seen.levels, seen.reads, seen.fills[:-1], elements * width))
+        if hierarchy.wire_pj_per_bit:
+            free = next((loop.axis for loop in nest.loops if loop.axis and loop.dim == FREE[operand]), None)
+            visits = seen.levels, seen.reads, seen.fills, seen.ends
+            for name, count_of in crossings(hierarchy, operand, free, *visits, widths).items():
+                wires[name] = wires.get(name, 0) + elements * count_of
     if rules.whole_words:
         bits = {key: _whole_words(hierarchy, key, value) for key, value in bits.items()}
-    return Moved(bits, nest.m * nest.k * nest.n, compute_cycles(nest), instances(hierarchy, nest))
+    return Moved(bits, nest.m * nest.k * nest.n, compute_cycles(nest), instances(hierarchy, nest), wires)
 
 
-def _count_input(
-    hierarchy: Hierarchy, nest: Nest, axes: Axes, operand: str, width: int, rules: Rules, bits: dict[Counter, int]
-) -> None:
-    chain, end = nest.chain(operand), len(nest.loops)
-    reads, fills = [], []
-    for parent, child in pairwise(chain):
-        at, place = nest.load_point(operand, child.outside), (child.level, child.outside)
+@dataclass(frozen=True, slots=True)
+class ChainVisits:
+    """How often every element of an operand comes to what is below each level of its chain, the MACs last.
+
+    ``reads`` as the level above sees it, ``fills`` as the instances below hold it, ``ends``: those that end an output.
+    """
+
+    levels: tuple[int, ...]
+    reads: tuple[int, ...]
+    fills: tuple[int, ...]
+    ends: tuple[int, ...]
+
+
+def chain_visits(hierarchy: Hierarchy, nest: Nest, operand: str, rules: Rules = ACCELFORGE) -> ChainVisits:
+    """Return the visits of one operand; only of outputs ``ends`` says anything."""
+    axes, chain, end = _axes(hierarchy, nest), nest.chain(operand), len(nest.loops)
+    macs = Kept(len(hierarchy.levels), operand, end)
+    reads, fills, ends = [], [], []
+    for parent, child in zip(chain, (*chain[1:], macs), strict=True):
+        stays = child is not macs or (operand != "o" and rules.holds_inputs)
+        at, place = nest.load_point(operand, child.outside) if stays else end, (child.level, child.outside)
         reads.append(_visits(axes, nest, operand, place, at, parent.level))
         fills.append(_visits(axes, nest, operand, place, at, child.level))
-    at = nest.load_point(operand, end) if rules.holds_inputs else end
-    reads.append(_visits(axes, nest, operand, (len(hierarchy.levels), end), at, chain[-1].level))
-    bits.update(input_bits(operand, [k.level for k in chain], reads, fills, _elements(nest, operand) * width))
+        if operand == "o":
+            ends.append(_visits(axes, nest, operand, place, 0, child.level))
+    return ChainVisits(tuple(k.level for k in chain), tuple(reads), tuple(fills), tuple(ends))
 
 
 def loads(hierarchy: Hierarchy, nest: Nest) -> dict[tuple[int, str], int]:
@@ -163,20 +189,47 @@ def input_bits(
     return found
 
 
-def _count_sums(
-    hierarchy: Hierarchy, nest: Nest, axes: Axes, widths: Widths, rules: Rules, bits: dict[Counter, int]
-) -> None:
-    chain, end = nest.chain("o"), len(nest.loops)
-    visits, resident, finished = [], [], []
-    for parent, child in zip(chain, (*chain[1:], Kept(len(hierarchy.levels), "o", end)), strict=True):
-        at = end if child.level == len(hierarchy.levels) else nest.load_point("o", child.outside)
-        place = (child.level, child.outside)
-        visits.append(_visits(axes, nest, "o", place, at, parent.level))
-        resident.append(_visits(axes, nest, "o", place, at, child.level))
-        finished.append(_visits(axes, nest, "o", place, 0, child.level))
-    levels = [k.level for k in chain]
-    found = sum_bits(levels, hierarchy.result_level, visits, resident, finished, nest.m * nest.n, widths, rules)
-    bits.update(found)
+@dataclass(frozen=True, slots=True)
+class SumPair:
+    """Partial sums and results between a level and what is below it (None: the MACs), in bits per output.
+
+    ``down``: sums that are read above and written below. ``up``: what is written above, after sums of several
+    instances have met; ``drained``: what leaves the instances below. Numbers or arrays.
+    """
+
+    level: int
+    below: int | None
+    down: Any
+    up: Any
+    drained: Any
+
+
+def sum_pairs(
+    levels: Sequence[int],
+    result_level: int,
+    visits: Sequence[Any],
+    resident: Sequence[Any],
+    finished: Sequence[Any],
+    widths: Widths,
+    rules: Rules = ACCELFORGE,
+    one: Any = 1,
+) -> Iterator[SumPair]:
+    """Yield what goes down and up between neighbouring levels that keep outputs, the MACs last.
+
+    For what is below each level: how often every output visits it as the level sees it, how often as the instances
+    below hold it, and how many of these hold a result; in units of ``one``.
+    """
+    # Visits of a level by outputs without a partial sum: they start from zero there.
+    cold: Any = one
+    for level, below, seen, held, ended in zip(levels, (*levels[1:], None), visits, resident, finished, strict=True):
+        reads = seen - cold
+        counted = seen if rules.reads_missing_sums and reads else reads
+        results = below is not None and below <= result_level
+        drained = _written(results, held, ended, widths)
+        if rules.free_drain:
+            drained = drained - ended * (widths.result if results else widths.psum)
+        yield SumPair(level, below, widths.psum * counted, _written(level <= result_level, seen, one, widths), drained)
+        cold = held - reads
 
 
 def sum_bits(
@@ -190,26 +243,49 @@ def sum_bits(
     rules: Rules = ACCELFORGE,
     one: Any = 1,
 ) -> dict[Counter, Any]:
-    """Return the counters of partial sums and results.
-
-    For what is below each level, the MACs last: how often every output visits it as the level sees it, how
-    often as the instances below hold it, and how many of these hold a result. Numbers or arrays, in units of ``one``.
-    """
+    """Return the counters of partial sums and results; arguments as :func:`sum_pairs`."""
     found: dict[Counter, Any] = {}
-    # Visits of a level by outputs without a partial sum: they start from zero there.
-    cold: Any = one
-    for level, below, seen, held, ended in zip(levels, (*levels[1:], None), visits, resident, finished, strict=True):
-        reads = seen - cold
-        counted = seen if rules.reads_missing_sums and reads else reads
-        _add(found, (level, "o", READ), outputs * widths.psum * counted)
-        _add(found, (level, "o", WRITE), outputs * _written(level <= result_level, seen, one, widths))
-        if below is not None:
-            results = below <= result_level
-            _add(found, (below, "o", WRITE), outputs * widths.psum * counted)
-            _add(found, (below, "o", READ), outputs * _written(results, held, ended, widths))
-            if rules.free_drain:
-                _add(found, (below, "o", READ), -outputs * ended * (widths.result if results else widths.psum))
-        cold = held - reads
+    for pair in sum_pairs(levels, result_level, visits, resident, finished, widths, rules, one):
+        _add(found, (pair.level, "o", READ), outputs * pair.down)
+        _add(found, (pair.level, "o", WRITE), outputs * pair.up)
+        if pair.below is not None:
+            _add(found, (pair.below, "o", WRITE), outputs * pair.down)
+            _add(found, (pair.below, "o", READ), outputs * pair.drained)
+    return found
+
+
+def crossings(
+    hierarchy: Hierarchy,
+    operand: str,
+    free_axis: str | None,
+    levels: Sequence[int],
+    reads: Sequence[Any],
+    fills: Sequence[Any],
+    ends: Sequence[Any],
+    widths: Widths,
+    one: Any = 1,
+) -> dict[str, Any]:
+    """Return the bits per element that cross the wires of each axis; ``free_axis`` has the loop it does not depend on.
+
+    An axis' wire runs along all its instances. What all of them need, or what meets on its way up, crosses it once;
+    of axes below the same level, each bit crosses every one once (what differs goes along the others first, what is
+    common is spread last). An axis below a further level is in every instance of the ones above, and carries what
+    came to each.
+    """
+    found: dict[str, Any] = {}
+    free = None if free_axis is None else hierarchy.axis(free_axis)
+    sums = list(sum_pairs(levels, hierarchy.result_level, reads, fills, ends, widths, one=one)) if ends else []
+    for i, level in enumerate(levels):
+        below = levels[i + 1] if i + 1 < len(levels) else len(hierarchy.levels)
+        for axis in hierarchy.axes:
+            if not level <= axis.below < below:
+                continue
+            apart = free is not None and level <= free.below < axis.below
+            if operand == "o":
+                bits = sums[i].down + (sums[i].drained if apart else sums[i].up)
+            else:
+                bits = widths.kept(operand) * (fills[i] if apart else reads[i])
+            found[axis.name] = found.get(axis.name, 0) + bits
     return found
 
 

@@ -98,7 +98,8 @@ class Hierarchy:
     """Levels from the outermost to the innermost, the array's axes, and the energy of one MAC.
 
     ``result_level`` is the innermost level that keeps results in their own width; below it they are
-    as wide as partial sums.
+    as wide as partial sums. ``wire_pj_per_bit`` is the energy of a bit along the whole wire of each axis, which
+    is free where there is none.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Hierarchy:
     axes: tuple[Axis, ...]
     mac_pj: float
     result_level: int = 0
+    wire_pj_per_bit: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.levels or set(self.levels[0].holds) != set(OPERANDS):
@@ -147,7 +149,7 @@ class Hierarchy:
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.name, self.levels, self.axes, self.mac_pj, self.result_level))
+        return hash((self.name, self.levels, self.axes, self.mac_pj, self.result_level, self.wire_pj_per_bit))
 
     def __hash__(self) -> int:
         return self._hash

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import pairwise, product
 from typing import Literal
 
 from hwsim.simulate.nest.hierarchy import DIMS, FREE, OPERANDS, Axis, Hierarchy
@@ -124,6 +124,19 @@ def orders(shape: Shape, bypass: bool = False) -> tuple[Order, ...]:
     if not found:
         raise UsageError("two axes run over the same loop: the best nest of such an array is not searched for")
     return tuple(found)
+
+
+def level_by_level(shape: Shape, orders: tuple[Order, ...]) -> tuple[Order, ...]:
+    """Return the orders in which no level keeps anything outside of what an outer one keeps.
+
+    Levels of different operands with no axis between them are one.
+    """
+    groups, held = [0], set(shape.holds[0])
+    for level, holds in enumerate(shape.holds[1:], start=1):
+        apart = held & set(holds) or any(axis.below == level - 1 for axis in shape.axes)
+        groups.append(groups[-1] + bool(apart))
+        held = set(holds) if apart else held | set(holds)
+    return tuple(order for order in orders if all(groups[a] <= groups[b] for (a, _), (b, _) in pairwise(order.places)))
 
 
 def _sequences(shape: Shape, bypass: bool) -> Iterator[tuple[Place, ...]]:

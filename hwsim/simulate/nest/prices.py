@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.simulate.nest.cases import DIMS_OF, Cases
-from hwsim.simulate.nest.count import Counter, input_bits, sum_bits
+from hwsim.simulate.nest.count import Counter, crossings, input_bits, sum_bits
 from hwsim.simulate.nest.hierarchy import READ, Hierarchy, Widths
 from hwsim.simulate.nest.tiles import Floats
 
@@ -25,8 +25,13 @@ class Weights:
 
 
 @lru_cache(maxsize=256)
-def weights(hierarchy: Hierarchy, widths: Widths, operand: str, levels: tuple[int, ...]) -> Weights:
-    """Return what counting makes of one visit: it is linear in visits."""
+def weights(
+    hierarchy: Hierarchy, widths: Widths, operand: str, levels: tuple[int, ...], axis: str | None = None
+) -> Weights:
+    """Return what counting makes of one visit: it is linear in visits.
+
+    ``axis`` has the loop that the operand does not depend on.
+    """
     basis = np.eye(1 + 3 * len(levels))
     one = basis[0]
     reads, fills, ends = ([basis[1 + 3 * i + j] for i in range(len(levels))] for j in range(3))
@@ -39,6 +44,11 @@ def weights(hierarchy: Hierarchy, widths: Widths, operand: str, levels: tuple[in
     for (level, _, direction), value in bits.items():
         prices = hierarchy.levels[level]
         energy += value * (prices.read_pj_per_bit if direction == READ else prices.write_pj_per_bit)
+    if hierarchy.wire_pj_per_bit:
+        price = dict(zip((a.name for a in hierarchy.axes), hierarchy.wire_pj_per_bit, strict=True))
+        visits = levels, reads, fills, ends if operand == "o" else []
+        for name, value in crossings(hierarchy, operand, axis, *visits, widths, one).items():
+            energy += value * price[name]
     columns = []
     for at, where in enumerate(hierarchy.levels):
         for port in where.ports:
@@ -76,7 +86,7 @@ def priced(hierarchy: Hierarchy, dims: tuple[int, int, int], widths: Widths, cas
     energies, scaled = [], []
     for pool in cases.pools:
         i, j = DIMS_OF[pool.operand]
-        one = weights(hierarchy, widths, pool.operand, pool.levels)
+        one = weights(hierarchy, widths, pool.operand, pool.levels, pool.axis)
         energies.append(pool.visits @ (one.energy * (dims[i] * dims[j])))
         scaled.append((one.ports * (dims[i] * dims[j]), one.negative))
     found = []

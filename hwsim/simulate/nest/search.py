@@ -13,10 +13,10 @@ An axis is used as far as a tile reaches: never fewer instances than there is wo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, prod
 
 from hwsim.simulate.cost import hierarchy_energy
-from hwsim.simulate.nest.cases import Cases, cases_of, exact_case
+from hwsim.simulate.nest.cases import Cases, cases_of, exact_case, finer_case
 from hwsim.simulate.nest.count import Moved, count, lower_bound
 from hwsim.simulate.nest.grid import Best, Grid, Objective
 from hwsim.simulate.nest.hierarchy import DIMS, FREE, Hierarchy, Widths
@@ -26,13 +26,15 @@ from hwsim.spec.errors import InfeasibleError
 
 #: Sums of a few floats in different orders differ by less.
 ROUNDING = 1e-12
+#: Orders of a quick search that are searched again with more tiles, and rows that this may join.
+FINER, MOST_CELLS = 3, 3_000_000
 
 
 @dataclass(frozen=True)
 class Found:
     """The best nest, what it moves, its energy, the least cycles, and among how many mappings it is the best.
 
-    ``complete`` is false where tiles of some dimension were cut evenly only, because there are too many.
+    ``complete`` is false where tiles of some dimension were cut evenly only, or a few were tried: there are too many.
     """
 
     nest: Nest
@@ -50,10 +52,13 @@ def search(
     objective: Objective = "energy",
     bypass: bool = False,
     prune: bool = True,
+    quick: bool = False,
 ) -> Found:
     """Return the best nest of a GEMM ``(m, k, n)``; ties go to the other figure, then to the first order.
 
-    With ``bypass`` an operand may pass by any level but the outermost.
+    With ``bypass`` an operand may pass by any level but the outermost. Where it shall be ``quick``, orders with many
+    choices of tiles try a few of them first, and only the best orders all that cut evenly; of very many orders only
+    those that go level by level are tried. What small GEMMs have is all tried.
 
     Raises
     ------
@@ -62,8 +67,10 @@ def search(
     UsageError
         If two axes run over the same loop.
     """
-    cases = cases_of(shape_of(hierarchy), bypass, dims)
-    best = _best(hierarchy, dims, widths, objective, prune, cases)
+    cases = cases_of(shape_of(hierarchy), bypass, dims, quick)
+    best, others = _best(hierarchy, dims, widths, objective, prune, cases)
+    if quick and not cases.complete:
+        best = _finer(hierarchy, dims, widths, objective, [best, *others])
     if best is None:
         raise InfeasibleError(f"{hierarchy.name}: no tile of {dims[0]} × {dims[1]} × {dims[2]} fits; enlarge a level")
     nest = build_nest(dims, best)
@@ -75,11 +82,13 @@ def search(
 
 def _best(
     hierarchy: Hierarchy, dims: tuple[int, int, int], widths: Widths, objective: Objective, prune: bool, cases: Cases
-) -> Best | None:
+) -> tuple[Best | None, list[Best]]:
+    """Return the best of all orders, and those that were the best until then, the last one first."""
     grid = Grid(hierarchy, dims, widths, objective, prune, cases)
     # Of orders with the same energy none can be faster than this.
     floor = grid.floor(hierarchy) if objective == "energy" else 0.0
     best: Best | None = None
+    before: list[Best] = []
     bounds: list[tuple[tuple[float, float], int]] = []
     for least, at, asked in grid.orders():
         if best is not None and prune and least >= best.key[0] * (1 - ROUNDING):
@@ -87,15 +96,33 @@ def _best(
                 break
             if best.key[1] <= floor or not _less(grid.bound(asked), best.key):
                 continue
+        if best is not None and prune and objective != "energy" and not _less(grid.bound(asked), best.key):
+            continue
         found = grid.solve(asked, inf if best is None or not prune else best.key[0])
         if found is not None and not asked.case.exact:
             bounds.append((found.key, at))
         elif found is not None and (best is None or found.key < best.key):
+            before = [best, *before] if best is not None else []
             best = found
     for key, at in sorted(bounds):
         if best is None or not prune or _less(key, best.key):
             found = _exact(hierarchy, dims, widths, objective, prune, cases.cases[at].order)
             best = found if found is not None and (best is None or found.key < best.key) else best
+    return best, before
+
+
+def _finer(
+    hierarchy: Hierarchy, dims: tuple[int, int, int], widths: Widths, objective: Objective, known: list[Best | None]
+) -> Best | None:
+    """Return the best of the first few known ones and of all tiles that cut evenly in their orders."""
+    best = known[0]
+    for old in known[:FINER]:
+        cases = None if old is None else finer_case(old.order, dims)
+        if cases is None or prod(table.rows for table in cases.cases[0].tables) > MOST_CELLS:
+            continue
+        grid = Grid(hierarchy, dims, widths, objective, True, cases)
+        found = next((grid.solve(asked) for _, _, asked in grid.orders()), None)
+        best = found if found is not None and (best is None or found.key < best.key) else best
     return best
 
 

@@ -22,6 +22,9 @@ from hwsim.simulate.nest.orders import Plan
 Array = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+#: Numbers of tiles that ``Grain.FEW`` tries.
+TRIPS = tuple(1 << power for power in range(15))
+
 #: Rows of a table that is listed without ado, and of the largest one.
 CHEAP, MOST_ROWS = 40_000, 6_000_000
 
@@ -76,6 +79,8 @@ class Grain(Enum):
     BOUND = "bound"
     #: Tiles that cut the tile around them evenly, and no others.
     EVEN = "even"
+    #: Of these, those that cut it into one of a few numbers of tiles, and single units.
+    FEW = "few"
 
 
 @lru_cache(maxsize=4096)
@@ -86,9 +91,15 @@ def table(plan: Plan, extent: int, grain: Grain = Grain.ALL) -> Table:
 
 
 @lru_cache(maxsize=4096)
-def grains(plan: Plan, extent: int) -> tuple[Grain, Grain]:
-    """Return the grain that bounds a plan and the one that solves it: one and the same where that is cheap."""
+def grains(plan: Plan, extent: int, most: int | None = None) -> tuple[Grain, Grain]:
+    """Return the grain that bounds a plan and the one that solves it: one and the same where that is cheap.
+
+    With more than ``most`` choices, if given, only a few are tried.
+    """
     units = -(-extent // plan.axis_size) if plan.cuts[0].kind == "tile" else extent
+    if most is not None:
+        grain = Grain.ALL if plan.choices <= 1 or units**plan.choices <= most else Grain.FEW
+        return grain, grain
     if plan.choices <= 1 or units**plan.choices <= CHEAP:
         return Grain.ALL, Grain.ALL
     if plan.choices == 2 and not any(cut.kind == "axis" for cut in plan.cuts):
@@ -117,6 +128,8 @@ def _choices(plan: Plan, extent: int, grain: Grain) -> tuple[Array, ...]:
             source, size = _breaks(extent, outer)
         elif grain is Grain.ALL:
             source, size = _every(outer, step)
+        elif grain is Grain.FEW:
+            source, size = _few(outer, step)
         else:
             source, size = _even(outer, step)
         columns = (*(column[source] for column in columns), size)
@@ -142,6 +155,16 @@ def _cuts_of(size: int) -> Array:
 def _even(outer: Array, step: int) -> tuple[Array, Array]:
     """Return the sizes that cut each of ``outer`` into so many pieces at least, in multiples of ``step``."""
     found = [np.minimum(_cuts_of(-(-int(size) // step)) * step, size) for size in outer]
+    return np.repeat(np.arange(outer.size), [f.size for f in found]), np.concatenate(found)
+
+
+def _few(outer: Array, step: int) -> tuple[Array, Array]:
+    """Return the sizes of :func:`_even` that give a number of tiles in :data:`TRIPS`, and one unit."""
+    found = []
+    for size in outer.tolist():
+        units = -(-size // step)
+        cut = np.array([1, *(-(-units // trips) for trips in TRIPS if trips < units)])
+        found.append(np.minimum(np.unique(cut) * step, size))
     return np.repeat(np.arange(outer.size), [f.size for f in found]), np.concatenate(found)
 
 

@@ -1,4 +1,9 @@
-"""Mapping policies that follow a rule, each in one file: those of other simulators, for comparison with them.
+"""Mapping policies beside ``search`` of three buffers: rules of other simulators, and the search of memory levels.
 
 A policy registers in :data:`hwsim.simulate.mapping.POLICIES`, where ``search`` is, which looks for the best mapping.
 """
+
+from __future__ import annotations
+
+#: The policy of ``memories.levels``, which ``search`` stands for there.
+LOOP_NEST = "loop_nest"

@@ -75,7 +75,7 @@ def _bits(fmt: str, elements: int) -> int:
 
 def _trial(simulated: Simulated, groups: Sequence[Op | Fused], rooms: Sequence[Room], kept: Kept) -> list[Room] | None:
     """Return the rooms if ``kept`` stays as well; None if it does not fit beside what stays already."""
-    size = int(simulated.spec.memories.activations.size) * 8
+    size = int(simulated.spec.memories.buffer("activations").size) * 8
     fmt = groups[kept.producer].o_format
     written, read = (_bits(fmt, elements) for elements in (kept.written, kept.read))
     trial = list(rooms)

@@ -30,7 +30,7 @@ def room_for_weights(simulated: Simulated, trace: Trace, others: RowsOf) -> tupl
 
     All of them are only if no other operation gets slower or moves more in the room that is left.
     """
-    buffer = simulated.spec.memories.weights
+    buffer = simulated.spec.memories.buffer("weights")
     need, size = (
         sum(_stored_bits(simulated, gemm) for gemm in trace.gemms if gemm.w_source == "dram"),
         int(buffer.size) * 8,
