@@ -42,8 +42,8 @@ NEEDS = {
             "convert_weights": 2,
             "convert_activations": 1,
             "store": 1,
-            "core_energy": 1.0,
-            "core_area": 0.01,
+            "core_energy": "1 pJ",
+            "core_area": "0.01 mm2",
         }
     },
     "lut_array": {"tables": "between"},
