@@ -7,11 +7,11 @@ dataflow and answers, per pair of formats, what the mapper and the cost model ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from math import ceil, lcm
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,18 @@ from hwsim.formats import Format, parse_format
 from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.formats.own import look_beside
 from hwsim.hardware.accelerator import BUFFERS, Accelerator, build_accelerator, make_dram, scale_group
+from hwsim.hardware.accelerator_on_device import build_on_device
 from hwsim.hardware.accelerator_spec import MAX_EDGE, ArraySpec, HardwareSpec
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.pe import PE, kv_format, make_pe
 from hwsim.hardware.pe.lockstep import Lockstep
 from hwsim.hardware.pe.operands import Operands, bit_toggles
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
+from hwsim.hardware.target.clocks import shared_operands
 from hwsim.simulate.cost import UnitCosts, left_out
 from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflow
 from hwsim.simulate.mapping import POLICIES, Machine, Prices
-from hwsim.simulate.run_spec import CostsSpec, FormatsSpec, MapperSpec, ResidencySpec
+from hwsim.simulate.run_spec import CostsSpec, FormatsSpec, MapperSpec, ResidencySpec, latency_mapper
 from hwsim.simulate.schedule import OperandBits
 from hwsim.spec.bind import as_value_error, bind
 from hwsim.spec.document import Document, load_document
@@ -221,7 +223,9 @@ class Simulated:
         )
 
     def _prices(self, w: Format, a: Format, operands: Operands = RANDOM) -> Prices:
-        """Return the energies by which the mapper weighs its candidates."""
+        """Return the energies by which the mapper weighs its candidates; without any, DRAM traffic decides."""
+        if self.spec.device is not None:
+            return Prices()
         unit, pe = self.unit_costs(w, a, operands), self.accelerator.pe
         wires = {k: unit.network_pj_per_bit + unit.shift_pj_per_bit[k] + unit.bus_pj_per_bit[k] for k in BUFFERS}
         reads, writes = unit.sram_read_pj_per_bit, unit.sram_write_pj_per_bit
@@ -355,7 +359,11 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
     runs += [(mode.w_format, mode.a_format) for mode in pe.modes]
     scaled = next((pair for pair in runs if pe.supports(*pair) is None and pe.scaling(*pair) == "sum"), None)
     second = held_bits(dataflow, pe) if spec.array.weight_double_buffer else 0
-    accelerator = build_accelerator(spec, ports, scaled, dataflow.dequant_site == "pe", second)
+    build: Callable[..., Accelerator] = build_accelerator
+    if spec.device is not None:
+        spec = spec.model_copy(update={"mapper": latency_mapper(spec.mapper, spec.device)})
+        build = partial(build_on_device, shared=shared_operands(dataflow.stationary))
+    accelerator = build(spec, ports, scaled, dataflow.dequant_site == "pe", second)
     return Simulated(spec, accelerator, dataflow)
 
 

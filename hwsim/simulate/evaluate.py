@@ -25,6 +25,7 @@ from hwsim.simulate.mapping import Machine, build_schedule, map_gemm
 from hwsim.simulate.multichip import Message, chip_notes, chip_rows, chip_totals
 from hwsim.simulate.multicore import Plan, Run, plans_of, run_plan
 from hwsim.simulate.multicore.notes import core_notes
+from hwsim.simulate.on_device import device_notes, on_device, unpriced_parts
 from hwsim.simulate.residency import ALL_FREE, Fused, Room, resident_rows
 from hwsim.simulate.schedule import Cycles, Schedule, Timing
 from hwsim.simulate.vector_choice import fused_ops
@@ -111,7 +112,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     else:
         pairs, resident_notes = chip_rows(simulated, ops, row_of), ()
     rows = [_with_repeat(row, op, name, period_ns) for op, row in pairs]
-    settle(rows)
+    settle(rows, unpriced_parts(simulated))
     sram_pj = tuple((row["sram_read_pj"], row["sram_write_pj"]) for row in rows)
     ordered = tuple({column: row[column] for column in LAYER_COLUMNS} for row in rows)
     design = _design_row(simulated, filled, ordered)
@@ -123,7 +124,9 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
         *core_notes(simulated, splits),
         *chip_notes(simulated),
         *resident_notes,
+        *device_notes(simulated),
     )
+    ordered, design = on_device(simulated, ordered, design)
     return Result(simulated.spec.name, trace.name, engine, ordered, design, notes, sram_pj)
 
 

@@ -19,6 +19,7 @@ WINGS = ["spec", "formats", "hardware", "workload", "simulate", "explore", "repo
 HARDWARE = {
     "circuits": 0, "synthesis": 1, "fpga": 1, "technology": 2, "memory": 3, "network": 3, "pe": 3, "cpu": 3, "functions": 3, "units": 3,
     "references": 4, "claims": 4, "target": 4, "accelerator_spec": 4, "accelerator": 5,
+    "accelerator_on_device": 6,
 }  # fmt: skip
 
 FILES = sorted(p for wing in WINGS for p in (PACKAGE / wing).rglob("*.py"))

@@ -13,8 +13,9 @@ from fractions import Fraction
 from math import isqrt
 
 from hwsim.hardware.fpga.device import Device
+from hwsim.hardware.fpga.dsp import DSP_CHOICES, DspChoice
 from hwsim.hardware.pe import PE
-from hwsim.hardware.target.pe_on_fabric import DSP_CHOICES, DspChoice, PeOnFabric, pe_on_fabric
+from hwsim.hardware.target.pe_on_fabric import PeOnFabric, pe_on_fabric
 from hwsim.spec.errors import InfeasibleError, UsageError, did_you_mean
 
 #: Resources that PEs take.

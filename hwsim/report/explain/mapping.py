@@ -160,7 +160,7 @@ def _on_arch(simulated: Simulated, trace: Trace, gemm: Gemm) -> list[Section]:
     return [
         _nest_section(_title(filled, simulated.spec.name), hierarchy, nest, notes),
         Section("traffic by level and operand", _arch_traffic(schedule, hierarchy, nest), [REUSE]),
-        Section("energy", table(parts)),
+        *([] if simulated.spec.device else [Section("energy", table(parts))]),
         Section("cycles", table([{"figure": key, "value": row[key]} for key in timing])),
     ]
 
