@@ -95,7 +95,9 @@ def largest_array(
     count, binding = _most(kinds, budget)
     rows, cols = _sides(count, sides)
     if rows * cols < 1:
-        need = ", ".join(f"{float(take):.4g} {name}" for name, take in taken(next(iter(kinds.values()))).items())
+        need = " or ".join(
+            ", ".join(f"{float(take):.4g} {name}" for name, take in taken(one).items()) for one in kinds.values()
+        )
         raise InfeasibleError(f"{device.name}: {binding} does not hold {_asked(sides)}; a PE takes {need}")
     return _array(rows, cols, kinds, budget, binding)
 
