@@ -28,6 +28,7 @@ METRICS: Mapping[str, Direction] = MappingProxyType(
 DEVICE_METRICS: Mapping[str, Direction] = MappingProxyType(
     {
         "gops": "max",
+        "pes": "max",
         "lut6": "min",
         "ff": "min",
         "dsp": "min",

@@ -21,6 +21,7 @@ _TITLES = {
     "tops_per_mm2": "Density (TOPS/mm²)",
     "sqnr_db": "SQNR (dB)",
     "gops": "Throughput (GOPS)",
+    "pes": "PEs",
     "lut6": "LUT6 sites",
     "ff": "Flip-flops",
     "dsp": "DSP blocks",

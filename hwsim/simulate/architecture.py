@@ -32,6 +32,7 @@ from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
 from hwsim.hardware.target.clocks import shared_operands
 from hwsim.simulate.cost import UnitCosts, left_out
 from hwsim.simulate.dataflow import DATAFLOWS, ArrayShape, Dataflow, get_dataflow
+from hwsim.simulate.fill import filled
 from hwsim.simulate.mapping import POLICIES, Machine, Prices
 from hwsim.simulate.run_spec import CostsSpec, FormatsSpec, MapperSpec, ResidencySpec, latency_mapper
 from hwsim.simulate.schedule import OperandBits
@@ -351,6 +352,8 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
         If a buffer cannot be built.
     """
     dataflow = get_dataflow(spec.array.dataflow)
+    if spec.device is not None and spec.target.fill:
+        return filled(spec, simulate_arch, shared_operands(dataflow.stationary))
     pe = make_pe(spec.pe)
     ports = widest_ports(dataflow, spec.array.rows, spec.array.cols, pe)
     policy = run_policy(spec, pe)

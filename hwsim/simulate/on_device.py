@@ -56,8 +56,8 @@ def device_figures(placement: Placement) -> dict[str, Any]:
     used = {name: placement.used.get(name, 0.0) for name in ("lut6", "ff", "dsp", "bram18", "uram")}
     one = next(iter(placement.array.kinds.values())) if placement.array.in_dsp else placement.array.kinds.get("never")
     pe = {"pe_lut6": one.sites.lut, "pe_ff": one.sites.ff, "pe_dsp": float(one.dsp)} if one else {}
-    return {**used, **pe, "device": placement.device.name, "binding": placement.binding,
-            "binding_share": max(placement.shares.values())}  # fmt: skip
+    return {**used, **pe, "pes": placement.array.pes, "device": placement.device.name, "binding": placement.binding,
+            "binding_share": placement.binding_share}  # fmt: skip
 
 
 def _powered(simulated: Simulated, design: Mapping[str, Any], gops: float) -> dict[str, Any]:

@@ -130,8 +130,9 @@ def test_no_budget_is_ever_exceeded(target: dict[str, Any], rows: int, cols: int
     for name, used in placement.used.items():
         assert 0 <= used <= placement.usable[name] <= total[name] * (1 - target["reserve"]) + 1e-9
     assert placement.array.in_dsp + placement.array.in_lut == rows * cols
-    assert max(placement.shares.values()) == placement.shares[placement.binding] <= 1
-    assert placement.shares[placement.binding] > 0
+    others = {name: share for name, share in placement.shares.items() if name != "dsp"}
+    assert max(others.values()) <= placement.binding_share == placement.shares[placement.binding] <= 1
+    assert placement.binding_share > 0
 
 
 def test_one_row_more_than_fits_is_refused() -> None:
@@ -152,6 +153,37 @@ def test_one_row_more_than_fits_is_refused() -> None:
     assert used.used["lut6"] + used.used["lut6"] / low > used.usable["lut6"] * 0.99
     with pytest.raises(InfeasibleError, match=rf"array: zcu104: lut6 does not hold {high} × 64 PEs; a PE takes"):
         build(high)
+
+
+@pytest.mark.parametrize("device", ["zcu104", "ultra96", "pynq_z2"])
+@pytest.mark.parametrize("label", ["int8", "fp8_e4m3", "lmul_e4m3"])
+def test_a_filled_device_holds_no_larger_square(device: str, label: str) -> None:
+    sizes = {name: {"size": 65536} for name in ("weights", "activations", "outputs")}
+    machine = small(label, target={"device": device, "fill": True, "reserve": 0.2}, memories=sizes)
+    side, found = machine.accelerator.rows, placement_of(machine)
+    assert found is not None
+    assert side == machine.accelerator.cols == machine.spec.array.cols
+    assert evaluate(machine, TRACE).design_row["pes"] == side**2 == found.array.pes
+    with pytest.raises(InfeasibleError):
+        small(label, target={"device": device, "reserve": 0.2}, array=array(rows=side + 1, cols=side + 1),
+              memories=sizes)  # fmt: skip
+
+
+def test_nothing_fills_a_device_that_is_too_small() -> None:
+    with pytest.raises(InfeasibleError, match="clock: 800 MHz is beyond"):
+        small(technology="zcu104", target={"fill": True}, clock=8e8)
+    sizes = {name: {"size": 1 << 22} for name in ("weights", "activations", "outputs")}
+    with pytest.raises(InfeasibleError, match="memories: pynq_z2 does not hold them"):
+        small(technology="pynq_z2", target={"fill": True}, memories=sizes)
+
+
+def test_dsp_blocks_do_not_bind_where_luts_may_take_products() -> None:
+    fields: dict[str, Any] = {"technology": "ultra96", "array": array(rows=24, cols=24)}
+    auto, always = (placement_of(small(**fields, target={"dsp": use})) for use in ("auto", "always"))
+    assert auto is not None
+    assert always is not None
+    assert always.used["dsp"] == 288
+    assert (auto.binding, always.binding) == ("lut6", "dsp")
 
 
 def test_shell_and_reserve_come_off_first() -> None:

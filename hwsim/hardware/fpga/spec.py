@@ -56,6 +56,9 @@ class TargetSpec(Spec):
     memory: Literal["auto", "bram18", "uram"] = Field(
         "auto", description="what buffers are made of; auto: so that the larger share of both budgets is least"
     )
+    fill: bool = Field(
+        False, description="the largest square array that fits beside the buffers, instead of array.rows and cols"
+    )
     reserve: Share = Field(0.0, description="share of every budget that is kept back, such as 20%")
     shell: Annotated[dict[str, int], AfterValidator(as_value_error(_known_interfaces))] = Field(
         {}, description="interfaces beside the design by number, such as {ddr4_controller: 1}"

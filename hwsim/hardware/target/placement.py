@@ -62,9 +62,14 @@ class Placement:
 
     @property
     def binding(self) -> str:
-        """The resource of which the largest share is taken."""
-        shares = self.shares
+        """The resource of which the largest share is taken; not DSP blocks where a PE may do without."""
+        shares = {name: share for name, share in self.shares.items() if name != "dsp" or len(self.array.kinds) == 1}
         return max(shares, key=lambda name: shares[name])
+
+    @property
+    def binding_share(self) -> float:
+        """What is taken of that resource, as a share of what is usable."""
+        return self.shares[self.binding]
 
     @property
     def table(self) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ def _headline(simulated: Simulated, placement: Placement) -> Any:
         "PEs with products in LUTs": array.in_lut,
         "peak (TOPS)": 2 * acc.peak_macs_per_s(w, a) * 1e-12,
         "DRAM": f"{acc.dram.name}: {acc.dram.bandwidth_gb_s:g} GB/s, {acc.dram.read_pj_per_bit:g} pJ/bit",
-        "binds": f"{placement.binding}, {max(placement.shares.values()):.1%} of what is usable",
+        "binds": f"{placement.binding}, {placement.binding_share:.1%} of what is usable",
     }
     return table([{"property": k, "value": v} for k, v in rows.items()])
 
