@@ -10,14 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsim.hardware.circuits import Mux
+from hwsim.hardware.circuits import Circuit, Mux, Part
 from hwsim.hardware.fpga import load_fabric
 from hwsim.hardware.fpga.blocks import map_memory
 from hwsim.hardware.fpga.device import load_device, shell_resources
-from hwsim.hardware.fpga.spec import read_share
+from hwsim.hardware.fpga.spec import TargetSpec, read_share
 from hwsim.hardware.pe import make_pe
-from hwsim.hardware.target import pe_on_fabric
+from hwsim.hardware.target import Wanted, pe_on_fabric, place
 from hwsim.hardware.target.buffers import BufferWanted, place_buffers
+from hwsim.hardware.target.placement import sites_of
+from hwsim.hardware.technology import load_technology
 from hwsim.simulate.cost import ENERGY_PARTS, settle
 from hwsim.simulate.evaluate import evaluate
 from hwsim.simulate.on_device import placement_of, resource_frame
@@ -330,12 +332,11 @@ def test_the_boards_memory_may_replace_the_bandwidth() -> None:
 
 def test_weights_may_stay_on_chip() -> None:
     sizes = {"weights": {"size": 65536}, "activations": {"size": 8192}, "outputs": {"size": 8192}}
-    moved = [
-        sum(row["dram_read_bytes"] for row in run(
-            technology="zcu104", memories=sizes, residency={"weights": stays}).layer_rows)
-        for stays in (False, True)
-    ]  # fmt: skip
+    loaded, stays = (run(technology="zcu104", memories=sizes, residency={"weights": asked}) for asked in (False, True))
+    moved = [sum(row["dram_read_bytes"] for row in result.layer_rows) for result in (loaded, stays)]
     assert moved[1] < moved[0]
+    assert not any("nan" in note.split() for note in stays.notes)
+    assert any("which no row includes" in note for note in stays.notes)
 
 
 def test_a_part_without_a_price_is_named() -> None:
@@ -347,6 +348,39 @@ def test_a_part_without_a_price_is_named() -> None:
     else:
         assert placement is not None
         assert placement.blocks["vector_functions"]["lut6"] > 0
+
+
+class Foreign(Circuit):
+    """A circuit without a law on fabric."""
+
+    def cells(self) -> dict[str, float]:
+        return {"xor": 1.0}
+
+    def levels(self) -> float:
+        return 1.0
+
+    def live_bits(self, progress: float) -> float:
+        return 1.0
+
+
+def test_a_pe_that_a_device_cannot_price_is_refused_with_the_parts_name() -> None:
+    pe = make_pe({"family": "int_mac", "format": "int8"})
+    pe.__dict__["built"] = (*pe.built, Part("odd decoder", "decode", Foreign()))
+    wanted = Wanted(pe, 2, 2, {}, {"weights": BufferWanted(64, 64, 2)}, frozenset(), "weight_stationary", 1e8)
+    with pytest.raises(
+        MissingFigureError, match="pe: int_mac: part 'odd decoder': no law for a Foreign on FPGA fabric"
+    ):
+        place(TargetSpec(), "zcu104", wanted)
+
+
+def test_a_block_beside_the_array_is_refused_with_the_parts_name() -> None:
+    with pytest.raises(MissingFigureError, match="vector_unit: part 'odd': no law for a Foreign"):
+        sites_of([Part("odd", "decode", Foreign())], "vector_unit")
+
+
+def test_a_device_is_no_technology_where_areas_are_asked_for() -> None:
+    with pytest.raises(UsageError, match="zcu104 is an FPGA device, no technology"):
+        load_technology("zcu104")
 
 
 @pytest.mark.parametrize(("text", "share"), [("20%", 0.2), ("0.2", 0.2), (0.5, 0.5), (" 7.5 % ", 0.075)])

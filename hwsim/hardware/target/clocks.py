@@ -61,7 +61,7 @@ def use_notes(device: Device, used: Mapping[str, float]) -> list[str]:
     needed = regions_needed(device, used)
     if needed > 1:
         found.append(
-            f"the array spans {needed} super logic regions: {needed - 1} crossing(s) of up to {WIRES_BETWEEN_REGIONS} "
+            f"the design spans {needed} super logic regions: {needed - 1} crossing(s) of up to {WIRES_BETWEEN_REGIONS} "
             "wires each (FINN); the clock must allow for them"
         )
     return found
