@@ -91,12 +91,12 @@ def _lines(found: Any) -> list[str]:
 
 
 def _share(text: str) -> float:
-    number = text.strip().removesuffix("%")
+    from hwsim.hardware.fpga.spec import read_share
+
     try:
-        value = float(number)
-    except ValueError:
-        raise UsageError(f"--reserve {text!r}: expected a share such as 20%") from None
-    return value / 100 if text.strip().endswith("%") else value
+        return float(read_share(text))
+    except UsageError as error:
+        raise UsageError(f"--reserve: {error}") from None
 
 
 def _counts(items: tuple[str, ...]) -> dict[str, int]:

@@ -66,7 +66,7 @@ def objective(text: str) -> tuple[str, Direction]:
     UsageError
         If the direction is neither min nor max, or is missing for a column that is no metric.
     """
-    from hwsim.explore.metrics import METRICS
+    from hwsim.explore.metrics import ALL_METRICS
 
     column, _, direction = text.partition(":")
     if direction == "min":
@@ -75,7 +75,7 @@ def objective(text: str) -> tuple[str, Direction]:
         return column, "max"
     if direction:
         raise UsageError(f"objective {text!r}: direction {direction!r}; valid: min, max")
-    return column, METRICS.get(column, "min")
+    return column, ALL_METRICS.get(column, "min")
 
 
 def read_results(path: Path, name: str | None = None) -> tuple[pd.DataFrame, str]:

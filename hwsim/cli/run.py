@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hwsim.cli.common import find_workload, format_option, parse_settings, set_option, show, workload_options
 from hwsim.spec.data import find_example
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Columns of the terminal table; the CSV has all of them.
 SHOWN = ["layer", "op", "m", "n", "k", "repeat", "w_format", "a_format", "time_us", "utilization", "bound", "energy_pj"]
@@ -48,18 +51,23 @@ def command(
     from hwsim.report.tables import write_frame
     from hwsim.simulate.architecture import open_arch
     from hwsim.simulate.evaluate import evaluate
+    from hwsim.simulate.on_device import resource_frame
 
     simulated = open_arch(find_example("arch_configs", arch), parse_settings(settings))
     trace = find_workload(workload, shape)
     with simulated.blame():
         result = evaluate(simulated, trace, engine)
     design = pd.DataFrame([{"design_id": result.design_id, "workload": result.trace_name, **result.design_row}])
+    resources = resource_frame(simulated)
     title = f"{result.trace_name} on {result.design_id} (engine {engine})"
     show(result.frame, table_format, title=title, columns=SHOWN)
     if table_format == "table":
         figures = [c for c in design.columns if c not in ("design_id", "workload", "status", "reason")]
         show(design, table_format, title="totals", columns=figures)
-        click.echo(NOTE)
+        if resources is None:
+            click.echo(NOTE)
+        else:
+            show(resources, table_format, title=f"resources of {simulated.spec.device}")
         dram = simulated.accelerator.dram
         how = f"{dram.effective_gb_s:g} of {dram.bandwidth_gb_s:g} GB/s: {dram.bandwidth_how}"
         if engine == "event" and simulated.accelerator.spec.dram.banks:
@@ -72,6 +80,19 @@ def command(
         write_frame(result.frame, "csv", output / "layers.csv")
         write_frame(design, "csv", output / "designs.csv")
         click.echo(f"wrote {output / 'layers.csv'} and {output / 'designs.csv'}", err=True)
+        if resources is not None:
+            _write_resources(result.design_id, resources, output)
+
+
+def _write_resources(design: str, resources: pd.DataFrame, output: Path) -> None:
+    """Write what a design takes of its FPGA device, as a table and a picture."""
+    from hwsim.report.plot.budget_bars import budget_bars_figure
+    from hwsim.report.plot.style import save_figure
+    from hwsim.report.tables import write_frame
+
+    write_frame(resources, "csv", output / "resources.csv")
+    png, svg = save_figure(budget_bars_figure(design, resources), output / "resources")
+    click.echo(f"wrote {output / 'resources.csv'}, {png}, {svg}", err=True)
 
 
 NOTE = (

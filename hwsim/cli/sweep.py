@@ -80,7 +80,8 @@ def report(result: SweepResult, table_format: str) -> None:
         best = rows.sort_values(order, ascending=result.objectives[order] == "min", kind="stable")
         more = f", the first {MOST_ROWS}" if len(best) > MOST_ROWS else ""
         title = f"{workload}: {len(best)} designs on the Pareto front of {', '.join(result.objectives)}{more}"
-        show(best.head(MOST_ROWS), "table", title=title, columns=list(SHOWN))
+        shown = [name for name in dict.fromkeys([*SHOWN, *result.objectives]) if best[name].notna().any()]
+        show(best.head(MOST_ROWS), "table", title=title, columns=shown)
     click.echo(summary(result))
 
 

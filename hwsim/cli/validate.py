@@ -106,8 +106,9 @@ def check_arch(document: Document) -> Simulated:
     from hwsim.spec.bind import bind
 
     spec = bind(document, ArchSpec)
-    with document.blame("technology"):
-        open_technology(spec.technology.name, spec.technology)
+    if spec.device is None:
+        with document.blame("technology"):
+            open_technology(spec.technology.name, spec.technology)
     with document.blame():
         simulated = simulate_arch(spec)
     policy = simulated.policy

@@ -12,7 +12,7 @@ from hwsim.hardware.pe import pairing
 from hwsim.simulate.architecture import open_arch
 from hwsim.simulate.cost import ENERGY_PARTS
 from hwsim.simulate.evaluate import LAYER_COLUMNS, Result, evaluate
-from hwsim.spec.errors import UsageError
+from hwsim.spec.errors import MissingFigureError, UsageError
 from hwsim.workload import Trace
 
 if TYPE_CHECKING:
@@ -103,6 +103,11 @@ def compare_formats(
         }
         simulated = open_arch(arch, overrides)
         name = simulated.spec.name
+        if simulated.spec.device is not None:
+            raise MissingFigureError(
+                f"compare-formats: shows energies, which no source gives on {simulated.spec.device}; valid: a sweep "
+                "over pe with objectives such as lut6 and sqnr_db"
+            )
         with simulated.blame():
             results[label] = evaluate(simulated, trace, engine)
         pes[label] = str(pair.pe_spec["family"])

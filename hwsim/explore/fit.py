@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from hwsim.hardware.fpga.device import Device, fastest_hz, load_device, shell_resources, utilisation_limits
+from hwsim.hardware.fpga.device import Device, load_device, shell_resources
 from hwsim.hardware.pe import PE, make_pe
-from hwsim.hardware.target import ArrayFit, Budget, largest_array
-from hwsim.hardware.target.pe_on_fabric import DspChoice
+from hwsim.hardware.target import ArrayFit, Budget, DspChoice, largest_array
+from hwsim.hardware.target.clocks import clock_notes, mode_notes, shared_operands, use_notes
 from hwsim.simulate.dataflow import get_dataflow
-from hwsim.spec.errors import InfeasibleError, MissingFigureError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Wires between neighbouring super logic regions that designs can use (FINN platforms.py, 39f0c9a).
-WIRES_BETWEEN_REGIONS = 5000
+#: What every fit ends with.
+ESTIMATED = "LUTs are estimated: hwsim score fpga says how far; energy per operation: no source gives it"
 
 
 @dataclass(frozen=True)
@@ -135,17 +134,6 @@ class Fit:
         return f"<table><tr>{cells}</tr></table>"
 
 
-def shared_operands(dataflow: str) -> frozenset[str]:
-    """Return the operands that neighbouring PEs of a dataflow get from one source: those that do not wait in them.
-
-    Raises
-    ------
-    UsageError
-        If the dataflow is unknown.
-    """
-    return frozenset({"w", "a"} - {get_dataflow(dataflow).stationary})
-
-
 def fit(request: FitRequest) -> Fit:
     """Return the largest array.
 
@@ -160,81 +148,8 @@ def fit(request: FitRequest) -> Fit:
     """
     device, pe = load_device(request.device), make_pe(request.pe)
     usable = device.usable(shell_resources(request.shell), request.reserve)
-    shared = shared_operands(request.dataflow)
+    shared = shared_operands(get_dataflow(request.dataflow).stationary)
     array = largest_array(pe, device, Budget(usable), request.dsp, shared, (request.rows, request.cols))
-    notes = [*_clock_notes(device, array, request), *_use_notes(device, array), *_mode_notes(array, request)]
+    notes = clock_notes(device, array, request.grade, request.clock_hz)
+    notes += [*use_notes(device, array.used), *mode_notes(array, request.dataflow), ESTIMATED]
     return Fit(request, device, pe, array, usable, tuple(notes))
-
-
-def _clock_notes(device: Device, array: ArrayFit, request: FitRequest) -> list[str]:
-    """Refuse clocks that no data sheet allows; say where none is known."""
-    blocks = [(device.dsp_primitive, _mode_of(array))] if array.in_dsp else []
-    limits, unknown = {}, []
-    for primitive, mode in [*blocks, ("bufg", "clock")]:
-        if primitive == "bufg" and "UltraScale+" not in device.family:
-            unknown.append("clock network")
-            continue
-        try:
-            limits[primitive] = fastest_hz(primitive, request.grade, mode)
-        except MissingFigureError:
-            unknown.append(primitive)
-    found = [f"no source gives the fastest clock of: {', '.join(unknown)}"] if unknown else []
-    if request.clock_hz is None:
-        top = f"; data sheets allow {min(limits.values()) / 1e6:g} MHz at most" if limits else ""
-        return [*found, f"no clock is given, so there is no throughput: fabric decides what a design reaches{top}"]
-    for primitive, most in limits.items():
-        if request.clock_hz > most:
-            raise InfeasibleError(
-                f"clock: {request.clock_hz / 1e6:g} MHz is beyond the {most / 1e6:g} MHz of {primitive} in grade "
-                f"{request.grade}; valid: up to {most / 1e6:g} MHz"
-            )
-    return found
-
-
-def _mode_of(array: ArrayFit) -> str:
-    modes = array.kinds["always"].modes
-    return "float" if any(mode.arithmetic == "float" for mode in modes) else "all_registers"
-
-
-def _use_notes(device: Device, array: ArrayFit) -> list[str]:
-    """Say where utilisation is beyond the guideline, and how many super logic regions the array needs."""
-    limits = utilisation_limits()
-    found = []
-    for name, used in array.used.items():
-        total = device.budget.get(name, 0)
-        if total and name in limits and used / total > limits[name]:
-            found.append(
-                f"{used / total:.0%} of {name} is in use: beyond {limits[name]:.0%} designs seldom close timing (FINN)"
-            )
-    needed = regions_needed(device, array.used)
-    if needed > 1:
-        found.append(
-            f"the array spans {needed} super logic regions: {needed - 1} crossing(s) of up to {WIRES_BETWEEN_REGIONS} "
-            "wires each (FINN); the clock must allow for them"
-        )
-    return found
-
-
-def regions_needed(device: Device, used: Mapping[str, float]) -> int:
-    """Return the fewest super logic regions, in their order, that hold what is used; 1 on a device of one."""
-    if not device.regions:
-        return 1
-    left = dict(used)
-    for count, region in enumerate(device.regions, 1):
-        left = {name: need - region.get(name, 0) for name, need in left.items()}
-        if all(need <= 0 for need in left.values()):
-            return count
-    return len(device.regions)
-
-
-def _mode_notes(array: ArrayFit, request: FitRequest) -> list[str]:
-    found = [
-        f"DSP mode {mode.name}: {float(mode.macs):g} product(s) a block of up to {mode.a_bits} × {mode.b_bits} bits"
-        + (f"; {mode.note}" if mode.note else "")
-        + (f" ({mode.source})")
-        for one in array.kinds.values()
-        for mode in one.modes
-    ]
-    found += [f"{note}, which {request.dataflow} does not give" for one in array.kinds.values() for note in one.notes]
-    found.append("LUTs are estimated: hwsim score fpga says how far; energy per operation: no source gives it")
-    return found

@@ -23,3 +23,23 @@ METRICS: Mapping[str, Direction] = MappingProxyType(
         "sqnr_db": "max",
     }
 )
+
+#: Metrics of designs on an FPGA device alone: 10^9 operations per second, what they take of it, one PE's part of that.
+DEVICE_METRICS: Mapping[str, Direction] = MappingProxyType(
+    {
+        "gops": "max",
+        "pes": "max",
+        "lut6": "min",
+        "ff": "min",
+        "dsp": "min",
+        "bram18": "min",
+        "uram": "min",
+        "pe_lut6": "min",
+        "pe_ff": "min",
+        "pe_dsp": "min",
+        "binding_share": "min",
+    }
+)
+
+#: All of them.
+ALL_METRICS: Mapping[str, Direction] = MappingProxyType({**METRICS, **DEVICE_METRICS})

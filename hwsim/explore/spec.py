@@ -10,7 +10,7 @@ from typing import Any
 
 from hwsim.explore.constraints import Expression, parse_condition
 from hwsim.explore.labels import value_text, workload_label
-from hwsim.explore.metrics import METRICS
+from hwsim.explore.metrics import ALL_METRICS
 from hwsim.explore.space import Point, Space, parents_first
 from hwsim.explore.sweep_file import SweepSpec
 from hwsim.explore.values import base_number, canonical, repeated
@@ -61,7 +61,7 @@ class Sweep:
     def conditions(self) -> tuple[tuple[Expression, ...], tuple[Expression, ...]]:
         """The constraints that the fields alone decide, and those that need metrics."""
         parsed = [parse_condition(text) for text in self.spec.constraints]
-        before = tuple(e for e in parsed if not e.names & METRICS.keys())
+        before = tuple(e for e in parsed if not e.names & ALL_METRICS.keys())
         return before, tuple(e for e in parsed if e not in before)
 
 
@@ -151,7 +151,7 @@ def _repeated_step(group: Mapping[str, Sequence[Any]]) -> int | None:
 
 def _name_problems(sweep: Sweep, document: Document) -> Iterator[Problem]:
     """Constraints that read a variable which is neither field nor metric."""
-    known = set(METRICS) | set(dotted_leaves(sweep.arch.data)) | set(sweep.space.paths)
+    known = set(ALL_METRICS) | set(dotted_leaves(sweep.arch.data)) | set(sweep.space.paths)
     for axis in sweep.space.axes:
         for step in axis.steps:
             for path, value in zip(axis.paths, step, strict=True):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from hwsim.explore.constraints import parse_condition
-from hwsim.explore.metrics import METRICS, Direction
+from hwsim.explore.metrics import ALL_METRICS, Direction
 from hwsim.explore.search import SEARCHES
 from hwsim.explore.space import Axis
 from hwsim.explore.values import expand_axis, expand_values
@@ -35,8 +35,8 @@ _ZIP_SCHEMA: dict[str, Any] = {"anyOf": [_GROUP_SCHEMA, {"type": "array", "items
 
 
 def _known_metric(name: str) -> str:
-    if name not in METRICS:
-        raise ValueError(f"unknown metric {name!r}; {did_you_mean(name, METRICS)}")
+    if name not in ALL_METRICS:
+        raise ValueError(f"unknown metric {name!r}; {did_you_mean(name, ALL_METRICS)}")
     return name
 
 

@@ -376,7 +376,7 @@ def build_accelerator(
         pe_price=price,
         pipeline_stages=stages,
         dequant_price=dequantizer_price(pe, *dequantized, technology, spec.clock) if dequantized else None,
-        dequantizers=spec.array.cols * _per_column(pe, *dequantized, spec.array.rows, in_place) if dequantized else 0,
+        dequantizers=spec.array.cols * per_column(pe, *dequantized, spec.array.rows, in_place) if dequantized else 0,
         sum_registers=spec.array.rows * spec.array.cols if dequantized and in_place and not pe.own_dequantizer else 0,
         in_place=in_place,
         second_register_bits=0 if spec.array.scratchpads else second_register_bits,
@@ -407,7 +407,7 @@ def _priced_buffer(spec: HardwareSpec, buffer: BufferSpec, width_bits: int, node
     )
 
 
-def _per_column(pe: PE, w: Format, a: Format, rows: int, in_place: bool) -> int:
+def per_column(pe: PE, w: Format, a: Format, rows: int, in_place: bool) -> int:
     """Return the dequantizers that keep up with one column.
 
     Sums that leave the column come one per step at most. In place, each of ``rows`` PEs finishes

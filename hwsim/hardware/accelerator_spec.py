@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from hwsim.formats import Integer, parse_format
+from hwsim.hardware.fpga.spec import TargetSpec
 from hwsim.hardware.functions.choice import describe, known_units
 from hwsim.hardware.memories_spec import MemoriesSpec, check_levels
 from hwsim.hardware.memory import SEQUENTIAL, Access
@@ -242,6 +243,7 @@ class HardwareSpec(Spec):
     name: str = Field(min_length=1)
     description: str = ""
     technology: TechnologySpec
+    target: TargetSpec = TargetSpec()
     clock: FrequencyHz
     array: ArraySpec
     pe: dict[str, Any] = Field(description="family and its options, see hwsim list pe")
@@ -253,6 +255,11 @@ class HardwareSpec(Spec):
     )
     cores: CoresSpec | None = Field(None, description="several of all this on one chip, behind one DRAM port")
     chips: ChipsSpec | None = Field(None, description="several such chips, each with its DRAM")
+
+    @property
+    def device(self) -> str | None:
+        """The FPGA device that all this is on, None on an ASIC."""
+        return self.target.device or self.technology.device
 
     @model_validator(mode="before")
     @classmethod

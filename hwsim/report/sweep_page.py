@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwsim.explore.metrics import METRICS, Direction
+from hwsim.explore.metrics import ALL_METRICS, Direction
 from hwsim.explore.pareto import knee
 from hwsim.explore.result import SweepResult
 from hwsim.report.html import Fact, Section, write_report
@@ -99,7 +99,7 @@ def _front_table(designs: pd.DataFrame, objectives: Mapping[str, Direction]) -> 
     """Return the front of one workload from the best first objective on, with remarks."""
     costs = [designs[n].astype(float) * (1.0 if d == "min" else -1.0) for n, d in objectives.items()]
     ordered = designs.iloc[np.lexsort([cost.to_numpy() for cost in reversed(costs)])]
-    metrics = dict.fromkeys([*objectives, *(name for name in METRICS if name in designs.columns)])
+    metrics = dict.fromkeys([*objectives, *(name for name in ALL_METRICS if name in designs.columns)])
     shown = [name for name in metrics if ordered[name].notna().any()]
     table = ordered[["design_id", *shown]].reset_index(drop=True)
     table.insert(1, "remark", _remarks(table, objectives))

@@ -57,12 +57,15 @@ def arithmetic_sqnr_db(pe: PE, w: Format, a: Format) -> float:
         acc = pe.accumulate(acc, w_codes[:, span], a_codes[:, span], w, a)
     found = pe.finish(acc)
     if np.issubdtype(found.dtype, np.integer):  # an integer counts products of the operands' last places
-        assert isinstance(w.element, Integer)
-        assert isinstance(a.element, Integer)
-        found = found * (w.element.last_place * a.element.last_place)
+        found = found * (_last_place(w.element) * _last_place(a.element))
     error = float(np.mean(np.abs(found - exact) ** 2))  # complex PEs have complex errors
     signal = float(np.mean(np.abs(exact) ** 2))
     return math.inf if error == 0 else 10 * math.log10(signal / error)
+
+
+def _last_place(element: ElementFormat) -> float:
+    """Return what one is worth in a sum of such operands; levels of codebooks that are summed so are whole numbers."""
+    return element.last_place if isinstance(element, Integer) else 1.0
 
 
 def _gaussian_codes(element: ElementFormat, rng: np.random.Generator) -> NDArray[np.uint32]:

@@ -6,11 +6,11 @@ dataflow and answers, per pair of formats, what the mapper and the cost model ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from math import ceil, lcm
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,22 @@ from typing import Any
 from hwsim.formats import Format, parse_format
 from hwsim.formats.own import look_beside
 from hwsim.hardware.accelerator import Accelerator, array_pe, build_accelerator, scale_group
+from hwsim.hardware.accelerator_on_device import build_on_device
 from hwsim.hardware.accelerator_spec import MAX_EDGE
 from hwsim.hardware.memories_spec import BUFFERS
 from hwsim.hardware.pe import PE, kv_format
 from hwsim.hardware.pe.lockstep import Lockstep
 from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
+from hwsim.hardware.target.clocks import shared_operands
 from hwsim.simulate.arch_spec import ArchSpec, load_arch
 from hwsim.simulate.array_shape import array_shape, converting, element_bits, held_bits, widest_ports
 from hwsim.simulate.cost import UnitCosts, left_out
 from hwsim.simulate.dataflow import ArrayShape, Dataflow, get_dataflow
+from hwsim.simulate.fill import filled
 from hwsim.simulate.level_machine import LEVELS, level_machine, step_bits
 from hwsim.simulate.mapping import Machine, Prices, best_of
+from hwsim.simulate.run_spec import latency_mapper
 from hwsim.simulate.schedule import OperandBits
 from hwsim.simulate.unit_costs import build_costs
 from hwsim.spec.bind import bind
@@ -162,7 +166,9 @@ class Simulated:
         )
 
     def _prices(self, w: Format, a: Format, operands: Operands = RANDOM) -> Prices:
-        """Return the energies by which the mapper weighs its candidates."""
+        """Return the energies by which the mapper weighs its candidates; without any, DRAM traffic decides."""
+        if self.spec.device is not None:
+            return Prices()
         unit, pe = self.unit_costs(w, a, operands), self.accelerator.pe
         wires = {
             k: unit.network_pj_per_bit
@@ -241,6 +247,8 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
     InfeasibleError
         If a buffer cannot be built.
     """
+    if spec.device is not None and spec.target.fill:
+        return filled(spec, simulate_arch, shared_operands(get_dataflow(spec.array.dataflow).stationary))
     pe = array_pe(spec)
     if spec.memories.levels:
         dataflow: Dataflow = LEVELS
@@ -254,7 +262,11 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
     runs += [(mode.w_format, mode.a_format) for mode in pe.modes]
     scaled = next((pair for pair in runs if pe.supports(*pair) is None and pe.scaling(*pair) == "sum"), None)
     second = held_bits(dataflow, spec, pe) if spec.array.weight_double_buffer else 0
-    accelerator = build_accelerator(spec, ports, scaled, dataflow.dequant_site == "pe", second)
+    build: Callable[..., Accelerator] = build_accelerator
+    if spec.device is not None:
+        spec = spec.model_copy(update={"mapper": latency_mapper(spec.mapper, spec.device)})
+        build = partial(build_on_device, shared=shared_operands(dataflow.stationary))
+    accelerator = build(spec, ports, scaled, dataflow.dequant_site == "pe", second)
     return Simulated(spec, accelerator, dataflow)
 
 

@@ -286,8 +286,10 @@ def hierarchy_energy(hierarchy: Hierarchy, moved: Moved) -> dict[str, float]:
     return {**energy, "MAC": moved.macs * hierarchy.mac_pj}
 
 
-def settle(rows: Sequence[dict[str, float]]) -> None:
+def settle(rows: Sequence[dict[str, float]], unpriced: Collection[str] = ()) -> None:
     """Round the energy parts of all ``rows`` in place to one quantum and add each row's total.
+
+    Parts that nobody can price, and then the total, are NaN.
 
     With the quantum at 2⁻⁴⁶ of the sum of everything, every sum over parts and rows is a multiple
     of the quantum below 2⁵³ quanta, so floating-point addition is exact in any order.
@@ -297,12 +299,14 @@ def settle(rows: Sequence[dict[str, float]]) -> None:
     ConservationError
         If a part is negative or not finite.
     """
-    values = [row[part] for row in rows for part in ENERGY_PARTS]
+    priced = [part for part in ENERGY_PARTS if part not in unpriced]
+    values = [row[part] for row in rows for part in priced]
     if any(not math.isfinite(v) or v < 0 for v in values):
         raise ConservationError("an energy part is negative or not finite")
     total = math.fsum(values)
     quantum = 2.0 ** (math.frexp(total)[1] - 46) if total else 1.0
     for row in rows:
-        for part in ENERGY_PARTS:
+        for part in priced:
             row[part] = round(row[part] / quantum) * quantum
+        row.update(dict.fromkeys(unpriced, math.nan))
         row["energy_pj"] = sum(row[part] for part in ENERGY_PARTS)

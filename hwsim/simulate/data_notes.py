@@ -57,7 +57,7 @@ def clock_notes(simulated: Simulated) -> tuple[str, ...]:
 def _loop_notes(simulated: Simulated) -> tuple[str, ...]:
     """Return what is assumed of sums that stay in PEs and take several cycles to come back to their adder."""
     acc = simulated.accelerator
-    if simulated.dataflow.stationary != "o":
+    if simulated.dataflow.stationary != "o" or simulated.spec.device is not None:  # no delay is known on fabric
         return ()
     loop = clocking(acc.pe, acc.technology, float(acc.spec.clock))
     if loop.loop_cycles == 1:

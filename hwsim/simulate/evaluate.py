@@ -26,6 +26,7 @@ from hwsim.simulate.mapping import Machine, build_schedule, map_gemm, resident_t
 from hwsim.simulate.multichip import Message, chip_rows, chip_totals
 from hwsim.simulate.multicore import Plan, Run, plans_of, run_plan
 from hwsim.simulate.multicore.notes import core_notes
+from hwsim.simulate.on_device import device_notes, on_device, unpriced_parts
 from hwsim.simulate.residency import ALL_FREE, Fused, Room, resident_rows
 from hwsim.simulate.residency.prefetch import Timed, prefetched, shorten
 from hwsim.simulate.schedule import Schedule, Timing
@@ -121,7 +122,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
         more_notes = (*more_notes, note)
         for row, cycles in zip(rows, saved, strict=True):
             shorten(simulated, row, cycles)
-    settle(rows)
+    settle(rows, unpriced_parts(simulated))
     sram_pj = tuple((row["sram_read_pj"], row["sram_write_pj"]) for row in rows)
     ordered = tuple({column: row[column] for column in LAYER_COLUMNS} for row in rows)
     design = _design_row(simulated, filled, ordered)
@@ -134,7 +135,9 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
         *level_notes(simulated),
         *core_notes(simulated, splits),
         *more_notes,
+        *device_notes(simulated),
     )
+    ordered, design = on_device(simulated, ordered, design)
     return Result(simulated.spec.name, trace.name, engine, ordered, design, notes, sram_pj)
 
 

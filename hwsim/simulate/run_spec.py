@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from hwsim.hardware.accelerator_spec import FormatName
 from hwsim.simulate.cost import Omissible
 from hwsim.spec.bind import Spec
+from hwsim.spec.errors import UsageError
 
 #: Decimals of a mean number of bits: the mapper counts in units of the last one, in 64 bits.
 MEAN_DECIMALS = 4
@@ -39,7 +40,9 @@ class FormatsSpec(Spec):
 class MapperSpec(Spec):
     """What the mapper looks for, or whose rule it follows."""
 
-    objective: Literal["edp", "latency", "energy"] = "edp"
+    objective: Literal["edp", "latency", "energy"] = Field(
+        "edp", description="of a mapping; on an FPGA device, where no energy is known, latency if none is given"
+    )
     policy: str = Field("search", description="search: the best mapping by the objective; others: rules of simulators")
     exhaustive: bool = Field(
         False,
@@ -52,6 +55,21 @@ def _once_each(parts: list[Omissible]) -> list[Omissible]:
     if twice:
         raise ValueError(f"names {', '.join(twice)} more than once; valid: each part once")
     return parts
+
+
+def latency_mapper(mapper: MapperSpec, device: str) -> MapperSpec:
+    """Return the mapper of a run on an FPGA device: by latency, of equals the mapping with the least DRAM traffic.
+
+    Raises
+    ------
+    UsageError
+        If the file asks for an objective that needs energies.
+    """
+    if "objective" in mapper.model_fields_set and mapper.objective != "latency":
+        raise UsageError(
+            f"mapper.objective: {mapper.objective} needs energies, which no source gives on {device}; valid: latency"
+        )
+    return mapper.model_copy(update={"objective": "latency"})
 
 
 class CostsSpec(Spec):

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from hwsim.cli.main import run_command
-from hwsim.explore.fit import FitRequest, fit, regions_needed, shared_operands
+from hwsim.explore.fit import FitRequest, fit
 from hwsim.hardware.fpga.device import load_device
+from hwsim.hardware.target.clocks import regions_needed, shared_operands
+from hwsim.simulate.dataflow import get_dataflow
 from hwsim.spec.errors import InfeasibleError, UsageError
 
 INT8 = {"family": "int_mac", "format": "int8"}
@@ -42,8 +44,8 @@ def test_throughput_is_that_of_the_clock() -> None:
 def test_packing_follows_the_dataflow() -> None:
     """Weight-stationary neighbours share activations, output-stationary ones both: four INT4 products need both."""
     int4 = {"family": "int_mac", "format": "int4"}
-    assert shared_operands("weight_stationary") == {"a"}
-    assert shared_operands("output_stationary") == {"w", "a"}
+    assert shared_operands(get_dataflow("weight_stationary").stationary) == {"a"}
+    assert shared_operands(get_dataflow("output_stationary").stationary) == {"w", "a"}
     two, four = (fit(FitRequest("zcu104", int4, flow, "always")) for flow in ("weight_stationary", "output_stationary"))
     assert [float(one.array.kinds["always"].dsp) for one in (two, four)] == [0.5, 0.25]
     assert any("int4_x4 (4 products a block) needs both operands shared" in note for note in two.notes)

@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 
 from hwsim.formats import Integer, format_names, parse_format
 from hwsim.hardware.circuits import GROUPS
+from hwsim.hardware.fpga.device import load_device
 from hwsim.hardware.pe import PES, make_pe, pairing, price_pe
 from hwsim.hardware.pe.pairing import PAIRINGS
 from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
+from hwsim.hardware.target import pe_on_fabric
 from hwsim.hardware.technology import load_technology, technology_names
-from hwsim.spec.errors import UsageError
+from hwsim.simulate.evaluate import evaluate
+from hwsim.spec.errors import MissingFigureError, UsageError
+from tests.support.small import TRACE, small
 
 LABELS = [
     "fp32", "bf16", "fp16", "fp8_e4m3", "fp8_e5m2", "fp6_e2m3", "fp4_e2m1", "int2", "int3", "int4", "int8", "int16",
@@ -90,6 +94,31 @@ def test_the_price_is_the_sum_of_its_parts(pe, name):
     for figure in ("area_um2", "energy_fj", "clock_fj", "leakage_nw"):
         assert getattr(price, figure) == sum(getattr(row, figure) for row in price.rows) > 0
     assert price.delay_ps == sum(row.delay_ps for row in price.rows if row.part.on_path) > 0
+
+
+def test_it_has_a_price_on_fabric_or_is_refused_by_the_name_of_a_part(pe):
+    try:
+        one = pe_on_fabric(pe, load_device("u250"), "never")
+    except MissingFigureError as error:
+        assert pe.family in str(error)
+        assert any(f"part {part.role!r}" in str(error) for part in pe.built)
+    else:
+        assert one.sites.lut == pytest.approx(sum(sites.lut for _, sites, _ in one.rows))
+        assert one.sites.lut > 0
+        assert one.sites.ff > 0
+        assert one.dsp == 0
+        assert [part for part, _, _ in one.rows] == list(pe.built)
+
+
+def test_a_device_runs_it_in_as_many_cycles_as_an_asic(pe, request):
+    sizes = {name: {"size": 1 << 18} for name in ("weights", "activations", "outputs")}
+    label = request.node.callspec.params["pe"]
+    asic, fpga = (
+        evaluate(small(label, technology=name, memories=sizes, mapper={"objective": "latency"}), TRACE)
+        for name in ("28nm", "u280")
+    )
+    assert [row["cycles"] for row in asic.layer_rows] == [row["cycles"] for row in fpga.layer_rows]
+    assert all(row["energy_pj"] is None for row in fpga.layer_rows)
 
 
 def test_older_nodes_cost_more(pe):

@@ -159,7 +159,7 @@ def test_engines_agree_on_converted_operands():
 def test_cores_have_energy_per_cycle_and_area():
     dear, cheap = (
         small("int8", array={**array("simd"), "issue": {**NEEDS["simd"]["issue"], "core_energy": pj, "core_area": mm2}})
-        for pj, mm2 in ((70.0, 0.02), (20.0, 0.01))
+        for pj, mm2 in (("70 pJ", "0.02 mm2"), ("20 pJ", "0.01 mm2"))
     )
     assert dear.accelerator.area_mm2 - cheap.accelerator.area_mm2 == pytest.approx(4 * 0.01)
     trace = Trace("t", (Gemm("g", m=9, n=10, k=33),), {})

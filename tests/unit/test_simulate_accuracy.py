@@ -18,7 +18,7 @@ def of(label, **options):
     return pe, pe.w_format, pe.a_format
 
 
-@pytest.mark.parametrize("label", ["int2", "int8", "int4_g128", "mxint8", "w4a8"])
+@pytest.mark.parametrize("label", ["int2", "int8", "int4_g128", "mxint8", "w4a8", "lut_bipolar2"])
 def test_integers_lose_nothing(label):
     assert arithmetic_sqnr_db(*of(label)) == math.inf
 

@@ -17,6 +17,10 @@ from hwsim.spec.errors import UsageError, did_you_mean
 
 Arithmetic = Literal["int", "float", "complex"]
 
+#: Where products are: in DSP blocks as far as these go, never there, or always.
+DspChoice = Literal["auto", "never", "always"]
+DSP_CHOICES: tuple[DspChoice, ...] = ("auto", "never", "always")
+
 #: What neighbours share: nothing, one operand, one operand along each direction, or the sum that they go into.
 SHARED = ("none", "one", "both", "sum")
 

@@ -5,7 +5,11 @@ The same PEs are priced on ASIC technologies; nothing in a PE knows of either.
 
 from __future__ import annotations
 
+from hwsim.hardware.fpga.dsp import DSP_CHOICES, DspChoice
 from hwsim.hardware.target.budget import ArrayFit, Budget, largest_array
-from hwsim.hardware.target.pe_on_fabric import DSP_CHOICES, PeOnFabric, pe_on_fabric
+from hwsim.hardware.target.buffers import BufferPlace, place_buffers
+from hwsim.hardware.target.pe_on_fabric import PeOnFabric, pe_on_fabric
+from hwsim.hardware.target.placement import Placement, Wanted, place
 
-__all__ = ["DSP_CHOICES", "ArrayFit", "Budget", "PeOnFabric", "largest_array", "pe_on_fabric"]
+__all__ = ["DSP_CHOICES", "ArrayFit", "Budget", "BufferPlace", "DspChoice", "PeOnFabric", "Placement", "Wanted",
+           "largest_array", "pe_on_fabric", "place", "place_buffers"]  # fmt: skip

@@ -13,8 +13,9 @@ from fractions import Fraction
 from math import isqrt
 
 from hwsim.hardware.fpga.device import Device
+from hwsim.hardware.fpga.dsp import DSP_CHOICES, DspChoice
 from hwsim.hardware.pe import PE
-from hwsim.hardware.target.pe_on_fabric import DSP_CHOICES, DspChoice, PeOnFabric, pe_on_fabric
+from hwsim.hardware.target.pe_on_fabric import PeOnFabric, pe_on_fabric
 from hwsim.spec.errors import InfeasibleError, UsageError, did_you_mean
 
 #: Resources that PEs take.
@@ -94,7 +95,9 @@ def largest_array(
     count, binding = _most(kinds, budget)
     rows, cols = _sides(count, sides)
     if rows * cols < 1:
-        need = ", ".join(f"{float(take):.4g} {name}" for name, take in taken(next(iter(kinds.values()))).items())
+        need = " or ".join(
+            ", ".join(f"{float(take):.4g} {name}" for name, take in taken(one).items()) for one in kinds.values()
+        )
         raise InfeasibleError(f"{device.name}: {binding} does not hold {_asked(sides)}; a PE takes {need}")
     return _array(rows, cols, kinds, budget, binding)
 

@@ -20,9 +20,6 @@ from hwsim.hardware.fpga.dsp import Mode, best_mode, refused_modes
 from hwsim.hardware.pe import PE
 from hwsim.spec.errors import MissingFigureError, UsageError, did_you_mean
 
-DspChoice = Literal["auto", "never", "always"]
-DSP_CHOICES: tuple[DspChoice, ...] = ("auto", "never", "always")
-
 #: Largest float whose whole MAC a floating-point DSP block does: exponent and significand bits of FP32.
 FLOAT_EXPONENT, FLOAT_SIGNIFICAND = 8, 24
 
@@ -52,10 +49,7 @@ def pe_on_fabric(
     """
     if use not in ("never", "always"):
         raise UsageError(f"dsp: unknown choice {use!r}; {did_you_mean(use, ('never', 'always'))}")
-    if device.logic != "lut6":
-        raise MissingFigureError(
-            f"{device.name}: parts are calibrated for LUT6; no source gives their size in {device.logic.upper()}s"
-        )
+    refuse_uncalibrated(device)
     parts = pe.built
     if use == "never":
         return _priced(pe, [(part, part.count, Fraction(0)) for part in parts], (), ())
@@ -64,6 +58,20 @@ def pe_on_fabric(
         held = [(part, 0.0, Fraction(pe.lanes) if not number else Fraction(0)) for number, part in enumerate(parts)]
         return _priced(pe, held, (whole,), ())
     return _with_products_in_blocks(pe, device, parts, shared | ({"sum"} if pe.lanes > 1 else set()))
+
+
+def refuse_uncalibrated(device: Device) -> None:
+    """Refuse a device in whose logic no part has a price.
+
+    Raises
+    ------
+    MissingFigureError
+        If its logic is no LUT6.
+    """
+    if device.logic != "lut6":
+        raise MissingFigureError(
+            f"{device.name}: parts are calibrated for LUT6; no source gives their size in {device.logic.upper()}s"
+        )
 
 
 def _with_products_in_blocks(pe: PE, device: Device, parts: Sequence[Part], shared: frozenset[str]) -> PeOnFabric:

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 
 from hwsim.formats import Format
 from hwsim.hardware.circuits import Circuit, DivergenceError, Part, Register, path_levels, total
+from hwsim.hardware.fpga.device import device_names
 from hwsim.hardware.technology.fits import DelayLaw
 from hwsim.hardware.technology.operations import DATAPATHS, operation_counts, operation_parts
 from hwsim.hardware.technology.scaling import scaled_data
@@ -391,5 +392,6 @@ def load_technology(
         If there is none, or supply or temperature are out of the range of their laws.
     """
     if name not in technology_names():
-        raise UsageError(f"unknown technology {name!r}; {_valid(name)}")
+        what = f"{name} is an FPGA device, no technology" if name in device_names() else f"unknown technology {name!r}"
+        raise UsageError(f"{what}; {_valid(name)}")
     return Technology(name, vdd_v, temperature_k, wires, delay_law)

@@ -1,4 +1,7 @@
-"""What a file says of its technology: name, supply, temperature, wires; and how it is opened."""
+"""What a file says of its technology: name, supply, temperature, wires; and how it is opened.
+
+An FPGA device's name is accepted where a technology is named: ``technology: zcu104`` for ``target: {device: zcu104}``.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,23 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
-from hwsim.hardware.technology.asic import Technology, load_technology
+from hwsim.hardware.fpga.device import device_names, load_device
+from hwsim.hardware.technology.asic import Technology, load_technology, technology_names
 from hwsim.hardware.technology.fits import DelayLaw
 from hwsim.hardware.technology.wires import Projection, WireChoice, WireDevice, WireStyle
 from hwsim.spec.bind import Spec, as_value_error
+from hwsim.spec.errors import UsageError, closest
 from hwsim.spec.units import TemperatureK, VoltageV
 
 
 def _known_technology(name: str) -> str:
+    """Return the name of a technology or of an FPGA device, which its part may stand for."""
+    if name not in technology_names():
+        try:
+            return load_device(name).name
+        except UsageError as error:
+            if closest(name, device_names()) and not closest(name, technology_names()):
+                raise error from None
     load_technology(name)
     return name
 
@@ -42,10 +54,22 @@ class ConditionsSpec(Spec):
 class TechnologySpec(ConditionsSpec):
     """A technology and the conditions that it works in."""
 
-    name: Annotated[str, AfterValidator(as_value_error(_known_technology))]
+    name: Annotated[str, AfterValidator(as_value_error(_known_technology))] = Field(
+        description="one of hwsim list technology, or of hwsim list device"
+    )
+
+    @property
+    def device(self) -> str | None:
+        """The FPGA device that it is, None for a technology."""
+        return self.name if self.name in device_names() else None
 
     @model_validator(mode="after")
     def _within_the_laws(self) -> TechnologySpec:
+        if self.device is not None:
+            given = sorted(self.model_fields_set - {"name"})
+            if given:
+                raise ValueError(f"{given[0]}: {self.name} has its own; leave it out (target takes a device's options)")
+            return self
         if self.delay_law != "auto" and self.vdd is None:
             raise ValueError("delay_law: has no effect at the nominal supply; leave it out, or give vdd")
         open_technology(self.name, self)  # refuses a supply or a temperature that they do not reach

@@ -13,10 +13,12 @@ from hwsim.hardware.memory.register_file import RegisterFile
 from hwsim.hardware.technology import Technology
 from hwsim.hardware.technology.temperature import LOGIC_REFERENCE_K, SRAM_REFERENCE_K
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, table
+from hwsim.report.explain.arch_device import device_sections
 from hwsim.report.explain.vector import vector_section
 from hwsim.simulate.architecture import Simulated, open_arch
 from hwsim.simulate.cost import UnitCosts
 from hwsim.simulate.dataflow import ArrayShape
+from hwsim.simulate.on_device import placement_of
 from hwsim.simulate.vector_unit import unit_cost
 from hwsim.spec.data import find_example
 
@@ -26,6 +28,9 @@ def explain_arch(name: str, question: Question) -> list[Section]:
     """Return area by block, buffers, unit costs and the headline figures of an architecture."""
     simulated = open_arch(find_example("arch_configs", name), question.settings)
     accelerator = simulated.accelerator
+    placement = placement_of(simulated)
+    if placement is not None:
+        return device_sections(simulated, placement)
     area = accelerator.area_breakdown_mm2
     blocks = [{"block": k, "area_mm2": v, "share": v / accelerator.area_mm2} for k, v in area.items()]
     blocks.append({"block": "total", "area_mm2": accelerator.area_mm2, "share": 1.0})

@@ -168,7 +168,7 @@ def _on_arch(simulated: Simulated, trace: Trace, gemm: Gemm) -> list[Section]:
     return [
         _nest_section(_title(filled, simulated.spec.name), hierarchy, nest, notes),
         Section(title, traffic, [REUSE]),
-        Section("energy", table(parts)),
+        *([] if simulated.spec.device else [Section("energy", table(parts))]),
         Section("cycles", table([{"figure": key, "value": row[key]} for key in timing])),
     ]
 

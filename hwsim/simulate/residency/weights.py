@@ -8,6 +8,7 @@ are no weights of GEMMs and stay in DRAM.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -73,8 +74,9 @@ def _loading(simulated: Simulated, room: Room) -> str:
     unit = simulated.unit_costs(acc.pe.w_format, acc.pe.a_format)
     cycles = -(-room.resident_bits * acc.dram_bits_per_cycle.denominator // acc.dram_bits_per_cycle.numerator)
     bit_pj = unit.dram_read_pj_per_bit + unit.sram_write_pj_per_bit["w"] + unit.network_pj_per_bit
+    energy = "" if math.isnan(bit_pj) else f" and {room.resident_bits * bit_pj * 1e-9:.4g} mJ"
     return (
         f"residency.weights: all {ceil_div(room.resident_bits, 8):,} bytes of weights stay in the weights buffer; "
-        f"loading them once, before any run, takes {cycles:,} cycles ({cycles * acc.period_ns * 1e-6:.4g} ms) and "
-        f"{room.resident_bits * bit_pj * 1e-9:.4g} mJ, which no row includes"
+        f"loading them once, before any run, takes {cycles:,} cycles ({cycles * acc.period_ns * 1e-6:.4g} ms)"
+        f"{energy}, which no row includes"
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.explore.metrics import METRICS, Direction
+from hwsim.explore.metrics import ALL_METRICS, Direction
 from hwsim.explore.pareto import knee, matching, non_dominated, pareto_front
 from hwsim.report.wording import clean, is_missing
 from hwsim.spec.errors import UsageError
@@ -41,7 +41,7 @@ class Objectives:
         names = (x, y) if z is None else (x, y, z)
         if len(set(names)) < len(names):
             raise UsageError(f"the axes must be different columns, not {', '.join(names)}")
-        known = {**METRICS, **(directions or {})}
+        known = {**ALL_METRICS, **(directions or {})}
         return cls(names, tuple(known.get(name, "min") for name in names))
 
     @property

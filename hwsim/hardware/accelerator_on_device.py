@@ -1,0 +1,166 @@
+"""An accelerator on an FPGA device: the same array, buffers and vector unit, in LUTs, DSP blocks and block RAM.
+
+Cycles, traffic and capacities are those of the architecture. Areas, energies and delays are NaN: no source gives
+them. Pipeline registers are not counted, since fabric's delays are not known either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hwsim.formats import Format, parse_format
+from hwsim.hardware.accelerator import SUM_REGISTER, Accelerator, make_dram, per_column
+from hwsim.hardware.accelerator_spec import DramSpec, HardwareSpec
+from hwsim.hardware.circuits import Part, Register
+from hwsim.hardware.fpga import Sites
+from hwsim.hardware.fpga.device import load_device
+from hwsim.hardware.functions import chosen_units
+from hwsim.hardware.memories_spec import BUFFERS, BufferSpec
+from hwsim.hardware.memory.ecc import check_bits
+from hwsim.hardware.pe import make_pe
+from hwsim.hardware.pe.operands import Operands
+from hwsim.hardware.pe.pipeline import DEQUANTIZER_FAMILY
+from hwsim.hardware.target.buffers import BufferWanted
+from hwsim.hardware.target.placement import Placement, Wanted, place, sites_of
+from hwsim.hardware.target.unpriced import unpriced, unpriced_sram
+from hwsim.hardware.technology import PartsPrice
+from hwsim.hardware.technology.operations import DATAPATHS, operation_parts
+from hwsim.spec.errors import MissingFigureError, UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceAccelerator(Accelerator):
+    """An accelerator whose blocks are placed on a device."""
+
+    placement: Placement
+
+    def mode_price(self, w: Format, a: Format, operands: Operands | None = None) -> PartsPrice:
+        """Return NaN for every pair."""
+        return self.pe_price
+
+
+def build_on_device(
+    spec: HardwareSpec,
+    port_bits: Mapping[str, int],
+    dequantized: tuple[Format, Format] | None,
+    in_place: bool,
+    second_register_bits: int,
+    shared: frozenset[str],
+) -> DeviceAccelerator:
+    """Place ``spec`` on its device; arguments as :func:`~hwsim.hardware.accelerator.build_accelerator` has them.
+
+    ``shared`` are the operands that neighbouring PEs get from one source.
+
+    Raises
+    ------
+    InfeasibleError
+        If a budget of the device does not hold it, or the clock is beyond data sheets.
+    MissingFigureError
+        If a part of it has no price there; names it.
+    UsageError
+        If the file has something that a device has not.
+    """
+    assert spec.device is not None
+    _refuse_unknown(spec, spec.device)
+    pe, technology = make_pe(spec.pe), unpriced(spec.device)
+    if pe.stated:
+        raise UsageError(f"pe.figures: those of {pe.stated.technology} say nothing about {spec.device}; leave them out")
+    array, registers = spec.array, spec.array.rows * spec.array.cols
+    dequantizers = array.cols * per_column(pe, *dequantized, array.rows, in_place) if dequantized else 0
+    sums = registers if dequantized and in_place and not pe.own_dequantizer else 0
+    beside = _vector_sites(spec)
+    if dequantized:
+        scaled = sites_of(pe.dequant_parts(*dequantized), f"pe: dequantizer of {pe.family}") * dequantizers
+        beside["dequantizers"] = scaled + sites_of([Part("sum", "register", SUM_REGISTER)], "sums") * sums
+    if second_register_bits:
+        held = sites_of([Part("held", "register", Register(second_register_bits))], "second register")
+        beside["second_registers"] = held * registers
+    widths = {key: _width(spec, key, port_bits[key]) for key in BUFFERS}
+    wanted = Wanted(
+        pe, array.rows, array.cols, beside, _buffers(spec, widths), shared, array.dataflow, float(spec.clock)
+    )
+    placement = place(spec.target, spec.device, wanted)
+    scale = pe.dequant_parts(*dequantized) if dequantized else ()
+    return DeviceAccelerator(
+        spec=spec,
+        pe=pe,
+        technology=technology,
+        srams={key: unpriced_sram(_buffer(spec, key).size, widths[key], _buffer(spec, key).banks) for key in BUFFERS},
+        dram=make_dram(_dram(spec, spec.device)),
+        pe_price=technology.price_parts(pe.built, pe.glitch_family),
+        pipeline_stages=1,
+        dequant_price=technology.price_parts(scale, DEQUANTIZER_FAMILY) if dequantized else None,
+        dequantizers=dequantizers,
+        sum_registers=sums,
+        in_place=in_place,
+        second_register_bits=second_register_bits,
+        placement=placement,
+    )
+
+
+def _refuse_unknown(spec: HardwareSpec, device: str) -> None:
+    """Refuse what is not modelled on a device: networks with lengths, several cores or chips, figures of macros."""
+    if spec.memories.levels:
+        raise UsageError(
+            f"memories.levels: three buffers are modelled on {device}; valid: weights, activations, outputs"
+        )
+    for option in ("scratchpads", "tables", "issue"):
+        if getattr(spec.array, option) is not None:
+            raise UsageError(f"array.{option}: is not modelled on {device}; valid: another dataflow, without it")
+    if spec.network is not None:
+        raise UsageError(f"network: no source gives wires of {device}; leave it out")
+    for part, asked in (("cores", spec.cores), ("chips", spec.chips)):
+        if asked is not None and asked.count > 1:
+            raise UsageError(f"{part}.count: one is modelled on {device}, not {asked.count}; valid: 1")
+    for name in BUFFERS.values():
+        if spec.memories.buffer(name).figures is not None:
+            raise UsageError(f"memories.{name}.figures: those of a macro say nothing about {device}; leave them out")
+
+
+def _buffer(spec: HardwareSpec, key: str) -> BufferSpec:
+    return spec.memories.buffer(BUFFERS[key])
+
+
+def _width(spec: HardwareSpec, key: str, auto: int) -> int:
+    port = _buffer(spec, key).port_bits
+    return auto if port == "auto" else int(port)
+
+
+def _buffers(spec: HardwareSpec, widths: Mapping[str, int]) -> dict[str, BufferWanted]:
+    """Return what each buffer needs: each of its parts, of which one is in use, and each bank is a memory."""
+    found = {}
+    for key, name in BUFFERS.items():
+        buffer, width = _buffer(spec, key), widths[key]
+        words = -(-buffer.part_bits // width)
+        depth = max(1, -(-words // buffer.banks))
+        found[name] = BufferWanted(width + check_bits(buffer.ecc, width), depth, buffer.parts * buffer.banks)
+    return found
+
+
+def _vector_sites(spec: HardwareSpec) -> dict[str, Sites]:
+    """Return what the lanes of the vector unit take: adder, multiplier, comparator, four operands, its functions."""
+    unit, fmt = spec.vector_unit, parse_format(spec.vector_unit.format)
+    more = ("shift",) if unit.arithmetic == "i_vit" else ()
+    parts = [part for op in (*DATAPATHS, *more) for part in operation_parts(op, fmt)[0]]
+    parts.append(Part("operands", "register", Register(4 * fmt.bits)))
+    found = {"vector_unit": sites_of(parts, "vector_unit") * unit.lanes}
+    functions = Sites()
+    for name, one in chosen_units(unit.functions).items():
+        functions = functions + sites_of(one.parts(), f"vector_unit.functions.{name}")
+    return {**found, "vector_functions": functions * unit.lanes} if unit.functions else found
+
+
+def _dram(spec: HardwareSpec, device: str) -> DramSpec:
+    """Return the DRAM, at the bandwidth of the board's memory if that is asked for."""
+    if not spec.target.board_bandwidth:
+        return spec.dram
+    memory = load_device(device).memory
+    if memory is None:
+        raise MissingFigureError(f"target.board_bandwidth: no source gives the memory of {device}; leave it out")
+    if spec.dram.bandwidth is not None:
+        raise UsageError("dram.bandwidth: is given beside target.board_bandwidth; leave one out")
+    return spec.dram.model_copy(update={"bandwidth": memory.bandwidth_gb_s * 1e9})
+
+
+__all__ = ["DeviceAccelerator", "build_on_device"]

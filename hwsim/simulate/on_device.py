@@ -1,0 +1,111 @@
+"""A result on an FPGA device: what it takes of the device in the place of areas and energies, which nobody gives.
+
+Figures that hang on an unknown one are NaN up to here and leave as blanks: never as zero, never as an ASIC's. DRAM's
+energy is its preset's. With a power that the user gives, energy is that power times the time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from hwsim.hardware.accelerator_on_device import DeviceAccelerator
+from hwsim.hardware.target.placement import Placement
+from hwsim.simulate.architecture import Simulated
+from hwsim.simulate.cost import ENERGY_PARTS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The one part of energy that does not depend on the device.
+PRICED = "energy_dram_pj"
+
+Rows = tuple[dict[str, Any], ...]
+
+
+def placement_of(simulated: Simulated) -> Placement | None:
+    """Return how the design lies on its FPGA device, None on an ASIC."""
+    accelerator = simulated.accelerator
+    return accelerator.placement if isinstance(accelerator, DeviceAccelerator) else None
+
+
+def unpriced_parts(simulated: Simulated) -> tuple[str, ...]:
+    """Return the parts of energy that no source gives where this runs; none on an ASIC."""
+    return () if placement_of(simulated) is None else tuple(part for part in ENERGY_PARTS if part != PRICED)
+
+
+def on_device(simulated: Simulated, rows: Rows, design: Mapping[str, Any]) -> tuple[Rows, dict[str, Any]]:
+    """Return layer rows and design row with blanks for what is unknown, and with what is taken of the device.
+
+    On an ASIC both are as they were.
+    """
+    placement = placement_of(simulated)
+    if placement is None:
+        return rows, dict(design)
+    macs, latency_ms = sum(row["macs"] for row in rows), design["latency_ms"]
+    gops = 2 * macs / (latency_ms * 1e6) if latency_ms else 0.0
+    found = {**_powered(simulated, design, gops), **device_figures(placement), "gops": gops}
+    ends = {name: found.pop(name) for name in ("status", "reason")}
+    layers = tuple(_blank(_layer_energy(simulated, row)) for row in rows)
+    return layers, _blank({**found, **ends})
+
+
+def device_figures(placement: Placement) -> dict[str, Any]:
+    """Return what the design takes of each resource, of one PE, and which resource binds."""
+    used = {name: placement.used.get(name, 0.0) for name in ("lut6", "ff", "dsp", "bram18", "uram")}
+    one = next(iter(placement.array.kinds.values())) if placement.array.in_dsp else placement.array.kinds.get("never")
+    pe = {"pe_lut6": one.sites.lut, "pe_ff": one.sites.ff, "pe_dsp": float(one.dsp)} if one else {}
+    return {**used, **pe, "pes": placement.array.pes, "device": placement.device.name, "binding": placement.binding,
+            "binding_share": placement.binding_share}  # fmt: skip
+
+
+def _powered(simulated: Simulated, design: Mapping[str, Any], gops: float) -> dict[str, Any]:
+    power_w = simulated.spec.target.power
+    if power_w is None:
+        return dict(design)
+    energy_mj = power_w * design["latency_ms"]
+    given = {"energy_mj": energy_mj, "edp_mj_ms": energy_mj * design["latency_ms"], "avg_power_w": power_w}
+    return {**design, **given, "tops_per_watt": gops * 1e-3 / power_w if power_w else math.nan}
+
+
+def _layer_energy(simulated: Simulated, row: Mapping[str, Any]) -> dict[str, Any]:
+    power_w = simulated.spec.target.power
+    return dict(row) if power_w is None else {**row, "energy_pj": power_w * row["time_us"] * 1e6}
+
+
+def _blank(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
+
+
+def resource_frame(simulated: Simulated) -> pd.DataFrame | None:
+    """Return what the design takes of each resource beside the budgets, None on an ASIC."""
+    import pandas as pd
+
+    placement = placement_of(simulated)
+    return None if placement is None else pd.DataFrame(placement.table)
+
+
+def device_notes(simulated: Simulated) -> Iterable[str]:
+    """Return what a reader of a run on a device must know; nothing on an ASIC."""
+    placement = placement_of(simulated)
+    if placement is None:
+        return
+    device, target = placement.device, simulated.spec.target
+    yield from placement.notes
+    yield (
+        f"{device.name}: no source gives area, power or energy of fabric: blank, but for the DRAM preset's energy; "
+        "LUTs and flip-flops are estimated (hwsim score fpga says how far), pipeline registers are not counted"
+    )
+    if target.power is not None:
+        yield f"energy is the power that is given, {target.power:g} W, times the time: {target.power_source}"
+    yield "mapper.objective: latency, of equals the least DRAM traffic, as energies are not known"
+    memory = device.memory
+    if memory is not None and memory.bandwidth_gb_s != simulated.accelerator.dram.bandwidth_gb_s:
+        yield (
+            f"the board's memory ({memory.kind}) peaks at {memory.bandwidth_gb_s:g} GB/s ({memory.source}), the file's "
+            f"{simulated.accelerator.dram.name} at {simulated.accelerator.dram.bandwidth_gb_s:g} GB/s is what runs"
+        )
+
+
+__all__ = ["device_figures", "device_notes", "on_device", "placement_of", "resource_frame", "unpriced_parts"]
