@@ -74,7 +74,16 @@ def command(
         write_trace(trace, sys.stdout)
     else:
         (write_yaml if output.suffix.lower() in YAML_SUFFIXES else write_trace)(trace, output)
-        click.echo(f"wrote {output}: {len(trace.ops)} operations", err=True)
+        click.echo(f"wrote {output}: {len(trace.ops)} operations{_assumed(trace)}", err=True)
+
+
+def _assumed(trace: Trace) -> str:
+    """Say which distribution stands for weights that nobody measured."""
+    from hwsim.formats.operand import DEFAULT_DISTRIBUTION
+
+    if not any(gemm.w_source == "dram" and not gemm.w_stats for gemm in trace.gemms):
+        return ""
+    return f"; weights are not measured (--stats): {DEFAULT_DISTRIBUTION} is assumed where cycles depend on data"
 
 
 def _shown(value: Any) -> str:

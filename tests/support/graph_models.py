@@ -93,8 +93,27 @@ def without_weights(proto: Any) -> bytes:
     return data
 
 
+def saved_tensors(model: str) -> dict[str, tuple[str, list[int]]]:
+    """Return dtype and shape of each tensor of the checkpoint that transformers saves."""
+    import tempfile
+
+    from safetensors import safe_open
+
+    with tempfile.TemporaryDirectory() as folder:
+        build(model).save_pretrained(folder)
+        with safe_open(str(Path(folder) / "model.safetensors"), "np") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            return {name: (one.get_dtype(), one.get_shape()) for name, one in slices.items()}
+
+
+def recorded_tensors(model: str) -> dict[str, tuple[str, list[int]]]:
+    """Return dtype and shape of each tensor of a model's checkpoint, as stored."""
+    found: dict[str, tuple[str, list[int]]] = json.loads((FOLDER / "tensors.json").read_text())[model]
+    return found
+
+
 def main() -> None:
-    """Write the ONNX graphs and the recorded GEMMs."""
+    """Write the ONNX graphs, the recorded GEMMs and the tensors of checkpoints."""
     import torch
     import transformers
 
@@ -111,6 +130,9 @@ def main() -> None:
         rows += [(model, *key, count, source) for key, count in sorted(gemm_multiset(trace).items())]
     with (FOLDER / "torch_gemms.csv").open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("model", *COLUMNS, "count", "source"), *rows])
+    tensors = {"source": f"transformers {transformers.__version__} save_pretrained"}
+    tensors |= {model: saved_tensors(model) for model in MODELS}
+    (FOLDER / "tensors.json").write_text(json.dumps(tensors, separators=(",", ":")) + "\n")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,14 +1,25 @@
-"""The same model by four roads: config.json, PyTorch on the meta device (recorded, and live), an exported ONNX graph."""
+"""The same model by four roads: config.json, PyTorch on the meta device (recorded, live), ONNX, a checkpoint."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from hwsim.workload import FAMILIES, load_workload, model_config
-from tests.support.graph_models import BATCH, FOLDER, MODELS, SEQ_LEN, config_of, gemm_multiset, recorded_multiset
+from tests.support.graph_models import (
+    BATCH,
+    FOLDER,
+    MODELS,
+    SEQ_LEN,
+    config_of,
+    gemm_multiset,
+    recorded_multiset,
+    recorded_tensors,
+)
 
 needs_family = {
     model: pytest.mark.skipif(config_of(model)["model_type"] not in FAMILIES, reason="this family is not there yet")
@@ -41,6 +52,19 @@ def test_config_and_recorded_run_have_the_same_gemms(model, tmp_path):
 @pytest.mark.parametrize("model", MODELS)
 def test_onnx_graph_and_recorded_run_have_the_same_gemms(model):
     assert gemm_multiset(by_onnx(model)) == recorded_multiset(model)
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_checkpoint_and_recorded_run_have_the_same_gemms(model, tmp_path):
+    """A checkpoint with the tensors that transformers saves, written by the official library."""
+    (tmp_path / "config.json").write_text(json.dumps(config_of(model)))
+    tensors = recorded_tensors(model)
+    assert {dtype for dtype, _ in tensors.values()} == {"F32"}
+    path = tmp_path / "model.safetensors"
+    save_file({name: np.zeros(shape, np.float32) for name, (_, shape) in tensors.items()}, path)
+    trace = load_workload({"source": str(path), "batch": BATCH, **lengths(model)})
+    assert gemm_multiset(trace) == recorded_multiset(model)
+    assert {gemm.w_format for gemm in trace.gemms if gemm.w_source == "dram"} == {"fp32"}
 
 
 @pytest.mark.parametrize("model", ALL)
