@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hwsim.formats import Format, parse_format
-from hwsim.hardware.accelerator import SUM_REGISTER, Accelerator, make_dram, per_column
+from hwsim.hardware.accelerator import SUM_REGISTER, Accelerator
+from hwsim.hardware.accelerator_build import per_column
 from hwsim.hardware.accelerator_spec import DramSpec, HardwareSpec
 from hwsim.hardware.circuits import Part, Register
 from hwsim.hardware.fpga import Sites
@@ -18,6 +19,7 @@ from hwsim.hardware.fpga.device import load_device
 from hwsim.hardware.functions import chosen_units
 from hwsim.hardware.memories_spec import BUFFERS, BufferSpec
 from hwsim.hardware.memory.ecc import check_bits
+from hwsim.hardware.off_chip import make_dram
 from hwsim.hardware.pe import make_pe
 from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import DEQUANTIZER_FAMILY
@@ -48,7 +50,7 @@ def build_on_device(
     second_register_bits: int,
     shared: frozenset[str],
 ) -> DeviceAccelerator:
-    """Place ``spec`` on its device; arguments as :func:`~hwsim.hardware.accelerator.build_accelerator` has them.
+    """Place ``spec`` on its device; arguments as :func:`~hwsim.hardware.accelerator_build.build_accelerator` has them.
 
     ``shared`` are the operands that neighbouring PEs get from one source.
 

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import model_validator
 
 from hwsim.formats.own import look_beside
-from hwsim.hardware.accelerator import make_dram, open_channels
 from hwsim.hardware.accelerator_spec import ArraySpec, HardwareSpec
+from hwsim.hardware.off_chip import make_dram, open_channels
 from hwsim.hardware.pe import make_pe
 from hwsim.simulate.dataflow import DATAFLOWS, get_dataflow
 from hwsim.simulate.mapping import POLICIES

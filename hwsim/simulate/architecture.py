@@ -17,7 +17,8 @@ from typing import Any
 
 from hwsim.formats import Format, parse_format
 from hwsim.formats.own import look_beside
-from hwsim.hardware.accelerator import Accelerator, array_pe, build_accelerator, scale_group
+from hwsim.hardware.accelerator import Accelerator
+from hwsim.hardware.accelerator_build import array_pe, build_accelerator, scale_group
 from hwsim.hardware.accelerator_on_device import build_on_device
 from hwsim.hardware.accelerator_spec import MAX_EDGE
 from hwsim.hardware.memories_spec import BUFFERS

@@ -16,7 +16,8 @@ from typing import Any, ClassVar, NoReturn
 from numpy.typing import NDArray
 
 from hwsim.formats import Format
-from hwsim.hardware.accelerator import Accelerator, scale_group
+from hwsim.hardware.accelerator import Accelerator
+from hwsim.hardware.accelerator_build import scale_group
 from hwsim.hardware.levels import PlacedStore, place_axes
 from hwsim.hardware.pe import PE
 from hwsim.hardware.pe.lockstep import Lockstep

@@ -6,7 +6,6 @@ import math
 
 import pytest
 
-from hwsim.hardware.accelerator import make_dram
 from hwsim.hardware.accelerator_spec import DramSpec
 from hwsim.hardware.memory import (
     Access,
@@ -19,6 +18,7 @@ from hwsim.hardware.memory import (
     memory_sheet,
 )
 from hwsim.hardware.memory.dram import SEQUENTIAL, dram_candidates, peak_gb_s
+from hwsim.hardware.off_chip import make_dram
 from hwsim.spec.errors import MissingFigureError, UsageError
 
 # The figures of the notes: peak GB/s, pJ/bit

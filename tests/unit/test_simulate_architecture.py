@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from hwsim.formats import parse_format
-from hwsim.hardware.accelerator import scale_group
+from hwsim.hardware.accelerator_build import scale_group
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
 from hwsim.simulate.architecture import ArchSpec
 from hwsim.simulate.evaluate import evaluate

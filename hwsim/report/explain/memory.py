@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hwsim.hardware.accelerator import make_dram
 from hwsim.hardware.accelerator_spec import DramSpec
 from hwsim.hardware.memory import (
     MEMORIES,
@@ -19,6 +18,7 @@ from hwsim.hardware.memory import (
 )
 from hwsim.hardware.memory.dram import dram_candidates
 from hwsim.hardware.memory.figures import NAMES
+from hwsim.hardware.off_chip import make_dram
 from hwsim.report.explain import EXPLAINERS, Question, Section, cited, table
 from hwsim.spec.bind import validate_mapping
 from hwsim.spec.errors import MissingFigureError, UsageError, did_you_mean
