@@ -163,18 +163,7 @@ def test_holding_costs_no_cycle(case, less):
     assert recur(schedule, of.dram_bits_per_cycle).cycles <= recur(loading, of.dram_bits_per_cycle).cycles
 
 
-#: Where orders tie, the mapper takes the first one, whose loads may come in the wrong places: its ranking by busy
-#: times does not see that (:data:`WAITING`).
-UNSEEN = pytest.mark.xfail(
-    strict=True,
-    reason="orders that tie by busy times: 25,177 cycles, 26,521 with a larger buffer (row_stationary), 31,264 and 31,456 (simd)",
-)
-
-
-@pytest.mark.parametrize(
-    "flow",
-    [pytest.param(name, marks=[UNSEEN] if name in ("row_stationary", "simd") else []) for name in DATAFLOW_NAMES],
-)
+@pytest.mark.parametrize("flow", DATAFLOW_NAMES)
 def test_one_buffer_after_the_other_until_everything_fits(flow):
     cycles = []
     for size in (400, 1000, 4000, 20_000, 10**6):

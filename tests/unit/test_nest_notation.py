@@ -40,7 +40,11 @@ def is_single(name):
 
 
 #: A nest is of one core.
-SINGLE = [name for name in example_names("arch_configs") if is_single(name)]
+SINGLE = [
+    name
+    for name in example_names("arch_configs")
+    if is_single(name) and load_arch(example_path("arch_configs", name)).device is None  # no energies on a device
+]
 #: Policies of other simulators keep tiles by rules of their own.
 SEARCHED = [
     name

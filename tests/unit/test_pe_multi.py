@@ -132,7 +132,7 @@ def test_unused_parts_idle_and_used_ones_work():
     # 16 of 32 operand bits: half works, half idles
     assert parts["operands"].clocked == pytest.approx(0.5 + 0.25 * 0.5)
     shared = parts["significand multiplier / multiplier"]
-    assert shared.circuit == Multiplier(11, 11)
+    assert shared.circuit == Multiplier(11, 11, signed=True)
     assert 0.25 < shared.activity < 1
 
 
