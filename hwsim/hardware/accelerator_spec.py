@@ -282,7 +282,8 @@ class HardwareSpec(Spec):
 def check_array_options(array: ArraySpec) -> None:
     """Refuse what says how an array of its own dataflow works where the levels' fan-out does."""
     for name, field in ArraySpec.model_fields.items():
-        if name not in ("rows", "cols") and getattr(array, name) != field.default:
+        stated = getattr(array, name) != field.default or (name == "dataflow" and name in array.model_fields_set)
+        if name not in ("rows", "cols") and stated:
             raise ValueError(
                 f"array.{name}: has no effect with memories.levels, whose fan_out says which loops lie on the array; "
                 "leave it out"

@@ -211,8 +211,7 @@ class Simulated:
             least=least,
         )
         needed = self.dataflow.edge_bits(plain, bits)
-        per_step = {key: ceil(needed[key] / sram.width_bits) for key, sram in acc.srams.items()}
-        shape = self.dataflow.timed(plain, per_step)
+        shape = self.dataflow.timed(plain, needed, {key: sram.width_bits for key, sram in acc.srams.items()})
         return replace(shape, drain_interval=0) if self.spec.array.scalesim_os_cycles else shape
 
     def _dequant_stall(self, w: Format, a: Format, group: int) -> int:

@@ -93,12 +93,17 @@ def device_notes(simulated: Simulated) -> Iterable[str]:
         return
     device, target = placement.device, simulated.spec.target
     yield from placement.notes
-    yield (
-        f"{device.name}: no source gives area, power or energy of fabric: blank, but for the DRAM preset's energy; "
-        "LUTs and flip-flops are estimated (hwsim score fpga says how far), pipeline registers are not counted"
-    )
+    lacking = "area, power or energy of fabric: blank, but for the DRAM preset's energy"
     if target.power is not None:
-        yield f"energy is the power that is given, {target.power:g} W, times the time: {target.power_source}"
+        lacking = "area of fabric or energy of its parts: blank"
+        yield (
+            f"energy in all is the power that is given, {target.power:g} W of the whole board, times the time: "
+            f"{target.power_source}"
+        )
+    yield (
+        f"{device.name}: no source gives {lacking}; LUTs and flip-flops are estimated (hwsim score fpga says how far), "
+        "pipeline registers are not counted"
+    )
     yield "mapper.objective: latency, of equals the least DRAM traffic, as energies are not known"
     memory = device.memory
     if memory is not None and memory.bandwidth_gb_s != simulated.accelerator.dram.bandwidth_gb_s:

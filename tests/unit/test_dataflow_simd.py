@@ -231,3 +231,22 @@ def test_engines_agree_on_the_example():
     trace = Trace("t", (Gemm("a", m=9, n=7, k=30), Gemm("b", m=1, n=16, k=33)), {})
     fast, event, stepped = (evaluate(of, trace, engine).layer_rows for engine in ("fast", "event", "pe"))
     assert fast == event == stepped
+
+
+def test_a_load_of_several_steps_takes_the_port_once_where_it_is_wide_enough():
+    """By hand: 2 x 2 sums, two steps of two INT8 together: 8 MACs, 2 + 2 loads of one slot each, on 32-bit ports."""
+    issue = {"pipes": "shared", "rows": 2, "vectors": 2, "unroll": 2, "mac": 1, "load_weights": 1,
+             "load_activations": 1, "store": 1}  # fmt: skip
+
+    def cycles(port_bits):
+        ports = {name: {"size": 8192, "port_bits": port_bits} for name in ("weights", "activations", "outputs")}
+        machine = small(array={"rows": 1, "cols": 1, "dataflow": "simd", "issue": issue}, memories=ports,
+                        pe={"family": "int_mac", "format": "int8", "lanes": 2})  # fmt: skip
+        rows = [
+            evaluate(machine, Trace("t", (Gemm("g", m=2, n=2, k=k),), {})).layer_rows[0]["compute_cycles"]
+            for k in (64, 128)
+        ]
+        return rows[1] - rows[0]  # without stores: 64 / 4 groups of steps
+
+    assert cycles(32) == 16 * (8 + 4)
+    assert cycles(16) == 16 * (8 + 8)

@@ -51,7 +51,7 @@ PADS = {"array": {"rows": 4, "cols": 4, "dataflow": "row_stationary",
 TABLES = {"array": array("lut_array"), "pe": {"family": "lut", "w_format": "int2", "a_format": "int8", "tile_m": 1,
                                               "tile_n": 1}}  # fmt: skip
 BOARD = {"technology": "u280", "clock": 3e8}
-LEVELS = {"memories": {"levels": [
+LEVELS = {"array": {"rows": 4, "cols": 4}, "memories": {"levels": [
     {"name": "shared", "holds": ["a", "o"], "size": "8 KiB", "port_bits": 64},
     {"name": "beside", "stores": [{"holds": ["w"], "size": "2 KiB", "port_bits": 32},
                                   {"holds": ["o"], "size": "1 KiB", "port_bits": 128}],

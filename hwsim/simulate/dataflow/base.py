@@ -116,6 +116,11 @@ class ArrayShape:
         return not (self.double_buffer or self.fold_overlap or self.used_only)
 
 
+def cycles_per_step(needed: Mapping[str, int], widths: Mapping[str, int], steps: int = 1) -> dict[str, int]:
+    """Return the cycles that ports of ``widths`` take for the bits of so many steps together, by buffer."""
+    return {key: ceil_div(steps * needed[key], width) for key, width in widths.items()}
+
+
 class DotUnit(Protocol):
     """The behaviour of a PE as a stepped array uses it; every :class:`hwsim.hardware.pe.PE` has it.
 
@@ -225,8 +230,9 @@ class Dataflow(ABC):
         """Return the ways in which the array can be set up for a GEMM, where there is something to choose."""
         return (shape,)
 
-    def timed(self, shape: ArrayShape, per_step: Mapping[str, int]) -> ArrayShape:
-        """Return ``shape`` slowed down by its ports: cycles per step of :meth:`edge_bits`, by buffer."""
+    def timed(self, shape: ArrayShape, needed: Mapping[str, int], widths: Mapping[str, int]) -> ArrayShape:
+        """Return ``shape`` slowed down by its ports: bits per step (:meth:`edge_bits`) and per cycle, by buffer."""
+        per_step = cycles_per_step(needed, widths)
         streamed = max(cycles for key, cycles in per_step.items() if key != self.stationary)
         return replace(
             shape,

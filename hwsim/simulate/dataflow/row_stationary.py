@@ -56,6 +56,7 @@ from hwsim.simulate.dataflow.base import (
     TileOperands,
     Totals,
     ceil_div,
+    cycles_per_step,
     folds,
     over_tiles,
 )
@@ -204,8 +205,9 @@ class RowStationary(Dataflow):
         even = dict.fromkeys(Block(block.k, ceil_div(n, ceil_div(n, block.n))) for block in fitting)
         return tuple(replace(shape, block=block) for block in even)
 
-    def timed(self, shape: ArrayShape, per_step: Mapping[str, int]) -> ArrayShape:
+    def timed(self, shape: ArrayShape, needed: Mapping[str, int], widths: Mapping[str, int]) -> ArrayShape:
         """Return ``shape`` with its ports; activations and sums wait in the pads, and hold up no single step."""
+        per_step = cycles_per_step(needed, widths)
         return replace(shape, feed_interval=per_step["a"], load_interval=per_step["w"], drain_interval=per_step["o"])
 
     def lockstep(self, shape: ArrayShape, m: int, k: int, n: int) -> Lockstep:

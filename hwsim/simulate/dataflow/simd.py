@@ -44,6 +44,7 @@ from hwsim.simulate.dataflow.base import (
     TileOperands,
     Totals,
     ceil_div,
+    cycles_per_step,
     over_tiles,
 )
 from hwsim.simulate.dataflow.broadcast import Broadcast
@@ -124,14 +125,14 @@ class Simd(Broadcast):
         """A vector of weights and each core's activations per load, a vector of sums from each core."""
         return {**super().edge_bits(shape, bits), "o": shape.rows * shape.cols * bits["psum"]}
 
-    def timed(self, shape: ArrayShape, per_step: Mapping[str, int]) -> ArrayShape:
-        """Return ``shape`` with loads as long as the ports need for those of all cores."""
-        issue = shape.issue
+    def timed(self, shape: ArrayShape, needed: Mapping[str, int], widths: Mapping[str, int]) -> ArrayShape:
+        """Return ``shape`` with loads as long as the ports need for those of all cores, ``unroll`` steps at a time."""
+        issue, together = shape.issue, cycles_per_step(needed, widths, shape.issue.unroll)
         loads = {
-            name: max(getattr(issue, name), issue.unroll * per_step[key])
+            name: max(getattr(issue, name), together[key])
             for name, key in (("load_weights", "w"), ("load_activations", "a"))
         }
-        return replace(shape, issue=replace(issue, **loads), drain_interval=per_step["o"])
+        return replace(shape, issue=replace(issue, **loads), drain_interval=cycles_per_step(needed, widths)["o"])
 
     def tile_cycles(self, shape: ArrayShape, m: int, k: int, n: int, first_k: bool) -> int:
         """Activations are prepared, then fold after fold."""
