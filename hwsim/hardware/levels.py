@@ -12,13 +12,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Protocol
 
 from hwsim.hardware.accelerator_spec import HardwareSpec
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.circuits.storage import RegisterTable
 from hwsim.hardware.memories_spec import AxisSpec, StoreKind, StoreSpec
 from hwsim.hardware.memory import Sram, build_buffer
+from hwsim.hardware.memory.cell import Cell
 from hwsim.hardware.memory.figures import MemoryRow
 from hwsim.hardware.memory.ports import Ports
 from hwsim.hardware.memory.published import published_or, with_published
@@ -30,37 +30,6 @@ from hwsim.spec.errors import InfeasibleError, MissingFigureError
 
 #: Bits of the narrowest register file that has figures.
 NARROWEST = 8
-
-
-class Cell(Protocol):
-    """A priced memory: energies in pJ per access of ``width_bits``, all else of one whole instance."""
-
-    @property
-    def width_bits(self) -> int:
-        """Bits per access."""
-
-    @property
-    def read_pj(self) -> float:
-        """Energy of a read."""
-
-    @property
-    def write_pj(self) -> float:
-        """Energy of a write."""
-
-    @property
-    def leakage_mw(self) -> float:
-        """Leakage."""
-
-    @property
-    def area_mm2(self) -> float:
-        """Area."""
-
-    @property
-    def cycle_ns(self) -> float:
-        """Least time from one access to the next."""
-
-    def rows(self) -> list[MemoryRow]:
-        """Return every figure with unit and source."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hwsim.formats import parse_format
 from hwsim.formats.operand import read_operand_stats
-from hwsim.hardware.levels import Cell
 from hwsim.hardware.memories_spec import BUFFERS
 from hwsim.hardware.memory import Sram
+from hwsim.hardware.memory.cell import Cell
 from hwsim.hardware.pe.clocking import clocking
 from hwsim.hardware.pe.operands import Operands
 from hwsim.simulate.architecture import Simulated

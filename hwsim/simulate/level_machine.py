@@ -93,21 +93,10 @@ def step_bits(pe: PE) -> dict[str, int]:
     return found
 
 
-def level_machine(
-    spec: ArchSpec, acc: Accelerator, unit: UnitCosts, formats: tuple[Format, Format], bits: OperandBits
-) -> Machine:
-    """Return the machine of one pair of formats (weights, activations).
-
-    Raises
-    ------
-    UsageError
-        If sums of scale groups would have to stay apart, or cycles depend on data.
-    """
-    (w, a), pe = formats, acc.pe
-    _refuse(spec, pe, w, a)
-    interval = pe.cycles_per_step(w, a)
-    widths = Widths(a=pe.lanes * bits.a, w=pe.lanes * bits.w, psum=bits.psum, result=bits.o)
-    scale = bits.denominator
+def _hierarchy(
+    spec: ArchSpec, acc: Accelerator, unit: UnitCosts, widths: Widths, scale: int, interval: int
+) -> Hierarchy:
+    """Return DRAM and the stores as levels, with the axes of the array; bits are in parts of ``scale``."""
     dram = Port(OPERANDS, DIRECTIONS, acc.dram_bits_per_cycle * scale * interval)
     levels = [
         Level(
@@ -125,7 +114,7 @@ def level_machine(
         Axis(axis.spec.name, tuple(axis.spec.loops), axis.size, below, axis.spec.shared)
         for axis, below in zip(place_axes(spec), last, strict=True)
     )
-    hierarchy = Hierarchy(
+    return Hierarchy(
         spec.name,
         tuple(levels),
         axes,
@@ -133,6 +122,24 @@ def level_machine(
         result_level=max((i for i, s in enumerate(acc.stores, start=1) if s.number <= results), default=0),
         wire_pj_per_bit=tuple(unit.axis_pj_per_bit[axis.name] / scale for axis in axes),
     )
+
+
+def level_machine(
+    spec: ArchSpec, acc: Accelerator, unit: UnitCosts, formats: tuple[Format, Format], bits: OperandBits
+) -> Machine:
+    """Return the machine of one pair of formats (weights, activations).
+
+    Raises
+    ------
+    UsageError
+        If sums of scale groups would have to stay apart, or cycles depend on data.
+    """
+    (w, a), pe = formats, acc.pe
+    _refuse(spec, pe, w, a)
+    interval = pe.cycles_per_step(w, a)
+    widths = Widths(a=pe.lanes * bits.a, w=pe.lanes * bits.w, psum=bits.psum, result=bits.o)
+    scale = bits.denominator
+    hierarchy = _hierarchy(spec, acc, unit, widths, scale, interval)
     first = {x: next(s for s in acc.stores if x in s.spec.holds) for x in OPERANDS}
     plan = LevelPlan(
         hierarchy,

@@ -6,9 +6,10 @@ from typing import Any
 
 from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.hardware.accelerator import Accelerator
-from hwsim.hardware.levels import Cell, place_axes
+from hwsim.hardware.levels import place_axes
 from hwsim.hardware.memories_spec import BUFFERS
 from hwsim.hardware.memory import Sram
+from hwsim.hardware.memory.cell import Cell
 from hwsim.hardware.memory.register_file import RegisterFile
 from hwsim.hardware.technology import Technology
 from hwsim.hardware.technology.temperature import LOGIC_REFERENCE_K, SRAM_REFERENCE_K

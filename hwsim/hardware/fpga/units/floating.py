@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hwsim.formats.multiplier.lmul import offset_bits
+from hwsim.formats.sums import lossless_float_bits
 from hwsim.hardware.circuits import (
     Adder,
     AdderTree,
@@ -28,6 +30,9 @@ from hwsim.hardware.circuits import (
     float_product,
 )
 from hwsim.hardware.fpga.unit import FAMILIES, Counted, Params, format_fields, times
+
+#: Products of a sum where a table does not name the accumulator: those of its other MACs.
+LENGTH = 4608
 
 
 def fields(p: Params) -> tuple[int, int]:
@@ -126,11 +131,6 @@ def rounded_sum(p: Params) -> list[Counted]:
     return _circuits(float_addition(exponent, mantissa + 1, mantissa + 1))
 
 
-def offset_bits(mantissa: int) -> int:
-    """Return the place l(M) of L-Mul's offset 2^-l (arXiv 2410.00907, equation 1)."""
-    return mantissa if mantissa <= 3 else 3 if mantissa == 4 else 4
-
-
 def lmul(exponent: int, mantissa: int) -> list[Counted]:
     """Return the sum of both fields, and of its bits from the offset's place on with bias and offset."""
     return [Adder(exponent + mantissa), Adder(exponent + offset_bits(mantissa)), XorRow(1)]
@@ -154,7 +154,8 @@ def lmul_full(p: Params) -> list[Counted]:
 def lmul_mac(p: Params) -> list[Counted]:
     """With zeros, put into fixed point and summed exactly."""
     exponent, mantissa = fields(p)
-    width = p["acc"] if "acc" in p else fixed_bits(exponent, mantissa) + 13  # n = 4,608 products
+    fields_of = (exponent, mantissa)
+    width = p["acc"] if "acc" in p else lossless_float_bits(fields_of, fields_of, LENGTH)
     return [
         *lmul(exponent, mantissa),
         (2, OrTree(exponent + mantissa)),

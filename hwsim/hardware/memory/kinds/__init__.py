@@ -9,53 +9,22 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from hwsim.hardware.memory.candidates import Candidate
+from hwsim.hardware.memory.cell import Cell
 from hwsim.hardware.memory.explain import MemorySheet
-from hwsim.hardware.memory.figures import MemoryRow
 from hwsim.spec.bind import Spec
 from hwsim.spec.registry import Registry
 
 
-class Memory(Protocol):
-    """A priced memory: what an accelerator takes from it.
-
-    Energies in pJ are per access of ``width_bits``; leakage in mW, area in mm² and times in ns are of
-    the whole memory.
-    """
-
-    @property
-    def width_bits(self) -> int:
-        """Bits per access."""
-
-    @property
-    def read_pj(self) -> float:
-        """Energy of a read."""
-
-    @property
-    def write_pj(self) -> float:
-        """Energy of a write."""
-
-    @property
-    def leakage_mw(self) -> float:
-        """Leakage."""
-
-    @property
-    def area_mm2(self) -> float:
-        """Area; 0 for a block of a chip that is bought whole."""
+class Memory(Cell, Protocol):
+    """A priced memory: what an accelerator takes from it."""
 
     @property
     def access_ns(self) -> float:
         """Time from address to data."""
 
     @property
-    def cycle_ns(self) -> float:
-        """Least time from one access to the next."""
-
-    @property
     def answered_by(self) -> str:
         """What answered."""
-
-    def rows(self) -> list[MemoryRow]:
-        """Return every figure with unit and source."""
 
 
 class MemoryKind(Protocol):
