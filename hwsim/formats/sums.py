@@ -2,13 +2,52 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats.base import ElementFormat
+from hwsim.formats.base import ElementFormat, Format
+from hwsim.formats.element.integer import Integer
+from hwsim.formats.element.minifloat import Minifloat
+from hwsim.spec.errors import UsageError
+
+#: Widest integer sum: float64, in which sums leave a PE, holds all of its numbers.
+MAX_ACCUMULATOR = 53
+
+
+def parse_sum_format(name: str) -> Format:
+    """Return the format of sums that ``name`` says: any format; integers may be wider than numbers in memory.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name.
+    """
+    match = re.fullmatch(r"int([1-9]\d{1,2})", name)
+    if match is None or int(match[1]) <= 32:
+        from hwsim.formats.names import parse_format
+
+        return parse_format(name)
+    if int(match[1]) > MAX_ACCUMULATOR:
+        raise UsageError(f"{name} is wider than {MAX_ACCUMULATOR} bits")
+    return Integer(name, int(match[1]))
+
+
+def holds_all(sums: Format, wanted: Format) -> bool:
+    """Whether every value of ``wanted`` is one of ``sums``: integers by width, floats by significand and range.
+
+    An integer and a float are not compared, as one counts places that the operands decide: never.
+    """
+    if isinstance(sums, Integer) and isinstance(wanted, Integer):
+        return sums.bits - (not sums.signed) >= wanted.bits - (not wanted.signed) and sums.signed >= wanted.signed
+    if isinstance(sums, Minifloat) and isinstance(wanted, Minifloat):
+        below = (f.min_exponent - f.mantissa_bits * f.subnormals for f in (sums, wanted))
+        finer = next(below) <= next(below)
+        return finer and sums.sig_bits >= wanted.sig_bits and sums.max_value >= wanted.max_value
+    return sums == wanted
 
 
 def add_round_odd(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

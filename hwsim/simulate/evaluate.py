@@ -30,6 +30,7 @@ from hwsim.simulate.on_device import device_notes, on_device, unpriced_parts
 from hwsim.simulate.residency import ALL_FREE, Fused, Room, resident_rows
 from hwsim.simulate.residency.prefetch import Timed, prefetched, shorten
 from hwsim.simulate.schedule import Schedule, Timing
+from hwsim.simulate.sums import check_sums
 from hwsim.simulate.vector_choice import fused_ops
 from hwsim.simulate.vector_unit import requantization, table_cycles, vector_row
 from hwsim.spec.errors import ConservationError
@@ -98,6 +99,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     """
     ENGINES.get(engine)
     filled = apply_policy(trace, simulated.policy)
+    check_sums(simulated.accelerator.pe, filled)
     ops = fused_ops(simulated.spec.vector_unit, filled.ops)
     seen: dict[Any, dict[str, Any]] = {}
 

@@ -110,7 +110,8 @@ def fill(op: Op, formats: Mapping[str, str]) -> Op:
     if isinstance(op, VectorOp):
         return replace(op, a_format=a, o_format=o)
     stationary = formats["w_format" if op.w_source == "dram" else "kv_format"]
-    return replace(op, w_format=op.w_format or stationary, a_format=a, o_format=o)
+    sums = op.accumulator or formats.get("accumulator", "")
+    return replace(op, w_format=op.w_format or stationary, a_format=a, o_format=o, accumulator=sums)
 
 
 def by_share(gemm: Gemm, shares: Sequence[Override], formats: Mapping[str, str]) -> Iterator[Op]:

@@ -101,6 +101,8 @@ class Gemm:
     passes
         How often the same layers run: ``repeat / passes`` layers, each with weights of its own, which
         every pass reads again.
+    accumulator
+        Format whose every value the PE's sums must hold; ``""`` leaves it to the PE.
 
     Raises
     ------
@@ -125,6 +127,7 @@ class Gemm:
     a_stats: str = ""
     note: str = ""
     passes: int = 1
+    accumulator: str = ""
 
     def __post_init__(self) -> None:
         owner = f"gemm {self.layer!r}"

@@ -11,11 +11,16 @@ from math import floor
 from typing import Any
 
 from hwsim.formats import parse_format
+from hwsim.formats.sums import parse_sum_format
 from hwsim.spec.errors import UsageError, did_you_mean, shown
 from hwsim.workload.ops import Gemm, Op, VectorOp, bare_name
 from hwsim.workload.trace import Trace
 
+#: Formats of operands.
 FORMAT_FIELDS = ("w_format", "a_format", "kv_format", "o_format")
+
+#: Formats that policies and overrides name: those of operands, and the one that sums need at least.
+POLICY_FIELDS = (*FORMAT_FIELDS, "accumulator")
 
 #: Begins a pattern that names vector operations alone: ``vector:*`` are all of them.
 VECTOR = "vector:"
@@ -40,6 +45,19 @@ def canonical(name: Any) -> str:
     if name and not isinstance(name, str):
         raise UsageError(f"a format is named by text, not {shown(name)}")
     return parse_format(name).name if name else ""
+
+
+def canonical_sum(name: Any) -> str:
+    """Return the name of a format of sums, whose integers may be wider, as the registry spells it; ``""`` stays.
+
+    Raises
+    ------
+    UsageError
+        If it is no text, or unknown.
+    """
+    if name and not isinstance(name, str):
+        raise UsageError(f"accumulator is named by text, such as fp32 or int32, not {shown(name)}")
+    return parse_sum_format(name).name if name else ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +91,7 @@ class Override:
     a_format: str = ""
     kv_format: str = ""
     o_format: str = ""
+    accumulator: str = ""
     first: int = 0
     last: int = 0
     layers: str = ""
@@ -88,8 +107,9 @@ class Override:
             )
         for name in FORMAT_FIELDS:
             object.__setattr__(self, name, canonical(getattr(self, name)))
-        if not any(getattr(self, name) for name in FORMAT_FIELDS):
-            raise UsageError(f"policy override {self.match!r}: names no format; valid: {', '.join(FORMAT_FIELDS)}")
+        object.__setattr__(self, "accumulator", canonical_sum(self.accumulator))
+        if not any(getattr(self, name) for name in POLICY_FIELDS):
+            raise UsageError(f"policy override {self.match!r}: names no format; valid: {', '.join(POLICY_FIELDS)}")
         self._check_selection()
 
     def _check_selection(self) -> None:
@@ -197,16 +217,16 @@ def read_overrides(entries: Sequence[Any]) -> tuple[Override, ...]:
         placed = {"first", "last", "layers"} & set(given)
         if len(named) != 1 and (named or not placed):
             raise UsageError(f"policy override {dict(entry)!r}: name exactly one of match, layer, role")
-        known_keys("policy override", given, {*FORMAT_FIELDS, "first", "last", "layers", "share", "block"})
+        known_keys("policy override", given, {*POLICY_FIELDS, "first", "last", "layers", "share", "block"})
         made.append(Override(*named, **given))
     return tuple(made)
 
 
 def overridden(overrides: Iterable[Override]) -> dict[str, str]:
     """Return the formats that ``overrides``, which all apply, name together; the last one wins."""
-    chosen = dict.fromkeys(FORMAT_FIELDS, "")
+    chosen = dict.fromkeys(POLICY_FIELDS, "")
     for override in overrides:
-        chosen.update({name: value for name in FORMAT_FIELDS if (value := getattr(override, name))})
+        chosen.update({name: value for name in POLICY_FIELDS if (value := getattr(override, name))})
     return chosen
 
 

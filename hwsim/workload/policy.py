@@ -21,8 +21,10 @@ from hwsim.workload.ggml import apply_mix, default_format, mixes
 from hwsim.workload.ops import Gemm, Op, VectorOp
 from hwsim.workload.overrides import (
     FORMAT_FIELDS,
+    POLICY_FIELDS,
     Override,
     canonical,
+    canonical_sum,
     check_matches,
     known_keys,
     overridden,
@@ -85,6 +87,8 @@ class Policy:
     mix
         A mix of llama.cpp that gives weights their formats tensor by tensor, such as ``Q4_K_M``; overrides
         come before it, ``w_format`` is for what it does not name.
+    accumulator
+        Format whose every value the PE's sums must hold, such as ``fp32``; ``""`` leaves it to the PE.
 
     Raises
     ------
@@ -100,6 +104,7 @@ class Policy:
     other_format: str = "fp16"
     lenient: bool = False
     mix: str = ""
+    accumulator: str = ""
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -109,6 +114,7 @@ class Policy:
             set_field(self, name, canonical(getattr(self, name)))
         set_field(self, "kv_format", canonical(self.kv_format or self.a_format))
         set_field(self, "o_format", canonical(self.o_format or self.a_format))
+        set_field(self, "accumulator", canonical_sum(self.accumulator))
         set_field(self, "overrides", tuple(self.overrides))
 
     @classmethod
@@ -159,18 +165,16 @@ class Policy:
         """
         given = dict(mapping)
         preset = given.pop("preset", None)
-        if "accumulator" in given:
-            raise UsageError("policy: accumulator is a part of the PE: set pe.accumulator in the architecture")
         known_keys("policy", given, {field.name for field in fields(cls)} - {"lenient"})
         overrides: tuple[Override, ...] = read_overrides(given.pop("overrides", ()))
         lenient = False
         if preset is not None:
             base = cls.parse(preset)
-            start = {name: getattr(base, name) for name in (*FORMAT_FIELDS, "other_format")}
+            start = {name: getattr(base, name) for name in (*POLICY_FIELDS, "other_format")}
             given.setdefault("mix", base.mix)
             if "a_format" in given and not base.overrides:
                 # KV and outputs follow the activations, as in a policy written out
-                start = {name: start[name] for name in ("w_format", "a_format", "other_format")}
+                start = {name: start[name] for name in ("w_format", "a_format", "other_format", "accumulator")}
             given = {**start, **given}
             overrides, lenient = (*base.overrides, *overrides), base.lenient
         missing = [name for name in ("w_format", "a_format") if not given.get(name)]
@@ -180,8 +184,8 @@ class Policy:
 
     @property
     def formats(self) -> dict[str, str]:
-        """The policy's own ``w_format``, ``a_format``, ``kv_format`` and ``o_format``."""
-        return {name: str(getattr(self, name)) for name in FORMAT_FIELDS}
+        """The policy's own ``w_format``, ``a_format``, ``kv_format``, ``o_format`` and ``accumulator``."""
+        return {name: str(getattr(self, name)) for name in POLICY_FIELDS}
 
     def formats_for(self, op: Op) -> dict[str, str]:
         """Return the formats of an operation by itself: overrides of some layers or of a share do not hold for it."""
@@ -211,7 +215,8 @@ def apply_policy(trace: Trace, policy: Policy | str) -> Trace:
         check_matches(trace, chosen.overrides)
     if chosen.mix:
         trace = apply_mix(_formatted(trace, dict.fromkeys(FORMAT_FIELDS, ""), chosen.overrides), chosen.mix)
-    if all(_is_filled(op) for op in trace.ops):
+    sums = chosen.accumulator or any(override.accumulator for override in chosen.overrides)
+    if not sums and all(_is_filled(op) for op in trace.ops):
         return trace
     return _formatted(trace, chosen.formats, () if chosen.mix else chosen.overrides)
 

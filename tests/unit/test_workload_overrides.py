@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -208,9 +209,21 @@ def test_mistakes(entry: dict[str, Any], message: str) -> None:
         Policy.from_mapping({"preset": "w8a8", "overrides": [entry]})
 
 
-def test_accumulators_are_of_the_pe() -> None:
-    with pytest.raises(UsageError, match=r"accumulator is a part of the PE: set pe.accumulator in the architecture"):
-        Policy.from_mapping({"preset": "w8a8", "accumulator": "fp32"})
+def test_policies_name_accumulators() -> None:
+    overrides = [{"role": "lm_head", "accumulator": "int40"}]
+    policy = {"preset": "w8a8", "accumulator": "int32", "overrides": overrides}
+    trace = load_workload({"model": "opt-125m", "seq_len": 4, "policy": policy})
+    assert {gemm.role: gemm.accumulator for gemm in trace.gemms}["lm_head"] == "int40"
+    assert {gemm.accumulator for gemm in trace.gemms if gemm.role != "lm_head"} == {"int32"}
+    with pytest.raises(UsageError, match="int99 is wider than 53 bits"):
+        Policy.from_mapping({"preset": "w8a8", "accumulator": "int99"})
+
+
+def test_accumulators_reach_rows_that_state_their_formats() -> None:
+    filled = apply_policy(load_workload({"model": "opt-125m", "seq_len": 4}), "w8a8")
+    asked = apply_policy(filled, Policy("fp16", "fp16", accumulator="fp32"))
+    assert {gemm.accumulator for gemm in asked.gemms} == {"fp32"}
+    assert [replace(gemm, accumulator="") for gemm in asked.gemms] == list(filled.gemms)
 
 
 def test_recipes_are_no_policies() -> None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import Format
+from hwsim.formats import Format, Integer, Minifloat
 from hwsim.formats.operand import DEFAULT_DISTRIBUTION
 from hwsim.hardware.circuits import Part
 from hwsim.hardware.pe.cuts import cut_bits
@@ -56,6 +56,9 @@ class PE(ABC):
     #: Whether zeros of weights and of activations take no work: they are then in the cycles at work already.
     skips_zeros: ClassVar[tuple[bool, bool]] = (False, False)
 
+    #: Whether its sums hold every sum of products that they are built for.
+    lossless: ClassVar[bool] = False
+
     #: Whether its parts can be worked out for many PEs at once (:mod:`hwsim.hardware.pe.many`).
     stacks: ClassVar[bool] = True
 
@@ -72,6 +75,15 @@ class PE(ABC):
     @abstractmethod
     def psum_bits(self) -> int:
         """Width of a partial sum as it leaves the PE; of several :attr:`modes` the widest."""
+
+    @property
+    def sum_format(self) -> Format | None:
+        """Format that sums have inside; None where the registry has none for it (fixed point beside an exponent)."""
+        stated = getattr(self, "accumulator", None)
+        if isinstance(stated, (Integer, Minifloat)):
+            return stated
+        whole = all(isinstance(fmt.element, Integer) for fmt in (self.w_format, self.a_format))
+        return Integer(f"int{self.psum_bits}", self.psum_bits) if whole else None
 
     @abstractmethod
     def supports(self, w: Format, a: Format) -> Reason | None:

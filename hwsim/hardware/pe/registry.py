@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from hwsim.formats import Format, Integer, Minifloat, parse_format
+from hwsim.formats import Format, Minifloat, parse_format
+from hwsim.formats.sums import MAX_ACCUMULATOR, parse_sum_format
 from hwsim.hardware.pe.base import PE
 from hwsim.hardware.pe.stated import read_stated
 from hwsim.spec.errors import UsageError, did_you_mean
@@ -16,9 +16,6 @@ from hwsim.spec.registry import Registry
 
 #: How many elements along K a step may take.
 LANES = range(1, 1025)
-
-#: Widest integer accumulator: float64, in which sums leave the PE, holds all of its numbers.
-MAX_ACCUMULATOR = 53
 
 PES: Registry[Callable[[Mapping[str, Any]], PE]] = Registry("pe", "hwsim.hardware.pe.families")
 
@@ -91,13 +88,10 @@ def take_accumulator_format(options: Mapping[str, Any], default: str) -> Format:
     UsageError
         If there is none of that name.
     """
-    name = str(options.get("accumulator", default))
-    match = re.fullmatch(r"int([1-9]\d{1,2})", name)
-    if match is None or int(match[1]) <= 32:
-        return take_format(options, "accumulator", default)
-    if int(match[1]) > MAX_ACCUMULATOR:
-        raise UsageError(f"pe.accumulator: {name} is wider than {MAX_ACCUMULATOR} bits")
-    return Integer(name, int(match[1]))
+    try:
+        return parse_sum_format(str(options.get("accumulator", default)))
+    except UsageError as error:
+        raise UsageError(f"pe.accumulator: {error}") from None
 
 
 def accumulator_widths(needed: int) -> str:

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer, Minifloat, Scaled
 from hwsim.formats.digits import whole_numbers
-from hwsim.formats.sums import add_in_turn, wrapped
+from hwsim.formats.sums import MAX_ACCUMULATOR, add_in_turn, wrapped
 from hwsim.hardware.circuits import Adder, AdderTree, Multiplier, OrTree, Part, Register, Shifter
 from hwsim.hardware.pe.base import PE, Reason, Scaling
 from hwsim.hardware.pe.datapaths import dequantizer, float_accumulate
-from hwsim.hardware.pe.registry import MAX_ACCUMULATOR, accumulator_widths, take_accumulator_format
+from hwsim.hardware.pe.registry import accumulator_widths, take_accumulator_format
 from hwsim.spec.errors import UsageError
 
 

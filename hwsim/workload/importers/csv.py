@@ -1,7 +1,7 @@
 """The trace CSV: one row per operation.
 
 Required columns: ``layer,op,m,n,k,batch,repeat,w_format,a_format,o_format``. Optional:
-``w_stats,a_stats,w_source,a_source,note,role,passes``. ``op`` is ``gemm`` or a vector operation, whose
+``w_stats,a_stats,w_source,a_source,note,role,passes,accumulator``. ``op`` is ``gemm`` or a vector operation, whose
 ``k`` and ``w_format`` stay empty (``k`` may be 0). Empty formats are filled by the run's policy.
 Statistics are figures such as ``zeros=0.5 held=64`` (:mod:`hwsim.formats.operand`) or a name.
 Blank lines and lines that start with ``#`` are skipped.
@@ -27,13 +27,16 @@ from hwsim.workload.ops import A_SOURCES, ROLES, W_SOURCES, Gemm, Op, VectorOp, 
 from hwsim.workload.trace import Trace
 
 REQUIRED = ("layer", "op", "m", "n", "k", "batch", "repeat", "w_format", "a_format", "o_format")
-OPTIONAL = ("w_stats", "a_stats", "w_source", "a_source", "note", "role", "passes")
+OPTIONAL = ("w_stats", "a_stats", "w_source", "a_source", "note", "role", "passes", "accumulator")
 COLUMNS = (*REQUIRED, *OPTIONAL)
 SIZES = ("m", "n", "k", "batch", "repeat")
 FORMATS = ("w_format", "a_format", "o_format")
 CHOICES = {"w_source": W_SOURCES, "a_source": A_SOURCES, "role": ROLES}
 DEFAULTS = {"w_source": "dram", "a_source": "activation", "role": "other"}
-GEMM_ONLY = ("w_format", "w_stats", "a_stats", "w_source", "a_source", "role")
+GEMM_ONLY = ("w_format", "w_stats", "a_stats", "w_source", "a_source", "role", "accumulator")
+
+#: Written only where a product states one.
+RARE = ("accumulator",)
 
 #: Sizes beyond these are typing errors, and no array would finish them.
 LARGEST_SIZE = 10**12
@@ -169,9 +172,10 @@ class _Row:
         if not text:
             return ""
         from hwsim.formats import parse_format
+        from hwsim.formats.sums import parse_sum_format
 
         try:
-            return parse_format(text).name
+            return (parse_sum_format if name == "accumulator" else parse_format)(text).name
         except UsageError as error:
             self.report(name, str(error))
             return ""
@@ -196,7 +200,7 @@ class _Row:
             self.value("layer"), m, n, k, batch, repeat, w, a, o,
             **{name: self.choice(name) for name in CHOICES},
             **{name: self.stats(name) for name in ("w_stats", "a_stats")}, note=self.value("note"),
-            passes=self.passes(repeat),
+            passes=self.passes(repeat), accumulator=self.format("accumulator"),
         )  # fmt: skip
 
     def vector(self, op: str) -> VectorOp:
@@ -261,7 +265,7 @@ def _contents(source: str | Path | TextIO) -> tuple[str, str]:
 
 
 def write_trace(trace: Trace, target: str | Path | TextIO) -> None:
-    """Write ``trace`` as CSV with all columns and Unix line ends.
+    """Write ``trace`` as CSV with Unix line ends; the columns of :data:`RARE` only where they say something.
 
     ``meta`` is not written; it follows from the model, not from the operations.
 
@@ -272,10 +276,11 @@ def write_trace(trace: Trace, target: str | Path | TextIO) -> None:
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    columns = [name for name in COLUMNS if name not in RARE or any(getattr(op, name, "") for op in trace.ops)]
+    writer.writerow(columns)
     folder = Path(target).parent if isinstance(target, str | Path) else None
     for op in trace.ops:
-        writer.writerow([_cell(op, name, folder) for name in COLUMNS])
+        writer.writerow([_cell(op, name, folder) for name in columns])
     if not isinstance(target, str | Path):
         target.write(buffer.getvalue())
         return

@@ -81,6 +81,13 @@ class BitModPE(PE):
         """Significand and exponent of the accumulator."""
         return self.accumulator_bits + cast(Minifloat, self.a_format).exponent_bits + 1
 
+    @property
+    def sum_format(self) -> Format:
+        """A float of the accumulator's significand without its sign and of its exponent."""
+        exponent_bits = cast(Minifloat, self.a_format).exponent_bits + 1
+        mantissa_bits = self.accumulator_bits - 2
+        return minifloat(exponent_bits, mantissa_bits, f"e{exponent_bits}m{mantissa_bits}")
+
     def supports(self, w: Format, a: Format) -> Reason | None:
         """Weights with bit-serial terms; the activation format that it is built for."""
         try:

@@ -63,6 +63,7 @@ class ExactMac(PE):
     multiplication: Product
 
     family: ClassVar[str] = "exact_mac"
+    lossless: ClassVar[bool] = True
     #: The accumulator's width is a power of two of exponent bits, which differ from format to format.
     stacks: ClassVar[bool] = False
 

@@ -18,13 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Integer
-from hwsim.formats.sums import whole_product, wrapped
+from hwsim.formats.sums import MAX_ACCUMULATOR, whole_product, wrapped
 from hwsim.hardware.circuits import Adder, AdderTree, Multiplier, Mux, Part, Register
 from hwsim.hardware.pe.base import PE, Reason, Scaling
 from hwsim.hardware.pe.datapaths import dequantizer
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format, known_pair
 from hwsim.hardware.pe.registry import (
-    MAX_ACCUMULATOR,
     PES,
     accumulator_widths,
     take_accumulator_format,

@@ -46,6 +46,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwsim.formats import Format, Integer, Minifloat, Scaled
+from hwsim.formats.sums import MAX_ACCUMULATOR
 from hwsim.hardware.pe.families.lut_float import FloatLut
 from hwsim.hardware.pe.families.lut_integer import IntLut
 from hwsim.hardware.pe.lookup import weight_planes
@@ -53,7 +54,6 @@ from hwsim.hardware.pe.lut_base import SYMMETRIC, Lut
 from hwsim.hardware.pe.pairing import PAIRINGS, known_format, known_pair
 from hwsim.hardware.pe.registry import (
     LANES,
-    MAX_ACCUMULATOR,
     PES,
     accumulator_widths,
     take_accumulator_format,
