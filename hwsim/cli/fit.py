@@ -22,6 +22,7 @@ from hwsim.spec.errors import UsageError
 @click.option("--rows", type=click.IntRange(1), default=None, help="Rows of the array; default: as many as fit.")
 @click.option("--cols", type=click.IntRange(1), default=None, help="Columns of the array.")
 @click.option("--power", default=None, help="Power of the design, e.g. 8.08W, for operations per watt.")
+@click.option("--static-power", default=None, help="Power at rest, for the most operations per watt there can be.")
 @click.option("--grade", default="-2", show_default=True, help="Speed grade.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Also write fit.csv and pictures."
@@ -39,13 +40,15 @@ def command(
     rows: int | None,
     cols: int | None,
     power: str | None,
+    static_power: str | None,
     grade: str,
     output: Path | None,
     settings: tuple[str, ...],
     table_format: str,
 ) -> None:
-    """Fit as many PEs on DEVICE (one of hwsim list device) as its LUTs, flip-flops and DSP blocks hold.
+    """Fit as many PEs on DEVICE as its LUTs, flip-flops and DSP blocks hold.
 
+    DEVICE is one of hwsim list device, or the path of a YAML file of your own (hwsim schema device).
     PE is a family with --set format=…, or a format whose usual PE is taken: hwsim fit zcu104 int8.
     """
     from hwsim.explore.fit import FitRequest, fit
@@ -66,6 +69,7 @@ def command(
             rows=rows,
             cols=cols,
             power_w=None if power is None else float(POWER.parse(power)),
+            static_power_w=None if static_power is None else float(POWER.parse(static_power)),
             grade=grade,
         )
     )
@@ -87,7 +91,9 @@ def _lines(found: Any) -> list[str]:
     split = f"{figures['pes_in_dsp']} PEs have their products in DSP blocks, {figures['pes_in_lut']} in LUTs"
     rate = [] if found.gops is None else [f"{found.gops:,.4g} GOPS at {found.request.clock_hz / 1e6:g} MHz (as given)"]
     watt = [] if found.gops_per_watt is None else [f"{found.gops_per_watt:,.4g} GOPS/W at the power that is given"]
-    return [split, *rate, *watt, *found.notes]
+    most = found.most_gops_per_watt
+    bound = [] if most is None else [f"at most {most:,.4g} GOPS/W: the static power that is given, nothing switching"]
+    return [split, *rate, *watt, *bound, *found.notes]
 
 
 def _share(text: str) -> float:

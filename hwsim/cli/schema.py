@@ -9,7 +9,7 @@ import click
 
 from hwsim.spec.errors import UsageError
 
-KINDS = ("arch", "workload", "sweep", "format", "hierarchy")
+KINDS = ("arch", "workload", "sweep", "format", "hierarchy", "device")
 
 
 def schema_text(kind: str) -> str:
@@ -24,7 +24,7 @@ def schema_text(kind: str) -> str:
 @click.argument("kind", type=click.Choice(KINDS))
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output.")
 def command(kind: str, output: Path | None) -> None:
-    """Print the JSON Schema (draft 2020-12) of arch, workload, sweep, format or hierarchy files.
+    """Print the JSON Schema (draft 2020-12) of arch, workload, sweep, format, hierarchy or device files.
 
     Editors with a YAML language server complete and check a file whose first line is
     "# yaml-language-server: $schema=PATH".

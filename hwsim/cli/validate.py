@@ -19,6 +19,7 @@ def models() -> dict[str, Any]:
     """Return the pydantic model of each kind of YAML file."""
     from hwsim.explore.sweep_file import SweepSpec
     from hwsim.formats.own_file import FormatSpec
+    from hwsim.hardware.fpga.device_file import DeviceSpec
     from hwsim.simulate.architecture import ArchSpec
     from hwsim.simulate.nest.hierarchy_file import HierarchySpec
     from hwsim.workload.spec import WorkloadSpec
@@ -29,6 +30,7 @@ def models() -> dict[str, Any]:
         "sweep": SweepSpec,
         "format": FormatSpec,
         "hierarchy": HierarchySpec,
+        "device": DeviceSpec,
     }
 
 
@@ -72,7 +74,8 @@ def check(path: Path) -> str:
     Raises
     ------
     UsageError
-        If it is no valid architecture, hierarchy, sweep, workload, number format, trace or model config.
+        If it is no valid architecture, hierarchy, sweep, workload, number format, device, trace or model
+        config.
     """
     kind = kind_of(path)
     CHECKS[kind](path)
@@ -169,10 +172,17 @@ def _check_hierarchy_file(path: Path) -> None:
     load_hierarchy_spec(path)
 
 
+def _check_device_file(path: Path) -> None:
+    from hwsim.hardware.fpga.device import load_device
+
+    load_device(str(path))
+
+
 #: How a file of each kind is checked; each raises a UsageError.
 CHECKS: dict[str, Callable[[Path], None]] = {
     "arch": _check_arch_file,
     "config": _check_workload_file,
+    "device": _check_device_file,
     "format": _check_format_file,
     "hierarchy": _check_hierarchy_file,
     "source": _check_workload_file,
@@ -187,8 +197,8 @@ CHECKS: dict[str, Callable[[Path], None]] = {
 def command(files: tuple[Path, ...]) -> int:
     """Check FILES; every problem of every file is reported. Exit code 2 if there is one.
 
-    Architectures, memory hierarchies, sweeps, workloads and number formats in YAML, trace CSVs, Hugging
-    Face config.json, and whatever else hwsim list importer names.
+    Architectures, memory hierarchies, sweeps, workloads, number formats and FPGA devices in YAML, trace CSVs,
+    Hugging Face config.json, and whatever else hwsim list importer names.
     """
     from hwsim.spec.screen import on_screen
 

@@ -12,6 +12,7 @@ from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.target import ArrayFit, Budget, DspChoice, largest_array
 from hwsim.hardware.target.clocks import clock_notes, mode_notes, shared_operands, use_notes
 from hwsim.simulate.dataflow import get_dataflow
+from hwsim.spec.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,9 @@ class FitRequest:
     rows, cols
         Sides of the array; None: as large as possible.
     power_w
-        The design's power, for operations per watt; no source of static power is known.
+        The design's power, for operations per watt.
+    static_power_w
+        Power at rest, for the most operations per watt that there can be; no source of devices has one.
     grade
         Speed grade, for the fastest clocks of DSP blocks and clock network.
     """
@@ -58,6 +61,7 @@ class FitRequest:
     rows: int | None = None
     cols: int | None = None
     power_w: float | None = None
+    static_power_w: float | None = None
     grade: str = "-2"
 
 
@@ -85,6 +89,12 @@ class Fit:
         """Operations per second and watt; None without clock or power."""
         gops, power = self.gops, self.request.power_w
         return None if gops is None or power is None else gops / power
+
+    @property
+    def most_gops_per_watt(self) -> float | None:
+        """What no design exceeds at the static power that is given; None without clock or static power."""
+        gops, power = self.gops, self.request.static_power_w
+        return gops / power if gops is not None and power else None
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -140,12 +150,15 @@ def fit(request: FitRequest) -> Fit:
     Raises
     ------
     UsageError
-        If a name is unknown or a number out of range.
+        If a name is unknown, a number out of range, or static power more than the power.
     MissingFigureError
         If the device's logic, or a part of the PE, has no price.
     InfeasibleError
         If not one PE fits, or the clock is beyond what DSP blocks or the clock network reach.
     """
+    power_w, static_w = request.power_w, request.static_power_w
+    if power_w is not None and static_w is not None and static_w > power_w:
+        raise UsageError(f"static power: {static_w:g} W is more than the {power_w:g} W of which it is a part")
     device, pe = load_device(request.device), make_pe(request.pe)
     usable = device.usable(shell_resources(request.shell), request.reserve)
     shared = shared_operands(get_dataflow(request.dataflow).stationary)

@@ -17,6 +17,7 @@ from typing import Any
 from hwsim.explore.space import Point
 from hwsim.explore.spec import Sweep
 from hwsim.explore.values import canonical_json
+from hwsim.formats.own import SUFFIXES
 from hwsim.formats.own import digests as format_digests
 from hwsim.spec.document import load_document
 from hwsim.spec.errors import SpecError
@@ -85,14 +86,21 @@ class Identity:
         return _sha256(canonical_json(parts))
 
     def _contents(self, data: Any, folder: Path) -> dict[str, str]:
-        """Return the hash of every file that ``data`` names: relative to ``folder``, or by the name of its format."""
+        """Return the hash of every file that ``data`` names.
+
+        Relative to ``folder`` or, as device files are, to the working directory; or by the name of its format.
+        """
         texts = set(_texts(data))
-        named = {text: digest for text in texts if (digest := self._file(text, folder))}
+        named = {text: digest for text in texts if (digest := self._file(text, folder) or self._device(text))}
         return named | self._formats("\n".join(texts))
 
     def _formats(self, text: str) -> dict[str, str]:
         """Return the hash of every format file whose format may be named in ``text``."""
         return {f"format {name}": digest for name, digest in self._own.items() if name in text}
+
+    def _device(self, text: str) -> str:
+        """Return the hash of the device file of that path, empty if it is no such path."""
+        return self._file(text, Path()) if text.endswith(SUFFIXES) else ""
 
     def _file(self, text: str, folder: Path) -> str:
         name = str(folder / text)

@@ -1,7 +1,8 @@
 """A result on an FPGA device: what it takes of the device in the place of areas and energies, which nobody gives.
 
 Figures that hang on an unknown one are NaN up to here and leave as blanks: never as zero, never as an ASIC's. DRAM's
-energy is its preset's. With a power that the user gives, energy is that power times the time.
+energy is its preset's. With a power that the user gives, energy is that power times the time; with a static power,
+energy of leakage is.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: The one part of energy that does not depend on the device.
 PRICED = "energy_dram_pj"
+#: The part that a static power gives.
+LEAKAGE = "energy_leakage_pj"
 
 Rows = tuple[dict[str, Any], ...]
 
@@ -70,8 +73,9 @@ def _powered(simulated: Simulated, design: Mapping[str, Any], gops: float) -> di
 
 
 def _layer_energy(simulated: Simulated, row: Mapping[str, Any]) -> dict[str, Any]:
-    power_w = simulated.spec.target.power
-    return dict(row) if power_w is None else {**row, "energy_pj": power_w * row["time_us"] * 1e6}
+    target = simulated.spec.target
+    powers = {"energy_pj": target.power, LEAKAGE: target.static_power}
+    return {**row, **{name: w * row["time_us"] * 1e6 for name, w in powers.items() if w is not None}}
 
 
 def _blank(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,6 +103,12 @@ def device_notes(simulated: Simulated) -> Iterable[str]:
         yield (
             f"energy in all is the power that is given, {target.power:g} W of the whole board, times the time: "
             f"{target.power_source}"
+        )
+    if target.static_power is not None:
+        yield (
+            f"energy of leakage is the static power that is given, {target.static_power:g} W, times the time: "
+            f"{target.static_power_source}"
+            + ("" if target.power is not None else "; what switching takes is not known, so there is no sum")
         )
     yield (
         f"{device.name}: no source gives {lacking}; LUTs and flip-flops are estimated (hwsim score fpga says how far), "

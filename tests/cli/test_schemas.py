@@ -21,6 +21,7 @@ from hwsim.spec.errors import SpecError
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "schemas"
 HIERARCHIES = ROOT / "hwsim" / "data" / "hierarchies"
+DEVICES = ROOT / "hwsim" / "data" / "fpga" / "devices"
 FOLDERS = {"arch": ROOT / "arch_configs", "sweep": ROOT / "sweeps"}
 EXAMPLES = [(kind, path) for kind, folder in FOLDERS.items() for path in sorted(folder.rglob("*.yaml"))]
 IDS = [path.stem for _, path in EXAMPLES]
@@ -40,6 +41,8 @@ def data_of(path: Path) -> dict[str, Any]:
 def example(kind: str) -> dict[str, Any]:
     if kind == "hierarchy":
         return copy.deepcopy(data_of(HIERARCHIES / "edge8.yaml"))
+    if kind == "device":
+        return copy.deepcopy(data_of(DEVICES / "u280.yaml"))
     if kind in ("workload", "format"):
         return copy.deepcopy({"workload": WORKLOAD, "format": FORMAT}[kind])
     return copy.deepcopy(data_of(next(path for k, path in EXAMPLES if k == kind)))

@@ -21,14 +21,15 @@ from hwsim.hardware.fpga.dsp import SHARED, best_mode, dsp_modes, refused_modes
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import MissingFigureError, UsageError
 
-#: ``fpga/device_budgets.csv``: logic, FF, DSP of rows that are not recalled.
+#: ``fpga/device_budgets.csv``: logic, FF, DSP of every row, and the Stratix 10 NX.
 BUDGETS = {
     "pynq_z2": (53200, 106400, 220), "kv260": (117120, 234240, 1248), "zcu102": (274080, 548160, 2520),
     "zcu111": (425000, 850000, 4272), "vcu118": (1182240, 2364480, 6840), "u50": (742560, 1485120, 5352),
     "u200": (971520, 1943040, 5856), "u250": (1728000, 3456000, 12288), "u280": (1163520, 2327040, 8496),
     "u55c": (1131000, 2265000, 8304), "zcu104": (230400, 460800, 1728), "agi027": (912800, 3651200, 8528),
     "agi022": (748500, 2994000, 6250), "agi040": (1372000, 5488000, 12792), "d5005": (933120, 3732480, 5760),
-    "ultra96": (70560, 141120, 360),
+    "ultra96": (70560, 141120, 360), "vck190": (899840, 1799680, 1968), "v80": (2574208, 5148416, 10848),
+    "s10mx": (702720, 2810880, 3960), "s10nx": (702720, 2810880, 3960),
 }  # fmt: skip
 
 
@@ -90,7 +91,7 @@ def test_limits_are_shares() -> None:
     assert all(0 < share <= 1 for share in utilisation_limits().values())
 
 
-SHARING = st.frozensets(st.sampled_from(("w", "a", "sum")))
+SHARING = st.frozensets(st.sampled_from(("w", "a", "sum", "kept")))
 
 
 @pytest.mark.parametrize("primitive", sorted({load_device(name).dsp_primitive for name in device_names()} | {"dsp58"}))
@@ -102,7 +103,7 @@ def test_packing_never_exceeds_what_is_shared(primitive: str, a: int, b: int, sh
         return
     assert mode.takes(a, b, "int")
     assert mode.legal(shared)
-    wider = best_mode(primitive, a, b, shared | {"w", "a", "sum"})
+    wider = best_mode(primitive, a, b, shared | {"w", "a", "sum", "kept"})
     assert wider is not None
     assert wider.macs >= mode.macs
     assert bool(refused_modes(primitive, a, b, shared)) == (wider.macs > mode.macs)
@@ -173,5 +174,14 @@ def test_hls4ml_and_others() -> None:
 
 
 def test_every_figure_has_a_source() -> None:
-    for name in ("shell", "utilisation", "dsp_fmax", "dsp_modes", "memory_primitives", "lut_rows", "component_rows"):
+    for name in (
+        "shell",
+        "utilisation",
+        "dsp_fmax",
+        "dsp_modes",
+        "memory_primitives",
+        "dsp_columns",
+        "lut_rows",
+        "component_rows",
+    ):
         assert all(row["source"].strip() for row in read_csv_rows("fpga", f"{name}.csv"))

@@ -1,73 +1,22 @@
 """FPGA devices: their budgets, the regions they consist of, shells and clocks, each with its source.
 
-One file per device in ``hwsim/data/fpga/devices``. Static power is in none of the sources: it is the user's.
+One file per device in ``hwsim/data/fpga/devices``; a file of the user's own is named by its path. What a file holds
+is in :mod:`hwsim.hardware.fpga.device_file`. Static power is in none of the sources: it is the user's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
+from pathlib import Path
 
+from hwsim.hardware.fpga.board import RESOURCES, Device, ExternalMemory
 from hwsim.spec.data import data_path, read_csv_rows, read_yaml
 from hwsim.spec.errors import MissingFigureError, UsageError, did_you_mean
 
 FOLDER = ("fpga", "devices")
-
-#: Resources that budgets name: logic is LUT6 or ALM, block RAM in halves of a BRAM36 or in M20K.
-RESOURCES = ("lut6", "alm", "ff", "dsp", "bram18", "uram", "m20k")
-
-
-@dataclass(frozen=True)
-class ExternalMemory:
-    """Peak bandwidth of the board's memory, and its kind (``ddr4`` or ``hbm``)."""
-
-    bandwidth_gb_s: float
-    kind: str
-    source: str
-
-
-@dataclass(frozen=True)
-class Device:
-    """A device as its file states it: ``budget`` by resource; super logic regions where there are several."""
-
-    name: str
-    part: str
-    board: str
-    family: str
-    budget: Mapping[str, int]
-    dsp_primitive: str
-    regions: tuple[Mapping[str, int], ...]
-    memory: ExternalMemory | None
-    source: str
-
-    @property
-    def logic(self) -> str:
-        """The primitive of logic: ``lut6`` or ``alm``."""
-        return "lut6" if "lut6" in self.budget else "alm"
-
-    def usable(self, shell: Mapping[str, int] | None = None, reserve: float = 0.0) -> dict[str, float]:
-        """Return the budgets without a shell's part, and without the share that is kept back.
-
-        Raises
-        ------
-        UsageError
-            If the share is not from 0 to below 1, or the shell takes more than there is.
-        """
-        if not 0 <= reserve < 1:
-            raise UsageError(f"reserve: must be from 0 to below 100 %, not {reserve:.0%}")
-        taken = shell or {}
-        left = {name: (count - taken.get(name, 0)) * (1 - reserve) for name, count in self.budget.items()}
-        short = [name for name, count in left.items() if count < 0]
-        if short:
-            raise UsageError(f"{self.name}: the shell takes more {', '.join(short)} than the device has")
-        return left
-
-    @property
-    def crossings(self) -> int:
-        """Borders between its super logic regions."""
-        return max(0, len(self.regions) - 1)
+#: How the path of a device file of the user's own ends.
+SUFFIXES = (".yaml", ".yml")
 
 
 def device_names() -> list[str]:
@@ -75,40 +24,55 @@ def device_names() -> list[str]:
     return sorted(path.stem for path in data_path(*FOLDER).glob("*.yaml"))
 
 
-@cache
 def load_device(name: str) -> Device:
-    """Return a device by its name or part.
+    """Return a device by its name or part, or the one that the YAML file of that path defines.
 
     Raises
     ------
     UsageError
         If there is none; the message suggests the nearest.
+    SpecError
+        If the file is wrong: with every mistake, each at its place.
+    """
+    path = Path(name) if name.endswith(SUFFIXES) else data_path(*FOLDER, f"{device_key(name)}.yaml")
+    return _read(path.absolute(), path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+def device_key(name: str) -> str:
+    """Return what stands for a device in specs: its name, or the path of its file.
+
+    Raises
+    ------
+    UsageError
+        If there is no device of that name or part; the message suggests the nearest.
     """
     names = device_names()
-    if name not in names:
-        parts = {str(read_yaml(*FOLDER, f"{known}.yaml")["part"]).lower(): known for known in names}
-        known = parts.get(name.lower())
-        if known is None:
-            raise UsageError(f"unknown FPGA device {name!r}; {did_you_mean(name, names)}")
-        return load_device(known)
-    return _device(read_yaml(*FOLDER, f"{name}.yaml"))
+    if name in names or name.endswith(SUFFIXES):
+        return name
+    known = _parts().get(name.lower())
+    if known is None:
+        raise UsageError(
+            f"unknown FPGA device {name!r}; {did_you_mean(name, names)}; or the path of a YAML file of your own "
+            "(hwsim schema device)"
+        )
+    return known
 
 
-def _device(data: Mapping[str, Any]) -> Device:
-    budget = {data["logic"]["primitive"]: data["logic"]["count"], "ff": data["ff"], "dsp": data["dsp"]["count"]}
-    budget |= {name: data[name] for name in ("bram18", "uram", "m20k") if name in data}
-    memory = data.get("memory")
-    return Device(
-        name=data["device"],
-        part=str(data["part"]),
-        board=data["board"],
-        family=data["family"],
-        budget=budget,
-        dsp_primitive=data["dsp"]["primitive"],
-        regions=tuple(data.get("slrs", ())),
-        memory=ExternalMemory(float(memory["gb_s"]), memory["kind"], memory["source"]) if memory else None,
-        source=data["source"],
-    )
+def is_device(name: str) -> bool:
+    """Return whether ``name`` is a device's name or the path of a file that may define one."""
+    return name in device_names() or name.endswith(SUFFIXES)
+
+
+@cache
+def _parts() -> dict[str, str]:
+    return {str(read_yaml(*FOLDER, f"{known}.yaml")["part"]).lower(): known for known in device_names()}
+
+
+@lru_cache(maxsize=64)
+def _read(_: Path, path: Path, __: int) -> Device:
+    from hwsim.hardware.fpga.device_file import read_device
+
+    return read_device(path)
 
 
 def shell_resources(items: Mapping[str, int]) -> dict[str, int]:
@@ -152,3 +116,7 @@ def fastest_hz(primitive: str, grade: str, mode: str = "all_registers") -> float
     raise MissingFigureError(
         f"no source gives the fastest clock of {primitive} {mode} in grade {grade}; known: {valid}"
     )
+
+
+__all__ = ["RESOURCES", "Device", "ExternalMemory", "device_key", "device_names", "fastest_hz", "is_device",
+           "load_device", "shell_resources", "utilisation_limits"]  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from hwsim.hardware.fpga.device import load_device, shell_resources
+from hwsim.hardware.fpga.device import device_key, load_device, shell_resources
 from hwsim.hardware.fpga.dsp import DspChoice
 from hwsim.spec.bind import Spec, as_value_error
 from hwsim.spec.errors import UsageError
@@ -31,8 +31,16 @@ def read_share(value: Any) -> Any:
     return share / 100 if value.strip().endswith("%") else share
 
 
-def _known_device(name: str) -> str:
-    return load_device(name).name
+def known_device(name: str) -> str:
+    """Return the name of a device, or the path of a file that defines one.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or the file is wrong.
+    """
+    load_device(name)
+    return device_key(name)
 
 
 def _known_interfaces(shell: dict[str, int]) -> dict[str, int]:
@@ -49,8 +57,10 @@ Share = Annotated[float, Field(ge=0, lt=1), BeforeValidator(as_value_error(read_
 class TargetSpec(Spec):
     """An FPGA device and how it is used; without effect where the technology is an ASIC's."""
 
-    device: Annotated[str, AfterValidator(as_value_error(_known_device))] | None = Field(
-        None, description="one of hwsim list device, in the place of the technology; default: the technology's name"
+    device: Annotated[str, AfterValidator(as_value_error(known_device))] | None = Field(
+        None,
+        description="one of hwsim list device, or the path of a device file, in the place of the technology; default: "
+        "the technology's name",
     )
     dsp: DspChoice = Field("auto", description="products in DSP blocks: as far as these go, never, or always")
     memory: Literal["auto", "bram18", "uram"] = Field(
@@ -71,10 +81,21 @@ class TargetSpec(Spec):
         None, description="of the whole board while it runs; no source of devices has one, so energy is blank without"
     )
     power_source: str | None = Field(None, min_length=1, description="where the power comes from: measured how, paper")
+    static_power: PowerW | None = Field(
+        None,
+        description="of the board at rest, part of power; its energy is that of leakage; no source of devices has one",
+    )
+    static_power_source: str | None = Field(None, min_length=1, description="where the static power comes from")
 
     @model_validator(mode="after")
     def _sourced(self) -> TargetSpec:
-        if (self.power is None) != (self.power_source is None):
-            given, missing = ("power", "power_source") if self.power is not None else ("power_source", "power")
-            raise ValueError(f"{missing}: is missing beside {given}; valid: both, or neither")
+        for name in ("power", "static_power"):
+            value, source = getattr(self, name), getattr(self, f"{name}_source")
+            if (value is None) != (source is None):
+                given, missing = (name, f"{name}_source") if value is not None else (f"{name}_source", name)
+                raise ValueError(f"{missing}: is missing beside {given}; valid: both, or neither")
+        if self.power is not None and self.static_power is not None and self.static_power > self.power:
+            raise ValueError(
+                f"static_power: {self.static_power:g} W is more than power, {self.power:g} W, of which it is a part"
+            )
         return self

@@ -8,14 +8,14 @@ so an array never is smaller than with ``always`` or ``never``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isqrt
 
 from hwsim.hardware.fpga.device import Device
 from hwsim.hardware.fpga.dsp import DSP_CHOICES, DspChoice
 from hwsim.hardware.pe import PE
-from hwsim.hardware.target.pe_on_fabric import PeOnFabric, pe_on_fabric
+from hwsim.hardware.target.pe_on_fabric import PeOnFabric, pe_on_fabric, refusals
 from hwsim.spec.errors import InfeasibleError, UsageError, did_you_mean
 
 #: Resources that PEs take.
@@ -73,7 +73,7 @@ def kinds_of(pe: PE, device: Device, use: DspChoice, shared: frozenset[str] = fr
     try:
         return {"always": pe_on_fabric(pe, device, "always", shared), **found}
     except UsageError:  # no product that a block takes
-        return found
+        return {"never": replace(found["never"], notes=refusals(pe, device, shared))}
 
 
 def largest_array(

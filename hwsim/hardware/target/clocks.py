@@ -44,14 +44,16 @@ def clock_notes(device: Device, array: ArrayFit, grade: str, clock_hz: float | N
 
 
 def _mode_of(array: ArrayFit) -> str:
-    modes = array.kinds["always"].modes
-    return "float" if any(mode.arithmetic == "float" for mode in modes) else "all_registers"
+    arithmetics = {mode.arithmetic for mode in array.kinds["always"].modes}
+    return next((name for name in ("float", "complex") if name in arithmetics), "all_registers")
 
 
 def use_notes(device: Device, used: Mapping[str, float]) -> list[str]:
     """Say where utilisation is beyond the guideline, and how many super logic regions the design needs."""
     limits = utilisation_limits()
     found = []
+    if device.family.startswith("Versal"):
+        found.append("LUTs are counted for UltraScale+ carry chains: Versal's look-ahead carry is not calibrated")
     for name, count in used.items():
         total = device.budget.get(name, 0)
         if total and name in limits and count / total > limits[name]:
@@ -88,9 +90,12 @@ def mode_notes(array: ArrayFit, dataflow: str) -> list[str]:
         for one in array.kinds.values()
         for mode in one.modes
     ]
-    return found + [f"{note}, which {dataflow} does not give" for one in array.kinds.values() for note in one.notes]
+    return found + [
+        f"{note}, which this PE under {dataflow} does not give" for one in array.kinds.values() for note in one.notes
+    ]
 
 
 def shared_operands(stationary: str) -> frozenset[str]:
-    """Return the operands that neighbouring PEs get from one source: those that do not wait in them."""
-    return frozenset({"w", "a"} - {stationary})
+    """Return the operands that neighbouring PEs get from one source, and ``kept`` where the other waits in them."""
+    kept = {"kept"} if stationary in ("w", "a") else set()
+    return frozenset({"w", "a"} - {stationary} | kept)

@@ -57,7 +57,7 @@ def pe_on_fabric(
     if whole is not None:
         held = [(part, 0.0, Fraction(pe.lanes) if not number else Fraction(0)) for number, part in enumerate(parts)]
         return _priced(pe, held, (whole,), ())
-    return _with_products_in_blocks(pe, device, parts, shared | ({"sum"} if pe.lanes > 1 else set()))
+    return _with_products_in_blocks(pe, device, parts, shared)
 
 
 def refuse_uncalibrated(device: Device) -> None:
@@ -74,27 +74,43 @@ def refuse_uncalibrated(device: Device) -> None:
         )
 
 
+def refusals(pe: PE, device: Device, shared: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """Return which denser modes of DSP blocks the PE's products may not use, and what each needs."""
+    shared = _with_own_sum(pe, shared)
+    widths = [_widths(part.circuit) for part in pe.built if _is_product(part) and isinstance(part.circuit, Multiplier)]
+    notes = [note for bits in widths for note in refused_modes(device.dsp_primitive, *bits, shared)]
+    return tuple(dict.fromkeys(notes))
+
+
+def _with_own_sum(pe: PE, shared: frozenset[str]) -> frozenset[str]:
+    """Return what is shared, and the ``sum`` where a PE has several products."""
+    return shared | ({"sum"} if pe.lanes > 1 else set())
+
+
+def _is_product(part: Part) -> bool:
+    return isinstance(part.circuit, Multiplier) and part.group == "multiplier"
+
+
 def _with_products_in_blocks(pe: PE, device: Device, parts: Sequence[Part], shared: frozenset[str]) -> PeOnFabric:
     modes: list[Mode] = []
-    notes: list[str] = []
+    shared, notes = _with_own_sum(pe, shared), refusals(pe, device, shared)
     rows: list[tuple[Part, float, Fraction]] = []
     for part in parts:
         circuit = part.circuit
         mode = None
-        if isinstance(circuit, Multiplier) and part.group == "multiplier":
-            bits = _widths(circuit)
-            mode = best_mode(device.dsp_primitive, *bits, shared)
-            notes += refused_modes(device.dsp_primitive, *bits, shared)
+        if isinstance(circuit, Multiplier) and _is_product(part):
+            mode = best_mode(device.dsp_primitive, *_widths(circuit), shared)
         if mode is None:
             rows.append((part, part.count, Fraction(0)))
             continue
         modes.append(mode)
-        rows.append((part, 0.0, Fraction(part.count).limit_denominator(1 << 20) / mode.macs))
+        rows.append((part, 0.0, mode.blocks(part.count)))
     if not modes:
-        raise UsageError(f"pe: {pe.family} has no product that a {device.dsp_primitive} takes; valid: dsp: never")
+        why = "".join(f"; {note}" for note in notes)
+        raise UsageError(f"pe: {pe.family} has no product that a {device.dsp_primitive} takes{why}; valid: dsp: never")
     if all(_sums(mode, pe) for mode in modes):
         rows = [(part, 0.0 if _is_sum(part) else count, dsp) for part, count, dsp in rows]
-    return _priced(pe, rows, tuple(dict.fromkeys(modes)), tuple(dict.fromkeys(notes)))
+    return _priced(pe, rows, tuple(dict.fromkeys(modes)), notes)
 
 
 def _widths(circuit: Multiplier) -> tuple[int, int]:

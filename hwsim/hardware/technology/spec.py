@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
-from hwsim.hardware.fpga.device import device_names, load_device
+from hwsim.hardware.fpga.device import device_names, is_device
+from hwsim.hardware.fpga.spec import known_device
 from hwsim.hardware.technology.asic import Technology, load_technology, technology_names
 from hwsim.hardware.technology.fits import DelayLaw
 from hwsim.hardware.technology.wires import Projection, WireChoice, WireDevice, WireStyle
@@ -23,9 +24,9 @@ def _known_technology(name: str) -> str:
     """Return the name of a technology or of an FPGA device, which its part may stand for."""
     if name not in technology_names():
         try:
-            return load_device(name).name
+            return known_device(name)
         except UsageError as error:
-            if closest(name, device_names()) and not closest(name, technology_names()):
+            if is_device(name) or (closest(name, device_names()) and not closest(name, technology_names())):
                 raise error from None
     load_technology(name)
     return name
@@ -55,13 +56,13 @@ class TechnologySpec(ConditionsSpec):
     """A technology and the conditions that it works in."""
 
     name: Annotated[str, AfterValidator(as_value_error(_known_technology))] = Field(
-        description="one of hwsim list technology, or of hwsim list device"
+        description="one of hwsim list technology, or of hwsim list device, or the path of a device file"
     )
 
     @property
     def device(self) -> str | None:
         """The FPGA device that it is, None for a technology."""
-        return self.name if self.name in device_names() else None
+        return self.name if is_device(self.name) else None
 
     @model_validator(mode="after")
     def _within_the_laws(self) -> TechnologySpec:

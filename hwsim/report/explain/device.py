@@ -19,17 +19,21 @@ def explain_device(name: str, question: Question) -> list[Section]:
 def _budgets(device: Device) -> Section:
     limits = utilisation_limits()
     rows = [
-        {"resource": resource, "count": count, "guideline": limits.get(resource)}
+        {"resource": resource, "count": count, "guideline": limits.get(resource),
+         "second_source": device.checked.get(resource, "")}
         for resource, count in device.budget.items()
-    ]
+    ]  # fmt: skip
     notes = [f"{device.board}, {device.part}, {device.family}; source: {device.source}"]
     notes.append("guideline: share up to which designs close timing (FINN platforms.py); static power: in no source")
     if device.memory:
         notes.append(
             f"board memory: {device.memory.bandwidth_gb_s:g} GB/s {device.memory.kind} ({device.memory.source})"
         )
+        if "memory" in device.checked:
+            notes.append(f"board memory, second source: {device.checked['memory']}")
     else:
         notes.append("board memory: no source that could be checked gives its bandwidth")
+    notes += [f"left out: {figure}: {reason}" for figure, reason in device.missing.items()]
     return Section(f"{device.name}: budgets", table(rows), notes)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hwsim.formats import Minifloat
 from hwsim.hardware.circuits import GROUPS
 from hwsim.hardware.claims import BASELINES, saving
-from hwsim.hardware.fpga.device import device_names
+from hwsim.hardware.fpga.device import is_device
 from hwsim.hardware.pe import PE, make_pe, pe_options
 from hwsim.hardware.pe.clocking import Clocking, clocking
 from hwsim.hardware.pe.lockstep import Data
@@ -37,7 +37,7 @@ def explain_pe(name: str, question: Question) -> list[Section]:
         names = (name, *question.others)
         return compare_pes([(one, make_pe(pe_options(one, question.settings))) for one in names], question)
     options = pe_options(name, question.settings)
-    target = question.target or (question.technology if question.technology in device_names() else "")
+    target = question.target or (question.technology if is_device(question.technology) else "")
     if target:
         return target_sections(make_pe(options), target)
     pe, technology = make_pe(options), load_technology(question.technology)
