@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hwsim.hardware.fpga.device import Device, load_device, shell_resources
 from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.target import ArrayFit, Budget, DspChoice, largest_array
-from hwsim.hardware.target.clocks import clock_notes, mode_notes, shared_operands, use_notes
+from hwsim.hardware.target.clocks import clock_notes, mode_notes, sharing, use_notes
 from hwsim.simulate.dataflow import get_dataflow
 from hwsim.spec.errors import UsageError
 
@@ -161,7 +161,7 @@ def fit(request: FitRequest) -> Fit:
         raise UsageError(f"static power: {static_w:g} W is more than the {power_w:g} W of which it is a part")
     device, pe = load_device(request.device), make_pe(request.pe)
     usable = device.usable(shell_resources(request.shell), request.reserve)
-    shared = shared_operands(get_dataflow(request.dataflow).stationary)
+    shared = sharing(get_dataflow(request.dataflow).stationary)
     array = largest_array(pe, device, Budget(usable), request.dsp, shared, (request.rows, request.cols))
     notes = clock_notes(device, array, request.grade, request.clock_hz)
     notes += [*use_notes(device, array.used), *mode_notes(array, request.dataflow), ESTIMATED]

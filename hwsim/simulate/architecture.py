@@ -26,7 +26,7 @@ from hwsim.hardware.pe import PE, kv_format
 from hwsim.hardware.pe.lockstep import Lockstep
 from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
-from hwsim.hardware.target.clocks import shared_operands
+from hwsim.hardware.target.clocks import sharing
 from hwsim.simulate.arch_spec import ArchSpec, load_arch
 from hwsim.simulate.array_shape import array_shape, converting, element_bits, held_bits, widest_ports
 from hwsim.simulate.cost import UnitCosts, left_out
@@ -248,7 +248,7 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
         If a buffer cannot be built.
     """
     if spec.device is not None and spec.target.fill:
-        return filled(spec, simulate_arch, shared_operands(get_dataflow(spec.array.dataflow).stationary))
+        return filled(spec, simulate_arch, sharing(get_dataflow(spec.array.dataflow).stationary))
     pe = array_pe(spec)
     if spec.memories.levels:
         dataflow: Dataflow = LEVELS
@@ -265,7 +265,7 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
     build: Callable[..., Accelerator] = build_accelerator
     if spec.device is not None:
         spec = spec.model_copy(update={"mapper": latency_mapper(spec.mapper, spec.device)})
-        build = partial(build_on_device, shared=shared_operands(dataflow.stationary))
+        build = partial(build_on_device, shared=sharing(dataflow.stationary))
     accelerator = build(spec, ports, scaled, dataflow.dequant_site == "pe", second)
     return Simulated(spec, accelerator, dataflow)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -17,11 +18,12 @@ from hwsim.cli.main import run_command
 from hwsim.explore.fit import FitRequest, fit
 from hwsim.hardware.fpga.device import device_key, device_names, is_device, load_device
 from hwsim.hardware.fpga.dsp import Mode, best_mode, dsp_modes, dsp_primitives, refused_modes
-from hwsim.hardware.target.clocks import shared_operands
+from hwsim.hardware.target.clocks import sharing
 from hwsim.spec.errors import InfeasibleError, SpecError, UsageError
 from tests.unit.test_on_device import run, small
 
 ROWS = Path(__file__).parents[1] / "data" / "device_budgets_dev.csv"
+README = Path(__file__).parents[2] / "README.md"
 
 OWN = """\
 device: mine
@@ -139,6 +141,7 @@ def test_a_single_product_is_no_dot_product() -> None:
     assert [mode.name for mode in found.array.kinds["always"].modes] == ["int8_x2"]
     assert found.array.used["dsp"] == pytest.approx(found.array.pes / 2)
     assert any(note.startswith("int8_dot3 (3 products a block) needs products of one sum") for note in found.notes)
+    assert any(note.startswith("clocks: DS957 (AI Core) could not be read") for note in found.notes)
 
 
 @pytest.mark.parametrize(("fmt", "most_mhz"), [("int8", 1070), ("fp32", 750), ("fp16", 750)])
@@ -171,7 +174,7 @@ def test_modes_of_a_dsp58() -> None:
     [("w", 10, True), ("a", 10, True), ("o", 10, False), ("w", 1, False)],
 )
 def test_a_tensor_block_needs_one_operand_kept_and_one_shared(dataflow: str, lanes: int, legal: bool) -> None:
-    shared = shared_operands(dataflow) | ({"sum"} if lanes > 1 else set())
+    shared = sharing(dataflow) | ({"sum"} if lanes > 1 else set())
     mode = best_mode("ai_tensor_block", 8, 8, shared)
     assert (mode is not None) == legal
     assert bool(refused_modes("ai_tensor_block", 8, 8, shared)) == (not legal)
@@ -254,6 +257,17 @@ def test_validate_and_schema_know_devices(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().out == f"{path}: valid device\n"
     assert run_command(["fit", path, "int8", "--set", "lanes=3"]) == 0
     assert "mine (our carrier)" in capsys.readouterr().out
+
+
+def test_the_board_of_the_readme_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"```yaml\n(# boards/mine.yaml:.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 1
+    monkeypatch.chdir(tmp_path)
+    Path("boards").mkdir()
+    Path("boards/mine.yaml").write_text(blocks[0])
+    assert run_command(["validate", "boards/mine.yaml"]) == 0
+    assert run_command(["fit", "boards/mine.yaml", "int8", "--set", "lanes=3"]) == 0
+    assert small(technology="boards/mine.yaml").spec.device == "boards/mine.yaml"
 
 
 def test_a_sweep_runs_again_when_the_device_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

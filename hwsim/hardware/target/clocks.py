@@ -31,6 +31,8 @@ def clock_notes(device: Device, array: ArrayFit, grade: str, clock_hz: float | N
         except MissingFigureError:
             unknown.append(primitive)
     found = [f"no source gives the fastest clock of: {', '.join(unknown)}"] if unknown else []
+    if "clocks" in device.missing:
+        found.append(f"clocks: {device.missing['clocks']}")
     if clock_hz is None:
         top = f"; data sheets allow {min(limits.values()) / 1e6:g} MHz at most" if limits else ""
         return [*found, f"no clock is given, so there is no throughput: fabric decides what a design reaches{top}"]
@@ -96,6 +98,11 @@ def mode_notes(array: ArrayFit, dataflow: str) -> list[str]:
 
 
 def shared_operands(stationary: str) -> frozenset[str]:
-    """Return the operands that neighbouring PEs get from one source, and ``kept`` where the other waits in them."""
+    """Return the operands that neighbouring PEs get from one source: those that do not wait in them."""
+    return frozenset({"w", "a"} - {stationary})
+
+
+def sharing(stationary: str) -> frozenset[str]:
+    """Return the operands that neighbouring PEs share, and ``kept`` where an operand waits in them."""
     kept = {"kept"} if stationary in ("w", "a") else set()
-    return frozenset({"w", "a"} - {stationary} | kept)
+    return shared_operands(stationary) | kept
