@@ -41,7 +41,8 @@ def _regions(device: Device) -> list[Section]:
     if not device.regions:
         return []
     rows = [{"region": f"SLR{number}", **region} for number, region in enumerate(device.regions)]
-    return [Section("super logic regions", table(rows), ["what FINN observed to be usable in Vivado"])]
+    second = [f"second source: {device.checked['slrs']}"] if "slrs" in device.checked else []
+    return [Section("super logic regions", table(rows), ["what FINN observed to be usable in Vivado", *second])]
 
 
 def _shell() -> Section:
