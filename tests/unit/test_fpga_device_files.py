@@ -22,7 +22,7 @@ from hwsim.hardware.target.clocks import sharing
 from hwsim.spec.errors import InfeasibleError, SpecError, UsageError
 from tests.unit.test_on_device import run, small
 
-ROWS = Path(__file__).parents[1] / "data" / "device_budgets_dev.csv"
+ROWS = Path(__file__).parents[1] / "data" / "device_budgets.csv"
 README = Path(__file__).parents[2] / "README.md"
 
 OWN = """\
@@ -69,7 +69,7 @@ def test_every_row_of_the_budgets_ships_as_stated(row: dict[str, str]) -> None:
         assert 2 * int(row["bram36_or_m20k"]) == device.budget["bram18"]
 
 
-@pytest.mark.parametrize("row", [row for row in rows() if "recall" in row["source_tag"] + row["source"]],
+@pytest.mark.parametrize("row", [row for row in rows() if row["recalled"] == "yes"],
                          ids=lambda row: row["device"])  # fmt: skip
 def test_recalled_counts_have_a_second_source(row: dict[str, str]) -> None:
     device = load_device(row["device"])
