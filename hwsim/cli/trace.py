@@ -52,10 +52,13 @@ def command(
     gives what an importer needs besides, such as the size of a dynamic axis: --set batch=1.
     """
     from hwsim.workload import summarize, write_trace
+    from hwsim.workload.cutting import share_notes
     from hwsim.workload.importers.yaml_rows import write_yaml
     from hwsim.workload.spec import YAML_SUFFIXES
 
     trace = find_workload(source, shape, parse_settings(settings))
+    for note in share_notes(trace):
+        click.echo(note, err=True)
     if stats is not None:
         if output is None:
             raise UsageError("--stats: statistics are files beside the trace: name it, for example -o trace.csv")

@@ -22,6 +22,9 @@ FORMAT_FIELDS = ("w_format", "a_format", "kv_format", "o_format")
 #: Formats that policies and overrides name: those of operands, and the one that sums need at least.
 POLICY_FIELDS = (*FORMAT_FIELDS, "accumulator")
 
+#: Begins the note of a row whose share of the reduction is not the one that was asked for.
+ROUNDED = "share "
+
 #: Begins a pattern that names vector operations alone: ``vector:*`` are all of them.
 VECTOR = "vector:"
 
@@ -77,8 +80,8 @@ class Override:
     layers
         Only these layers: ``0-3,28-31``, or a rule of :data:`LAYER_RULES`.
     share, block
-        Only this share of the reduction, rounded to whole blocks of so many features: the product is cut in
-        two whose results are added.
+        Only this share of the reduction, rounded to whole blocks of so many features, to one block at least: the
+        product is cut in two whose results are added. A reduction of one block or less is not cut.
 
     Raises
     ------
@@ -152,9 +155,24 @@ class Override:
         return layer < self.first or layer >= layers - self.last
 
     def features(self, k: int) -> int:
-        """Return how many of ``k`` features are in :attr:`share`: whole blocks, rounded half up, at most all."""
-        blocks = floor(Fraction(k, self.block) * (self.share or 0) + Fraction(1, 2))
-        return min(k, blocks * self.block)
+        """Return how many of ``k`` features are in :attr:`share`: whole blocks, rounded half up, from one to all.
+
+        0 where ``k`` is no more than a block, of which nothing can be cut off.
+        """
+        if k <= self.block:
+            return 0
+        return min(k, max(1, self._nearest(k)) * self.block)
+
+    def _nearest(self, k: int) -> int:
+        return floor(Fraction(k, self.block) * (self.share or 0) + Fraction(1, 2))
+
+    def rounding(self, k: int) -> str:
+        """Return what rounding made of :attr:`share` where it would have been no block, else ``""``."""
+        if k <= self.block:
+            return f"{ROUNDED}{self.share} of k = {k} is not cut off: blocks are of {self.block}"
+        if self._nearest(k):
+            return ""
+        return f"{ROUNDED}{self.share} of k = {k} is rounded up to a block of {self.block}"
 
 
 def _share(value: Any, owner: str) -> Fraction:
