@@ -113,6 +113,12 @@ class Config:
         if not holds and not set(_QUOTED.findall(message)) & {key_of(problem) for problem in self.problems}:
             self.problems.append(message)
 
+    def divides(self, part_key: str, part: int, whole_key: str, whole: int) -> None:
+        """Note that ``whole`` is no multiple of ``part``, unless it is: heads of a width, groups of heads."""
+        near = max(part, whole // part * part)
+        message = f"{whole_key!r} {whole} is no multiple of {part_key!r} {part}; valid: such as {near} or {near + part}"
+        self.require(whole % part == 0, message)
+
     def check(self) -> None:
         """Raise for everything noted so far.
 

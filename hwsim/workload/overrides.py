@@ -34,6 +34,8 @@ LAYER_RULES: dict[str, Callable[[int, int], bool]] = {
     "use_more_bits": lambda i, n: i < n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 2,
 }
 
+#: A decimal, maybe with an exponent, or a quotient; other texts that Fraction takes would keep it busy for hours.
+_SHARE = re.compile(r"\d{1,20}(\.\d{0,20})?(e-?\d{1,3})?|\.\d{1,20}|\d{1,20}/\d{1,20}", re.ASCII)
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
 
@@ -176,9 +178,10 @@ class Override:
 
 
 def _share(value: Any, owner: str) -> Fraction:
+    text = "" if isinstance(value, bool) else str(value)
     try:
-        share = Fraction(str(value))
-    except (ValueError, ZeroDivisionError):
+        share = Fraction(text) if _SHARE.fullmatch(text) else Fraction(-1)
+    except ZeroDivisionError:
         share = Fraction(-1)
     if not 0 < share < 1:
         raise UsageError(f"{owner}: share must be between 0 and 1, such as 0.001 or 16/100, not {shown(value)}")
@@ -248,8 +251,8 @@ def overridden(overrides: Iterable[Override]) -> dict[str, str]:
     return chosen
 
 
-def check_matches(trace: Trace, overrides: Iterable[Override]) -> None:
-    """Refuse overrides that name no operation of ``trace``.
+def check_matches(trace: Trace, overrides: Iterable[Override], layers: int) -> None:
+    """Refuse overrides that name no operation of ``trace``, or none of its ``layers`` identical layers.
 
     Raises
     ------
@@ -261,3 +264,6 @@ def check_matches(trace: Trace, overrides: Iterable[Override]) -> None:
         if not any(override.matches(op) for op in trace.ops):
             near = did_you_mean(override.match, names)
             raise UsageError(f"policy override {override.match!r} matches nothing in {trace.name}; {near}")
+        if override.by_layer and not any(override.holds_in(layer, layers) for layer in range(layers)):
+            valid = f"{trace.name} has layers 0 to {layers - 1}"
+            raise UsageError(f"policy override {override.match!r}: layers {override.layers} are none; {valid}")
