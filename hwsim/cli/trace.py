@@ -14,6 +14,9 @@ from hwsim.spec.errors import UsageError
 if TYPE_CHECKING:
     from hwsim.workload import Trace
 
+#: Suffixes of pictures.
+PICTURES = (".svg", ".png")
+
 
 @click.command("trace", short_help="Write the GEMM trace of a model.")
 @click.argument("source")
@@ -56,6 +59,8 @@ def command(
     from hwsim.workload.importers.yaml_rows import write_yaml
     from hwsim.workload.spec import YAML_SUFFIXES
 
+    if plot is not None:
+        _check_picture(plot)
     trace = find_workload(source, shape, parse_settings(settings))
     for note in share_notes(trace):
         click.echo(note, err=True)
@@ -95,22 +100,26 @@ def _shown(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def _check_picture(path: Path) -> None:
+    """Refuse a suffix of another form, before anything is written; UsageError."""
+    if path.suffix and path.suffix.lower() not in PICTURES:
+        raise UsageError(f"--plot {path}: unknown kind of picture; valid: {', '.join(PICTURES)}, or no suffix for both")
+
+
 def _draw(trace: Trace, path: Path) -> None:
     """Draw ``trace`` to ``path``, in one form by its suffix, or in both.
 
     Raises
     ------
     UsageError
-        If the suffix is of another form, the file cannot be written, or there is nothing to draw.
+        If the file cannot be written, or there is nothing to draw.
     """
     from hwsim.report.files import write_atomically
     from hwsim.report.plot.style import png_bytes, save_figure, svg_bytes
     from hwsim.report.plot.trace_bars import trace_bars_figure
     from hwsim.workload import layer_table, summarize
 
-    forms = {".svg": svg_bytes, ".png": png_bytes}
-    if path.suffix and path.suffix.lower() not in forms:
-        raise UsageError(f"--plot {path}: unknown kind of picture; valid: {', '.join(forms)}, or no suffix for both")
+    forms = dict(zip(PICTURES, (svg_bytes, png_bytes), strict=True))
     figure = trace_bars_figure(layer_table(trace), trace.name, str(summarize(trace)["formats"]))
     if path.suffix:
         write_atomically(path, forms[path.suffix.lower()](figure))

@@ -549,7 +549,7 @@ FLAGS = {
     "no file": (["validate"], ("Missing argument 'FILES...'",)),
     "unknown architecture": (["run", "edge_16x16", "trace.csv"], ("'edge_16x16'", "did you mean 'edge_16x16_45nm'?")),
     "unknown model": (["run", "arch.yaml", "lama-2-7b"], ("'lama-2-7b'", "did you mean 'llama-2-7b'?")),
-    "unknown kind of workload": (["run", "arch.yaml", "arch.onnx/x"], ("unknown kind of workload file; valid: .csv",)),
+    "unknown kind of workload": (["run", "arch.yaml", "arch.onnx/x"], ("no such file; there is no directory 'arch.onnx'; valid: a file (.csv",)),
     "unknown engine": (["run", "arch.yaml", "trace.csv", "--engine", "fats"], ("'fats'", "did you mean 'fast'?")),
     "empty batch": (["run", "arch.yaml", "trace.csv", "--batch", "0"], ("'--batch': 0 is not in the range x>=1",)),
     "phase that the model lacks": (["trace", "bert-base", "--phase", "decode"], ("bert has no decode phase",)),

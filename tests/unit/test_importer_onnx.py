@@ -395,7 +395,7 @@ def test_shapes_follow_through_arithmetic_on_shapes(graph):
         ([None, 8], {}, "settings: x.0 is free"),
         (["batch", 8], {"batch": 1, "bacth": 2}, "no extent called 'bacth'; valid: batch (did you mean 'batch'?)"),
         ([2, 8], {"batch": 2}, "no extent called 'batch'; all extents of this graph are fixed"),
-        (["batch", 8], {"batch": "many"}, "settings: batch must be a whole number of at least 0, not 'many'"),
+        (["batch", 8], {"batch": "many"}, "settings: batch must be a whole number from 0 to 2^48, not 'many'"),
     ],
 )
 def test_names_of_extents_need_values(graph, sizes, settings, message):

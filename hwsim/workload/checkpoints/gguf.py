@@ -128,7 +128,7 @@ class _Reader:
         if length > most:
             raise self.refuse(f"{what} is {length:,} bytes long; valid: at most {most:,}")
         if length > len(self.data) - self.at:
-            raise self.ended(f"{what} of {length:,} bytes")
+            raise self.ended(f"{what} ({length:,} bytes)")
         return length
 
     def header(self) -> Header:
