@@ -206,15 +206,16 @@ class _Reader:
             name = self.text(f"the name of tensor {number} of {count}")
             if name in found:
                 raise self.refuse(f"tensor {shown(name)} is there twice")
-            ndim = self.take("I", f"the number of sizes of {shown(name)}")
+            own = f"{shown(name)}, tensor {number} of {count}"
+            ndim = self.take("I", f"the number of sizes of {own}")
             if not 1 <= ndim <= 4:
                 raise self.refuse(f"tensor {shown(name)} has {ndim} sizes; valid: 1 to 4")
-            sizes = tuple(int(self.take("Q", f"the sizes of {shown(name)}")) for _ in range(ndim))
-            kind = self.take("I", f"the type of {shown(name)}")
+            sizes = tuple(int(self.take("Q", f"the sizes of {own}")) for _ in range(ndim))
+            kind = self.take("I", f"the type of {own}")
             if kind not in types:
                 known = ", ".join(f"{id_} {one.name}" for id_, one in types.items())
                 raise self.refuse(f"tensor {shown(name)} has ggml type {kind}; valid: {known}")
-            entry = Entry(name, sizes, types[kind], int(self.take("Q", f"the offset of {shown(name)}")))
+            entry = Entry(name, sizes, types[kind], int(self.take("Q", f"the offset of {own}")))
             self._check_sizes(entry)
             found[name] = entry
         return list(found.values())

@@ -12,7 +12,7 @@ from typing import Any
 from hwsim.spec.document import parse_document, plain
 from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean, shown
 from hwsim.spec.text import read_text
-from hwsim.workload.config import Config, key_of
+from hwsim.workload.config import Config, key_of, quoted
 from hwsim.workload.importers.base import IMPORTERS, Importer, Request
 from hwsim.workload.models import FAMILIES
 from hwsim.workload.phase import Phase
@@ -166,7 +166,7 @@ def _plain(key: str, value: Any) -> Any:
 
 def _of_settings(problems: Sequence[Problem], changed: Mapping[str, Any]) -> UsageError:
     """Return the error of ``problems``: those about a key that a setting gives are no mistakes of the file."""
-    own = [problem for problem in problems if key_of(problem.message) in changed]
+    own = [problem for problem in problems if quoted(problem.message) & changed.keys()]
     return UsageError(f"settings: {own[0].message}") if own else SpecError(problems)
 
 
