@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwsim.cli.common import find_workload, parse_settings, set_option, workload_options
+from hwsim.cli.common import find_workload, parse_settings, workload_options
 from hwsim.spec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ PICTURES = (".svg", ".png")
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also draw MACs, bytes and intensity per layer: a .svg or .png file, both without a suffix.",
 )
-@set_option
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of config.json, or a size, e.g. batch=1."
+)
 @workload_options
 def command(
     source: str,
@@ -48,7 +50,11 @@ def command(
     settings: tuple[str, ...],
     shape: dict[str, Any],
 ) -> None:
-    """Write the trace of SOURCE: a model name, a Hugging Face config.json, or what hwsim list importer names.
+    """Write the trace of SOURCE.
+
+    SOURCE is a model's name (hwsim list model), or a file: a Hugging Face config.json, GGUF, safetensors, an ONNX
+    graph, a SCALE-Sim topology, a trace CSV, a workload YAML; a folder with one model; or python:FILE.py:FUNCTION,
+    which makes a PyTorch module. hwsim list importer has all kinds.
 
     --stats int8_g128 counts which codes the weights have, for PEs whose cycles depend on data.
     --set replaces a key of a model's config.json (--set num_hidden_layers=2, --set expert_distribution=zipf:1), or
