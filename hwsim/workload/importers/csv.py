@@ -94,7 +94,8 @@ class _Reader:
         missing = [name for name in REQUIRED if name not in names and name not in meant]
         if missing:
             message = f"missing column{'s' * (len(missing) > 1)} {', '.join(missing)}; required: {', '.join(REQUIRED)}"
-            message += "; a SCALE-Sim topology begins with Layer, M, N, K or Layer name, IFMAP Height, …"
+            if "op" in missing:
+                message += "; a SCALE-Sim topology begins with Layer, M, N, K or Layer name, IFMAP Height, …"
             self.report(line, 1, "header", message, text)
         self.columns = names
 
