@@ -138,6 +138,7 @@ TEXTS: dict[str, tuple[str, str, Sequence[str]]] = {
         "w.yaml", "model: llama-3-8b\nsettings: {num_hidden_layers: 0}\n",
         ("w.yaml:2:11: settings: 'num_hidden_layers' must be a whole number from 1",),
     ),
+    "name that a file lacks": ("w.yaml", "source: python:w.py:net\n", ("w.yaml:1:9: source: w.py: no such file",)),
     "draft of another vocabulary": (
         "w.yaml", "model: llama-3-8b\nphase: speculative\ndraft: llama-2-7b\ndraft_tokens: 2\nacceptance: 0.5\n",
         ("w.yaml:3:8: draft: another vocabulary: llama-2-7b has 32,000 tokens, llama-3-8b has 128,256",),

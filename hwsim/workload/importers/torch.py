@@ -36,7 +36,10 @@ class TorchModule(Importer):
         phase = request.phase
         _refuse_shaping(phase)
         sizes = Sizes(**{"batch": phase.batch, "seq_len": phase.tokens, **values})  # type: ignore[arg-type]
-        check_source(source)
+        try:
+            check_source(source)
+        except UsageError as error:
+            raise UsageError(f"source: {error}") from None
         import_torch()
         module, args, kwargs = make_module(source, sizes, str(request.settings.get("dtype", "")))
         from hwsim.workload.graph.torch_run import run

@@ -63,6 +63,7 @@ class Speculative:
         assert self.draft is not None
         assert self.acceptance is not None
         start = build(decode(self.context, self.batch))
+        _check_vocabularies(start, self.draft(decode(1, self.batch)))
         context, proposed = int(start.meta["context"]), int(self.draft_tokens or 1)
         small = Steps(self.draft, context + proposed - 1)
         large = Steps(build, context + proposed)
@@ -71,7 +72,6 @@ class Speculative:
         ops.extend(forward(large, [Segment(self.batch, proposed + 1, context, proposed + 1)], stage="verify"))
         tokens = float(expected_tokens(self.acceptance, proposed)) * self.batch
         end, other = build(decode(context + proposed, self.batch)), small.step(small.last, self.batch)
-        _check_vocabularies(end, other)
         draft_name = str(other.meta.get("model", other.name))
         made = assemble(
             end, "speculative", f"speculative {context}, {proposed} by {draft_name}", ops, context=context,
