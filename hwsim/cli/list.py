@@ -98,9 +98,21 @@ def _device() -> list[str]:
 
 
 def _importer() -> list[str]:
+    """Return a line per kind of SOURCE: its name, how such sources end or begin, what they are, what --set gives."""
     from hwsim.workload.importers.base import IMPORTERS
 
-    return IMPORTERS.names()
+    rows = [("zoo", "", "a model that hwsim ships: hwsim list model")]
+    for name, one in IMPORTERS.items():
+        settings = f" (--set {', '.join(one.settings)})" if one.settings else ""
+        rows.append((name, " ".join((*one.suffixes, *one.schemes)), one.summary + settings))
+    rows.append(("yaml", ".yaml .yml", "a workload file: any of these with phase and policy, or the operations (ops)"))
+    return [f"{name:12} {ends:37} {what}" for name, ends, what in sorted(rows)]
+
+
+def _architecture() -> list[str]:
+    from hwsim.workload.models import FAMILIES
+
+    return FAMILIES.names()
 
 
 def _policy() -> list[str]:
@@ -118,6 +130,7 @@ def _engine() -> list[str]:
 
 KINDS: dict[str, Callable[[], list[str]]] = {
     "arch": _arch,
+    "architecture": _architecture,
     "dataflow": _dataflow,
     "device": _device,
     "engine": _engine,

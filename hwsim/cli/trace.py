@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwsim.cli.common import find_workload, parse_settings, set_option, workload_options
+from hwsim.cli.common import find_workload, parse_settings, workload_options
 from hwsim.spec.errors import UsageError
 
 if TYPE_CHECKING:
     from hwsim.workload import Trace
+
+#: Suffixes of pictures.
+PICTURES = (".svg", ".png")
 
 
 @click.command("trace", short_help="Write the GEMM trace of a model.")
@@ -34,7 +37,9 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also draw MACs, bytes and intensity per layer: a .svg or .png file, both without a suffix.",
 )
-@set_option
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of config.json, or a size, e.g. batch=1."
+)
 @workload_options
 def command(
     source: str,
@@ -45,17 +50,26 @@ def command(
     settings: tuple[str, ...],
     shape: dict[str, Any],
 ) -> None:
-    """Write the trace of SOURCE: a model name, a Hugging Face config.json, or what hwsim list importer names.
+    """Write the trace of SOURCE.
+
+    SOURCE is a model's name (hwsim list model), or a file: a Hugging Face config.json, GGUF, safetensors, an ONNX
+    graph, a SCALE-Sim topology, a trace CSV, a workload YAML; a folder with one model; or python:FILE.py:FUNCTION,
+    which makes a PyTorch module. hwsim list importer has all kinds.
 
     --stats int8_g128 counts which codes the weights have, for PEs whose cycles depend on data.
     --set replaces a key of a model's config.json (--set num_hidden_layers=2, --set expert_distribution=zipf:1), or
     gives what an importer needs besides, such as the size of a dynamic axis: --set batch=1.
     """
     from hwsim.workload import summarize, write_trace
+    from hwsim.workload.cutting import share_notes
     from hwsim.workload.importers.yaml_rows import write_yaml
     from hwsim.workload.spec import YAML_SUFFIXES
 
+    if plot is not None:
+        _check_picture(plot)
     trace = find_workload(source, shape, parse_settings(settings))
+    for note in share_notes(trace):
+        click.echo(note, err=True)
     if stats is not None:
         if output is None:
             raise UsageError("--stats: statistics are files beside the trace: name it, for example -o trace.csv")
@@ -92,22 +106,26 @@ def _shown(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def _check_picture(path: Path) -> None:
+    """Refuse a suffix of another form, before anything is written; UsageError."""
+    if path.suffix and path.suffix.lower() not in PICTURES:
+        raise UsageError(f"--plot {path}: unknown kind of picture; valid: {', '.join(PICTURES)}, or no suffix for both")
+
+
 def _draw(trace: Trace, path: Path) -> None:
     """Draw ``trace`` to ``path``, in one form by its suffix, or in both.
 
     Raises
     ------
     UsageError
-        If the suffix is of another form, the file cannot be written, or there is nothing to draw.
+        If the file cannot be written, or there is nothing to draw.
     """
     from hwsim.report.files import write_atomically
     from hwsim.report.plot.style import png_bytes, save_figure, svg_bytes
     from hwsim.report.plot.trace_bars import trace_bars_figure
     from hwsim.workload import layer_table, summarize
 
-    forms = {".svg": svg_bytes, ".png": png_bytes}
-    if path.suffix and path.suffix.lower() not in forms:
-        raise UsageError(f"--plot {path}: unknown kind of picture; valid: {', '.join(forms)}, or no suffix for both")
+    forms = dict(zip(PICTURES, (svg_bytes, png_bytes), strict=True))
     figure = trace_bars_figure(layer_table(trace), trace.name, str(summarize(trace)["formats"]))
     if path.suffix:
         write_atomically(path, forms[path.suffix.lower()](figure))

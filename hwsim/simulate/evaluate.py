@@ -35,6 +35,7 @@ from hwsim.simulate.vector_choice import fused_ops
 from hwsim.simulate.vector_unit import requantization, table_cycles, vector_row
 from hwsim.spec.errors import ConservationError
 from hwsim.workload import Gemm, Trace, apply_policy
+from hwsim.workload.cutting import share_notes
 from hwsim.workload.ops import Op
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     design = _design_row(simulated, filled, ordered)
     splits = {row["layer"]: row["split"] for row in rows if row.get("split")}
     notes = (
+        *share_notes(filled),
         *data_notes(simulated, filled),
         *clock_notes(simulated),
         *issue_notes(simulated),

@@ -132,25 +132,29 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def closest(name: object, valid: Iterable[object]) -> str | None:
-    """Return the member of ``valid`` nearest to ``name`` in spelling, case aside, or None."""
+def closest(name: object, valid: Iterable[object], likeness: float = 0.6) -> str | None:
+    """Return the member of ``valid`` nearest to ``name`` in spelling, case aside, or None below ``likeness`` (0 to 1).
+
+    ``likeness`` is that of :mod:`difflib`: at 0.6 half a name may be another's, which suits names of fields; above
+    0.8 only typing errors pass, which suits names that look alike and mean other things.
+    """
     wanted = str(name).lower()
     names = {text.lower(): text for text in sorted(map(str, valid), reverse=True)}
-    close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(wanted, names, n=1, cutoff=likeness)
     return names[close[0]] if close else None
 
 
-def did_you_mean(name: object, valid: Iterable[object], *, ordered: bool = False) -> str:
+def did_you_mean(name: object, valid: Iterable[object], *, ordered: bool = False, likeness: float = 0.6) -> str:
     """Return ``"valid: a, b, c (did you mean 'b'?)"`` for an unknown ``name``.
 
     Names are sorted unless ``ordered`` says that theirs is an order worth keeping; then the first
     one that continues ``name`` is the nearest. The list is cut after 24 entries so that a message
-    fits one screen.
+    fits one screen. ``likeness`` as in :func:`closest`.
     """
     names = [str(v) for v in valid] if ordered else sorted(str(v) for v in valid)
     shown = ", ".join(names[:24]) + (f", … ({len(names)} in all)" if len(names) > 24 else "")
     longer = (n for n in names if ordered and n.lower().startswith(str(name).lower()))
-    close = next(longer, None) or closest(name, names)
+    close = next(longer, None) or closest(name, names, likeness)
     hint = f" (did you mean {close!r}?)" if close is not None else ""
     return f"valid: {shown or 'none'}{hint}"
 

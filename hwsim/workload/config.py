@@ -11,6 +11,9 @@ from hwsim.spec.errors import Problem, SpecError, did_you_mean, shown
 
 #: Larger whole numbers are typing errors: no model has so many of anything.
 LARGEST = 10**9
+#: As many layers, experts and factors are walked one by one: DeepNet has 1,000 layers, Switch 2,048 experts.
+MOST_PARTS = 1 << 12
+_PARTS = re.compile("layers?(_per_block)?$|experts$|^order$|^depths$")
 
 _QUOTED = re.compile("'([^']+)'")
 
@@ -50,15 +53,16 @@ class Config:
         return str(self.values.get("model_type") or self.values.get("_class_name") or "")
 
     def integer(self, key: str, default: int | None = None, minimum: int = 1) -> int:
-        """Return a whole number from ``minimum`` to :data:`LARGEST`."""
+        """Return a whole number from ``minimum`` to :data:`LARGEST`, or :data:`MOST_PARTS` of layers and experts."""
+        most = MOST_PARTS if _PARTS.search(key) else LARGEST
         value = self.get(key)
         if value is None:
             if default is None:
                 self.problems.append(f"{key!r} is missing; model_type {self.model_type} needs it")
                 return minimum
             return default
-        if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= LARGEST:
-            self.problems.append(f"{key!r} must be a whole number from {minimum} to {LARGEST:,}, not {shown(value)}")
+        if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= most:
+            self.problems.append(f"{key!r} must be a whole number from {minimum} to {most:,}, not {shown(value)}")
             return minimum
         return value
 
@@ -85,13 +89,17 @@ class Config:
         return value
 
     def integers(self, key: str) -> tuple[int, ...]:
-        """Return a list of positive whole numbers."""
+        """Return a list of whole numbers, each as of :meth:`integer`."""
+        most = MOST_PARTS if _PARTS.search(key) else LARGEST
         value = self.get(key)
-        good = isinstance(value, list | tuple) and value
-        if not good or not all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in value or ()):
-            self.problems.append(f"{key!r} must be a list of whole numbers of at least 1, not {shown(value)}")
+        if not isinstance(value, list | tuple) or not value:
+            self.problems.append(f"{key!r} must be a list of whole numbers, not {shown(value)}")
             return (1,)
-        return tuple(value or ())
+        wrong = [one for one in value if isinstance(one, bool) or not isinstance(one, int) or not 1 <= one <= most]
+        if wrong:
+            self.problems.append(f"{key!r} must be whole numbers from 1 to {most:,}, not {shown(wrong[0])}")
+            return (1,)
+        return tuple(value)
 
     def choice(self, key: str, names: Mapping[str, str], default: str) -> str:
         """Return the hwsim name of one of the Hugging Face names in ``names``."""
@@ -110,8 +118,14 @@ class Config:
 
     def require(self, holds: bool, message: str) -> None:
         """Note ``message`` unless ``holds``, or a key that it quotes is known to be wrong already."""
-        if not holds and not set(_QUOTED.findall(message)) & {key_of(problem) for problem in self.problems}:
+        if not holds and not quoted(message) & {key_of(problem) for problem in self.problems}:
             self.problems.append(message)
+
+    def divides(self, part_key: str, part: int, whole_key: str, whole: int) -> None:
+        """Note that ``whole`` is no multiple of ``part``, unless it is: heads of a width, groups of heads."""
+        near = max(part, whole // part * part)
+        message = f"{whole_key!r} {whole} is no multiple of {part_key!r} {part}; valid: such as {near} or {near + part}"
+        self.require(whole % part == 0, message)
 
     def check(self) -> None:
         """Raise for everything noted so far.
@@ -123,6 +137,11 @@ class Config:
         """
         if self.problems:
             raise SpecError(Problem(self.source, 0, 0, "", message) for message in self.problems)
+
+
+def quoted(message: str) -> set[str]:
+    """Return the keys that a message about a config quotes."""
+    return set(_QUOTED.findall(message))
 
 
 def key_of(message: str) -> str | None:

@@ -15,7 +15,7 @@ from hwsim.formats import parse_format
 from hwsim.formats.element.integer import Integer
 from hwsim.spec.errors import UsageError
 from hwsim.workload.ops import Gemm, Op, VectorOp, bare_name
-from hwsim.workload.overrides import Override, overridden
+from hwsim.workload.overrides import ROUNDED, Override, overridden
 from hwsim.workload.trace import Trace
 
 #: Names of rows that stand for the first and for the last layers, where they do not stand for all.
@@ -117,6 +117,8 @@ def fill(op: Op, formats: Mapping[str, str]) -> Op:
 def by_share(gemm: Gemm, shares: Sequence[Override], formats: Mapping[str, str]) -> Iterator[Op]:
     """Yield ``gemm`` in parts of its reduction: the rest in ``formats``, each share in its own, then their sum.
 
+    The notes of rows say where a share was less than a block (:meth:`Override.rounding`).
+
     Raises
     ------
     UsageError
@@ -126,21 +128,41 @@ def by_share(gemm: Gemm, shares: Sequence[Override], formats: Mapping[str, str])
     rest = gemm.k - sum(width for width, _ in widths)
     if rest < 1:
         raise UsageError(f"{gemm.layer}: shares of {gemm.k} features leave none in the policy's own formats")
-    parts = [("", rest, formats)]
+    kept = "; ".join(override.rounding(gemm.k) for width, override in widths if not width)
+    parts = [("", rest, kept, formats)]
     for number, (width, override) in enumerate(widths, start=1):
         if width:
             own = {name: value for name, value in overridden([override]).items() if value}
             suffix = ".outliers" if len(widths) == 1 else f".outliers{number}"
-            parts.append((suffix, width, {**formats, **own}))
+            parts.append((suffix, width, override.rounding(gemm.k), {**formats, **own}))
     if len(parts) == 1:
-        yield fill(gemm, formats)
+        yield fill(replace(gemm, note=_both(gemm.note, kept)), formats)
         return
-    for suffix, width, chosen in parts:
-        part = fill(replace(gemm, layer=gemm.layer + suffix, k=width), chosen)
+    for suffix, width, note, chosen in parts:
+        part = fill(replace(gemm, layer=gemm.layer + suffix, k=width, note=_both(gemm.note, note)), chosen)
         assert isinstance(part, Gemm)
         yield from _converted(part)
     for _ in parts[1:]:
         yield _vector(gemm, "sum", "add", gemm.n, formats["o_format"], formats["o_format"])
+
+
+def _both(one: str, other: str) -> str:
+    return "; ".join(note for note in (one, other) if note)
+
+
+def share_notes(trace: Trace) -> tuple[str, ...]:
+    """Return a line per share of a policy that was rounded up to a block or not cut off, with its layers."""
+    found: dict[str, dict[str, None]] = {}
+    for gemm in trace.gemms:
+        for note in gemm.note.split("; "):
+            if note.startswith(ROUNDED):
+                found.setdefault(note, {})[gemm.layer.partition(".outliers")[0]] = None
+    return tuple(f"policy: {note} ({_few(list(layers))})" for note, layers in found.items())
+
+
+def _few(names: Sequence[str], most: int = 6) -> str:
+    left = len(names) - most
+    return ", ".join(names[:most]) + (f" and {left} more" if left > 0 else "")
 
 
 def _converted(part: Gemm) -> Iterator[Op]:

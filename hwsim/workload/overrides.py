@@ -22,6 +22,9 @@ FORMAT_FIELDS = ("w_format", "a_format", "kv_format", "o_format")
 #: Formats that policies and overrides name: those of operands, and the one that sums need at least.
 POLICY_FIELDS = (*FORMAT_FIELDS, "accumulator")
 
+#: Begins the note of a row whose share of the reduction is not the one that was asked for.
+ROUNDED = "share "
+
 #: Begins a pattern that names vector operations alone: ``vector:*`` are all of them.
 VECTOR = "vector:"
 
@@ -31,6 +34,8 @@ LAYER_RULES: dict[str, Callable[[int, int], bool]] = {
     "use_more_bits": lambda i, n: i < n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 2,
 }
 
+#: A decimal, maybe with an exponent, or a quotient; other texts that Fraction takes would keep it busy for hours.
+_SHARE = re.compile(r"\d{1,20}(\.\d{0,20})?(e-?\d{1,3})?|\.\d{1,20}|\d{1,20}/\d{1,20}", re.ASCII)
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
 
@@ -77,8 +82,8 @@ class Override:
     layers
         Only these layers: ``0-3,28-31``, or a rule of :data:`LAYER_RULES`.
     share, block
-        Only this share of the reduction, rounded to whole blocks of so many features: the product is cut in
-        two whose results are added.
+        Only this share of the reduction, rounded to whole blocks of so many features, to one block at least: the
+        product is cut in two whose results are added. A reduction of one block or less is not cut.
 
     Raises
     ------
@@ -152,15 +157,31 @@ class Override:
         return layer < self.first or layer >= layers - self.last
 
     def features(self, k: int) -> int:
-        """Return how many of ``k`` features are in :attr:`share`: whole blocks, rounded half up, at most all."""
-        blocks = floor(Fraction(k, self.block) * (self.share or 0) + Fraction(1, 2))
-        return min(k, blocks * self.block)
+        """Return how many of ``k`` features are in :attr:`share`: whole blocks, rounded half up, from one to all.
+
+        0 where ``k`` is no more than a block, of which nothing can be cut off.
+        """
+        if k <= self.block:
+            return 0
+        return min(k, max(1, self._nearest(k)) * self.block)
+
+    def _nearest(self, k: int) -> int:
+        return floor(Fraction(k, self.block) * (self.share or 0) + Fraction(1, 2))
+
+    def rounding(self, k: int) -> str:
+        """Return what rounding made of :attr:`share` where it would have been no block, else ``""``."""
+        if k <= self.block:
+            return f"{ROUNDED}{self.share} of k = {k} is not cut off: blocks are of {self.block}"
+        if self._nearest(k):
+            return ""
+        return f"{ROUNDED}{self.share} of k = {k} is rounded up to a block of {self.block}"
 
 
 def _share(value: Any, owner: str) -> Fraction:
+    text = "" if isinstance(value, bool) else str(value)
     try:
-        share = Fraction(str(value))
-    except (ValueError, ZeroDivisionError):
+        share = Fraction(text) if _SHARE.fullmatch(text) else Fraction(-1)
+    except ZeroDivisionError:
         share = Fraction(-1)
     if not 0 < share < 1:
         raise UsageError(f"{owner}: share must be between 0 and 1, such as 0.001 or 16/100, not {shown(value)}")
@@ -230,8 +251,8 @@ def overridden(overrides: Iterable[Override]) -> dict[str, str]:
     return chosen
 
 
-def check_matches(trace: Trace, overrides: Iterable[Override]) -> None:
-    """Refuse overrides that name no operation of ``trace``.
+def check_matches(trace: Trace, overrides: Iterable[Override], layers: int) -> None:
+    """Refuse overrides that name no operation of ``trace``, or none of its ``layers`` identical layers.
 
     Raises
     ------
@@ -243,3 +264,6 @@ def check_matches(trace: Trace, overrides: Iterable[Override]) -> None:
         if not any(override.matches(op) for op in trace.ops):
             near = did_you_mean(override.match, names)
             raise UsageError(f"policy override {override.match!r} matches nothing in {trace.name}; {near}")
+        if override.by_layer and not any(override.holds_in(layer, layers) for layer in range(layers)):
+            valid = f"{trace.name} has layers 0 to {layers - 1}"
+            raise UsageError(f"policy override {override.match!r}: layers {override.layers} are none; {valid}")

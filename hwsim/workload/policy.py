@@ -212,7 +212,7 @@ def apply_policy(trace: Trace, policy: Policy | str) -> Trace:
     """
     chosen = Policy.parse(policy) if isinstance(policy, str) else policy
     if not chosen.lenient:
-        check_matches(trace, chosen.overrides)
+        check_matches(trace, chosen.overrides, depth(trace))
     if chosen.mix:
         trace = apply_mix(_formatted(trace, dict.fromkeys(FORMAT_FIELDS, ""), chosen.overrides), chosen.mix)
     sums = chosen.accumulator or any(override.accumulator for override in chosen.overrides)
@@ -233,7 +233,7 @@ def apply_overrides(trace: Trace, overrides: Sequence[Override]) -> Trace:
     UsageError
         If an override matches no operation, or a row cannot be cut.
     """
-    check_matches(trace, overrides)
+    check_matches(trace, overrides, depth(trace))
     return _formatted(trace, dict.fromkeys(FORMAT_FIELDS, ""), overrides)
 
 

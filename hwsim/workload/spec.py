@@ -13,8 +13,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from hwsim.formats.own import look_beside
 from hwsim.spec.bind import Spec, as_value_error, bind
 from hwsim.spec.document import Document, load_document, plain
-from hwsim.spec.errors import Problem, SpecError, UsageError
+from hwsim.spec.errors import Problem, SpecError, UsageError, closest
 from hwsim.spec.text import exists, unreadable
+from hwsim.workload.folder import model_in
 from hwsim.workload.importers.base import (
     IMPORTERS,
     Request,
@@ -34,7 +35,7 @@ from hwsim.workload.policy import Policy, apply_overrides, apply_policy, read_ov
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.optimizer import find_optimizer
 from hwsim.workload.training.recipe import recipe_names
-from hwsim.workload.zoo import find_model, model_config
+from hwsim.workload.zoo import find_model, is_model, model_config, model_names
 
 YAML_SUFFIXES = (".yaml", ".yml")
 
@@ -229,7 +230,7 @@ def load_workload(
     ----------
     workload
         A :class:`WorkloadSpec` or its fields; or the name of a shipped model; or the path of a
-        ``config.json`` (or its folder), a trace ``.csv`` or a workload ``.yaml``.
+        ``config.json`` (or a folder with a model), a trace ``.csv`` or a workload ``.yaml``.
     folder
         Where relative paths inside a spec start; a YAML file's own folder by default.
     **options
@@ -278,6 +279,11 @@ def document_to_trace(document: Document, folder: Path) -> Trace:
 def _source(workload: str | Path) -> dict[str, str]:
     """Tell what a bare word or path means: a model, or a config or trace file."""
     path = Path(workload)
+    if not str(workload).strip():
+        raise UsageError("no source is given; valid: a file, a folder or a model's name (hwsim list importer)")
+    path_like = isinstance(workload, Path) or bool(set("/\\") & set(workload))
+    if exists(path) and path.is_dir() and (path_like or not is_model(str(workload))):
+        return _source(model_in(path))
     importer = find_importer(str(workload))
     if importer is not None:
         reason = None if _has_scheme(str(workload), importer) else unreadable(path)
@@ -285,12 +291,15 @@ def _source(workload: str | Path) -> dict[str, str]:
             raise SpecError([Problem(str(workload), 0, 0, "", reason)])
         field = next((field for field, name in IMPORTER_OF.items() if name == importer), "source")
         return {field: str(workload)}
-    if exists(path / "config.json") and (isinstance(workload, Path) or len(path.parts) > 1):
-        return {"config": str(path / "config.json")}
-    if isinstance(workload, Path) or len(path.parts) > 1 or (exists(path) and path.is_file()):
-        valid = (*source_endings(), *YAML_SUFFIXES)
-        raise UsageError(f"{workload}: unknown kind of workload file; valid: {', '.join(valid)}, or a model name")
-    return {"model": find_model(workload).name}
+    kinds = ", ".join((*source_endings(), *YAML_SUFFIXES))
+    if exists(path) and path.is_file():
+        raise UsageError(f"{workload}: unknown kind of workload file; valid: {kinds}, or a model name")
+    if path_like:
+        reason = unreadable(path) or "is no file"
+        near = closest(path.name, model_names(), 0.75)
+        hint = f"; models are not fetched: {near!r} is one that hwsim ships" if near else ""
+        raise UsageError(f"{workload}: {reason}{hint}; valid: a file ({kinds}), a folder or a model's name")
+    return {"model": find_model(str(workload)).name}
 
 
 def spec_to_trace(spec: WorkloadSpec, folder: Path) -> Trace:
@@ -361,6 +370,8 @@ def _has_scheme(source: str, importer: str) -> bool:
 
 
 def _readable(field: str, path: Path) -> Path:
+    if field == "config" and exists(path) and path.is_dir():
+        path = path / "config.json"
     reason = unreadable(path)
     if reason is not None:
         raise UsageError(f"{field}: {str(path)!r}: {reason}")

@@ -35,6 +35,12 @@ def model_names() -> list[str]:
     return sorted(zoo())
 
 
+def is_model(name: str) -> bool:
+    """Whether a shipped model has that name or alias, in any case."""
+    wanted = name.lower()
+    return any(wanted in (model.name, *model.aliases) for model in zoo().values())
+
+
 def find_model(name: str) -> ZooModel:
     """Return the model called ``name`` or having that alias, in any case.
 

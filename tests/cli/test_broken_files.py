@@ -360,11 +360,22 @@ CONFIGS = {
     "unknown architecture": Case(config(model_type="lama"), "2:16", ("'lama' is not supported", FAMILIES, "mean 'llama'?")),
     "no architecture": Case(config(model_type=None), "2:16", ("'model_type' is missing", FAMILIES)),
     "no config at all": Case('{"a": 1}', "", ("'model_type' is missing", FAMILIES)),
-    "experts": Case(config(model_type="jamba", num_experts=8), "2:16", ("not modelled: its mixture of experts",)),
+    "experts": Case(config(model_type="new", num_experts=8), "2:16", ("not modelled: its mixture of experts",)),
+    "state space": Case(
+        config(model_type="mamba"), "2:16", ("not modelled: state-space layers", "model.onnx", "python:FILE.py:FUNCTION", "GGUF")
+    ),
+    "like Llama": Case(config(model_type="new"), "2:16", ("if they are Llama's", "--set model_type=llama")),
+    "unlike Llama": Case(
+        config(model_type="new", hidden_size=None), "2:16", ("of a dense decoder's keys, hidden_size are missing",)
+    ),
+    "architectures alone": Case(
+        config(model_type=None, architectures=["Qwen2MoeForCausalLM"]), "2:16", ("names Qwen2MoeForCausalLM: is it 'qwen2_moe'?",)
+    ),
+    "zero heads": Case(config(num_attention_heads=0), "6:25", ("must be a whole number from 1", "not 0")),
     "text for a number": Case(config(hidden_size="64"), "3:17", ("must be a whole number from 1", "not '64'")),
     "negative layers": Case(config(num_hidden_layers=-1), "5:23", ("'num_hidden_layers' must be", "not -1")),
-    "absurd layers": Case(config(num_hidden_layers=10**30), "5:23", ("to 1,000,000,000, not 1000",)),
-    "heads that do not divide": Case(config(hidden_size=65), "3:17", ("'hidden_size' 65 is no multiple of 4 heads",)),
+    "absurd layers": Case(config(num_hidden_layers=10**30), "5:23", ("to 4,096, not 1000",)),
+    "heads that do not divide": Case(config(hidden_size=65), "3:17", ("'hidden_size' 65 is no multiple of 'num_attention_heads' 4",)),
     "unknown activation": Case(config(hidden_act="gleu"), "9:16", ("unknown 'gleu'", "did you mean 'gelu'?")),
     "list for an activation": Case(config(hidden_act=["gelu"]), "9:16", ("unknown a list of 1 item", "valid: gelu")),
     "trailing comma": Case('{"model_type": "llama",}', "1:24", ("not valid JSON",)),
@@ -538,7 +549,7 @@ FLAGS = {
     "no file": (["validate"], ("Missing argument 'FILES...'",)),
     "unknown architecture": (["run", "edge_16x16", "trace.csv"], ("'edge_16x16'", "did you mean 'edge_16x16_45nm'?")),
     "unknown model": (["run", "arch.yaml", "lama-2-7b"], ("'lama-2-7b'", "did you mean 'llama-2-7b'?")),
-    "unknown kind of workload": (["run", "arch.yaml", "arch.onnx/x"], ("unknown kind of workload file; valid: .csv",)),
+    "unknown kind of workload": (["run", "arch.yaml", "arch.onnx/x"], ("no such file; there is no directory 'arch.onnx'; valid: a file (.csv",)),
     "unknown engine": (["run", "arch.yaml", "trace.csv", "--engine", "fats"], ("'fats'", "did you mean 'fast'?")),
     "empty batch": (["run", "arch.yaml", "trace.csv", "--batch", "0"], ("'--batch': 0 is not in the range x>=1",)),
     "phase that the model lacks": (["trace", "bert-base", "--phase", "decode"], ("bert has no decode phase",)),

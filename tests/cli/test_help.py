@@ -127,6 +127,7 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
     from hwsim.simulate.nest.hierarchy_file import load_hierarchy
     from hwsim.workload import Policy, find_model
     from hwsim.workload.importers.base import IMPORTERS
+    from hwsim.workload.models import FAMILIES
     from hwsim.workload.training.recipe import find_recipe, recipe_names
 
     takers = {
@@ -139,7 +140,8 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
         "function": FUNCTIONS.get,
         "function-method": METHODS.get,
         "hierarchy": load_hierarchy,
-        "importer": IMPORTERS.get,
+        "architecture": FAMILIES.get,
+        "importer": lambda line: line.split()[0] in ("zoo", "yaml") or IMPORTERS.get(line.split()[0]),
         "memory": lambda name: (
             MEMORIES.get(name) if name in MEMORIES else load_dram(name, bandwidth_gb_s=1.0, energy_pj_per_bit=1.0)
         ),

@@ -6,12 +6,17 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from onnx import TensorProto, helper, save
 
 from hwsim.cli.main import run_command
 from hwsim.spec.data import example_names
+from hwsim.workload.importers.base import IMPORTERS
+from tests.support.checkpoints import LLAMA, hf_tensors, write_gguf, write_safetensors
+from tests.support.quantized import plain
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -23,7 +28,7 @@ FILES = [text for kind, text in BLOCKS if kind == "yaml" and text.startswith(("#
 
 def commands():
     lines = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
-    return [line for line in lines if line.startswith("hwsim ")]
+    return [line for line in lines if line.startswith("hwsim ") and ("python:" not in line or find_spec("torch"))]
 
 
 def test_there_are_exactly_two_commands_for_a_fresh_machine():
@@ -42,7 +47,35 @@ def workplace(tmp_path_factory):
     (folder / "workloads").mkdir()
     for text in FILES:
         (folder / text.split(":")[0].removeprefix("# ")).write_text(text)
+    write_own_models(folder / "my")
     return folder
+
+
+def write_own_models(folder):
+    """Write one of each kind of source that a user brings."""
+    write_safetensors(folder / "llama", hf_tensors(plain), LLAMA)
+    write_gguf(folder / "model.gguf", lambda *_: "Q4_K")
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", "sequence", 4])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    w = helper.make_tensor("w", TensorProto.FLOAT, [4, 2], [0.0] * 8)
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"], name="fc")], "g", [x], [y], [w])
+    save(helper.make_model(graph), folder / "model.onnx")
+    (folder / "net.py").write_text(
+        "def make():\n    import torch\n    return torch.nn.Linear(4, 2), torch.zeros(3, 4)\n"
+    )
+    (folder / "topology.csv").write_text("Layer, M, N, K,\nfc, 3, 2, 4,\n")
+    (folder / "rows.csv").write_text("layer,op,m,n,k,batch,repeat,w_format,a_format,o_format\nfc,gemm,3,2,4,1,1,,,\n")
+    (folder / "rows.yaml").write_text("ops:\n- {layer: fc, op: gemm, m: 3, n: 2, k: 4}\n")
+
+
+def test_every_kind_of_source_has_a_command():
+    lines = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+    sources = [shlex.split(line)[2] for line in lines if line.startswith("hwsim trace ")]
+    for ending in {end for _, one in IMPORTERS.items() for end in (*one.suffixes, *one.schemes)} - {
+        ".safetensors.index.json"
+    }:
+        assert any(source.endswith(ending) or source.startswith(ending) for source in sources), ending
+    assert {"llama-3-8b", "my/rows.yaml", "my/topology.csv", "my/rows.csv"} <= set(sources)
 
 
 @pytest.mark.xdist_group("readme")

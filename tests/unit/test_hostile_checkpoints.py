@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import struct
 import time
-import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.spec.errors import UsageError
@@ -19,25 +18,7 @@ from hwsim.workload.checkpoints.safetensors import LONGEST_HEADER
 from hwsim.workload.trace import Trace
 from tests.support import quantized as q
 from tests.support.checkpoints import LLAMA, hf_tensors, write_gguf, write_safetensors
-
-SECONDS = 1.0
-#: What reading may take at its peak; a valid file of this size takes less than 4 MiB.
-MEMORY = 64 << 20
-
-
-def read(path: Path) -> Trace | str:
-    """Read a file under the watch of clock and memory; return its trace, or the message."""
-    tracemalloc.start()
-    start = time.process_time()
-    try:
-        found: Trace | str = load_workload(path, seq_len=8)
-    except UsageError as error:
-        found = str(error)
-    taken, (_, peak) = time.process_time() - start, tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < MEMORY, f"{peak:,} bytes"
-    assert taken < 2 * SECONDS, f"{taken:.2f} s, watched"  # tracemalloc halves the speed
-    return found
+from tests.support.hostile import SECONDS, edits, mutated, read, relaxed, values
 
 
 def refused(path: Path, *words: str) -> None:
@@ -88,10 +69,10 @@ ARCH = pair(b"general.architecture", 8, text(b"llama"))
         (gguf(pairs=[pair(b"\xff\xfe\x00bad", 8, text(b"x"))]), ["no UTF-8"]),
         (gguf(pairs=[ARCH, ARCH]), ["given twice"]),
         (gguf(pairs=[pair(b"a", 13, bytes(20))]), ["value type 13"]),
-        (gguf(pairs=[pair(b"a", 9, struct.pack("<IQ", 4, 2**62))]), ["beyond the end"]),
+        (gguf(pairs=[pair(b"a", 9, struct.pack("<IQ", 4, 2**62))]), ["ends within the header, at the list 'a' of 4,611,686,018,427,387,904 values"]),
         (gguf(pairs=[pair(b"a", 9, struct.pack("<IQ", 8, 2**40))]), ["list of"]),
         (gguf(pairs=[pair(b"a", 9, struct.pack("<IQ", 9, 2) + bytes(40))]), ["list of value type 9"]),
-        (gguf(pairs=[pair(b"a", 9, struct.pack("<IQ", 8, 2) + text(b"x") + struct.pack("<Q", 2**50))]), ["in the list"]),
+        (gguf(pairs=[pair(b"a", 9, struct.pack("<IQ", 8, 2) + text(b"x") + struct.pack("<Q", 2**50))]), ["ends within the header, at the list 'a' of 2 texts"]),
         (gguf([tensor(b"x", ())], [ARCH]), ["0 sizes"]),
         (gguf([tensor(b"x", (32,) * 5)], [ARCH]), ["5 sizes"]),
         (gguf([tensor(b"x", (32, 0))], [ARCH]), ["32 × 0"]),
@@ -132,32 +113,6 @@ def small_gguf(tmp_path_factory) -> bytes:
     path = tmp_path_factory.mktemp("gguf") / "small.gguf"
     write_gguf(path, lambda *_: "Q4_K", layers=4, data=False)
     return path.read_bytes()
-
-
-edits = st.lists(
-    st.tuples(st.integers(0, 1 << 16), st.sampled_from(["set", "cut", "insert", "word"]), st.binary(min_size=1, max_size=8)),
-    min_size=1, max_size=4,
-)  # fmt: skip
-
-
-def mutated(data: bytes, changes: list[tuple[int, str, bytes]]) -> bytes:
-    found = bytearray(data)
-    for at, kind, value in changes:
-        place = at % max(1, len(found))
-        if kind == "cut":
-            del found[place : place + 4 * len(value)]
-        elif kind == "insert":
-            found[place:place] = value
-        elif kind == "word":
-            found[place : place + 8] = (b"\xff" * 8 if len(value) % 2 else bytes(8))[: len(value)]
-        else:
-            found[place : place + len(value)] = value
-    return bytes(found)
-
-
-relaxed = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
 
 
 @relaxed
@@ -297,11 +252,6 @@ def test_mutated_safetensors(small_safetensors, tmp_path, changes):
     assert isinstance(read(path), Trace | str)
 
 
-values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
 keys = st.sampled_from(
     ["quant_method", "bits", "group_size", "config_groups", "ignore", "weight_block_size", "modules_to_not_convert",
      "dynamic", "load_in_4bit", "bnb_4bit_quant_type", "modules_in_block_to_quantize", "lm_head"]

@@ -236,7 +236,7 @@ def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("modul", "'modul' does not exist; valid: module (did you mean 'module'?)"),
+        ("modul", "plain.py has no 'modul'; valid: module, number (did you mean 'module'?)"),
         ("number", "'number' is no function; valid: module"),
     ],
 )
@@ -251,9 +251,9 @@ def test_names_that_are_not_there(plain, name, message):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("python:nowhere.py:f", "no such file 'nowhere.py'"),
+        ("python:nowhere.py:f", "nowhere.py: no such file"),
         ("python:module", "name a function: python:package.function"),
-        ("python:no_such_package_here.f", "ModuleNotFoundError: No module named 'no_such_package_here'"),
+        ("python:no_such_package_here.f", "there is no module 'no_such_package_here' here or installed"),
     ],
 )
 def test_sources_that_name_nothing(source, message):

@@ -177,6 +177,35 @@ def test_operations_rise_as_leviathan_says() -> None:
     assert rise == (1 - alpha) * (gamma * ratio + gamma + 1) / (1 - alpha ** (gamma + 1))
 
 
+@pytest.mark.parametrize(
+    ("target", "draft", "settings", "sizes"),
+    [
+        ("llama-2-70b", "llama-2-7b", {}, None),
+        ("opt-30b", "opt-125m", {}, None),
+        ("mixtral-8x7b", "mistral-7b-v0.1", {}, None),  # two families, one size
+        ("qwen2.5-7b", "qwen2.5-0.5b", {}, None),  # one tokenizer, padded to 152,064 and to 151,936
+        ("opt-1.3b", "opt-125m", {"vocab_size": 50272 + 129}, ("50,272", "50,401")),
+        ("opt-1.3b", "opt-125m", {"vocab_size": 50272 + 128}, None),
+        ("opt-1.3b", "opt-125m", {"vocab_size": 50272 - 129}, ("50,272", "50,143")),
+        ("opt-1.3b", "gpt2", {}, ("gpt2 has 50,257 tokens", "opt-1.3b has 50,272")),  # as near, but of two families
+        ("llama-3-8b", "llama-2-7b", {}, ("32,000", "128,256")),
+        ("gpt2-xl", "opt-125m", {}, ("50,272", "50,257")),
+    ],
+)
+def test_a_draft_shares_the_vocabulary(target: str, draft: str, settings: Any, sizes: tuple[str, str] | None) -> None:
+    asked = {"phase": "speculative", "draft": draft, "draft_tokens": 2, "acceptance": 0.5}
+    asked |= {"context": 16} if sizes is None else {}  # a default that the draft may lack is not what is wrong
+    spec = {"model": target, "settings": settings, **asked}
+    if sizes is None:
+        assert load_workload(spec).macs
+        return
+    with pytest.raises(UsageError) as caught:
+        load_workload(spec)
+    message = str(caught.value)
+    assert "draft: another vocabulary" in message
+    assert all(size in message for size in (*sizes, "at most 128 more or fewer")), message
+
+
 PHASE_OPTIONS: dict[str, dict[str, Any]] = {
     "chunked_prefill": {"seq_len": 300, "chunk": 128},
     "generation": {"seq_len": 40, "new_tokens": 30},

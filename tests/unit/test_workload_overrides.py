@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import hwsim
+from hwsim.cli.main import run_command
 from hwsim.formats import parse_format
 from hwsim.spec.errors import UsageError
 from hwsim.workload import (
@@ -29,7 +33,7 @@ from hwsim.workload import (
     prefill,
     summarize,
 )
-from hwsim.workload.cutting import depth
+from hwsim.workload.cutting import depth, share_notes
 from hwsim.workload.phases.generation import Generation
 from hwsim.workload.phases.training import Training
 from hwsim.workload.policy import preset_policies
@@ -108,7 +112,9 @@ def test_a_share_of_the_reduction_conserves_macs_and_weights(m: int, n: int, k: 
     trace = Trace("t", (Gemm("q", m, n, k, 2, 3),))
     apart = share.features(k)
     assert apart % block == 0 or apart == k
-    assert abs(apart - k * Fraction(percent, 100)) <= Fraction(block, 2) + (block if apart == k else 0)
+    assert bool(apart) == (k > block)
+    if apart > block:
+        assert abs(apart - k * Fraction(percent, 100)) <= Fraction(block, 2) + (block if apart == k else 0)
     policy = Policy("int8", "int8", o_format="fp16", overrides=(share,))
     if apart >= k:
         with pytest.raises(UsageError, match="leave none"):
@@ -125,6 +131,41 @@ def test_a_share_of_the_reduction_conserves_macs_and_weights(m: int, n: int, k: 
         assert [(op.op, op.m, op.n) for op in filled.vector_ops] == [
             ("quantize", m, k - apart), ("dequantize", m, n), ("add", m, n),
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("share", "block", "k", "apart", "note"),
+    [
+        ("1/1000", 128, 1024, 128, "share 1/1000 of k = 1024 is rounded up to a block of 128"),
+        ("1/1000", 1, 300, 1, "share 1/1000 of k = 300 is rounded up to a block of 1"),
+        ("1/16", 128, 1024, 128, ""),  # half a block is rounded up as anywhere
+        ("16/100", 128, 4096, 5 * 128, ""),
+        ("16/100", 128, 128, 0, "share 4/25 of k = 128 is not cut off: blocks are of 128"),
+        ("1/2", 128, 64, 0, "share 1/2 of k = 64 is not cut off: blocks are of 128"),
+    ],
+)
+def test_a_share_below_a_block_does_not_vanish_in_silence(share: str, block: int, k: int, apart: int, note: str):
+    override = Override("q", w_format="fp16", a_format="fp16", share=Fraction(share), block=block)
+    policy = Policy("int8", "int8", o_format="fp16", overrides=(override,))
+    filled = apply_policy(Trace("t", (Gemm("q", 4, 8, k, note="own"), Gemm("r", 4, 8, k))), policy)
+    assert filled.macs == 2 * 4 * 8 * k
+    assert [g.k for g in filled.gemms if g.layer == "q.outliers"] == [apart] * bool(apart)
+    named = [g.note for g in filled.gemms if g.note not in ("", "own")]
+    assert named == ([f"own; {note}"] if note else [])
+    assert share_notes(filled) == ((f"policy: {note} (q)",) if note else ())
+
+
+def test_runs_and_traces_tell_of_rounded_shares(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = {"preset": "w8a8", "overrides": [{"match": "ffn", "share": 0.0001, "block": 128, "w_format": "int4"}]}
+    spec = {"model": "opt-125m", "seq_len": 4, "policy": policy}
+    notes = [
+        f"policy: share 1/10000 of k = {k} is rounded up to a block of 128 ({name})"
+        for k, name in ((768, "mlp.up_proj"), (3072, "mlp.down_proj"))
+    ]
+    assert set(notes) <= set(hwsim.run("edge_16x16_45nm", spec).notes)
+    (tmp_path / "w.yaml").write_text(json.dumps(spec))
+    assert run_command(["trace", str(tmp_path / "w.yaml"), "--summary"]) == 0
+    assert set(notes) <= set(capsys.readouterr().err.splitlines())
 
 
 def test_llm_int8_stores_what_its_format_stores() -> None:

@@ -140,6 +140,9 @@ def test_unknown_words_and_files(folder: Path) -> None:
         load_workload("llama-2-7")
     with pytest.raises(UsageError, match="no such file"):
         load_workload(str(folder / "absent.json"))
+    with pytest.raises(UsageError, match=r"model\.zip: no such file; valid: a file \(\.csv, .*\.json.*\), a folder or"):
+        load_workload(folder / "model.zip")
+    (folder / "model.zip").write_bytes(b"PK")
     with pytest.raises(UsageError, match=r"unknown kind of workload file; valid: \.csv, .*\.json"):
         load_workload(folder / "model.zip")
 

@@ -101,10 +101,15 @@ class _Reader:
     def refuse(self, message: str) -> SpecError:
         return SpecError([Problem(str(self.path), 0, 0, f"byte {self.at:,}", message)])
 
+    def ended(self, what: str) -> SpecError:
+        """Return the error of a header that is cut off at ``what``."""
+        needed = "the whole header is needed, the weights after it are not"
+        return self.refuse(f"the file ends within the header, at {what}, after {len(self.data):,} bytes; {needed}")
+
     def take(self, code: str, what: str) -> Any:
         size = struct.calcsize("<" + code)
         if self.at + size > len(self.data):
-            raise self.refuse(f"the file ends within the header, at {what}")
+            raise self.ended(what)
         (value,) = struct.unpack_from("<" + code, self.data, self.at)
         self.at += size
         return value
@@ -120,10 +125,10 @@ class _Reader:
 
     def _length(self, what: str, most: int) -> int:
         length = int(self.take("Q", f"the length of {what}"))
-        if length > len(self.data) - self.at:
-            raise self.refuse(f"{what} is {length:,} bytes long, beyond the end of the file")
         if length > most:
-            raise self.refuse(f"{what} is {length:,} bytes long; at most {most:,}")
+            raise self.refuse(f"{what} is {length:,} bytes long; valid: at most {most:,}")
+        if length > len(self.data) - self.at:
+            raise self.ended(f"{what} ({length:,} bytes)")
         return length
 
     def header(self) -> Header:
@@ -136,8 +141,8 @@ class _Reader:
             swapped = int.from_bytes(struct.pack("<I", version), "big") in VERSIONS
             hint = " (written big-endian)" if swapped else ""
             raise self.refuse(f"GGUF version {version}{hint} is not supported; valid: 2, 3")
-        tensors = self._count("tensors", MOST_TENSORS, 24)
-        pairs = self._pairs(self._count("key-value pairs", MOST_PAIRS, 13))
+        tensors = self._count("tensors", MOST_TENSORS)
+        pairs = self._pairs(self._count("key-value pairs", MOST_PAIRS))
         alignment = pairs.get("general.alignment", DEFAULT_ALIGNMENT)
         if isinstance(alignment, bool) or not isinstance(alignment, int) or not 1 <= alignment <= 1 << 20:
             raise self.refuse(f"general.alignment must be a whole number of bytes, not {shown(alignment)}")
@@ -145,18 +150,16 @@ class _Reader:
         self._check_places(entries, alignment)
         return Header(pairs, entries, -(-self.at // alignment) * alignment, len(self.data))
 
-    def _count(self, what: str, most: int, smallest: int) -> int:
+    def _count(self, what: str, most: int) -> int:
         count = int(self.take("Q", f"the number of {what}"))
-        if count > most or count * smallest > len(self.data) - self.at:
-            raise self.refuse(
-                f"claims {count:,} {what}; the file is {len(self.data):,} bytes long, valid: up to {most:,}"
-            )
+        if count > most:
+            raise self.refuse(f"claims {count:,} {what}; valid: up to {most:,}")
         return count
 
     def _pairs(self, count: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for _ in range(count):
-            key = self.text("a key")
+        for number in range(1, count + 1):
+            key = self.text(f"key {number} of {count}")
             if key in found:
                 raise self.refuse(f"key {shown(key)} is given twice")
             found[key] = self._value(self.take("I", f"the type of {shown(key)}"), key)
@@ -176,7 +179,7 @@ class _Reader:
             raise self.refuse(f"{shown(key)} is a list of value type {item}; valid: scalars and strings")
         size = struct.calcsize("<" + SCALARS[item])
         if length * size > len(self.data) - self.at:
-            raise self.refuse(f"{shown(key)} is a list of {length:,} values, beyond the end of the file")
+            raise self.ended(f"the list {shown(key)} of {length:,} values")
         start, self.at = self.at, self.at + length * size
         if length > MOST_KEPT:
             return Count(length)
@@ -184,32 +187,35 @@ class _Reader:
 
     def _strings(self, length: int, key: str) -> Count:
         self.strings += length
-        if length * 8 > len(self.data) - self.at or self.strings > MOST_STRINGS:
-            raise self.refuse(f"{shown(key)} is a list of {length:,} texts; valid: up to {MOST_STRINGS:,}, in the file")
+        if self.strings > MOST_STRINGS:
+            raise self.refuse(f"{shown(key)} is a list of {length:,} texts; valid: up to {MOST_STRINGS:,} in the file")
+        if length * 8 > len(self.data) - self.at:
+            raise self.ended(f"the list {shown(key)} of {length:,} texts")
         unpack, data, end, at = struct.Struct("<Q").unpack_from, self.data, len(self.data), self.at
         for _ in range(length):
             at += 8 + unpack(data, at)[0] if at + 8 <= end else end + 1
             if at > end:
-                raise self.refuse(f"the file ends within the header, in the list {shown(key)}")
+                raise self.ended(f"the list {shown(key)} of {length:,} texts")
         self.at = at
         return Count(length)
 
     def _tensors(self, count: int) -> list[Entry]:
         types = {kind.id: kind for kind in ggml_types().values()}
         found: dict[str, Entry] = {}
-        for number in range(count):
-            name = self.text(f"the name of tensor {number}")
+        for number in range(1, count + 1):
+            name = self.text(f"the name of tensor {number} of {count}")
             if name in found:
                 raise self.refuse(f"tensor {shown(name)} is there twice")
-            ndim = self.take("I", f"the number of sizes of {shown(name)}")
+            own = f"{shown(name)}, tensor {number} of {count}"
+            ndim = self.take("I", f"the number of sizes of {own}")
             if not 1 <= ndim <= 4:
                 raise self.refuse(f"tensor {shown(name)} has {ndim} sizes; valid: 1 to 4")
-            sizes = tuple(int(self.take("Q", f"the sizes of {shown(name)}")) for _ in range(ndim))
-            kind = self.take("I", f"the type of {shown(name)}")
+            sizes = tuple(int(self.take("Q", f"the sizes of {own}")) for _ in range(ndim))
+            kind = self.take("I", f"the type of {own}")
             if kind not in types:
-                known = ", ".join(f"{number} {one.name}" for number, one in types.items())
+                known = ", ".join(f"{id_} {one.name}" for id_, one in types.items())
                 raise self.refuse(f"tensor {shown(name)} has ggml type {kind}; valid: {known}")
-            entry = Entry(name, sizes, types[kind], int(self.take("Q", f"the offset of {shown(name)}")))
+            entry = Entry(name, sizes, types[kind], int(self.take("Q", f"the offset of {own}")))
             self._check_sizes(entry)
             found[name] = entry
         return list(found.values())

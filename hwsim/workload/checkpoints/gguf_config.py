@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hwsim.spec.errors import SpecError, did_you_mean, shown
+from hwsim.spec.errors import SpecError, shown
 from hwsim.workload.checkpoints.gguf import Count
+from hwsim.workload.unsupported import unsupported
 
 #: Key of a config.json by key of GGUF.
 LLAMA_KEYS = {
@@ -106,7 +107,8 @@ def to_config(
     if not isinstance(arch, str):
         raise refuse("no general.architecture; it names the model's family")
     if arch not in ARCHITECTURES:
-        raise refuse(f"general.architecture {shown(arch)} is not supported; {did_you_mean(arch, ARCHITECTURES)}")
+        keys = {name: pairs[f"{arch}.{key}"] for key, name in LLAMA_KEYS.items() if f"{arch}.{key}" in pairs}
+        raise refuse(unsupported("general.architecture", arch, ARCHITECTURES, keys, gguf=False))
     chosen = ARCHITECTURES[arch]
     given = {key.removeprefix(f"{arch}."): value for key, value in pairs.items()}
     config: dict[str, Any] = {"model_type": chosen.model_type, **chosen.fixed}

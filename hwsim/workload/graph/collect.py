@@ -31,6 +31,8 @@ class Collector:
     unpriced: Counter[str] = field(default_factory=Counter)
     meta: dict[str, Any] = field(default_factory=dict)
     folded: int = 0
+    #: Layers whose product has an extent of 0.
+    empty: list[str] = field(default_factory=list)
 
     def product(
         self, layer: str, product: Product, role: str = "", note: str = "", repeat: int = 1, **formats: str
@@ -46,6 +48,7 @@ class Collector:
             self.folded += 1
             return -1
         if not product.macs:
+            self.empty.append(layer)
             return -1
         sizes = (product.m, product.n, product.k, product.batch)
         if max(sizes) > LARGEST_SIZE or product.m * product.n * product.k > LARGEST_PRODUCT:

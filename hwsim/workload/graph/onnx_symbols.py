@@ -31,7 +31,7 @@ def whole_settings(settings: Mapping[str, Any]) -> dict[str, int]:
     for name, value in settings.items():
         text = str(value)
         if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or not int(text[:20]) <= LARGEST_EXTENT:
-            raise UsageError(f"settings: {name} must be a whole number of at least 0, not {shown(value)}")
+            raise UsageError(f"settings: {name} must be a whole number from 0 to 2^48, not {shown(value)}")
         found[name] = int(text)
     return found
 

@@ -148,8 +148,9 @@ class Inference:
             found = self.onnx.shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=self.imports)
         except Exception as error:  # the library's own kinds
             message = str(error).strip().splitlines()
+            given = " and ".join(str(list(one.tensor.shape)) for one in inputs if one is not None and one.tensor)
             raise UsageError(
-                f"{place}: its shapes do not fit: {message[-1] if message else type(error).__name__}"
+                f"{place}: its shapes {given} do not fit: {message[-1] if message else type(error).__name__}"
             ) from None
         known = {name: self._value(found[name], lost) for name in names if name in found}
         return [known.get(name, Value(lost=lost)) for name in node.output]

@@ -5,18 +5,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwsim.spec.errors import UsageError, did_you_mean, printable
+from hwsim.spec.errors import UsageError, did_you_mean
+from hwsim.workload.graph.python_source import blaming, check_source, from_here, split_source
 from hwsim.workload.transformer import DEFAULT_TOKENS
 
-SCHEME = "python:"
 #: Arguments of ``forward`` that are token numbers, and those that are images.
 _TOKENS = ("input_ids", "tokens", "ids", "idx", "token_ids", "decoder_input_ids")
 _IMAGES = ("pixel_values", "images", "image", "pixels")
@@ -55,12 +52,8 @@ def find_maker(source: str) -> Callable[[], Any]:
     UsageError
         If there is no such module or name, or importing it fails.
     """
-    text = source.removeprefix(SCHEME)
-    file, colon, name = text.rpartition(":")
-    if not colon:
-        file, dot, name = text.rpartition(".")
-        if not dot:
-            raise UsageError("name a function: python:package.function or python:path/to/file.py:function")
+    check_source(source)
+    file, name = split_source(source)
     with blaming("cannot be imported"):
         module = _load_file(Path(file)) if file.endswith(".py") else _load_module(file)
     found = getattr(module, name, None)
@@ -72,8 +65,6 @@ def find_maker(source: str) -> Callable[[], Any]:
 
 
 def _load_file(path: Path) -> Any:
-    if not path.is_file():
-        raise UsageError(f"no such file {str(path)!r}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -84,26 +75,8 @@ def _load_file(path: Path) -> Any:
 
 def _load_module(name: str) -> Any:
     """Import a module, from the current directory too."""
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
+    with from_here():
         return importlib.import_module(name)
-    finally:
-        sys.path.remove(here)
-
-
-@contextmanager
-def blaming(what: str) -> Iterator[None]:
-    """Tell of an error in the user's code: where, which and why, in one line."""
-    try:
-        yield
-    except UsageError:
-        raise
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-        text = " ".join(printable(str(error)).split())[:300]
-        raise UsageError(f"{what}: {type(error).__name__}: {text}{place}") from None
 
 
 def make_module(source: str, sizes: Sizes, dtype: str = "") -> tuple[Any, tuple[Any, ...], dict[str, Any]]:

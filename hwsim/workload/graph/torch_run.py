@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwsim.workload.graph.collect import Collector
-from hwsim.workload.graph.torch_load import blaming
+from hwsim.workload.graph.python_source import blaming
 
 
 def run(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Collector:

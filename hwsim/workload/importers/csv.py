@@ -94,6 +94,8 @@ class _Reader:
         missing = [name for name in REQUIRED if name not in names and name not in meant]
         if missing:
             message = f"missing column{'s' * (len(missing) > 1)} {', '.join(missing)}; required: {', '.join(REQUIRED)}"
+            if "op" in missing:
+                message += "; a SCALE-Sim topology begins with Layer, M, N, K or Layer name, IFMAP Height, …"
             self.report(line, 1, "header", message, text)
         self.columns = names
 
@@ -135,7 +137,9 @@ class _Row:
         text = self.value(name)
         digits = text.isascii() and text.isdigit()
         if not digits or not 1 <= int(text[:40]) <= LARGEST_SIZE:
-            self.report(name, f"must be a whole number from 1 to {LARGEST_SIZE:,}, not {shown(text)}")
+            wrong = f", not {shown(text)}" if text else f"; {self.value('op')} needs it"
+            what = "must be" if text else "is missing, must be"
+            self.report(name, f"{what} a whole number from 1 to {LARGEST_SIZE:,}{wrong}")
             return 1
         return int(text)
 

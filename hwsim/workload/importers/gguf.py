@@ -12,7 +12,6 @@ from hwsim.spec.errors import Problem, SpecError
 from hwsim.workload.checkpoints.gguf import Entry, Header, read_header
 from hwsim.workload.checkpoints.gguf_config import gguf_key, to_config
 from hwsim.workload.checkpoints.tensors import OUTSIDE, Tensor, Tensors, fill_formats
-from hwsim.workload.config import key_of
 from hwsim.workload.importers.base import IMPORTERS, Importer, Request
 from hwsim.workload.importers.hf_config import build_trace
 from hwsim.workload.trace import Trace
@@ -52,12 +51,11 @@ IMPORTERS.register("gguf")(Gguf())
 
 def _in_own_keys(error: SpecError, arch: str) -> SpecError:
     """Return problems of a config.json under the names that the keys have in the file."""
-    return SpecError(
-        replace(problem, message=problem.message.replace(f"'{key}'", f"'{gguf_key(arch, key)}'", 1))
-        if (key := key_of(problem.message))
-        else problem
-        for problem in error.problems
-    )
+
+    def own(found: re.Match[str]) -> str:
+        return f"'{gguf_key(arch, found[1])}'"
+
+    return SpecError(replace(problem, message=re.sub(r"'(\w+)'", own, problem.message)) for problem in error.problems)
 
 
 def _parts(path: Path) -> list[Path]:

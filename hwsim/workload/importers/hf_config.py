@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Set
+import re
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 from hwsim.spec.document import parse_document, plain
 from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean, shown
 from hwsim.spec.text import read_text
-from hwsim.workload.config import Config, key_of
+from hwsim.workload.config import Config, key_of, quoted
 from hwsim.workload.importers.base import IMPORTERS, Importer, Request
 from hwsim.workload.models import FAMILIES
 from hwsim.workload.phase import Phase
 from hwsim.workload.quantization import apply_scheme, plain_format, read_scheme
 from hwsim.workload.trace import Trace
+from hwsim.workload.unsupported import some_of, unsupported
 
 
 class HfConfig(Importer):
@@ -127,27 +129,45 @@ def build_trace(
     UsageError
         If the model has no such phase, or no such setting.
     """
-    changed = {key: _plain(value) for key, value in (settings or {}).items()}
+    changed = {key: _plain(key, value) for key, value in (settings or {}).items()}
     config = {**config, **changed}
     model_type = config.get("model_type") or config.get("_class_name")  # the latter in files of diffusers
     if not isinstance(model_type, str) or not model_type:
-        wrong = "is missing" if model_type is None else f"must be text, not {shown(model_type)}"
-        names = FAMILIES.names()
-        valid = f"{', '.join(names[:FEW])}, … ({len(names)} in all)"
-        raise _problem(source, f"'model_type' {wrong}; it (or '_class_name') names the architecture, valid: {valid}")
+        raise _problem(source, _unnamed(model_type, config))
     if model_type not in FAMILIES:
-        raise _problem(source, _unsupported(model_type, config))
+        message = unsupported("'model_type'", model_type, FAMILIES.names(), config)
+        raise _of_settings([Problem(source, 0, 0, "", message)], changed)
     checked = Config(config, source)
-    trace = _quantized(FAMILIES.get(model_type)(checked, phase), config, source)
+    try:
+        trace = _quantized(FAMILIES.get(model_type)(checked, phase), config, source)
+    except SpecError as error:
+        raise _of_settings(error.problems, changed) from None
     _check_known(model_type, changed, checked.known)
     label = trace.name.replace(model_type, name, 1) if name else trace.name
     meta = {"model": name or model_type, "source": source, **({"settings": changed} if changed else {}), **trace.meta}
     return replace(trace, name=label, meta=meta)
 
 
-def _plain(value: Any) -> Any:
-    """Return what text means in YAML, and anything else as it is."""
-    return plain(parse_document(f"value: {value}").data)["value"] if isinstance(value, str) else value
+def _plain(key: str, value: Any) -> Any:
+    """Return what text means in YAML, and anything else as it is.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        return plain(parse_document(f"value: {value}").data)["value"]
+    except SpecError as error:
+        raise UsageError(f"settings: {key}: {error.problems[0].message}, in {shown(value)}") from None
+
+
+def _of_settings(problems: Sequence[Problem], changed: Mapping[str, Any]) -> UsageError:
+    """Return the error of ``problems``: those about a key that a setting gives are no mistakes of the file."""
+    own = [problem for problem in problems if quoted(problem.message) & changed.keys()]
+    return UsageError(f"settings: {own[0].message}") if own else SpecError(problems)
 
 
 def _check_known(model_type: str, settings: Mapping[str, Any], known: Set[str]) -> None:
@@ -162,31 +182,17 @@ def _quantized(trace: Trace, config: Mapping[str, Any], source: str) -> Trace:
     return trace if scheme is None else apply_scheme(trace, scheme, plain_format(config))
 
 
-#: So many architectures fit into a message.
-FEW = 24
-
-#: Keys that tell what an unsupported architecture would need (names as in transformers).
-_MISSING_PARTS = {
-    "num_experts": "its mixture of experts",
-    "num_local_experts": "its mixture of experts",
-    "n_routed_experts": "its mixture of experts",
-    "kv_lora_rank": "its latent attention",
-    "index_topk": "sparse attention by an index",
-    "state_size": "state-space layers",
-    "ssm_state_size": "state-space layers",
-    "mamba_d_state": "state-space layers",
-    "conv_L_cache": "short convolutions",
-    "linear_num_key_heads": "linear attention",
-    "encoder_layers": "its encoder-decoder structure",
-    "text_config": "several sub-models",
-    "vision_config": "several sub-models",
-}
+def _unnamed(value: Any, config: Mapping[str, Any]) -> str:
+    """Return the message about a ``model_type`` that is no text; what ``architectures`` names may tell it."""
+    wrong = "is missing" if value is None else f"must be text, not {shown(value)}"
+    names, classes = FAMILIES.names(), config.get("architectures")
+    first = classes[0] if isinstance(classes, list) and classes and isinstance(classes[0], str) else ""
+    meant = _of_class(first, names)
+    hint = f"; 'architectures' names {first}: is it {meant!r}?" if meant else ""
+    return f"'model_type' {wrong}; it (or '_class_name') names the architecture{hint}; {some_of(names)}"
 
 
-def _unsupported(model_type: str, config: Mapping[str, Any]) -> str:
-    lacking = sorted({part for key, part in _MISSING_PARTS.items() if config.get(key)})
-    why = f" (not modelled: {', '.join(lacking)})" if lacking else ""
-    return (
-        f"'model_type' {shown(model_type)} is not supported{why}; {did_you_mean(model_type, FAMILIES.names())}; "
-        "any other model can be given as a trace CSV"
-    )
+def _of_class(name: str, names: Iterable[str]) -> str | None:
+    """Return the architecture of a class of transformers: ``Qwen2MoeForCausalLM`` is of ``qwen2_moe``."""
+    stem = re.sub(r"(For[A-Z]\w*|Model|LMHeadModel)$", "", name).lower()
+    return next((one for one in names if stem and one.replace("_", "").lower() == stem), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,6 +29,7 @@ class OnnxGraph(Importer):
         name = request.name or Path(source).stem
         try:
             collected = GraphReader(model).read(values)
+            _check_extents(values, collected.empty)
             label = " ".join([name, *(f"{key}={value}" for key, value in values.items())])
             return collected.trace(label, {"model": name, "source": source, **values})
         except SpecError:
@@ -37,6 +38,21 @@ class OnnxGraph(Importer):
             if str(error).startswith("settings:"):
                 raise
             raise SpecError([Problem(source, 0, 0, "", str(error))]) from None
+
+
+def _check_extents(values: Mapping[str, int], empty: Sequence[str]) -> None:
+    """Refuse extents of 0 that leave products with nothing to compute; a cache may be that long.
+
+    Raises
+    ------
+    UsageError
+        With the settings that are 0.
+    """
+    zero = [name for name, value in values.items() if not value]
+    if zero and empty:
+        verb = "leave" if len(zero) > 1 else "leaves"
+        given = ", ".join(f"{name}=0" for name in zero)
+        raise UsageError(f"settings: {given} {verb} {empty[0]} nothing to multiply; valid: at least 1")
 
 
 IMPORTERS.register("onnx")(OnnxGraph())

@@ -29,12 +29,17 @@ class TorchModule(Importer):
 
     def read(self, source: str, request: Request) -> Trace:
         """Return the trace of one forward pass, named after the function."""
+        from hwsim.workload.graph.python_source import check_source
         from hwsim.workload.graph.torch_load import Sizes, import_torch, make_module
 
         values = {name: _whole(name, request.settings[name]) for name in _WHOLE if name in request.settings}
         phase = request.phase
         _refuse_shaping(phase)
         sizes = Sizes(**{"batch": phase.batch, "seq_len": phase.tokens, **values})  # type: ignore[arg-type]
+        try:
+            check_source(source)
+        except UsageError as error:
+            raise UsageError(f"source: {error}") from None
         import_torch()
         module, args, kwargs = make_module(source, sizes, str(request.settings.get("dtype", "")))
         from hwsim.workload.graph.torch_run import run

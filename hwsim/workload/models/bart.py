@@ -42,7 +42,7 @@ def read_half(config: Config, half: str, activation: str) -> Transformer:
     """Read the keys of one half, ``encoder`` or ``decoder``."""
     hidden, heads = config.integer("d_model"), config.integer(f"{half}_attention_heads")
     layers = config.integer(f"{half}_layers")
-    config.require(hidden % heads == 0, f"'d_model' {hidden} is no multiple of {heads} heads")
+    config.divides(f"{half}_attention_heads", heads, "d_model", hidden)
     return Transformer(
         family=config.model_type,
         hidden=hidden,

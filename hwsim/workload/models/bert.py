@@ -15,7 +15,7 @@ def read_encoder(config: Config, vocab: int, max_tokens: int, positions: int) ->
     """Read the keys that BERT and ViT share: biases everywhere, one head per KV head."""
     hidden, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
     layers = config.integer("num_hidden_layers")
-    config.require(hidden % heads == 0, f"'hidden_size' {hidden} is no multiple of {heads} heads")
+    config.divides("num_attention_heads", heads, "hidden_size", hidden)
     return Transformer(
         family=config.model_type,
         hidden=hidden,

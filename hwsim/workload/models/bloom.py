@@ -13,9 +13,10 @@ from hwsim.workload.transformer import DEFAULT_TOKENS, Transformer, decoder_trac
 def bloom(config: Config, phase: Phase) -> Trace:
     """BLOOM; published files name its width ``hidden_size`` or ``n_embed``. Its length has no bound."""
     hidden = config.integer("n_embed" if config.get("n_embed") else "hidden_size")
-    heads = config.integer("num_attention_heads" if config.get("num_attention_heads") else "n_head")
+    heads_key = "num_attention_heads" if config.get("num_attention_heads") else "n_head"
+    heads = config.integer(heads_key)
     layers = config.integer("num_hidden_layers" if config.get("num_hidden_layers") else "n_layer")
-    config.require(hidden % heads == 0, f"'hidden_size' {hidden} is no multiple of {heads} heads")
+    config.divides(heads_key, heads, "hidden_size", hidden)
     model = Transformer(
         family="bloom",
         hidden=hidden,

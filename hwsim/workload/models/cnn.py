@@ -22,8 +22,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hwsim.spec.errors import UsageError, did_you_mean
-from hwsim.workload.config import ACTIVATIONS, Config
+from hwsim.spec.errors import UsageError, did_you_mean, shown
+from hwsim.workload.config import ACTIVATIONS, LARGEST, MOST_PARTS, Config
 from hwsim.workload.convolution import Conv, ConvNet, Feature
 from hwsim.workload.models import FAMILIES
 from hwsim.workload.models.bert import refuse_decode
@@ -72,8 +72,10 @@ class _Layer:
 
     def whole(self, key: str, default: int | None = None, minimum: int = 1) -> int:
         value = self.entry.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            raise UsageError(f"{self.where}: {key!r} must be a whole number of at least {minimum}, not {value!r}")
+        most = MOST_PARTS if key == "repeat" else LARGEST
+        if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= most:
+            valid = f"must be a whole number from {minimum} to {most:,}"
+            raise UsageError(f"{self.where}: {key!r} {valid}, not {shown(value)}")
         return value
 
     def pair(self, key: str, default: int | None = None, minimum: int = 1) -> tuple[int, int]:
@@ -86,8 +88,8 @@ class _Layer:
 
     def activation(self) -> str | None:
         name = self.entry.get("act")
-        if name is not None and name not in ACTIVATIONS:
-            raise UsageError(f"{self.where}: unknown act {name!r}; {did_you_mean(name, ACTIVATIONS)}")
+        if name is not None and (not isinstance(name, str) or name not in ACTIVATIONS):
+            raise UsageError(f"{self.where}: unknown act {shown(name)}; {did_you_mean(name, ACTIVATIONS)}")
         return ACTIVATIONS[name] if name is not None else None
 
 
@@ -95,8 +97,8 @@ def _add_layers(net: ConvNet, layers: Sequence[Any], source: str, prefix: str) -
     for index, entry in enumerate(layers):
         where = f"{source}: layers.{prefix}{index}"
         kind = entry.get("type") if isinstance(entry, Mapping) else entry
-        if not isinstance(entry, Mapping) or kind not in KEYS:
-            raise UsageError(f"{where}: unknown layer type {kind!r}; {did_you_mean(kind, KEYS)}")
+        if not isinstance(entry, Mapping) or not isinstance(kind, str) or kind not in KEYS:
+            raise UsageError(f"{where}: unknown layer type {shown(kind)}; {did_you_mean(kind, KEYS)}")
         for key in entry:
             if key not in KEYS[kind]:
                 raise UsageError(f"{where}: unknown key {key!r}; {did_you_mean(key, KEYS[kind])}")
@@ -109,7 +111,10 @@ def _add_layers(net: ConvNet, layers: Sequence[Any], source: str, prefix: str) -
 
 def _residual(net: ConvNet, layer: _Layer, name: str, source: str, prefix: str) -> None:
     before, other, shortcut = net.feature, net.made_by, layer.entry.get("shortcut")
-    _add_layers(net, layer.entry.get("layers", ()), source, prefix)
+    inner = layer.entry.get("layers", [])
+    if not isinstance(inner, list) or not isinstance(shortcut, Mapping | None):
+        raise UsageError(f"{layer.where}: layers must be a list of layers, and shortcut a mapping of a convolution")
+    _add_layers(net, inner, source, prefix)
     if shortcut is not None:
         after, made = net.feature, net.made_by
         net.feature, net.made_by = before, other
@@ -127,7 +132,7 @@ def _residual(net: ConvNet, layer: _Layer, name: str, source: str, prefix: str) 
 def _conv(net: ConvNet, layer: _Layer, name: str) -> None:
     groups, out = layer.whole("groups", 1, minimum=-1), layer.whole("out")
     norm = layer.entry.get("norm", "batch")
-    if norm not in NORMS or groups == 0:
+    if not isinstance(norm, str) or norm not in NORMS or groups == 0:
         raise UsageError(f"{layer.where}: norm must be one of {', '.join(NORMS)}, and groups not 0")
     bias, folded = NORMS[norm]
     repeat, stride = layer.whole("repeat", 1), layer.whole("stride", 1)

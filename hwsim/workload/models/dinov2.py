@@ -22,7 +22,7 @@ def dinov2(config: Config, phase: Phase) -> Trace:
     hidden, heads, layers = (
         config.integer(f"{key}") for key in ("hidden_size", "num_attention_heads", "num_hidden_layers")
     )
-    config.require(hidden % heads == 0, f"'hidden_size' {hidden} is no multiple of {heads} heads")
+    config.divides("num_attention_heads", heads, "hidden_size", hidden)
     config.require(not config.flag("use_swiglu_ffn", False), "'use_swiglu_ffn' true is not supported")
     tokens, masked = (image // patch) ** 2 + 1, config.flag("use_mask_token", True)
     model = Transformer(

@@ -17,11 +17,11 @@ def falcon(config: Config, phase: Phase) -> Trace:
     """
     hidden, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
     layers, bias = config.integer("num_hidden_layers"), config.flag("bias", False)
-    config.require(hidden % heads == 0, f"'hidden_size' {hidden} is no multiple of {heads} heads")
+    config.divides("num_attention_heads", heads, "hidden_size", hidden)
     new, alibi = config.flag("new_decoder_architecture", False), config.flag("alibi", False)
     many = new or not config.flag("multi_query", True)
     kv_heads = config.integer("num_kv_heads", default=heads) if many else 1
-    config.require(heads % kv_heads == 0, f"{heads} heads do not split into {kv_heads} 'num_kv_heads'")
+    config.divides("num_kv_heads", kv_heads, "num_attention_heads", heads)
     parallel = config.flag("parallel_attn", True)
     head_dim = hidden // heads
     model = Transformer(

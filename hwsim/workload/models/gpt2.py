@@ -13,7 +13,7 @@ def read_gpt2(config: Config) -> Transformer:
     """Read the keys of transformers' ``GPT2Config``."""
     hidden, heads = config.integer("n_embd"), config.integer("n_head")
     layers, positions = config.integer("n_layer"), config.integer("n_positions")
-    config.require(hidden % heads == 0, f"'n_embd' {hidden} is no multiple of {heads} heads")
+    config.divides("n_head", heads, "n_embd", hidden)
     return Transformer(
         family=config.model_type,
         hidden=hidden,

@@ -29,7 +29,7 @@ def gpt_neo(config: Config, phase: Phase) -> Trace:
     """GPT-Neo 125M, 1.3B and 2.7B."""
     hidden, heads, layers = config.integer("hidden_size"), config.integer("num_heads"), config.integer("num_layers")
     positions, window = config.integer("max_position_embeddings"), config.integer("window_size", default=256)
-    config.require(hidden % heads == 0, f"'hidden_size' {hidden} is no multiple of {heads} heads")
+    config.divides("num_heads", heads, "hidden_size", hidden)
     kinds = list(_kinds(config))
     config.require(len(kinds) == layers, f"'attention_types' describes {len(kinds)} layers, not {layers}")
     local = sum(LAYER_TYPES.get(kind) == "window" for kind in kinds)

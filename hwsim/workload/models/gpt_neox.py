@@ -15,7 +15,7 @@ def gpt_neox(config: Config, phase: Phase) -> Trace:
     """GPT-NeoX; both branches of a layer have a norm of their own."""
     hidden, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
     layers, bias = config.integer("num_hidden_layers"), config.flag("attention_bias", True)
-    config.require(hidden % heads == 0, f"'hidden_size' {hidden} is no multiple of {heads} heads")
+    config.divides("num_attention_heads", heads, "hidden_size", hidden)
     model = Transformer(
         family="gpt_neox",
         hidden=hidden,

@@ -13,7 +13,7 @@ from hwsim.workload.transformer import Transformer, decoder_trace
 
 def _read(config: Config) -> Transformer:
     hidden, heads, layers = config.integer("n_embd"), config.integer("n_head"), config.integer("n_layer")
-    config.require(hidden % heads == 0, f"'n_embd' {hidden} is no multiple of {heads} heads")
+    config.divides("n_head", heads, "n_embd", hidden)
     head_dim = hidden // heads
     return Transformer(
         family=config.model_type,

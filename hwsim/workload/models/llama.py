@@ -65,8 +65,9 @@ def read_llama(config: Config, tied_default: bool = False, activation_key: str =
     kv_heads = config.integer("num_key_value_heads", default=heads)
     layers = config.integer("num_hidden_layers")
     given = config.optional_integer("head_dim")
-    config.require(given is not None or hidden % heads == 0, f"'hidden_size' {hidden} is no multiple of {heads} heads")
-    config.require(heads % kv_heads == 0, f"{heads} heads do not split into {kv_heads} 'num_key_value_heads'")
+    if given is None:
+        config.divides("num_attention_heads", heads, "hidden_size", hidden)
+    config.divides("num_key_value_heads", kv_heads, "num_attention_heads", heads)
     head_dim = given or hidden // heads
     bias, mlp_bias = config.flag("attention_bias", False), config.flag("mlp_bias", False)
     return Transformer(

@@ -13,7 +13,7 @@ from hwsim.workload.transformer import Transformer, decoder_trace
 def mpt(config: Config, phase: Phase) -> Trace:
     """MPT with multi-head attention and ALiBi, as transformers' module computes it."""
     hidden, heads, layers = config.integer("d_model"), config.integer("n_heads"), config.integer("n_layers")
-    config.require(hidden % heads == 0, f"'d_model' {hidden} is no multiple of {heads} heads")
+    config.divides("n_heads", heads, "d_model", hidden)
     config.require(config.flag("no_bias", True), "'no_bias' false is not supported")
     if config.get("attn_config") is not None:
         attention = config.section("attn_config")

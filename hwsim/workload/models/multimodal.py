@@ -6,12 +6,12 @@ is any family that hwsim knows, named by ``text_config.model_type``.
 
 from __future__ import annotations
 
-from hwsim.spec.errors import did_you_mean, shown
 from hwsim.workload.config import Config
 from hwsim.workload.models import FAMILIES
 from hwsim.workload.models.llama import language_part
 from hwsim.workload.phase import Phase
 from hwsim.workload.trace import Trace
+from hwsim.workload.unsupported import unsupported
 
 
 @FAMILIES.register("aya_vision")
@@ -31,7 +31,7 @@ def multimodal(config: Config, phase: Phase) -> Trace:
     known = {"gemma3": "gemma3_text", "llama4": "llama4_text"}.get(config.model_type, "llama")
     kind = part.get("model_type", known) if isinstance(part, dict) else known
     if kind not in FAMILIES or FAMILIES.get(kind) is multimodal:
-        near = did_you_mean(kind, FAMILIES.names())
-        config.problems.append(f"'text_config' has the model_type {shown(kind)}, which is not supported; {near}")
+        keys = part if isinstance(part, dict) else {}
+        config.problems.append(unsupported("'text_config' model_type", str(kind), FAMILIES.names(), keys))
         kind = known
     return language_part(config, phase, FAMILIES.get(kind))

@@ -19,7 +19,7 @@ def opt(config: Config, phase: Phase) -> Trace:
     layers, positions = config.integer("num_hidden_layers"), config.integer("max_position_embeddings")
     embed = config.integer("word_embed_proj_dim", default=hidden)
     before = config.flag("do_layer_norm_before", True)
-    config.require(hidden % heads == 0, f"'hidden_size' {hidden} is no multiple of {heads} heads")
+    config.divides("num_attention_heads", heads, "hidden_size", hidden)
     bias = config.flag("enable_bias", True)
     model = Transformer(
         family="opt",

@@ -15,8 +15,8 @@ def phi(config: Config, phase: Phase) -> Trace:
     """Phi; rotary positions turn the first ``partial_rotary_factor`` of each head only."""
     hidden, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
     layers, kv_heads = config.integer("num_hidden_layers"), config.integer("num_key_value_heads", default=heads)
-    config.require(hidden % heads == 0, f"'hidden_size' {hidden} is no multiple of {heads} heads")
-    config.require(heads % kv_heads == 0, f"{heads} heads do not split into {kv_heads} 'num_key_value_heads'")
+    config.divides("num_attention_heads", heads, "hidden_size", hidden)
+    config.divides("num_key_value_heads", kv_heads, "num_attention_heads", heads)
     head_dim = hidden // heads
     model = Transformer(
         family="phi",

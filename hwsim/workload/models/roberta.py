@@ -44,7 +44,7 @@ def distilbert(config: Config, phase: Phase) -> Trace:
     refuse_decode("distilbert", phase)
     hidden, heads, layers = config.integer("dim"), config.integer("n_heads"), config.integer("n_layers")
     positions = config.integer("max_position_embeddings", default=512)
-    config.require(hidden % heads == 0, f"'dim' {hidden} is no multiple of {heads} heads")
+    config.divides("n_heads", heads, "dim", hidden)
     model = Transformer(
         family="distilbert",
         hidden=hidden,

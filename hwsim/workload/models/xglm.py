@@ -13,7 +13,7 @@ from hwsim.workload.transformer import Transformer, decoder_trace
 def _trace(config: Config, phase: Phase, keys: tuple[str, str, str, str, str], positions: int) -> Trace:
     width, depth, heads_key, ffn, activation = keys
     hidden, heads, layers = config.integer(width), config.integer(heads_key), config.integer(depth)
-    config.require(hidden % heads == 0, f"{width!r} {hidden} is no multiple of {heads} heads")
+    config.divides(heads_key, heads, width, hidden)
     model = Transformer(
         family=config.model_type,
         hidden=hidden,

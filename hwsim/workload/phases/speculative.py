@@ -16,6 +16,11 @@ from hwsim.workload.phases.base import PHASES, assemble, need
 from hwsim.workload.phases.passes import Build, Segment, Steps, forward
 from hwsim.workload.trace import Trace
 
+#: Tokens by which tables of one vocabulary may differ, padded to other multiples: Qwen2.5 has 151,936 in its small
+#: models and 152,064 in its large ones (vLLM issues 5203 and 10913). llama.cpp takes a draft up to that
+#: (SPEC_VOCAB_MAX_SIZE_DIFFERENCE, common/speculative.cpp).
+PADDING = 128
+
 
 def expected_tokens(acceptance: float | Fraction, draft_tokens: int) -> float | Fraction:
     """Return the tokens that a step yields on average: ``(1 - α^(γ+1)) / (1 - α)`` (Leviathan et al., eq. 1).
@@ -32,7 +37,8 @@ class Speculative:
     """One step: γ = ``draft_tokens`` decode steps of ``draft``, then one pass of the target over γ + 1 tokens.
 
     Both see ``context`` cached tokens, the draft one more with each step. ``acceptance`` is α. ``meta`` has the
-    expected tokens of a step and what a token costs: ``expected_tokens``, ``macs_per_token``. Rows are
+    expected tokens of a step and what a token costs: ``expected_tokens``, ``macs_per_token``. Both must have one
+    vocabulary: as many tokens, or in one family up to :data:`PADDING` apart. Rows are
     ``draft.…`` and ``verify/…``. A draft that catches up on the last token after γ acceptances is not counted,
     nor is the sampling.
     """
@@ -53,10 +59,11 @@ class Speculative:
             raise UsageError(f"acceptance: must be from 0 to 1, not {self.acceptance!r}")
 
     def trace(self, build: Build) -> Trace:
-        """Return the trace; UsageError if a model knows no decode step."""
+        """Return the trace; UsageError if a model knows no decode step, or the two have other vocabularies."""
         assert self.draft is not None
         assert self.acceptance is not None
         start = build(decode(self.context, self.batch))
+        _check_vocabularies(start, self.draft(decode(1, self.batch)))
         context, proposed = int(start.meta["context"]), int(self.draft_tokens or 1)
         small = Steps(self.draft, context + proposed - 1)
         large = Steps(build, context + proposed)
@@ -72,6 +79,32 @@ class Speculative:
             **_both(end, other),
         )  # fmt: skip
         return Trace(made.name, made.ops, {**made.meta, "macs_per_token": made.macs / tokens})
+
+
+def _check_vocabularies(target: Trace, draft: Trace) -> None:
+    """Refuse a draft whose tokens are not the target's.
+
+    The acceptance rule compares both models' probabilities of one token (Leviathan et al., section 2.3). No file
+    read here has the tokens' texts; that models of one family share them, and of two do not, stands for comparing.
+
+    Raises
+    ------
+    UsageError
+        With both sizes.
+    """
+    sizes = _vocabulary(target), _vocabulary(draft)
+    kin = target.meta.get("family") == draft.meta.get("family")
+    if abs(sizes[0] - sizes[1]) <= (PADDING if kin else 0):
+        return
+    names = [f"{trace.meta.get('model', trace.name)} has {size:,} tokens" for trace, size in
+             ((target, sizes[0]), (draft, sizes[1]))]  # fmt: skip
+    rule = f"valid: as many tokens, or at most {PADDING} more or fewer in a model of one model_type, for padded tables"
+    raise UsageError(f"draft: another vocabulary: {names[1]}, {names[0]}; {rule}")
+
+
+def _vocabulary(trace: Trace) -> int:
+    """Return how many tokens a model chooses from."""
+    return max((gemm.n for gemm in trace.gemms if gemm.role == "lm_head"), default=0)
 
 
 def _both(target: Trace, draft: Trace) -> dict[str, object]:

@@ -108,12 +108,16 @@ METHODS: Registry[Callable[[Settings], Scheme]] = Registry("quantization method"
 class Settings:
     """The ``quantization_config`` of a checkpoint, key by key with checks."""
 
-    def __init__(self, values: Mapping[str, Any], refuse: Refuse) -> None:
-        self.values, self._refuse = values, refuse
+    def __init__(self, values: Mapping[str, Any], refuse: Refuse, where: str = "") -> None:
+        self.values, self._refuse, self._where = values, refuse, where
 
     def refuse(self, message: str) -> SpecError:
         """Return the error of this file."""
-        return self._refuse(f"'quantization_config' {message}")
+        return self._refuse(f"'quantization_config' {self._where}{message}")
+
+    def part(self, values: Mapping[str, Any], where: str = "") -> Settings:
+        """Return settings made of this configuration; messages about them begin with ``where``."""
+        return Settings(values, self._refuse, self._where + where)
 
     def integer(self, key: str, default: int | None = None, low: int = 1, high: int = 1 << 16) -> int:
         """Return a whole number from ``low`` to ``high``."""

@@ -45,9 +45,9 @@ def read(settings: Settings) -> Awq:
     """Read ``bits`` and ``group_size`` (or AutoAWQ's ``w_bit`` and ``q_group_size``)."""
     values = settings.values
     settings.choice("version", ("gemm", "GEMM"), "gemm")
-    bits = Settings({"bits": values.get("bits", values.get("w_bit", 4))}, settings.refuse).integer("bits", 4, 2, 8)
+    bits = settings.part({"bits": values.get("bits", values.get("w_bit", 4))}).integer("bits", 4, 2, 8)
     if WORD % bits:
         raise settings.refuse(f"bits {bits} is not supported; valid: 2, 4, 8")
     size = values.get("group_size", values.get("q_group_size", 128))
-    group = None if size == -1 else Settings({"group_size": size}, settings.refuse).integer("group_size")
+    group = None if size == -1 else settings.part({"group_size": size}).integer("group_size")
     return Awq(settings.patterns("modules_to_not_convert"), bits, group)

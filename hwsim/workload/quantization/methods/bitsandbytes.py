@@ -54,9 +54,12 @@ class BitsAndBytes(Scheme):
 def read(settings: Settings) -> BitsAndBytes:
     """Read ``load_in_8bit``, ``load_in_4bit``, ``bnb_4bit_quant_type`` and ``bnb_4bit_use_double_quant``."""
     skipped = settings.patterns("llm_int8_skip_modules")
-    if settings.flag("load_in_8bit", False):
+    eight, four = settings.flag("load_in_8bit", False), settings.flag("load_in_4bit", False)
+    if eight and four:
+        raise settings.refuse("of bitsandbytes says both load_in_4bit and load_in_8bit: true; valid: one of them")
+    if eight:
         return BitsAndBytes(skipped)
-    if not settings.flag("load_in_4bit", False):
+    if not four:
         raise settings.refuse("of bitsandbytes must say load_in_4bit or load_in_8bit: true")
     kind = settings.choice("bnb_4bit_quant_type", ("fp4", "nf4"), "fp4")
     code = {"fp4": "bnb_fp4", "nf4": "nf4"}[kind]

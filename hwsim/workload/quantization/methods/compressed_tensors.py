@@ -144,7 +144,7 @@ def _read_group(settings: Settings, name: str, given: Any) -> Group:
     where = f"config_groups.{name}"
     if not isinstance(given, Mapping) or not isinstance(given.get("weights"), Mapping):
         raise settings.refuse(f"{where} must have weights with num_bits, type and strategy")
-    targets = Settings({"targets": given.get("targets", ["Linear"])}, settings.refuse).patterns("targets")
+    targets = settings.part({"targets": given.get("targets", ["Linear"])}).patterns("targets")
     weights = _read_one(settings, f"{where}.weights", given["weights"])
     other = given.get("input_activations")
     if other is not None and not isinstance(other, Mapping):
@@ -154,7 +154,7 @@ def _read_group(settings: Settings, name: str, given: Any) -> Group:
 
 
 def _read_one(settings: Settings, where: str, given: Mapping[str, Any]) -> Quantization:
-    one = Settings(given, lambda message: settings.refuse(f"{where}: {message}"))
+    one = settings.part(given, f"{where}: ")
     bits, kind = one.integer("num_bits", None, 2, 8), one.choice("type", ("int", "float"), "int")
     if kind == "float" and bits not in (4, 8):
         raise settings.refuse(f"{where}: floats of {bits} bits are not supported; valid: 4, 8")
@@ -167,5 +167,5 @@ def _read_one(settings: Settings, where: str, given: Mapping[str, Any]) -> Quant
     tile = given.get("block_structure") or [128, 128]
     if not isinstance(tile, list) or len(tile) != 2:
         raise settings.refuse(f"{where}: block_structure must be two sizes such as [128, 128], not {shown(tile)}")
-    high, wide = (Settings({"block_structure": side}, settings.refuse).integer("block_structure") for side in tile)
+    high, wide = (settings.part({"block_structure": side}).integer("block_structure") for side in tile)
     return Quantization(bits, kind, strategy, size, (high, wide), one.flag("symmetric", True))

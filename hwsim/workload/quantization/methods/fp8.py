@@ -57,5 +57,5 @@ def read(settings: Settings) -> Fp8:
         return Fp8(skipped)
     if not isinstance(size, list) or len(size) != 2:
         raise settings.refuse(f"weight_block_size must be two sizes such as [128, 128], not {shown(size)}")
-    high, wide = (Settings({"weight_block_size": one}, settings.refuse).integer("weight_block_size") for one in size)
+    high, wide = (settings.part({"weight_block_size": one}).integer("weight_block_size") for one in size)
     return Fp8(skipped, (high, wide))

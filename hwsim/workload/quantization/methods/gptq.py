@@ -106,12 +106,13 @@ def read(settings: Settings) -> Gptq:
     if not isinstance(given, Mapping):
         raise settings.refuse(f"dynamic must be a mapping of patterns, not {shown(given)}")
     for pattern, own in given.items():
-        named = Settings({"pattern": [f"re:{str(pattern)[2:]}"]}, settings.refuse).patterns("pattern")[0]
+        named = settings.part({"pattern": [f"re:{str(pattern)[2:]}"]}).patterns("pattern")[0]
         if str(pattern).startswith("-:"):
             skipped.append(named)
         else:
-            own = own if isinstance(own, Mapping) else {}
-            changed = Settings({**settings.values, **own}, settings.refuse)
+            if not isinstance(own, Mapping):
+                raise settings.refuse(f"dynamic: {shown(pattern)} must have a mapping of settings, not {shown(own)}")
+            changed = settings.part({**settings.values, **own})
             dynamic.append((named, _bits(changed), _group(changed, own.get("group_size", group or -1))))
     return Gptq(
         (*settings.patterns("modules_to_not_convert"), *skipped),
@@ -134,7 +135,7 @@ def _group(settings: Settings, value: Any) -> int | None:
     """Return the size of a group, None for -1: a whole row."""
     if value == -1:
         return None
-    return Settings({"group_size": value}, settings.refuse).integer("group_size")
+    return settings.part({"group_size": value}).integer("group_size")
 
 
 def _only(settings: Settings) -> tuple[str, ...]:
