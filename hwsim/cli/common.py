@@ -39,7 +39,7 @@ _SHAPE: tuple[tuple[str, Any, str], ...] = (
     ("acceptance", click.FloatRange(0, 1), "Share of them that is accepted."),
     ("recompute", click.Choice(("none", "attention", "all")), "What training computes again rather than keep."),
     ("optimizer", str, "In training: adam (default), adam_8bit, sgd_momentum, sgd, none."),
-    ("policy", str, "Formats: a name such as w4a16_g128, or in training a recipe such as nvfp4_training."),
+    ("policy", str, "Formats that the workload leaves open: a name such as w4a16_g128, or in training a recipe."),
 )
 
 

@@ -50,12 +50,15 @@ def command(
     --stats int8_g128 counts which codes the weights have, for PEs whose cycles depend on data.
     --set replaces a key of a model's config.json (--set num_hidden_layers=2, --set expert_distribution=zipf:1), or
     gives what an importer needs besides, such as the size of a dynamic axis: --set batch=1.
+    --policy gives formats to what SOURCE leaves open; those that a file states stay, and a line says how many.
     """
     from hwsim.workload import summarize, write_trace
     from hwsim.workload.importers.yaml_rows import write_yaml
     from hwsim.workload.spec import YAML_SUFFIXES
 
     trace = find_workload(source, shape, parse_settings(settings))
+    if "policy_note" in trace.meta:
+        click.echo(f"{trace.meta['policy_note']}.", err=True)
     if stats is not None:
         if output is None:
             raise UsageError("--stats: statistics are files beside the trace: name it, for example -o trace.csv")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from hwsim.spec.errors import UsageError
@@ -11,6 +11,7 @@ from hwsim.spec.registry import Registry
 from hwsim.workload.ops import STAGE_END, Gemm, Op, bare_name
 from hwsim.workload.phase import Phase
 from hwsim.workload.phases.passes import Build
+from hwsim.workload.stored import idle_weights
 from hwsim.workload.trace import Trace
 
 
@@ -65,30 +66,36 @@ def assemble(model: Trace, phase: str, label: str, ops: Iterable[Op], **meta: An
     word = str(model.meta.get("phase", ""))
     name = model.name.partition(f" {word}")[0] if word else model.name
     made = tuple(ops)
-    idle = {"idle_weights": _still_idle(model, made)} if own.get("idle_weights") else {}
+    idle = {"idle_weights": still_idle(model, made)} if own.get("idle_weights") else {}
     trace = Trace(f"{name} {label}", made, {**own, "phase": phase, **idle, **meta})
     totals = {f"macs_{kind}": macs for kind, macs in trace.macs_by_kind.items()}
     return Trace(trace.name, trace.ops, {**trace.meta, **totals, "macs": trace.macs})
 
 
-def _still_idle(model: Trace, ops: tuple[Op, ...]) -> list[tuple[str, str, int, int, int]]:
+def still_idle(model: Trace, ops: Sequence[Op]) -> list[Gemm]:
     """Return the stored weights that no stage of ``ops`` reads, from those that one pass of the model leaves idle."""
     one_pass, stages = _touched(model.ops), _touched(ops)
     left = []
-    for layer, role, n, k, count in model.meta["idle_weights"]:
-        read = max(stages.get(layer, {"": 0}).values())
-        idle = count + max(one_pass.get(layer, {"": 0}).values()) - read
+    for gemm in idle_weights(model):
+        read = max(stages.get(_stored(gemm), {"": 0}).values())
+        idle = gemm.instances + max(one_pass.get(_stored(gemm), {"": 0}).values()) - read
         if idle > 0:
-            left.append((layer, role, n, k, idle))
+            each, rest = divmod(idle, gemm.repeat)
+            left.append(replace(gemm, batch=idle, repeat=1) if rest else replace(gemm, batch=each))
     return left
 
 
-def _touched(ops: Iterable[Op]) -> dict[str, dict[str, int]]:
+def _stored(gemm: Gemm) -> tuple[str, ...]:
+    """Return what tells the weights of one layer apart: where a source states formats, layers may differ in them."""
+    return bare_name(gemm.layer), gemm.w_format
+
+
+def _touched(ops: Iterable[Op]) -> dict[tuple[str, ...], dict[str, int]]:
     """Return how many matrices each stage reads of each layer that stores its weights."""
-    found: dict[str, dict[str, int]] = {}
+    found: dict[tuple[str, ...], dict[str, int]] = {}
     for op in ops:
         if isinstance(op, Gemm) and op.w_source == "dram":
             stage = op.layer.rpartition(STAGE_END)[0]
-            of_layer = found.setdefault(bare_name(op.layer), {})
+            of_layer = found.setdefault(_stored(op), {})
             of_layer[stage] = of_layer.get(stage, 0) + op.batch * op.layers
     return found
