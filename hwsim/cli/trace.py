@@ -57,8 +57,6 @@ def command(
     from hwsim.workload.spec import YAML_SUFFIXES
 
     trace = find_workload(source, shape, parse_settings(settings))
-    if "policy_note" in trace.meta:
-        click.echo(f"{trace.meta['policy_note']}.", err=True)
     if stats is not None:
         if output is None:
             raise UsageError("--stats: statistics are files beside the trace: name it, for example -o trace.csv")

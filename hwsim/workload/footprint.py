@@ -11,6 +11,7 @@ from hwsim.workload.phases.training import recomputed
 from hwsim.workload.policy import Policy, apply_policy
 from hwsim.workload.stored import idle_weights
 from hwsim.workload.trace import Trace
+from hwsim.workload.training.backward import DGRAD
 from hwsim.workload.training.optimizer import GRADIENT, STAGE, stored_bits
 
 #: Weights in the format of a product, beside those that are stored.
@@ -104,13 +105,14 @@ def _weight_bits(filled: Trace) -> tuple[int, int]:
     stages: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
     prepared = _steps(filled)
     for gemm in filled.gemms:
-        if gemm.w_source != "dram":
+        if gemm.w_source != "dram" or gemm.layer.startswith(DGRAD):  # the forward pass has the same weights
             continue
         made = prepared.get((bare_name(gemm.layer), gemm.w_format))
         fmt = parse_format(made[0].a_format if made else gemm.w_format)
         bits = gemm.stored_bits(fmt), _code_bits(fmt, gemm.w_elements // gemm.passes)
         layer, stage = bare_name(gemm.layer), gemm.layer.rpartition(STAGE_END)[0]
-        layer = _PARTS.get(layer, layer)
+        for part, whole in _PARTS.items():
+            layer = layer.replace(part, whole)
         before = stages[layer].get(stage, (0, 0))
         stages[layer][stage] = (before[0] + bits[0], before[1] + bits[1])
     most = [max(found.values()) for found in stages.values()]

@@ -30,6 +30,7 @@ from hwsim.workload.layers import Formats, own_layer, shares_layers, split_layer
 from hwsim.workload.ops import DRAFT, Gemm
 from hwsim.workload.stored import idle_weights, open_parameters, state_other
 from hwsim.workload.trace import Trace
+from hwsim.workload.training.backward import DGRAD
 
 Rules = Literal["present", "2023"]
 
@@ -114,7 +115,8 @@ def facts_of(trace: Trace) -> Facts:
     UsageError
         If the trace is of no model that llama.cpp would quantize: one without attention and LM head.
     """
-    weights = {own_layer(gemm.layer): gemm for gemm in trace.gemms if gemm.w_source == "dram"}
+    forward = [gemm for gemm in trace.gemms if gemm.w_source == "dram" and not gemm.layer.startswith(DGRAD)]
+    weights = {own_layer(gemm.layer): gemm for gemm in forward}
     head, out = weights.get("lm_head"), weights.get("attn.o_proj")
     if head is None or out is None:
         raise UsageError(f"{trace.name}: mixes of llama.cpp are for language models with attn.o_proj and lm_head")
@@ -223,7 +225,8 @@ def apply_mix(trace: Trace, mix: str, imatrix: bool | None = None, rules: Rules 
         tensor, experts = gguf_names().get(own.layer, "other"), facts.experts if is_routed(own) else gemm.batch
         if shares_layers(own.layer):  # experts are in the last layers where they are not in all
             first = facts.layers - gemm.layers
-        return [mix_type(mix, tensor, gemm.k, facts, first + at, experts, imatrix, rules) for at in range(gemm.layers)]
+        columns = gemm.n if gemm.layer.startswith(DGRAD) else gemm.k  # gradients of inputs take W turned
+        return [mix_type(mix, tensor, columns, facts, first + at, experts, imatrix, rules) for at in range(gemm.layers)]
 
     made = split_layers(trace, lambda gemm, first: [Formats(_format(name)) for name in types(gemm, first)])
     bits = sum(_other_bits(model, mix, facts_by_model[start], imatrix, rules) for start, model in models.items())

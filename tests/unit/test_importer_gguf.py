@@ -11,6 +11,9 @@ from gguf import GGUFReader, GGUFWriter
 from hwsim.cli.main import run_command
 from hwsim.formats import parse_format
 from hwsim.formats.block.ggml import ggml_types
+from hwsim.simulate.architecture import open_arch
+from hwsim.simulate.evaluate import evaluate
+from hwsim.spec.data import find_example
 from hwsim.spec.errors import SpecError
 from hwsim.workload import load_workload, memory_footprint
 from hwsim.workload.ggml import apply_mix
@@ -132,7 +135,12 @@ def test_a_policy_for_a_file_says_what_it_cannot_change(tmp_path, capsys):
     with_pe = ["--set", "pe={family: int_mac, w_format: int8_asym_g32, a_format: int8, accumulator: int32}"]
     write_gguf(path, lambda *_: "Q4_K")
     assert run_command(["run", "edge_16x16_45nm", *run, *with_pe, "--policy", "w8a8"]) == 0
-    assert "29 of 37 GEMMs keep the formats of W that tiny.gguf states." in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert (out + err).count("29 of 37 GEMMs keep the formats of W that tiny.gguf states.") == 1
+    assert "29 of 37 GEMMs" in err
+    trace = load_workload(path, phase="decode", context=8, policy="w8a8")
+    arch = open_arch(find_example("arch_configs", "edge_16x16_45nm"), {"pe": with_pe[1].partition("=")[2]})
+    assert evaluate(arch, trace).notes[0] == note.replace("w4a8_g128", "w8a8")[:-1]
 
 
 def test_header_only_and_truncated_files_give_the_same_trace(tmp_path):

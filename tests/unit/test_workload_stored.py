@@ -54,6 +54,25 @@ def test_experts_that_no_token_sees_have_the_formats_of_the_others(run):
     assert given == found
 
 
+@pytest.mark.parametrize("name", ["mixtral-8x7b", "phi-3.5-moe", "deepseek-v3", "t5-small", "whisper-tiny"])
+@pytest.mark.parametrize("policy", ["w4a16_g128", {"preset": "w4a16_g128", "other_format": "fp32"}, "gguf:Q4_K_M"])
+def test_weights_are_the_same_in_every_phase(name, policy):
+    """Whatever a phase reads of them, and turned or not: it reads other parts of the same weights."""
+    runs: list[dict[str, Any]] = [
+        {"seq_len": 300}, {"phase": "decode", "context": 20}, {"phase": "training", "seq_len": 4},
+        {"phase": "chunked_prefill", "seq_len": 8, "chunk": 4},  # reads 8 experts of 16, a prefill of 8 tokens all
+        {"phase": "generation", "seq_len": 3, "new_tokens": 3}, {"phase": "mixed", "requests": ["decode@5x3"]},
+    ]  # fmt: skip
+    if name in ("t5-small", "whisper-tiny"):
+        if policy == "gguf:Q4_K_M":
+            return  # no mix of llama.cpp's language models
+        runs = runs[:3]
+    if (name, policy) == ("deepseek-v3", "gguf:Q4_K_M"):
+        runs = [{"seq_len": 300}, {"phase": "training", "seq_len": 4}]  # llama.cpp stores absorbed parts otherwise
+    found = [memory_footprint(load_workload(name, policy=policy, **run), "fp32") for run in runs]
+    assert len({(one["gemm_weight_bytes"], one["other_weight_bytes"]) for one in found}) == 1
+
+
 def test_overrides_by_role_and_layer_hold_for_experts_without_tokens():
     policy = {
         "preset": "w4a16",

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from hwsim.spec.errors import UsageError
 from hwsim.spec.registry import Registry
+from hwsim.workload.experts import is_routed
 from hwsim.workload.ops import STAGE_END, Gemm, Op, bare_name
 from hwsim.workload.phase import Phase
 from hwsim.workload.phases.passes import Build
@@ -66,22 +67,24 @@ def assemble(model: Trace, phase: str, label: str, ops: Iterable[Op], **meta: An
     word = str(model.meta.get("phase", ""))
     name = model.name.partition(f" {word}")[0] if word else model.name
     made = tuple(ops)
-    idle = {"idle_weights": still_idle(model, made)} if own.get("idle_weights") else {}
+    idle = {"idle_weights": still_idle(model, made)} if "idle_weights" in own else {}
     trace = Trace(f"{name} {label}", made, {**own, "phase": phase, **idle, **meta})
     totals = {f"macs_{kind}": macs for kind, macs in trace.macs_by_kind.items()}
     return Trace(trace.name, trace.ops, {**trace.meta, **totals, "macs": trace.macs})
 
 
 def still_idle(model: Trace, ops: Sequence[Op]) -> list[Gemm]:
-    """Return the stored weights that no stage of ``ops`` reads, from those that one pass of the model leaves idle."""
+    """Return the stored weights that no stage of ``ops`` reads; ``model`` is one pass, which may read more or less."""
     one_pass, stages = _touched(model.ops), _touched(ops)
+    known = {_stored(gemm): gemm for gemm in (*filter(is_routed, model.gemms), *idle_weights(model))}
     left = []
-    for gemm in idle_weights(model):
-        read = max(stages.get(_stored(gemm), {"": 0}).values())
-        idle = gemm.instances + max(one_pass.get(_stored(gemm), {"": 0}).values()) - read
+    for key, gemm in known.items():
+        read, read_once = (max(found.get(key, {"": 0}).values()) for found in (stages, one_pass))
+        idle = sum(one.instances for one in idle_weights(model) if _stored(one) == key) + read_once - read
         if idle > 0:
             each, rest = divmod(idle, gemm.repeat)
-            left.append(replace(gemm, batch=idle, repeat=1) if rest else replace(gemm, batch=each))
+            size = (idle, 1) if rest else (each, gemm.repeat)
+            left.append(replace(gemm, m=1, batch=size[0], repeat=size[1], note=""))
     return left
 
 
