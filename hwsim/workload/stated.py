@@ -19,8 +19,8 @@ def source_name(trace: Trace) -> str:
     if meta.get("recipe"):
         return f"recipe {meta['recipe']}"
     source = Path(str(meta.get("source", "")))
-    named = str(meta.get("formats_source") or (source.name if source.suffix in FILES else meta.get("model", THE_TRACE)))
-    return f"{named} and overrides" if meta.get("overridden") else named
+    named = source.name if source.suffix in FILES else meta.get("model", THE_TRACE)
+    return str(meta.get("formats_source", named))
 
 
 def stated_gemms(trace: Trace) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hwsim.formats.block.ggml import ggml_type
-from hwsim.workload import Gemm, Policy, Trace, apply_policy, load_workload, memory_footprint, summarize
+from hwsim.workload import Gemm, Policy, Trace, apply_policy, load_workload, memory_footprint, summarize, write_trace
 from hwsim.workload.ggml import facts_of, mix_bits_per_weight, mix_type
 
 DATA = Path(__file__).parents[1] / "data"
@@ -174,6 +174,20 @@ def test_recipes_quantize_copies_of_weights_of_two_bytes(recipe):
     assert found["total_bytes"] == sum(found[f"{part}_bytes"] for part in parts)
 
 
+def test_eight_bit_adam_keeps_two_states_in_blocks_and_a_master_copy():
+    found = stored("gpt2", "bf16", phase="training", seq_len=32, optimizer="adam_8bit")
+    blocks = -(-124_439_808 // 2048)  # of INT8 with an FP32 scale, arXiv 2110.02861
+    assert found["weight_bytes"] == found["gradient_bytes"] == 2 * 124_439_808
+    assert found["optimizer_bytes"] == 4 * 124_439_808 + 2 * (124_439_808 + 4 * blocks)
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("gpt2", 124_439_808), ("resnet-50", 25_557_032)])
+def test_fp32_is_four_bytes_of_everything(name, parameters):
+    assert stored(name, "fp32")["weight_bytes"] == 4 * parameters
+    mapping = Policy.from_mapping({"preset": "fp32", "a_format": "fp16"})
+    assert stored(name, mapping)["weight_bytes"] == 4 * parameters
+
+
 def mixes() -> list[tuple[str, str]]:
     found = []
     for name in ("gguf_mix_bpw.csv", "gguf_mix_bpw_llama_3.1.csv"):
@@ -222,6 +236,21 @@ def test_a_trace_with_all_formats_is_left_as_it_is():
     trace = apply_policy(load_workload("mixtral-8x7b", phase="decode"), "w4a16")
     assert apply_policy(trace, "fp32") is trace
     assert trace.meta["formats"] == "w4a16"
+
+
+def test_overrides_are_named_as_what_states_formats(tmp_path):
+    over = [{"match": "lm_head", "w_format": "int8"}]
+    trace = load_workload("gpt2", overrides=over, policy="w4a16")
+    assert trace.meta["formats"] == "W of 1 of 73 GEMMs as in overrides, the rest w4a16"
+    assert "policy_note" not in trace.meta
+    write_trace(load_workload("gpt2", overrides=over), tmp_path / "t.csv")
+    over = [{"match": "mlp.*", "w_format": "int2"}]
+    again = load_workload(tmp_path / "t.csv", overrides=over)
+    assert (
+        summarize(again)["formats"] == "W of 25 of 73 GEMMs as in t.csv and overrides, the rest fp16 (no policy given)"
+    )
+    noted = load_workload(tmp_path / "t.csv", overrides=over, policy="w4a16").meta["policy_note"]
+    assert noted == "policy w4a16: 1 of 73 GEMMs keep the formats of W that t.csv states"
 
 
 def test_what_a_bare_trace_does_not_say_is_named():
