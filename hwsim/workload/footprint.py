@@ -86,9 +86,8 @@ def memory_bits(trace: Trace, policy: Policy | str) -> dict[str, int]:
         bits |= {f"{name}_bytes": value for name, value in stored.items()}
         bits["activation_kept_bytes"] = _kept_bits(filled, str(trace.meta["recompute"]))
         if trace.meta.get("recipe"):
-            bits[f"{COPIES}_bytes"] = sum(
-                _result_bits(steps[-1], steps[-1].layers) for steps in _steps(filled).values()
-            )
+            made = [op for steps in _steps(filled).values() for op in steps if op.op == steps[-1].op]
+            bits[f"{COPIES}_bytes"] = sum(_result_bits(op, op.layers) for op in made)
     return bits
 
 
@@ -120,7 +119,10 @@ def _weight_bits(filled: Trace) -> tuple[int, int]:
 
 
 def _steps(filled: Trace) -> dict[tuple[str, str], list[VectorOp]]:
-    """Return what a recipe of training makes of weights in the forward pass, by their layer and the last format."""
+    """Return what a recipe of training makes of weights in the forward pass, by their layer and the last format.
+
+    A layer has several rows where its experts have other numbers of tokens; the last step of all is the same.
+    """
     found: dict[str, list[VectorOp]] = defaultdict(list)
     for op in filled.vector_ops if filled.meta.get("recipe") else ():
         if STAGE_END not in op.layer and op.layer.endswith(f".w.{op.op}"):

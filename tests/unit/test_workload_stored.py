@@ -174,6 +174,17 @@ def test_recipes_quantize_copies_of_weights_of_two_bytes(recipe):
     assert found["total_bytes"] == sum(found[f"{part}_bytes"] for part in parts)
 
 
+def test_copies_are_of_the_experts_that_have_tokens_however_many():
+    # 3 tokens to 2 experts of 8 each: 6 have one; 5 tokens: 2 have two, 6 have one
+    matrix, kept = 4096 * 14336, 2 + 5  # layers in BF16: 2 and 8 of 62, rounded up of 32
+    attention = 2 * 4096 * 4096 + 2 * 4096 * 1024
+    for tokens, experts in ((3, 6), (5, 8)):
+        trace = load_workload("mixtral-8x7b", phase="training", policy="nvfp4_training", seq_len=tokens)
+        found = memory_footprint(trace, "int4")
+        assert found["weight_copies_bytes"] == (32 - kept) * (attention + 3 * matrix * experts) * 9 // 16
+        assert found["gemm_weight_bytes"] == 2 * gemm_weights(**MIXTRAL)
+
+
 def test_eight_bit_adam_keeps_two_states_in_blocks_and_a_master_copy():
     found = stored("gpt2", "bf16", phase="training", seq_len=32, optimizer="adam_8bit")
     blocks = -(-124_439_808 // 2048)  # of INT8 with an FP32 scale, arXiv 2110.02861

@@ -15,6 +15,9 @@ from hwsim.workload.phases.passes import Build
 from hwsim.workload.stored import idle_weights
 from hwsim.workload.trace import Trace
 
+#: Layer and format of weights.
+Key = tuple[str, str]
+
 
 class Run(Protocol):
     """What is run of a model."""
@@ -75,30 +78,33 @@ def assemble(model: Trace, phase: str, label: str, ops: Iterable[Op], **meta: An
 
 def still_idle(model: Trace, ops: Sequence[Op]) -> list[Gemm]:
     """Return the stored weights that no stage of ``ops`` reads; ``model`` is one pass, which may read more or less."""
-    one_pass, stages = _touched(model.ops), _touched(ops)
-    known = {_stored(gemm): gemm for gemm in (*filter(is_routed, model.gemms), *idle_weights(model))}
+    idle = idle_weights(model)
+    stated = {gemm.layer for gemm in (*model.gemms, *idle) if gemm.w_format}
+
+    def key(gemm: Gemm) -> Key:
+        # Where a source states formats, layers of one row may differ in them; a recipe's are those of its products.
+        layer = bare_name(gemm.layer)
+        return layer, gemm.w_format if layer in stated else ""
+
+    one_pass, stages = _touched(model.ops, key), _touched(ops, key)
+    known = {key(gemm): gemm for gemm in (*filter(is_routed, model.gemms), *idle)}
     left = []
-    for key, gemm in known.items():
-        read, read_once = (max(found.get(key, {"": 0}).values()) for found in (stages, one_pass))
-        idle = sum(one.instances for one in idle_weights(model) if _stored(one) == key) + read_once - read
-        if idle > 0:
-            each, rest = divmod(idle, gemm.repeat)
-            size = (idle, 1) if rest else (each, gemm.repeat)
-            left.append(replace(gemm, m=1, batch=size[0], repeat=size[1], note=""))
+    for one, gemm in known.items():
+        read, read_once = (max(found.get(one, {"": 0}).values()) for found in (stages, one_pass))
+        count = sum(other.instances for other in idle if key(other) == one) + read_once - read
+        if count > 0:
+            each, rest = divmod(count, gemm.repeat)
+            batch, repeat = (count, 1) if rest else (each, gemm.repeat)
+            left.append(replace(gemm, m=1, batch=batch, repeat=repeat, note=""))
     return left
 
 
-def _stored(gemm: Gemm) -> tuple[str, ...]:
-    """Return what tells the weights of one layer apart: where a source states formats, layers may differ in them."""
-    return bare_name(gemm.layer), gemm.w_format
-
-
-def _touched(ops: Iterable[Op]) -> dict[tuple[str, ...], dict[str, int]]:
+def _touched(ops: Iterable[Op], key: Callable[[Gemm], Key]) -> dict[Key, dict[str, int]]:
     """Return how many matrices each stage reads of each layer that stores its weights."""
-    found: dict[tuple[str, ...], dict[str, int]] = {}
+    found: dict[Key, dict[str, int]] = {}
     for op in ops:
         if isinstance(op, Gemm) and op.w_source == "dram":
             stage = op.layer.rpartition(STAGE_END)[0]
-            of_layer = found.setdefault(_stored(op), {})
+            of_layer = found.setdefault(key(op), {})
             of_layer[stage] = of_layer.get(stage, 0) + op.batch * op.layers
     return found
