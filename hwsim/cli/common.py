@@ -39,7 +39,7 @@ _SHAPE: tuple[tuple[str, Any, str], ...] = (
     ("acceptance", click.FloatRange(0, 1), "Share of them that is accepted."),
     ("recompute", click.Choice(("none", "attention", "all")), "What training computes again rather than keep."),
     ("optimizer", str, "In training: adam (default), adam_8bit, sgd_momentum, sgd, none."),
-    ("policy", str, "Formats: a name such as w4a16_g128, or in training a recipe such as nvfp4_training."),
+    ("policy", str, "Formats that the workload leaves open: a name such as w4a16_g128, or in training a recipe."),
 )
 
 
@@ -91,11 +91,15 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, str]:
 def find_workload(workload: str, shape: Mapping[str, Any], settings: Mapping[str, str] | None = None) -> Trace:
     """Return the trace of a model name, a workload file, or a file that an importer reads with ``settings``.
 
-    ``shape`` is what the options of :func:`workload_options` gave.
+    ``shape`` is what the options of :func:`workload_options` gave; what a policy among them cannot change goes to
+    standard error.
     """
     from hwsim.workload import load_workload
 
-    return load_workload(workload, **shape, settings=settings or None)
+    trace = load_workload(workload, **shape, settings=settings or None)
+    if "policy_note" in trace.meta:
+        click.echo(f"{trace.meta['policy_note']}.", err=True)
+    return trace
 
 
 def show(frame: pd.DataFrame, table_format: str, title: str = "", columns: list[str] | None = None) -> None:

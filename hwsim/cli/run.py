@@ -74,6 +74,8 @@ def command(
             how = f"banks with open rows, command by command, of {dram.bandwidth_gb_s:g} GB/s"
         click.echo(f"DRAM {dram.name}: {how}.")
     for note in result.notes:
+        if note == trace.meta.get("policy_note"):  # said before the run, which formats may end
+            continue
         click.echo(f"{note}.", err=table_format != "table")
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)

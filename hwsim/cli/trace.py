@@ -59,6 +59,7 @@ def command(
     --stats int8_g128 counts which codes the weights have, for PEs whose cycles depend on data.
     --set replaces a key of a model's config.json (--set num_hidden_layers=2, --set expert_distribution=zipf:1), or
     gives what an importer needs besides, such as the size of a dynamic axis: --set batch=1.
+    --policy gives formats to what SOURCE leaves open; those that a file states stay, and a line says how many.
     """
     from hwsim.workload import summarize, write_trace
     from hwsim.workload.cutting import share_notes

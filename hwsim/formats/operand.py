@@ -110,6 +110,12 @@ def read_operand_stats(text: str) -> OperandStats:
     return OperandStats(**found, distribution=named)
 
 
+def assumed_stats(w: str, a: str) -> str:
+    """Return the distribution that is assumed of those of two operands that name none: ``w=gaussian a=gaussian``."""
+    open_ones = [name for name, text in (("w", w), ("a", a)) if read_operand_stats(text).distribution is None]
+    return " ".join(f"{name}={DEFAULT_DISTRIBUTION}" for name in open_ones)
+
+
 def zero_share_of_codes(fmt: Format) -> float:
     """Return the share of the finite codes of ``fmt`` that are zero: zeros among random codes."""
     if fmt.element.bits > 16:

@@ -131,6 +131,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     design = _design_row(simulated, filled, ordered)
     splits = {row["layer"]: row["split"] for row in rows if row.get("split")}
     notes = (
+        *([str(trace.meta["policy_note"])] if "policy_note" in trace.meta else []),
         *share_notes(filled),
         *data_notes(simulated, filled),
         *clock_notes(simulated),

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from hwsim.spec.errors import UsageError
 from hwsim.workload.config import Config
-from hwsim.workload.experts import Idle
 from hwsim.workload.ops import Gemm, Op, VectorOp
 from hwsim.workload.phase import Phase
 from hwsim.workload.trace import Trace
@@ -109,14 +108,13 @@ def pair_trace(model: EncoderDecoder, phase: Phase, source: int, target: int) ->
     return Trace(trace.name, trace.ops, meta)
 
 
-def _idle(model: EncoderDecoder, phase: Phase, source: int) -> list[Idle]:
+def _idle(model: EncoderDecoder, phase: Phase, source: int) -> list[Gemm]:
     """Weights that a decode step does not read: the encoder, and keys and values of the source."""
     if not phase.decode:
         return []
     whole = Phase("prefill", source, 1)
     ops = [*_named("encoder", _encoder_ops(model, whole, source)), *_named("decoder", _source_ops(model, 1, source))]
-    weights = [op for op in ops if isinstance(op, Gemm) and op.w_source == "dram"]
-    return [(gemm.layer, gemm.role, gemm.n, gemm.k, gemm.instances) for gemm in weights]
+    return [replace(op, m=1) for op in ops if isinstance(op, Gemm) and op.w_source == "dram"]
 
 
 def _named(half: str, ops: Iterator[Op]) -> Iterator[Op]:

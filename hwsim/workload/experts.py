@@ -23,9 +23,6 @@ from math import isfinite
 from hwsim.workload.config import Config
 from hwsim.workload.ops import Gemm, Op, VectorOp
 
-#: Weights that are stored but not read in a run: layer, role, N, K, and how many such matrices there are.
-Idle = tuple[str, str, int, int, int]
-
 UNIFORM = "uniform"
 ZIPF = "zipf:"
 
@@ -81,12 +78,12 @@ class Experts:
         bias = self.mlp_bias * self.count * (self.width * (self.matrices - 1) + hidden)
         return self.layers * (bias + self.router_bias * self.count)
 
-    def idle_weights(self, rows: int, hidden: int) -> list[Idle]:
-        """Weights of routed experts that ``rows`` tokens do not touch."""
+    def idle_weights(self, rows: int, hidden: int) -> list[Gemm]:
+        """Weights of routed experts that ``rows`` tokens do not touch, as GEMMs of one row."""
         idle = self.count - sum(number for _, number in self.loads(rows))
         inner, name = self.first_matrix
         shapes = ((name, inner, hidden), ("moe.down_proj", hidden, self.width))
-        return [(layer, "ffn", n, k, idle * self.layers) for layer, n, k in shapes] if idle else []
+        return [Gemm(layer, 1, n, k, idle, self.layers, role="ffn") for layer, n, k in shapes] if idle else []
 
     @property
     def first_matrix(self) -> tuple[int, str]:

@@ -6,11 +6,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from hwsim.formats import Format, parse_format
-from hwsim.workload.ops import STAGE_END, Gemm, Op, bare_name, ceil_div
+from hwsim.workload.ops import STAGE_END, Gemm, Op, VectorOp, bare_name, ceil_div
 from hwsim.workload.phases.training import recomputed
 from hwsim.workload.policy import Policy, apply_policy
+from hwsim.workload.stored import idle_weights
 from hwsim.workload.trace import Trace
+from hwsim.workload.training.backward import DGRAD
 from hwsim.workload.training.optimizer import GRADIENT, STAGE, stored_bits
+
+#: Weights in the format of a product, beside those that are stored.
+COPIES = "weight_copies"
 
 #: Operations with two operands of the stated size.
 _BINARY = ("add", "mul")
@@ -23,9 +28,10 @@ def memory_footprint(trace: Trace, policy: Policy | str) -> dict[str, int]:
     """Return bytes that ``trace`` needs under ``policy``: :func:`memory_bits`, each rounded up to bytes.
 
     Keys: ``gemm_weight_bytes``, ``other_weight_bytes`` and their sum ``weight_bytes``; ``kv_cache_bytes``,
-    ``activation_peak_bytes``; ``metadata_bytes``, the scales and zero points within weights and cache; of a training
-    step also ``gradient_bytes``, ``optimizer_bytes`` and ``activation_kept_bytes``; ``total_bytes``, the sum of
-    weights, cache, gradients, optimizer, kept activations and the peak.
+    ``activation_peak_bytes``; ``metadata_bytes``, the scales and zero points within weights of GEMMs and cache; of a
+    training step also ``gradient_bytes``, ``optimizer_bytes``, ``activation_kept_bytes`` and, with a recipe,
+    ``weight_copies_bytes``; ``total_bytes``, the sum of weights, cache, gradients, optimizer, kept activations, copies
+    of weights and the peak.
 
     Raises
     ------
@@ -34,9 +40,16 @@ def memory_footprint(trace: Trace, policy: Policy | str) -> dict[str, int]:
     """
     found = {name: _bytes(bits) for name, bits in memory_bits(trace, policy).items()}
     found["weight_bytes"] = found["gemm_weight_bytes"] + found["other_weight_bytes"]
-    parts = ("weight", "kv_cache", GRADIENT, STAGE, "activation_kept", "activation_peak")
+    parts = ("weight", "kv_cache", GRADIENT, STAGE, COPIES, "activation_kept", "activation_peak")
     found["total_bytes"] = sum(found.get(f"{part}_bytes", 0) for part in parts)
     return found
+
+
+def unknown_parts(trace: Trace) -> str:
+    """Return what the footprint lacks of a trace that names its operations alone, such as one from CSV; or ``""``."""
+    if "other_parameters" in trace.meta:
+        return ""
+    return "tables, norms, cache, weights not read: the trace names its operations alone"
 
 
 def memory_bits(trace: Trace, policy: Policy | str) -> dict[str, int]:
@@ -45,25 +58,25 @@ def memory_bits(trace: Trace, policy: Policy | str) -> dict[str, int]:
     * Weights: every W that comes from DRAM once, however often passes, or stages such as ``prefill/…`` and
       ``decode/…``, read it; where stages differ in how much of it they touch, the most. Those that the run does not
       read at all, of experts and encoders (``idle_weights`` of the trace's ``meta``), are stored all the same.
-    * Other weights: norms, biases, positions and embedding tables in ``other_format``. A table tied to the LM head
-      is stored once, as the head's weight. Needs a trace built from a model, else 0.
+    * Other weights: norms, biases, positions and embedding tables, in the formats that the source or a mix states,
+      else in ``other_format``. A table tied to the LM head is stored once, as the head's weight. Needs a trace built
+      from a model, else 0: :func:`unknown_parts`.
     * Cache: K and V of every token at the end of the run, blocks along the head; formats of K and V are those of
       the scores' and the values' products. Layers that differ in format count by their number.
     * Activation peak: the largest sum of inputs and results of one operation (with its batch, without weights and
       cache): a lower bound on working memory that no schedule without fusion undercuts.
     * Kept activations of training: the results of all forward operations, which the backward pass reads, each once;
       with recomputation without those that run again, of which one layer is held, and the input of every layer.
+    * A recipe of training that quantizes weights reads them in its high format, which is what is stored; what it makes
+      of them in the forward pass are copies, which the backward pass reads too.
     * Metadata: bits of weights and cache beyond the codes of elements.
     """
-    chosen = Policy.parse(policy) if isinstance(policy, str) else policy
-    filled = apply_policy(trace, chosen)
-    weights, codes = (sum(pair) for pair in zip(_weight_bits(filled), _idle_bits(filled, chosen), strict=True))
-    other_format = parse_format(chosen.other_format)
-    other = int(trace.meta.get("other_parameters", 0))
-    cache, cache_codes = _kv_bits(filled, parse_format(str(chosen.kv_format)))
+    filled = apply_policy(trace, policy)
+    weights, codes = (sum(pair) for pair in zip(_weight_bits(filled), _idle_bits(filled), strict=True))
+    cache, cache_codes = _kv_bits(filled)
     bits = {
         "gemm_weight_bytes": weights,
-        "other_weight_bytes": other_format.storage_bits(1, other),
+        "other_weight_bytes": int(filled.meta.get("other_bits", 0)),
         "kv_cache_bytes": cache,
         "metadata_bytes": weights - codes + cache - cache_codes,
         "activation_peak_bytes": max(_live_bits(op) for op in filled.ops),
@@ -72,6 +85,9 @@ def memory_bits(trace: Trace, policy: Policy | str) -> dict[str, int]:
         stored = stored_bits(str(trace.meta["optimizer"]), int(trace.meta["trained_parameters"]))
         bits |= {f"{name}_bytes": value for name, value in stored.items()}
         bits["activation_kept_bytes"] = _kept_bits(filled, str(trace.meta["recompute"]))
+        if trace.meta.get("recipe"):
+            made = [op for steps in _steps(filled).values() for op in steps if op.op == steps[-1].op]
+            bits[f"{COPIES}_bytes"] = sum(_result_bits(op, op.layers) for op in made)
     return bits
 
 
@@ -86,45 +102,57 @@ def _code_bits(fmt: Format, elements: int) -> int:
 def _weight_bits(filled: Trace) -> tuple[int, int]:
     """Return the bits of all different weights, and those of their codes alone."""
     stages: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+    prepared = _steps(filled)
     for gemm in filled.gemms:
-        if gemm.w_source != "dram":
+        if gemm.w_source != "dram" or gemm.layer.startswith(DGRAD):  # the forward pass has the same weights
             continue
-        fmt = parse_format(gemm.w_format)
+        made = prepared.get((bare_name(gemm.layer), gemm.w_format))
+        fmt = parse_format(made[0].a_format if made else gemm.w_format)
         bits = gemm.stored_bits(fmt), _code_bits(fmt, gemm.w_elements // gemm.passes)
         layer, stage = bare_name(gemm.layer), gemm.layer.rpartition(STAGE_END)[0]
-        layer = _PARTS.get(layer, layer)
+        for part, whole in _PARTS.items():
+            layer = layer.replace(part, whole)
         before = stages[layer].get(stage, (0, 0))
         stages[layer][stage] = (before[0] + bits[0], before[1] + bits[1])
     most = [max(found.values()) for found in stages.values()]
     return sum(bits for bits, _ in most), sum(codes for _, codes in most)
 
 
-def _idle_bits(filled: Trace, policy: Policy) -> tuple[int, int]:
+def _steps(filled: Trace) -> dict[tuple[str, str], list[VectorOp]]:
+    """Return what a recipe of training makes of weights in the forward pass, by their layer and the last format.
+
+    A layer has several rows where its experts have other numbers of tokens; the last step of all is the same.
+    """
+    found: dict[str, list[VectorOp]] = defaultdict(list)
+    for op in filled.vector_ops if filled.meta.get("recipe") else ():
+        if STAGE_END not in op.layer and op.layer.endswith(f".w.{op.op}"):
+            found[op.layer.removesuffix(f".w.{op.op}")].append(op)
+    return {(layer, steps[-1].o_format): steps for layer, steps in found.items()}
+
+
+def _idle_bits(filled: Trace) -> tuple[int, int]:
     """Return the bits of stored weights that the run does not read, and those of their codes alone."""
-    bits = codes = 0
-    for layer, role, n, k, count in filled.meta.get("idle_weights", ()):
-        idle = Gemm(layer, 1, n, k, batch=count, role=role)
-        fmt = parse_format(policy.formats_for(idle)["w_format"])
-        bits += idle.w_bits(fmt)
-        codes += _code_bits(fmt, idle.w_elements)
-    return bits, codes
+    formats = [(gemm, parse_format(gemm.w_format)) for gemm in idle_weights(filled)]
+    bits = sum(gemm.stored_bits(fmt) for gemm, fmt in formats)
+    return bits, sum(_code_bits(fmt, gemm.w_elements) for gemm, fmt in formats)
 
 
-def _kv_bits(filled: Trace, default: Format) -> tuple[int, int]:
+def _kv_bits(filled: Trace) -> tuple[int, int]:
     """Return the bits of the cache and those of its codes alone."""
     meta = filled.meta
+    default = str(meta.get("kv_format", ""))
     stores: Sequence[tuple[int, int]] = meta.get("kv_stores") or [
         (int(meta.get("kv_vectors", 0)), int(meta.get("head_dim", 1)))
     ]
     bits = codes = 0
     for vectors, width in stores:
-        for fmt, count in _shared_out(filled, vectors, default):
+        for fmt, count in _shared_out(filled, vectors, default) if vectors else ():
             bits += fmt.storage_bits(count, width) if count else 0
             codes += _code_bits(fmt, count * width)
     return bits, codes
 
 
-def _shared_out(filled: Trace, vectors: int, default: Format) -> list[tuple[Format, int]]:
+def _shared_out(filled: Trace, vectors: int, default: str) -> list[tuple[Format, int]]:
     """Deal the vectors of a cache out to formats: half are keys, half values, by the layers of each format."""
     dealt: list[tuple[Format, int]] = []
     for role, half in (("score", vectors - vectors // 2), ("value", vectors // 2)):
@@ -133,7 +161,7 @@ def _shared_out(filled: Trace, vectors: int, default: Format) -> list[tuple[Form
             if gemm.role == role and gemm.w_source == "kv":
                 layers[gemm.w_format] += gemm.layers
         if len(layers) < 2:
-            dealt.append((parse_format(next(iter(layers))) if layers else default, half))
+            dealt.append((parse_format(next(iter(layers), default)), half))
             continue
         left, total = half, sum(layers.values())
         for name, count in list(layers.items())[:-1]:
@@ -163,7 +191,8 @@ def _result_bits(op: Op, layers: int) -> int:
 
 def _kept_bits(filled: Trace, recompute: str) -> int:
     """Bits that a training step keeps from its forward pass."""
-    forward = [op for op in filled.ops if STAGE_END not in op.layer]
+    copies = {op for steps in _steps(filled).values() for op in steps}
+    forward = [op for op in filled.ops if STAGE_END not in op.layer and op not in copies]
     again = [op for op in forward if recomputed(op, recompute)]
     kept = sum(_result_bits(op, op.layers) for op in forward if not recomputed(op, recompute))
     if not again:

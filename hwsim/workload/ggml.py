@@ -25,9 +25,12 @@ from hwsim.formats import parse_format
 from hwsim.formats.block.ggml import ggml_type
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import UsageError, did_you_mean
+from hwsim.workload.experts import is_routed
 from hwsim.workload.layers import Formats, own_layer, shares_layers, split_layers
-from hwsim.workload.ops import Gemm
+from hwsim.workload.ops import DRAFT, Gemm
+from hwsim.workload.stored import idle_weights, open_parameters, state_other
 from hwsim.workload.trace import Trace
+from hwsim.workload.training.backward import DGRAD
 
 Rules = Literal["present", "2023"]
 
@@ -112,7 +115,8 @@ def facts_of(trace: Trace) -> Facts:
     UsageError
         If the trace is of no model that llama.cpp would quantize: one without attention and LM head.
     """
-    weights = {own_layer(gemm.layer): gemm for gemm in trace.gemms if gemm.w_source == "dram"}
+    forward = [gemm for gemm in trace.gemms if gemm.w_source == "dram" and not gemm.layer.startswith(DGRAD)]
+    weights = {own_layer(gemm.layer): gemm for gemm in forward}
     head, out = weights.get("lm_head"), weights.get("attn.o_proj")
     if head is None or out is None:
         raise UsageError(f"{trace.name}: mixes of llama.cpp are for language models with attn.o_proj and lm_head")
@@ -203,25 +207,60 @@ def _holds(word: str, facts: Facts, layer: int, rest: int, experts: int, imatrix
 
 
 def apply_mix(trace: Trace, mix: str, imatrix: bool | None = None, rules: Rules = "present") -> Trace:
-    """Return ``trace`` with the weight formats of a mix; rows whose layers differ are split.
+    """Return ``trace`` with the weight formats of a mix, tables and norms included; rows whose layers differ are split.
 
-    Weights that state a format keep it. Layers are counted along the rows of one name.
+    Weights that state a format keep it. Layers are counted along the rows of one name; a draft model has its own.
 
     Raises
     ------
     UsageError
         If there is no such mix, or the trace is no language model's.
     """
-    facts = facts_of(trace)
+    models = _models(trace)
+    facts_by_model = {start: facts_of(model) for start, model in models.items()}
 
     def types(gemm: Gemm, first: int) -> list[str]:
-        layer = own_layer(gemm.layer)
-        tensor, experts = gguf_names().get(layer, "other"), gemm.batch
-        if shares_layers(layer):  # experts are in the last layers where they are not in all
+        start = _model_of(gemm)
+        facts, own = facts_by_model[start], replace(gemm, layer=own_layer(gemm.layer).removeprefix(start))
+        tensor, experts = gguf_names().get(own.layer, "other"), facts.experts if is_routed(own) else gemm.batch
+        if shares_layers(own.layer):  # experts are in the last layers where they are not in all
             first = facts.layers - gemm.layers
-        return [mix_type(mix, tensor, gemm.k, facts, first + at, experts, imatrix, rules) for at in range(gemm.layers)]
+        columns = gemm.n if gemm.layer.startswith(DGRAD) else gemm.k  # gradients of inputs take W turned
+        return [mix_type(mix, tensor, columns, facts, first + at, experts, imatrix, rules) for at in range(gemm.layers)]
 
-    return split_layers(trace, lambda gemm, first: [Formats(_format(name)) for name in types(gemm, first)])
+    made = split_layers(trace, lambda gemm, first: [Formats(_format(name)) for name in types(gemm, first)])
+    bits = sum(_other_bits(model, mix, facts_by_model[start], imatrix, rules) for start, model in models.items())
+    return state_other(made, bits) if open_parameters(trace.meta) else made
+
+
+def _model_of(gemm: Gemm) -> str:
+    """Return what begins the layers of the model that ``gemm`` is of."""
+    return DRAFT if own_layer(gemm.layer).startswith(DRAFT) else ""
+
+
+def _models(trace: Trace) -> dict[str, Trace]:
+    """Return the products of each model of a run, by what begins its layers, with what ``meta`` says of the model."""
+    drafted = trace.meta.get("draft_meta")
+    if drafted is None:
+        return {"": trace}
+    own = {key: int(trace.meta[key]) - count for key, count in drafted.items()}
+    found = {}
+    for start, meta in (("", own), (DRAFT, drafted)):
+        ops = [replace(gemm, layer=own_layer(gemm.layer).removeprefix(start)) for gemm in trace.gemms
+               if _model_of(gemm) == start]  # fmt: skip
+        found[start] = Trace(f"{start}{trace.name}", tuple(ops), meta)
+    return found
+
+
+def _other_bits(trace: Trace, mix: str, facts: Facts, imatrix: bool | None, rules: Rules) -> int:
+    """Return the bits of what no GEMM of one model multiplies and is open: its table by the rules, the rest in F32."""
+    rest = open_parameters(trace.meta)
+    if not rest:
+        return 0
+    head = next(gemm for gemm in trace.gemms if own_layer(gemm.layer) == "lm_head")
+    table = 0 if facts.tied else head.n * head.k
+    kind = ggml_type(mix_type(mix, "token_embd", head.k, facts, imatrix=imatrix, rules=rules))
+    return int(table * kind.bits_per_element) + 32 * (rest - table)
 
 
 def default_format(mix: str) -> str:
@@ -258,18 +297,12 @@ def mix_bits_per_weight(trace: Trace, mix: str, imatrix: bool | None = None, rul
     """
     if "other_parameters" not in trace.meta:
         raise UsageError(f"{trace.name}: bits per weight need a trace that is built from a model")
-    facts = facts_of(trace)
-    filled = apply_mix(replace(trace, ops=tuple(_open(op) for op in trace.gemms)), mix, imatrix, rules)
+    other = int(trace.meta["other_parameters"])
+    ops = tuple(_open(op) for op in (*trace.gemms, *idle_weights(trace)))
+    filled = apply_mix(Trace(trace.name, ops, {"other_parameters": other}), mix, imatrix, rules)
     weights = [gemm for gemm in filled.gemms if gemm.w_source == "dram"]
-    bits = sum(gemm.w_bits(parse_format(gemm.w_format)) for gemm in weights)
-    elements = sum(gemm.w_elements for gemm in weights)
-    rest = int(trace.meta["other_parameters"])
-    head = next(gemm for gemm in weights if own_layer(gemm.layer) == "lm_head")
-    if not facts.tied:
-        table = ggml_type(mix_type(mix, "token_embd", head.k, facts, imatrix=imatrix, rules=rules))
-        bits += int(head.n * head.k * table.bits_per_element)
-        elements, rest = elements + head.n * head.k, rest - head.n * head.k
-    return Fraction(bits + 32 * rest, elements + rest)
+    bits = sum(gemm.w_bits(parse_format(gemm.w_format)) for gemm in weights) + filled.meta.get("other_bits", 0)
+    return Fraction(bits, sum(gemm.w_elements for gemm in weights) + other)
 
 
 def _open(gemm: Gemm) -> Gemm:

@@ -38,6 +38,9 @@ _ATTENTION_ROLES = ("score", "value", "other")
 #: Ends the stage in the name of a layer: ``decode/mlp.up_proj`` is ``mlp.up_proj`` in the stage ``decode``.
 STAGE_END = "/"
 
+#: Begins the names of the layers of a draft model, whose weights are its own.
+DRAFT = "draft."
+
 
 def bare_name(layer: str) -> str:
     """Return the name of ``layer`` without its stage. Rows of several stages with one name share their weights."""

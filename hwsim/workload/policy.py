@@ -18,7 +18,7 @@ from hwsim.spec.document import load_document
 from hwsim.spec.errors import ConservationError, UsageError, did_you_mean, shown
 from hwsim.workload.cutting import by_layers, by_share, depth, fill
 from hwsim.workload.ggml import apply_mix, default_format, mixes
-from hwsim.workload.ops import Gemm, Op, VectorOp
+from hwsim.workload.ops import Gemm, Op
 from hwsim.workload.overrides import (
     FORMAT_FIELDS,
     POLICY_FIELDS,
@@ -30,6 +30,8 @@ from hwsim.workload.overrides import (
     overridden,
     read_overrides,
 )
+from hwsim.workload.stated import formats_text, is_filled, source_name, stated_gemms
+from hwsim.workload.stored import fill_other, is_idle, with_idle
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.recipe import recipe_names
 
@@ -38,6 +40,9 @@ PRESETS = (
     "fp32", "bf16", "fp16", "fp8_e4m3", "w8a8", "w8a16", "w4a16", "w4a16_g128", "w4a8", "w4a8_g128",
     "w3a16_g128", "w4a4", "w4a4kv4", "w4a8kv4", "w6a6", "mxfp4", "mxfp8_e4m3", "nvfp4",
 )  # fmt: skip
+
+#: Formats in which tables and norms of models are stored beside weights in the same one.
+PLAIN_FLOATS = ("fp32", "bf16", "fp16")
 
 #: Beginning of the names of llama.cpp's mixes.
 MIX = "gguf:"
@@ -125,7 +130,8 @@ class Policy:
         ``gguf:Q4_K_M`` and the like are mixes of llama.cpp, activations in FP16.
         ``w4a16``, ``w4a8_g128``, ``w4a8kv4`` name widths: 16 is FP16, anything narrower a signed
         integer, ``_gG`` groups the weights by G elements of K. Any other name is a format for all
-        operands. KV follows the activations unless ``kvN`` is given.
+        operands; tables and norms have it too if it is one of :data:`PLAIN_FLOATS`. KV follows the
+        activations unless ``kvN`` is given.
 
         Raises
         ------
@@ -145,7 +151,7 @@ class Policy:
         pair = _PAIR.fullmatch(name)
         if pair is None:
             try:
-                return cls(name, name)
+                return cls(name, name, other_format=name if name in PLAIN_FLOATS else "fp16")
             except UsageError as error:
                 near = did_you_mean(name, policy_names())
                 raise UsageError(f"unknown policy {name!r}; {near}, or any format") from error
@@ -187,10 +193,12 @@ class Policy:
         """The policy's own ``w_format``, ``a_format``, ``kv_format``, ``o_format`` and ``accumulator``."""
         return {name: str(getattr(self, name)) for name in POLICY_FIELDS}
 
-    def formats_for(self, op: Op) -> dict[str, str]:
-        """Return the formats of an operation by itself: overrides of some layers or of a share do not hold for it."""
-        held = [o for o in self.overrides if o.matches(op) and not o.by_layer and o.share is None]
-        return self.formats | {name: value for name, value in overridden(held).items() if value}
+    @property
+    def text(self) -> str:
+        """The policy in a few words."""
+        weights = f"{MIX}{self.mix}" if self.mix else self.w_format
+        own = f"{weights} × {self.a_format}, kv {self.kv_format}"
+        return own + f", {len(self.overrides)} overrides" * bool(self.overrides)
 
 
 def _width(bits: str) -> str:
@@ -202,7 +210,8 @@ def _width(bits: str) -> str:
 def apply_policy(trace: Trace, policy: Policy | str) -> Trace:
     """Return ``trace`` with every format filled; formats that the trace states stay.
 
-    W of a GEMM takes ``w_format`` if it comes from DRAM, else ``kv_format``. Rows are cut where overrides hold
+    So does what the trace stores and does not read, tables and norms included; its ``meta`` says whose formats they
+    are. W of a GEMM takes ``w_format`` if it comes from DRAM, else ``kv_format``. Rows are cut where overrides hold
     for some layers or for a share of the reduction; multiply-accumulates are conserved.
 
     Raises
@@ -211,18 +220,23 @@ def apply_policy(trace: Trace, policy: Policy | str) -> Trace:
         If a format is unknown, an override matches no operation, or a row cannot be cut.
     """
     chosen = Policy.parse(policy) if isinstance(policy, str) else policy
+    told = formats_text(trace, policy if isinstance(policy, str) else chosen.text)
+    filled = fill_other(with_idle(trace, lambda whole: _filled(whole, chosen)), chosen.other_format)
+    if filled == trace:
+        return trace
+    given = {"formats": told} | ({"kv_format": chosen.kv_format} if "kv_vectors" in trace.meta else {})
+    return replace(filled, meta={**given, **filled.meta})
+
+
+def _filled(trace: Trace, chosen: Policy) -> Trace:
     if not chosen.lenient:
         check_matches(trace, chosen.overrides, depth(trace))
     if chosen.mix:
         trace = apply_mix(_formatted(trace, dict.fromkeys(FORMAT_FIELDS, ""), chosen.overrides), chosen.mix)
     sums = chosen.accumulator or any(override.accumulator for override in chosen.overrides)
-    if not sums and all(_is_filled(op) for op in trace.ops):
+    if not sums and is_filled(trace):
         return trace
     return _formatted(trace, chosen.formats, () if chosen.mix else chosen.overrides)
-
-
-def _is_filled(op: Op) -> bool:
-    return bool(op.a_format and op.o_format and (isinstance(op, VectorOp) or op.w_format))
 
 
 def apply_overrides(trace: Trace, overrides: Sequence[Override]) -> Trace:
@@ -233,18 +247,26 @@ def apply_overrides(trace: Trace, overrides: Sequence[Override]) -> Trace:
     UsageError
         If an override matches no operation, or a row cannot be cut.
     """
-    check_matches(trace, overrides, depth(trace))
-    return _formatted(trace, dict.fromkeys(FORMAT_FIELDS, ""), overrides)
+    if not overrides:
+        return trace
+
+    def given(whole: Trace) -> Trace:
+        check_matches(whole, overrides, depth(whole))
+        return _formatted(whole, dict.fromkeys(FORMAT_FIELDS, ""), overrides)
+
+    made = with_idle(trace, given)
+    source = f"{source_name(trace)} and overrides" if stated_gemms(trace)[0] else "overrides"
+    return replace(made, meta={**made.meta, "formats_source": source})
 
 
 def _formatted(trace: Trace, own: Mapping[str, str], overrides: Sequence[Override]) -> Trace:
-    layers = depth(trace)
+    layers = depth(replace(trace, ops=tuple(op for op in trace.ops if not is_idle(op))))
     ops: list[Op] = []
     for op in trace.ops:
         for part, held in by_layers(op, [o for o in overrides if o.matches(op)], layers):
             formats = {**own, **{n: f for n, f in overridden(o for o in held if o.share is None).items() if f}}
             shares = [o for o in held if o.share is not None]
-            if shares and isinstance(part, Gemm) and not _is_filled(part):
+            if shares and isinstance(part, Gemm) and not (part.w_format and part.a_format and part.o_format):
                 ops.extend(by_share(part, shares, formats))
             else:
                 ops.append(fill(part, formats))

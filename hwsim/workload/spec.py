@@ -32,6 +32,7 @@ from hwsim.workload.phases.mixed import Request as BatchRequest
 from hwsim.workload.phases.mixed import read_request
 from hwsim.workload.phases.training import Recompute
 from hwsim.workload.policy import Policy, apply_overrides, apply_policy, read_overrides
+from hwsim.workload.stated import kept_note
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.optimizer import find_optimizer
 from hwsim.workload.training.recipe import recipe_names
@@ -192,9 +193,12 @@ class WorkloadSpec(Spec):
         names = (field.name for field in fields(PHASES.get(self.phase)))  # type: ignore[arg-type]
         return tuple(name for name in names if name in SHAPING)
 
-    def find_policy(self) -> Policy | None:
-        """Return the policy that :attr:`policy` names, None for a recipe of training; UsageError if it is unknown."""
-        return None if self.policy is None or self._recipe else _parse_policy(self.policy)
+    def find_policy(self) -> Policy | str | None:
+        """Return the policy of the formats, by its name if it has one; None for a recipe; UsageError if unknown."""
+        if self.policy is None or self._recipe:
+            return None
+        found = _parse_policy(self.policy)
+        return self.policy if isinstance(self.policy, str) else found
 
     @property
     def _recipe(self) -> str | None:
@@ -313,9 +317,13 @@ def spec_to_trace(spec: WorkloadSpec, folder: Path) -> Trace:
     trace = _source_trace(spec, folder)
     if spec.name is not None:
         trace = Trace(spec.name, trace.ops, trace.meta)
+    policy, note = spec.find_policy(), ""
+    if policy is not None:
+        note = kept_note(trace, policy if isinstance(policy, str) else policy.text)
     with _in_field("overrides"):
         trace = apply_overrides(trace, read_overrides(spec.overrides))
-    policy = spec.find_policy()
+    if note:
+        trace = Trace(trace.name, trace.ops, {**trace.meta, "policy_note": note})
     with _in_field("policy"):
         return apply_policy(trace, policy) if policy is not None else trace
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hwsim.formats import parse_format
 from hwsim.spec.data import read_csv_rows
-from hwsim.workload.footprint import memory_footprint
+from hwsim.workload.footprint import memory_footprint, unknown_parts
 from hwsim.workload.ops import STAGE_END, Gemm, ceil_div
 from hwsim.workload.policy import Policy, apply_policy
+from hwsim.workload.stated import formats_text, source_name
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.optimizer import STAGE
 
@@ -21,6 +23,9 @@ _SHOWN = (
 #: By where the stationary operand comes from; operands that stream and results are activations.
 _TARGETS = {"dram": "weight_bytes", "kv": "kv_read_bytes", "activation": "activation_bytes"}
 
+#: What formats are called that nobody names.
+NO_POLICY = "fp16 (no policy given)"
+
 #: Bytes that GEMMs move, by kind.
 BYTES = tuple(_TARGETS.values())
 
@@ -29,18 +34,17 @@ def summarize(trace: Trace, policy: Policy | str | None = None) -> dict[str, Any
     """Return the figures of a trace that do not depend on any hardware.
 
     Bytes moved count the operands and results of each GEMM once per pass, in the formats of the trace, completed
-    by ``policy``; a convolution's input counts once per window, as im2col streams it. Without a policy, and with
-    formats left open, all bytes are FP16 and the key ``formats`` says so. Bytes stored are those of
+    by ``policy``; a convolution's input counts once per window, as im2col streams it. Without a policy, what is left
+    open is FP16; the key ``formats`` says whose formats they are. Bytes stored are those of
     :func:`~hwsim.workload.footprint.memory_footprint`, with ``stored_`` before their names.
 
     Keys: ``name, phase``, what the phase says of itself, ``parameters, macs, macs_linear, macs_attention, macs_conv,
     gemms, unique_gemms, vector_elements, formats, weight_bytes, kv_read_bytes, activation_bytes, optimizer_moved_bytes
-    (training), kv_bytes_per_token_fp16, macs_per_byte, stored_…``; ``parameters`` and ``phase`` are ``None`` for a
-    trace read from CSV, ``macs_per_byte`` for one without GEMMs.
+    (training), kv_bytes_per_token_fp16, macs_per_byte, stored_…``, and ``stored_unknown`` where the trace does not say
+    all that is stored; ``parameters`` and ``phase`` are ``None`` for a trace read from CSV, ``macs_per_byte`` for one
+    without GEMMs.
     """
-    chosen = policy or "fp16"
-    filled = apply_policy(trace, chosen)
-    open_formats = any(not op.a_format for op in trace.ops)
+    filled = fill_formats(trace, policy)
     moved = moved_bits(filled)
     bits, gemms = sum(moved.values()), trace.gemms
     updates = _optimizer_bits(filled)
@@ -54,19 +58,25 @@ def summarize(trace: Trace, policy: Policy | str | None = None) -> dict[str, Any
         "gemms": sum(gemm.instances for gemm in gemms),
         "unique_gemms": len(trace.unique()),
         "vector_elements": sum(op.elements for op in trace.vector_ops),
-        "formats": _policy_label(policy) if open_formats else "as in the trace",
+        "formats": filled.meta.get("formats", f"as in {source_name(filled)}"),
         **{name: ceil_div(bits, 8) for name, bits in moved.items()},
         **({"optimizer_moved_bytes": ceil_div(updates, 8)} if updates else {}),
         "kv_bytes_per_token_fp16": trace.meta.get("kv_bytes_per_token_fp16"),
         "macs_per_byte": trace.macs * 8 / bits if bits else None,
-        **{f"stored_{name}": value for name, value in memory_footprint(trace, chosen).items()},
+        **{f"stored_{name}": value for name, value in memory_footprint(filled, "fp16").items()},
+        **({"stored_unknown": unknown_parts(trace)} if unknown_parts(trace) else {}),
     }
 
 
-def _policy_label(policy: Policy | str | None) -> str:
-    if policy is None:
-        return "fp16 (no policy given)"
-    return policy if isinstance(policy, str) else f"{policy.w_format} × {policy.a_format}, kv {policy.kv_format}"
+def fill_formats(trace: Trace, policy: Policy | str | None = None) -> Trace:
+    """Return ``trace`` with the formats that it leaves open as ``policy`` says, else in FP16; ``meta`` says which."""
+    if policy is not None:
+        return apply_policy(trace, policy)
+    told = formats_text(trace, NO_POLICY)
+    filled = apply_policy(trace, "fp16")
+    return (
+        filled if filled is trace else replace(filled, meta={**filled.meta, "formats": trace.meta.get("formats", told)})
+    )
 
 
 def gemm_bits(gemm: Gemm) -> dict[str, int]:
@@ -104,7 +114,7 @@ def layer_table(trace: Trace, policy: Policy | str | None = None) -> list[dict[s
     Keys: ``layer, kind, role, macs, weight_bytes, kv_read_bytes, activation_bytes`` (moved once per pass, as in
     :func:`summarize`), ``moved_bytes``, their sum, and ``macs_per_byte``.
     """
-    filled = apply_policy(trace, policy or "fp16")
+    filled = fill_formats(trace, policy)
     rows: dict[str, dict[str, Any]] = {}
     for gemm in filled.gemms:
         empty = {"layer": gemm.layer, "kind": gemm.kind, "role": gemm.role, "macs": 0, **dict.fromkeys(BYTES, 0)}

@@ -6,17 +6,20 @@ import csv
 
 import numpy as np
 import pytest
-from gguf import GGUFWriter
+from gguf import GGUFReader, GGUFWriter
 
 from hwsim.cli.main import run_command
 from hwsim.formats import parse_format
 from hwsim.formats.block.ggml import ggml_types
+from hwsim.simulate.architecture import open_arch
+from hwsim.simulate.evaluate import evaluate
+from hwsim.spec.data import find_example
 from hwsim.spec.errors import SpecError
-from hwsim.workload import load_workload
+from hwsim.workload import load_workload, memory_footprint
 from hwsim.workload.ggml import apply_mix
 from hwsim.workload.importers.hf_config import build_trace
 from hwsim.workload.phase import prefill
-from tests.support.checkpoints import LLAMA, add_quantized, finish, llama_keys, write_gguf
+from tests.support.checkpoints import LAYER, LLAMA, add_quantized, finish, llama_keys, write_gguf
 
 
 def formats(trace):
@@ -64,6 +67,82 @@ def test_every_type_is_read_with_its_exact_bits(tmp_path, kind):
     assert weight_bits(trace) + parse_format(ggml_types()[kind].format).storage_bits(1000, 512) == bits
 
 
+def tensor_bytes(path):
+    """What the tensors of a file take, by the official reader."""
+    return sum(int(tensor.n_bytes) for tensor in GGUFReader(path).tensors)
+
+
+@pytest.mark.parametrize("output", [True, False])
+@pytest.mark.parametrize("run", [{"seq_len": 8}, {"phase": "decode"}, {"phase": "decode", "policy": "w8a8"}])
+def test_stored_bytes_are_those_of_all_tensors(tmp_path, output, run):
+    path = tmp_path / "tiny.gguf"
+    write_gguf(path, mixed, output=output)
+    trace = load_workload(path, **run)
+    assert memory_footprint(trace, "fp16")["weight_bytes"] == tensor_bytes(path)
+
+
+@pytest.mark.parametrize("run", [{"seq_len": 64}, {"phase": "decode"}, {"phase": "generation", "new_tokens": 3}])
+def test_experts_without_tokens_are_stored_as_in_the_file(tmp_path, run):
+    path = tmp_path / "moe.gguf"
+    writer = GGUFWriter(path, "llama")
+    llama_keys(writer)
+    writer.add_expert_count(8)
+    writer.add_expert_used_count(2)
+    for name in ("token_embd", "output"):
+        add_quantized(writer, f"{name}.weight", (1000, 512), "Q6_K")
+    writer.add_tensor("output_norm.weight", np.ones(512, dtype=np.float32))
+    writer.add_tensor("rope_freqs.weight", np.ones(32, dtype=np.float32))
+    for layer in range(4):
+        for kind, shape in LAYER.items():
+            if kind.startswith("attn"):
+                add_quantized(writer, f"blk.{layer}.{kind}.weight", shape, "Q4_K")
+            else:
+                kind_of = "Q6_K" if kind == "ffn_down" and layer in (0, 3) else "Q4_K"
+                add_quantized(writer, f"blk.{layer}.{kind}_exps.weight", (8, *shape), kind_of)
+        writer.add_tensor(f"blk.{layer}.ffn_gate_inp.weight", np.zeros((8, 512), dtype=np.float32))
+        writer.add_tensor(f"blk.{layer}.attn_norm.weight", np.ones(512, dtype=np.float32))
+    finish(writer)
+    trace = load_workload(path, **run)
+    assert memory_footprint(trace, "fp16")["weight_bytes"] == tensor_bytes(path)
+
+
+@pytest.mark.parametrize("policy", ["w4a16", "gguf:Q4_K_M"])
+def test_a_file_with_a_draft_is_stored_as_it_is(tmp_path, policy):
+    path = tmp_path / "tiny.gguf"
+    write_gguf(path, mixed)
+    run = {"phase": "speculative", "draft_tokens": 2, "acceptance": 0.5, "context": 20, "policy": policy}
+    alone = memory_footprint(load_workload("llama-3.2-1b", phase="decode", policy=policy), "fp32")["weight_bytes"]
+    with_draft = load_workload(path, draft="llama-3.2-1b", **run)
+    assert memory_footprint(with_draft, "fp32")["weight_bytes"] == tensor_bytes(path) + alone
+    assert "as in tiny.gguf, the rest" in with_draft.meta["formats"]
+    drafting = load_workload("llama-3.2-1b", draft=str(path), **run)
+    assert memory_footprint(drafting, "fp32")["weight_bytes"] == tensor_bytes(path) + alone
+
+
+def test_a_policy_for_a_file_says_what_it_cannot_change(tmp_path, capsys):
+    path = tmp_path / "tiny.gguf"
+    write_gguf(path, mixed)
+    run = [str(path), "--phase", "decode", "--context", "8"]
+    note = "policy w4a8_g128: 29 of 37 GEMMs keep the formats of W that tiny.gguf states."
+    assert run_command(["trace", *run, "--policy", "w4a8_g128", "--summary"]) == 0
+    out, err = capsys.readouterr()
+    assert err.strip() == note
+    assert "W of 29 of 37 GEMMs as in tiny.gguf, the rest w4a8_g128" in out
+    assert run_command(["trace", *run, "--summary"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "W of 29 of 37 GEMMs as in tiny.gguf, the rest fp16 (no policy given)" in out
+    with_pe = ["--set", "pe={family: int_mac, w_format: int8_asym_g32, a_format: int8, accumulator: int32}"]
+    write_gguf(path, lambda *_: "Q4_K")
+    assert run_command(["run", "edge_16x16_45nm", *run, *with_pe, "--policy", "w8a8"]) == 0
+    out, err = capsys.readouterr()
+    assert (out + err).count("29 of 37 GEMMs keep the formats of W that tiny.gguf states.") == 1
+    assert "29 of 37 GEMMs" in err
+    trace = load_workload(path, phase="decode", context=8, policy="w8a8")
+    arch = open_arch(find_example("arch_configs", "edge_16x16_45nm"), {"pe": with_pe[1].partition("=")[2]})
+    assert evaluate(arch, trace).notes[0] == note.replace("w4a8_g128", "w8a8")[:-1]
+
+
 def test_header_only_and_truncated_files_give_the_same_trace(tmp_path):
     whole, header = tmp_path / "whole.gguf", tmp_path / "whole_header.gguf"
     write_gguf(whole, mixed)
@@ -101,8 +180,6 @@ def test_split_files_are_read_together(tmp_path):
             llama_keys(writer)
             add_quantized(writer, "token_embd.weight", (1000, 512), "Q2_K")
             add_quantized(writer, "output.weight", (1000, 512), "Q6_K")
-        from tests.support.checkpoints import LAYER
-
         for layer in (0, 1) if part == 1 else (2, 3):
             for kind, shape in LAYER.items():
                 add_quantized(writer, f"blk.{layer}.{kind}.weight", shape, mixed(kind, layer))
@@ -170,8 +247,6 @@ def test_phi2_has_one_tensor_for_three_projections(tmp_path):
     ],
 )
 def test_files_that_do_not_fit_say_why(tmp_path, change, message):
-    from tests.support.checkpoints import LAYER
-
     path = tmp_path / "bad.gguf"
     writer = GGUFWriter(path, change.get("arch", "llama"))
     if change.get("hidden", True):

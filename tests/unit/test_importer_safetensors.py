@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from hwsim.formats import parse_format
 from hwsim.spec.errors import SpecError
-from hwsim.workload import load_workload
+from hwsim.workload import load_workload, memory_footprint, summarize
 from hwsim.workload.importers.hf_config import build_trace
 from hwsim.workload.phase import prefill
 from tests.support import quantized as q
@@ -43,6 +43,7 @@ def test_plain_tensors(tmp_path, dtype, name):
     stored = sum(8 * tensor.nbytes for tensor in load_file(path).values())
     assert trace.meta["checkpoint_bits"] == stored
     assert weight_bits(trace) == stored - 8 * (1000 * 512 + 9 * 512) * np.dtype(dtype).itemsize
+    assert memory_footprint(trace, "int4")["weight_bytes"] == stored // 8
 
 
 @pytest.mark.parametrize("method", list(q.METHODS))
@@ -63,6 +64,10 @@ def test_quantized_tensors_and_the_config_alone_give_the_same_formats(tmp_path, 
     # codes and metadata of the file, but for what no format counts and what is no GEMM's
     bits = 8 * sum(tensor.nbytes for name, tensor in tensors.items() if "proj" in name)
     assert weight_bits(trace) - 16 * 1000 * 512 == bits - trace.meta["checkpoint_other_bits"]
+    every = sum(tensor.nbytes for tensor in tensors.values())
+    assert memory_footprint(trace, "int4")["weight_bytes"] == every
+    said = summarize(load_workload(tmp_path / method / "model.safetensors", seq_len=16, policy="w4a8"))["formats"]
+    assert said == "W of 29 of 37 GEMMs as in model.safetensors, the rest w4a8"
 
 
 def test_fp8_blocks(tmp_path):
@@ -127,6 +132,21 @@ def test_a_header_alone_is_enough(tmp_path):
     cut = load_workload(path, seq_len=8)
     assert cut.ops == whole.ops
     assert (whole.meta["checkpoint_complete"], cut.meta["checkpoint_complete"]) == (True, False)
+
+
+@pytest.mark.parametrize("run", [{"seq_len": 16}, {"phase": "decode"}, {"phase": "generation", "new_tokens": 4}])
+def test_experts_without_tokens_are_stored_as_in_the_file(tmp_path, run):
+    tensors = hf_tensors(lambda m, n, k: {} if "mlp" in m else q.plain(m, n, k))
+    for layer in range(4):
+        head = f"model.layers.{layer}.block_sparse_moe"
+        tensors[f"{head}.gate.weight"] = q.zeros(8, 512, dtype=np.float32)
+        for expert in range(8):
+            for name, shape in {"w1": (768, 512), "w2": (512, 768), "w3": (768, 512)}.items():
+                dtype = np.float32 if layer == 2 else np.float16
+                tensors[f"{head}.experts.{expert}.{name}.weight"] = q.zeros(*shape, dtype=dtype)
+    given = {**LLAMA, "model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
+    trace = load_workload(write_safetensors(tmp_path, tensors, given), **run)
+    assert memory_footprint(trace, "int4")["weight_bytes"] == sum(tensor.nbytes for tensor in tensors.values())
 
 
 def test_gpt2_stores_inputs_as_rows(tmp_path):

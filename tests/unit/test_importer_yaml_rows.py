@@ -52,6 +52,14 @@ def test_csv_and_yaml_hold_the_same(model: str, tmp_path: Path) -> None:
     assert read_trace(tmp_path / "t.csv").ops == original.ops
 
 
+def test_a_comment_states_what_is_assumed(tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    write_yaml(Trace("t", ROWS), path)
+    assert path.read_text().startswith("# operands without a distribution in w_stats, a_stats: gaussian is assumed\n")
+    write_yaml(Trace("t", (Gemm("q", 1, 1, 1, w_stats="laplace", a_stats="laplace"),)), path)
+    assert path.read_text().startswith("name: ")
+
+
 def test_a_row_has_the_columns_of_the_csv() -> None:
     assert set(OpRow.model_fields) == set(COLUMNS)
 

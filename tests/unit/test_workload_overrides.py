@@ -314,13 +314,13 @@ def test_experts_and_latents_are_stored_once() -> None:
             if phase.decode else (Gemm("attn.kv_b_proj", rows, 2 * (4 + 4), 16, repeat=3, role="qkv"),)
         )  # fmt: skip
         ops = (*latent, Gemm("moe.up_proj", 1, 32, 8, experts, 3, role="ffn"))
-        idle = [("moe.up_proj", "ffn", 32, 8, (8 - experts) * 3)]
+        idle = [Gemm("moe.up_proj", 1, 32, 8, 8 - experts, 3, role="ffn")]
         length = {"context": phase.tokens} if phase.decode else {"seq_len": phase.tokens}
         return Trace(f"m {phase.kind}", ops, {"phase": phase.kind, "idle_weights": idle, **length})
 
     stored = 8 * (3 * 16 * 16 + 3 * 8 * 32 * 8)
     made = Generation(4, 5).trace(model)
-    assert made.meta["idle_weights"] == [("moe.up_proj", "ffn", 32, 8, 2 * 3)]
+    assert made.meta["idle_weights"] == [Gemm("moe.up_proj", 1, 32, 8, 2, 3, role="ffn")]
     for trace in (made, model(prefill(4)), model(decode(4)), Training(4).trace(model)):
         assert memory_bits(trace, "int8")["gemm_weight_bytes"] == stored
 

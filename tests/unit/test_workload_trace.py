@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import io
 import pickle
 from dataclasses import replace
@@ -99,11 +100,12 @@ def test_trace_is_a_value() -> None:
 
 
 def test_header_is_exact() -> None:
-    first = csv_of(Trace("t", (Gemm("q", 1, 2, 3),))).splitlines()[0]
-    assert (
-        first
-        == "layer,op,m,n,k,batch,repeat,w_format,a_format,o_format,w_stats,a_stats,w_source,a_source,note,role,passes"
+    columns = (
+        "layer,op,m,n,k,batch,repeat,w_format,a_format,o_format,w_stats,a_stats,w_source,a_source,note,role,passes"
     )
+    stated = Gemm("q", 1, 2, 3, w_stats="laplace", a_stats="laplace")
+    assert csv_of(Trace("t", (stated,))).splitlines()[0] == columns
+    assert csv_of(Trace("t", (Gemm("q", 1, 2, 3),))).splitlines()[0] == f"{columns},assumed_stats"
 
 
 def test_optional_columns_may_be_absent_and_columns_in_any_order(tmp_path: Path) -> None:
@@ -210,6 +212,24 @@ def test_unreadable_files(tmp_path: Path) -> None:
         read_trace(tmp_path / "latin.csv")
     with pytest.raises(UsageError, match="cannot write the trace"):
         write_trace(Trace("t", (Gemm("q", 1, 1, 1),)), tmp_path / "no" / "folder.csv")
+
+
+def test_the_csv_states_what_is_assumed_of_operands() -> None:
+    laplace = Gemm("k", 1, 2, 3, w_stats="laplace zeros=0.5", a_stats="zeros=0.1")
+    both = Gemm("v", 1, 2, 3, w_stats="laplace", a_stats="gaussian")
+    trace = Trace("t", (Gemm("q", 1, 2, 3), VectorOp("add", "add", 1, 2), laplace, both))
+    rows = list(csv.DictReader(io.StringIO(csv_of(trace))))
+    assert [row["assumed_stats"] for row in rows] == ["w=gaussian a=gaussian", "", "a=gaussian", ""]
+    assert "assumed" not in csv_of(Trace("t", (both,)))
+    assert "assumed" not in csv_of(Trace("t", (VectorOp("add", "add", 1, 2),)))
+
+
+def test_another_assumption_is_refused() -> None:
+    ((line, column, path, message),) = problems(f"{HEADER},assumed_stats\nq,gemm,1,1,1,1,1,,,,w=laplace\n")
+    assert (line, column, path) == (2, 21, "assumed_stats")
+    assert message == ("'w=laplace' is not assumed here, but w=gaussian a=gaussian; state others in w_stats, a_stats")
+    found = problems(f"{HEADER},assumed_stats\nq,silu,1,1,,1,1,,,,a=gaussian\n")
+    assert [problem[2] for problem in found] == ["assumed_stats"]
 
 
 def test_split_matches_the_csv_module() -> None:

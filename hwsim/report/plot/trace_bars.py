@@ -74,7 +74,8 @@ def trace_bars_figure(rows: Sequence[Row], title: str, formats: str = "") -> Fig
 
 
 def _meaning(formats: str) -> str:
-    how = "in the formats of the trace" if formats in ("", "as in the trace") else f"in {formats}"
+    formats = formats or "as in the trace"
+    how = f"formats {formats}" if formats.startswith(("as in ", "W of ")) else f"in {formats}"
     return (
         f"Bytes are the operands and results of every matrix product, once per pass, {how}: what moves without any "
         "reuse between products. Intensity is MACs per such byte, on a logarithmic scale."

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import Problem, SpecError
 from hwsim.workload.layers import Formats, own_layer, shares_layers, split_layers
 from hwsim.workload.ops import Gemm
+from hwsim.workload.stored import state_other, with_idle
 from hwsim.workload.trace import Trace
 
 #: In names of tensors that hold queries, keys and values.
@@ -77,19 +79,31 @@ def alternatives(column: str) -> Mapping[str, Sequence[Sequence[str]]]:
     }
 
 
-def fill_formats(trace: Trace, tensors: Tensors, column: str) -> Trace:
-    """Return ``trace`` with the formats of the weights that are really there.
+def fill_formats(trace: Trace, tensors: Tensors, column: str, bits: int) -> Trace:
+    """Return ``trace`` with the formats of the weights that are really there, read in this run or not.
+
+    All other tensors, and what else is in the file, are what no GEMM multiplies.
 
     Parameters
     ----------
     column
         Whose names the tensors have: ``gguf`` or ``hf``.
+    bits
+        What all tensors of the checkpoint take.
 
     Raises
     ------
     SpecError
         If a weight is missing, of another shape than the model's keys say, or one GEMM has several formats.
     """
+    used: dict[str, int] = {}
+    filled = with_idle(trace, lambda whole: _fill(whole, tensors, column, used))
+    stated = state_other(filled, bits - sum(used.values()))
+    return replace(stated, meta={**stated.meta, "formats_source": Path(tensors.file).name})
+
+
+def _fill(trace: Trace, tensors: Tensors, column: str, used: dict[str, int]) -> Trace:
+    """Return ``trace`` with its formats; ``used`` gets the bits of each tensor that is behind a GEMM."""
     names = alternatives(column)
     repeats: dict[str, int] = defaultdict(int)
     for gemm in trace.gemms:
@@ -108,7 +122,9 @@ def fill_formats(trace: Trace, tensors: Tensors, column: str) -> Trace:
         if len(blocks) != repeats[gemm.layer]:
             kinds = "+".join(next(iter(by_block.values())).kind for by_block in found)
             raise tensors.refuse(f"{len(blocks)} blocks have {kinds}, but the model's keys give {repeats[gemm.layer]}")
-        return [_one_format(tensors, gemm, [by[block] for by in found]) for block in blocks[first:][: gemm.repeat]]
+        rows = [[by[block] for by in found] for block in blocks[first:][: gemm.repeat]]
+        used.update((tensor.name, tensor.bits) for row in rows for tensor in row)
+        return [_one_format(tensors, gemm, row) for row in rows]
 
     return split_layers(trace, formats)
 

@@ -3,7 +3,8 @@
 Required columns: ``layer,op,m,n,k,batch,repeat,w_format,a_format,o_format``. Optional:
 ``w_stats,a_stats,w_source,a_source,note,role,passes,accumulator``. ``op`` is ``gemm`` or a vector operation, whose
 ``k`` and ``w_format`` stay empty (``k`` may be 0). Empty formats are filled by the run's policy.
-Statistics are figures such as ``zeros=0.5 held=64`` (:mod:`hwsim.formats.operand`) or a name.
+Statistics are figures such as ``zeros=0.5 held=64`` (:mod:`hwsim.formats.operand`) or a name. A column
+``assumed_stats`` states the distribution that stands for operands of which nothing is known, ``w=gaussian``.
 Blank lines and lines that start with ``#`` are skipped.
 """
 
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from hwsim.formats.measured import PREFIX, relative, resolved
-from hwsim.formats.operand import read_operand_stats
+from hwsim.formats.operand import DEFAULT_DISTRIBUTION, assumed_stats, read_operand_stats
 from hwsim.spec.errors import Problem, SpecError, UsageError, closest, did_you_mean, shown
 from hwsim.spec.text import read_text
 from hwsim.workload.importers.base import IMPORTERS, Importer, Request
@@ -34,6 +35,9 @@ FORMATS = ("w_format", "a_format", "o_format")
 CHOICES = {"w_source": W_SOURCES, "a_source": A_SOURCES, "role": ROLES}
 DEFAULTS = {"w_source": "dram", "a_source": "activation", "role": "other"}
 GEMM_ONLY = ("w_format", "w_stats", "a_stats", "w_source", "a_source", "role", "accumulator")
+
+#: Says what is assumed of operands; it follows from the other columns and changes nothing.
+ASSUMED = "assumed_stats"
 
 #: Written only where a product states one.
 RARE = ("accumulator",)
@@ -86,11 +90,11 @@ class _Reader:
             return
         names = [name.strip() for _, name in cells]
         for (column, _), name in zip(cells, names, strict=True):
-            if name not in COLUMNS:
+            if name not in (*COLUMNS, ASSUMED):
                 self.report(line, column, "header", f"unknown column {name!r}; {did_you_mean(name, COLUMNS)}", text)
             elif names.index(name) != [c for c, _ in cells].index(column):
                 self.report(line, column, "header", f"column {name!r} stands twice", text)
-        meant = {closest(name, COLUMNS) for name in names if name not in COLUMNS}
+        meant = {closest(name, COLUMNS) for name in names if name not in (*COLUMNS, ASSUMED)}
         missing = [name for name in REQUIRED if name not in names and name not in meant]
         if missing:
             message = f"missing column{'s' * (len(missing) > 1)} {', '.join(missing)}; required: {', '.join(REQUIRED)}"
@@ -163,6 +167,16 @@ class _Row:
             return ""
         return text
 
+    def assumed(self) -> None:
+        """Refuse an assumption that is not made; the column changes nothing."""
+        for word in self.value(ASSUMED).split():
+            operand, _, name = word.partition("=")
+            if operand not in ("w", "a") or name != DEFAULT_DISTRIBUTION:
+                valid = f"w={DEFAULT_DISTRIBUTION} a={DEFAULT_DISTRIBUTION}"
+                self.report(
+                    ASSUMED, f"{shown(word)} is not assumed here, but {valid}; state others in w_stats, a_stats"
+                )
+
     def choice(self, name: str) -> str:
         text = self.value(name) or DEFAULTS[name]
         if text not in CHOICES[name]:
@@ -200,6 +214,7 @@ class _Row:
         if m * n * k > LARGEST_PRODUCT:
             self.report("m", f"m × n × k is {m * n * k:.0e} multiply-accumulates; valid: at most {LARGEST_PRODUCT:.0e}")
         w, a, o = (self.format(name) for name in FORMATS)
+        self.assumed()
         return Gemm(
             self.value("layer"), m, n, k, batch, repeat, w, a, o,
             **{name: self.choice(name) for name in CHOICES},
@@ -210,7 +225,7 @@ class _Row:
     def vector(self, op: str) -> VectorOp:
         if self.value("k") not in ("", "0"):
             self.report("k", f"a vector operation has no k; leave it empty, not {shown(self.value('k'))}")
-        for name in GEMM_ONLY:
+        for name in (*GEMM_ONLY, ASSUMED):
             if self.value(name):
                 self.report(name, f"{op} has no {name}; leave it empty, not {shown(self.value(name))}")
         m, n, batch, repeat = (self.size(name) for name in SIZES if name != "k")
@@ -281,6 +296,7 @@ def write_trace(trace: Trace, target: str | Path | TextIO) -> None:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     columns = [name for name in COLUMNS if name not in RARE or any(getattr(op, name, "") for op in trace.ops)]
+    columns += [ASSUMED] * any(_assumed(op) for op in trace.ops)
     writer.writerow(columns)
     folder = Path(target).parent if isinstance(target, str | Path) else None
     for op in trace.ops:
@@ -294,7 +310,13 @@ def write_trace(trace: Trace, target: str | Path | TextIO) -> None:
         raise UsageError(f"{target}: cannot write the trace: {error.strerror or error}") from error
 
 
+def _assumed(op: Op) -> str:
+    return assumed_stats(op.w_stats, op.a_stats) if isinstance(op, Gemm) else ""
+
+
 def _cell(op: Op, name: str, folder: Path | None) -> str | int:
+    if name == ASSUMED:
+        return _assumed(op)
     if isinstance(op, VectorOp) and (name == "k" or name in GEMM_ONLY):
         return ""
     value: str | int = getattr(op, name)

@@ -42,8 +42,9 @@ class Gguf(Importer):
             trace = build_trace(config, request.phase, request.name or path.stem, str(path))
         except SpecError as error:
             raise _in_own_keys(error, str(headers[0].pairs["general.architecture"])) from None
-        filled = fill_formats(trace, tensors, "gguf")
-        return replace(filled, meta={**filled.meta, **_meta(headers, entries)})
+        meta = _meta(headers, entries)
+        filled = fill_formats(trace, tensors, "gguf", meta["checkpoint_bits"])
+        return replace(filled, meta={**filled.meta, **meta})
 
 
 IMPORTERS.register("gguf")(Gguf())

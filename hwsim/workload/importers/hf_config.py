@@ -179,7 +179,10 @@ def _check_known(model_type: str, settings: Mapping[str, Any], known: Set[str]) 
 def _quantized(trace: Trace, config: Mapping[str, Any], source: str) -> Trace:
     """Return ``trace`` with the formats that a ``quantization_config`` states."""
     scheme = read_scheme(config, lambda message: _problem(source, message))
-    return trace if scheme is None else apply_scheme(trace, scheme, plain_format(config))
+    if scheme is None:
+        return trace
+    made = apply_scheme(trace, scheme, plain_format(config))
+    return replace(made, meta={**made.meta, "formats_source": "quantization_config"})
 
 
 def _unnamed(value: Any, config: Mapping[str, Any]) -> str:

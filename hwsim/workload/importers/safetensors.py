@@ -51,12 +51,12 @@ class Safetensors(Importer):
         plain = {key: value for key, value in weights.config.items() if key not in CONFIG_KEYS}
         name = request.name or path.resolve().parent.name or path.stem
         trace = build_trace(plain, request.phase, name, str(path.parent / "config.json"))
-        filled = fill_formats(trace, weights.tensors, "hf")
         meta = {
             "checkpoint_bits": sum(entry.bits for entry in weights.checkpoint.tensors.values()),
             "checkpoint_complete": weights.checkpoint.complete,
             "checkpoint_other_bits": sum(stored.other_bits for stored in weights.stored.values()),
         }
+        filled = fill_formats(trace, weights.tensors, "hf", meta["checkpoint_bits"])
         return replace(filled, meta={**filled.meta, **meta})
 
 

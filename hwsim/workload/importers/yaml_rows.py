@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, create_model, model_validator
 
+from hwsim.formats.operand import DEFAULT_DISTRIBUTION, assumed_stats
 from hwsim.spec.bind import Spec
 from hwsim.spec.errors import UsageError
 from hwsim.workload.importers.csv import CHOICES, COLUMNS, FORMATS, GEMM_ONLY, LARGEST_SIZE, REQUIRED, SIZES, read_row
@@ -58,14 +59,16 @@ def rows_trace(rows: Iterable[Any], name: str = "ops") -> Trace:
 
 
 def write_yaml(trace: Trace, path: Path) -> None:
-    """Write ``trace`` as a workload file, one row per line, without empty fields.
+    """Write ``trace`` as a workload file, one row per line, without empty fields; a comment says what is assumed.
 
     Raises
     ------
     UsageError
         If the file cannot be written.
     """
-    lines = [f"name: {_scalar(trace.name)}", "ops:"]
+    silent = [gemm for gemm in trace.gemms if assumed_stats(gemm.w_stats, gemm.a_stats)]
+    lines = [f"# operands without a distribution in w_stats, a_stats: {DEFAULT_DISTRIBUTION} is assumed"] * bool(silent)
+    lines += [f"name: {_scalar(trace.name)}", "ops:"]
     lines += [
         f"  - {{{', '.join(f'{key}: {_scalar(value)}' for key, value in _given(op).items())}}}" for op in trace.ops
     ]

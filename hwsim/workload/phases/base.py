@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from hwsim.spec.errors import UsageError
 from hwsim.spec.registry import Registry
+from hwsim.workload.experts import is_routed
 from hwsim.workload.ops import STAGE_END, Gemm, Op, bare_name
 from hwsim.workload.phase import Phase
 from hwsim.workload.phases.passes import Build
+from hwsim.workload.stored import idle_weights
 from hwsim.workload.trace import Trace
+
+#: Layer and format of weights.
+Key = tuple[str, str]
 
 
 class Run(Protocol):
@@ -65,30 +70,41 @@ def assemble(model: Trace, phase: str, label: str, ops: Iterable[Op], **meta: An
     word = str(model.meta.get("phase", ""))
     name = model.name.partition(f" {word}")[0] if word else model.name
     made = tuple(ops)
-    idle = {"idle_weights": _still_idle(model, made)} if own.get("idle_weights") else {}
+    idle = {"idle_weights": still_idle(model, made)} if "idle_weights" in own else {}
     trace = Trace(f"{name} {label}", made, {**own, "phase": phase, **idle, **meta})
     totals = {f"macs_{kind}": macs for kind, macs in trace.macs_by_kind.items()}
     return Trace(trace.name, trace.ops, {**trace.meta, **totals, "macs": trace.macs})
 
 
-def _still_idle(model: Trace, ops: tuple[Op, ...]) -> list[tuple[str, str, int, int, int]]:
-    """Return the stored weights that no stage of ``ops`` reads, from those that one pass of the model leaves idle."""
-    one_pass, stages = _touched(model.ops), _touched(ops)
+def still_idle(model: Trace, ops: Sequence[Op]) -> list[Gemm]:
+    """Return the stored weights that no stage of ``ops`` reads; ``model`` is one pass, which may read more or less."""
+    idle = idle_weights(model)
+    stated = {gemm.layer for gemm in (*model.gemms, *idle) if gemm.w_format}
+
+    def key(gemm: Gemm) -> Key:
+        # Where a source states formats, layers of one row may differ in them; a recipe's are those of its products.
+        layer = bare_name(gemm.layer)
+        return layer, gemm.w_format if layer in stated else ""
+
+    one_pass, stages = _touched(model.ops, key), _touched(ops, key)
+    known = {key(gemm): gemm for gemm in (*filter(is_routed, model.gemms), *idle)}
     left = []
-    for layer, role, n, k, count in model.meta["idle_weights"]:
-        read = max(stages.get(layer, {"": 0}).values())
-        idle = count + max(one_pass.get(layer, {"": 0}).values()) - read
-        if idle > 0:
-            left.append((layer, role, n, k, idle))
+    for one, gemm in known.items():
+        read, read_once = (max(found.get(one, {"": 0}).values()) for found in (stages, one_pass))
+        count = sum(other.instances for other in idle if key(other) == one) + read_once - read
+        if count > 0:
+            each, rest = divmod(count, gemm.repeat)
+            batch, repeat = (count, 1) if rest else (each, gemm.repeat)
+            left.append(replace(gemm, m=1, batch=batch, repeat=repeat, note=""))
     return left
 
 
-def _touched(ops: Iterable[Op]) -> dict[str, dict[str, int]]:
+def _touched(ops: Iterable[Op], key: Callable[[Gemm], Key]) -> dict[Key, dict[str, int]]:
     """Return how many matrices each stage reads of each layer that stores its weights."""
-    found: dict[str, dict[str, int]] = {}
+    found: dict[Key, dict[str, int]] = {}
     for op in ops:
         if isinstance(op, Gemm) and op.w_source == "dram":
             stage = op.layer.rpartition(STAGE_END)[0]
-            of_layer = found.setdefault(bare_name(op.layer), {})
+            of_layer = found.setdefault(key(op), {})
             of_layer[stage] = of_layer.get(stage, 0) + op.batch * op.layers
     return found

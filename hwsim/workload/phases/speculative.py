@@ -6,20 +6,25 @@ Leviathan, Kalman, Matias: Fast Inference from Transformers via Speculative Deco
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TypeVar
 
 from hwsim.spec.errors import UsageError
-from hwsim.workload.ops import Op
+from hwsim.workload.ops import DRAFT, Gemm, Op
 from hwsim.workload.phase import decode
-from hwsim.workload.phases.base import PHASES, assemble, need
+from hwsim.workload.phases.base import PHASES, assemble, need, still_idle
 from hwsim.workload.phases.passes import Build, Segment, Steps, forward
+from hwsim.workload.stored import open_parameters
 from hwsim.workload.trace import Trace
 
 #: Tokens by which tables of one vocabulary may differ, padded to other multiples: Qwen2.5 has 151,936 in its small
 #: models and 152,064 in its large ones (vLLM issues 5203 and 10913). llama.cpp takes a draft up to that
 #: (SPEC_VOCAB_MAX_SIZE_DIFFERENCE, common/speculative.cpp).
 PADDING = 128
+
+T = TypeVar("T", Gemm, Op)
 
 
 def expected_tokens(acceptance: float | Fraction, draft_tokens: int) -> float | Fraction:
@@ -67,18 +72,22 @@ class Speculative:
         context, proposed = int(start.meta["context"]), int(self.draft_tokens or 1)
         small = Steps(self.draft, context + proposed - 1)
         large = Steps(build, context + proposed)
-        proposing = forward(small, [Segment(self.batch, 1, context, 1)], proposed, 1)
-        ops: list[Op] = [replace(op, layer=f"draft.{op.layer}") for op in proposing]
-        ops.extend(forward(large, [Segment(self.batch, proposed + 1, context, proposed + 1)], stage="verify"))
+        proposing = list(forward(small, [Segment(self.batch, 1, context, 1)], proposed, 1))
+        verifying = list(forward(large, [Segment(self.batch, proposed + 1, context, proposed + 1)], stage="verify"))
+        ops = [*_drafted(proposing), *verifying]
         tokens = float(expected_tokens(self.acceptance, proposed)) * self.batch
         end, other = build(decode(context + proposed, self.batch)), small.step(small.last, self.batch)
         draft_name = str(other.meta.get("model", other.name))
         made = assemble(
             end, "speculative", f"speculative {context}, {proposed} by {draft_name}", ops, context=context,
             draft=draft_name, draft_tokens=proposed, acceptance=self.acceptance, expected_tokens=tokens,
-            **_both(end, other),
+            **_both(end, other), idle_weights=[*still_idle(end, verifying), *_drafted(still_idle(other, proposing))],
         )  # fmt: skip
         return Trace(made.name, made.ops, {**made.meta, "macs_per_token": made.macs / tokens})
+
+
+def _drafted(ops: Sequence[T]) -> list[T]:
+    return [replace(op, layer=f"{DRAFT}{op.layer}") for op in ops]
 
 
 def _check_vocabularies(target: Trace, draft: Trace) -> None:
@@ -108,8 +117,12 @@ def _vocabulary(trace: Trace) -> int:
 
 
 def _both(target: Trace, draft: Trace) -> dict[str, object]:
-    """Return what both models store together."""
-    added = ("parameters", "other_parameters", "kv_bytes_per_token_fp16")
+    """Return what both models store together; of the draft alone, what a mix of formats asks of each model."""
+    added = ("parameters", "other_parameters", "kv_bytes_per_token_fp16", "other_bits")
     together: dict[str, object] = {key: int(target.meta.get(key, 0)) + int(draft.meta.get(key, 0)) for key in added}
     vectors = [(int(t.meta.get("kv_vectors", 0)), int(t.meta.get("head_dim", 1))) for t in (target, draft)]
-    return {**together, "kv_stores": vectors}
+    left = open_parameters(draft.meta)
+    own = {"other_parameters": int(draft.meta.get("other_parameters", 0)), "other_open": left}
+    sources = dict.fromkeys(str(t.meta["formats_source"]) for t in (target, draft) if "formats_source" in t.meta)
+    together |= {"formats_source": " and ".join(sources)} if sources else {}
+    return {**together, "other_open": open_parameters(target.meta) + left, "kv_stores": vectors, "draft_meta": own}

@@ -12,6 +12,7 @@ from hwsim.workload.ops import STAGE_END, Gemm, Op, VectorOp
 from hwsim.workload.phase import Causal, prefill
 from hwsim.workload.phases.base import PHASES, assemble, need
 from hwsim.workload.phases.passes import Build
+from hwsim.workload.stored import fill_other, idle_weights
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.backward import dgrad, forward_gemm, vector_gradient, wgrad
 from hwsim.workload.training.optimizer import find_optimizer, update_ops
@@ -76,10 +77,14 @@ class Training:
         tokens = forward.meta.get("seq_len")
         label = " ".join(str(word) for word in ("training", tokens, self.recipe) if word)
         extra = {} if tokens is None else {"seq_len": tokens}
-        return assemble(
+        made = assemble(
             forward, "training", label, ops, recompute=self.recompute, optimizer=self.optimizer, kv_vectors=0,
             trained_parameters=parameters, **extra, **({"recipe": self.recipe} if self.recipe else {}),
         )  # fmt: skip
+        if recipe is None:
+            return made
+        left = [replace(gemm, w_format=gemm.w_format or recipe.high) for gemm in idle_weights(made)]
+        return fill_other(replace(made, meta={**made.meta, "idle_weights": left}), recipe.high)
 
     def _backward(self, row: _Row, recipe: Recipe | None) -> Iterator[Op]:
         if recomputed(row.op, self.recompute):

@@ -8,6 +8,7 @@ from hwsim.workload.checkpoints.tensors import alternatives
 from hwsim.workload.layers import Formats, own_layer, shares_layers, split_layers
 from hwsim.workload.ops import Gemm
 from hwsim.workload.quantization.base import Scheme
+from hwsim.workload.stored import fill_other, with_idle
 from hwsim.workload.trace import Trace
 
 
@@ -30,7 +31,8 @@ def apply_scheme(trace: Trace, scheme: Scheme, plain: str = "") -> Trace:
         inside = layer != "lm_head"
         return [_layer(scheme, gemm, modules, first + at if inside else None, plain) for at in range(gemm.repeat)]
 
-    return split_layers(trace, formats)
+    made = with_idle(trace, lambda whole: split_layers(whole, formats))
+    return fill_other(made, plain) if plain else made
 
 
 def _layer(scheme: Scheme, gemm: Gemm, modules: list[str], block: int | None, plain: str) -> Formats:
