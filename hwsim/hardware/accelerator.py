@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from hwsim.formats import Format, parse_format
 from hwsim.formats.operand import RANDOM_TOGGLE
 from hwsim.hardware.accelerator_spec import HardwareSpec
 from hwsim.hardware.circuits import Register
+from hwsim.hardware.decoders import Decoders
 from hwsim.hardware.functions import FunctionUnit, chosen_units
 from hwsim.hardware.levels import PlacedStore, axis_mm, place_axes
 from hwsim.hardware.memories_spec import BUFFERS
@@ -64,6 +65,8 @@ class Accelerator:
     scratchpads: Scratchpads | None = None
     #: Stores of all levels, from the outermost inwards; empty where there are the three buffers.
     stores: tuple[PlacedStore, ...] = ()
+    #: Decoders of stored formats in front of the array, by buffer.
+    decoders: Mapping[str, Decoders] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -168,6 +171,8 @@ class Accelerator:
         if self.dequant_price is not None:
             sums = self.sum_registers * self.technology.price(SUM_REGISTER).area_um2
             blocks["dequantizers"] = (self.dequantizers * self.dequant_price.area_um2 + sums) * 1e-6
+        if self.decoders:
+            blocks["decoders"] = sum(one.area_um2 for one in self.decoders.values()) * 1e-6
         if self.second_register is not None:
             blocks["second_registers"] = self.pes * self.second_register.area_um2 * 1e-6
         if self.table_register is not None:
@@ -205,6 +210,7 @@ class Accelerator:
         if self.dequant_price is not None:
             logic_nw += self.dequantizers * self.dequant_price.leakage_nw
             logic_nw += self.sum_registers * self.technology.price(SUM_REGISTER).leakage_nw
+        logic_nw += sum(one.leakage_nw for one in self.decoders.values())
         if self.second_register is not None:
             logic_nw += self.pes * self.second_register.leakage_nw
         if self.table_register is not None:
@@ -238,8 +244,14 @@ class Accelerator:
             return array * 1e-3
         dequantizers = self.dequantizers * self.dequant_price.clock_fj if self.dequant_price else 0.0
         sums = self.sum_registers * self.technology.price(SUM_REGISTER).clock_fj
+        sums += sum(1e3 * self.decoders[key].clock_pj(fmt) for key, fmt in self.decoded(w, a).items())
         issue = self.spec.array.issue  # cores fetch and decode as long as they work
         return (array + dequantizers + sums) * 1e-3 + (self.rows * (issue.core_energy or 0.0) if issue else 0.0)
+
+    def decoded(self, w: Format, a: Format) -> dict[str, Format]:
+        """Return what comes through decoders of a pair, by buffer; the others' clocks are gated."""
+        arriving = self.pe.arriving(w, a)
+        return {key: fmt for key, fmt, to in zip("wa", (w, a), arriving, strict=True) if self.decoders and fmt != to}
 
     @cached_property
     def pe_pitch_mm(self) -> float:

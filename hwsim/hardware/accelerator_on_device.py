@@ -6,12 +6,12 @@ them. Pipeline registers are not counted, since fabric's delays are not known ei
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hwsim.formats import Format, parse_format
 from hwsim.hardware.accelerator import SUM_REGISTER, Accelerator
-from hwsim.hardware.accelerator_build import per_column
+from hwsim.hardware.accelerator_build import array_pe, largest_dequantizer, per_column
 from hwsim.hardware.accelerator_spec import DramSpec, HardwareSpec
 from hwsim.hardware.circuits import Part, Register
 from hwsim.hardware.fpga import Sites
@@ -21,6 +21,7 @@ from hwsim.hardware.memories_spec import BUFFERS, BufferSpec
 from hwsim.hardware.memory.ecc import check_bits
 from hwsim.hardware.off_chip import make_dram
 from hwsim.hardware.pe import make_pe
+from hwsim.hardware.pe.converted import Decoded
 from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import DEQUANTIZER_FAMILY
 from hwsim.hardware.target.buffers import BufferWanted
@@ -45,7 +46,7 @@ class DeviceAccelerator(Accelerator):
 def build_on_device(
     spec: HardwareSpec,
     port_bits: Mapping[str, int],
-    dequantized: tuple[Format, Format] | None,
+    dequantized: Sequence[tuple[Format, Format]],
     in_place: bool,
     second_register_bits: int,
     shared: frozenset[str],
@@ -69,11 +70,12 @@ def build_on_device(
     if pe.stated:
         raise UsageError(f"pe.figures: those of {pe.stated.technology} say nothing about {spec.device}; leave them out")
     array, registers = spec.array, spec.array.rows * spec.array.cols
-    dequantizers = array.cols * per_column(pe, *dequantized, array.rows, in_place) if dequantized else 0
+    largest = largest_dequantizer(pe, dequantized)
+    dequantizers = array.cols * max((per_column(pe, *pair, array.rows, in_place) for pair in dequantized), default=0)
     sums = registers if dequantized and in_place and not pe.own_dequantizer else 0
     beside = _vector_sites(spec)
-    if dequantized:
-        scaled = sites_of(pe.dequant_parts(*dequantized), f"pe: dequantizer of {pe.family}") * dequantizers
+    if largest:
+        scaled = sites_of(pe.dequant_parts(*largest), f"pe: dequantizer of {pe.family}") * dequantizers
         beside["dequantizers"] = scaled + sites_of([Part("sum", "register", SUM_REGISTER)], "sums") * sums
     if second_register_bits:
         held = sites_of([Part("held", "register", Register(second_register_bits))], "second register")
@@ -83,7 +85,7 @@ def build_on_device(
         pe, array.rows, array.cols, beside, _buffers(spec, widths), shared, array.dataflow, float(spec.clock)
     )
     placement = place(spec.target, spec.device, wanted)
-    scale = pe.dequant_parts(*dequantized) if dequantized else ()
+    scale = pe.dequant_parts(*largest) if largest else ()
     return DeviceAccelerator(
         spec=spec,
         pe=pe,
@@ -92,7 +94,7 @@ def build_on_device(
         dram=make_dram(_dram(spec, spec.device)),
         pe_price=technology.price_parts(pe.built, pe.glitch_family),
         pipeline_stages=1,
-        dequant_price=technology.price_parts(scale, DEQUANTIZER_FAMILY) if dequantized else None,
+        dequant_price=technology.price_parts(scale, DEQUANTIZER_FAMILY) if largest else None,
         dequantizers=dequantizers,
         sum_registers=sums,
         in_place=in_place,
@@ -106,6 +108,11 @@ def _refuse_unknown(spec: HardwareSpec, device: str) -> None:
     if spec.memories.levels:
         raise UsageError(
             f"memories.levels: three buffers are modelled on {device}; valid: weights, activations, outputs"
+        )
+    if isinstance(array_pe(spec), Decoded):
+        raise UsageError(
+            f"dequantize: decoders of formats that the PE does not take are not modelled on {device}; valid: formats "
+            "whose group sums it scales"
         )
     for option in ("scratchpads", "tables", "issue"):
         if getattr(spec.array, option) is not None:

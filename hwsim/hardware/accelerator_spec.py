@@ -237,6 +237,22 @@ class ArraySpec(Spec):
     )
 
 
+class DequantizeSpec(Spec):
+    """Formats that the accelerator has hardware for, besides those of ``pe`` and ``formats``."""
+
+    weights: list[FormatName] = Field(
+        [],
+        description="stored formats of weights: where the PE takes them, dequantizers of group sums serve them too; "
+        "where not, decoders between buffer and array make them what it takes",
+    )
+    activations: list[FormatName] = Field([], description="likewise, of activations")
+
+    @property
+    def asked(self) -> bool:
+        """Whether any format is named."""
+        return bool(self.weights or self.activations)
+
+
 class HardwareSpec(Spec):
     """An accelerator as written in ``arch_configs/*.yaml``."""
 
@@ -250,6 +266,7 @@ class HardwareSpec(Spec):
     memories: MemoriesSpec
     dram: DramSpec
     vector_unit: VectorUnitSpec = VectorUnitSpec(lanes=32)
+    dequantize: DequantizeSpec = DequantizeSpec()
     network: NetworkSpec | None = Field(
         None, description="between buffers, array and DRAM port; default: a wire of half the edges of both blocks"
     )
@@ -276,6 +293,8 @@ class HardwareSpec(Spec):
             if self.cores is not None and self.cores.count > 1:
                 raise ValueError(f"memories.levels: valid on one core; cores.count is {self.cores.count}")
             check_array_options(self.array)
+            if self.dequantize.asked:
+                raise ValueError("dequantize: is modelled with three buffers; leave it out with memories.levels")
         return self
 
 

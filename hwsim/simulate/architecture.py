@@ -28,10 +28,11 @@ from hwsim.hardware.pe.operands import Operands
 from hwsim.hardware.pe.pipeline import SCALED_SUM_BITS
 from hwsim.hardware.target.clocks import sharing
 from hwsim.simulate.arch_spec import ArchSpec, load_arch
-from hwsim.simulate.array_shape import array_shape, converting, element_bits, held_bits, widest_ports
+from hwsim.simulate.array_shape import array_shape, converting, held_bits, stored_bits, widest_ports
 from hwsim.simulate.cost import UnitCosts, left_out
 from hwsim.simulate.dataflow import ArrayShape, Dataflow, get_dataflow
 from hwsim.simulate.fill import filled
+from hwsim.simulate.fitting_formats import refuse_idle, refuse_unfit
 from hwsim.simulate.level_machine import LEVELS, level_machine, step_bits
 from hwsim.simulate.mapping import Machine, Prices, best_of
 from hwsim.simulate.run_spec import latency_mapper
@@ -130,18 +131,11 @@ class Simulated:
     def _build_machine(self, w: Format, a: Format, o: Format, weight_bits: float | None) -> Machine:
         """Return the machine with the worst case of cycles that depend on data."""
         acc, pe = self.accelerator, self.accelerator.pe
-        reason = pe.supports(w, a)
-        if reason is not None:
-            raise UsageError(f"{self.spec.name}: pe {pe.family} cannot compute {w.name} × {a.name}: {reason}")
+        refuse_unfit(self.spec, acc, [(w, a)])
         if pe.data_dependent(w, a) and not self.dataflow.follows_data:
             raise UsageError(
                 f"array.dataflow: a {self.dataflow.name} array keeps time by counting, and cycles of pe {pe.family} on "
                 f"{w.name} × {a.name} depend on data; valid: broadcast, output_stationary and other systolic arrays"
-            )
-        if pe.scaling(w, a) == "sum" and acc.dequant_price is None:
-            raise UsageError(
-                f"{self.spec.name}: {w.name} × {a.name} needs a dequantizer, and none is priced for the formats of the "
-                "architecture; name the format in pe or formats"
             )
         scaled = pe.scaling(w, a) == "sum"
         psum_bits = SCALED_SUM_BITS if scaled else pe.mode(w, a).psum_bits
@@ -158,7 +152,7 @@ class Simulated:
             capacity_o_bits=outputs.part_bits,
             parts=(weights.parts, activations.parts, outputs.parts),
             dram_bits_per_cycle=acc.dram_bits_per_cycle,
-            group_k=scale_group(w, a) if scaled else None,
+            group_k=scale_group(*pe.arriving(w, a)) if scaled else None,
             objective=self.spec.mapper.objective,
             policy=self.spec.mapper.policy,
             prices=self._prices(w, a),
@@ -194,10 +188,10 @@ class Simulated:
     def _shape(self, w: Format, a: Format, weight_bits: float | None) -> ArrayShape:
         """Return the array as this pair sees it: operand intervals limited by PE and ports."""
         acc, pe = self.accelerator, self.accelerator.pe
-        bits = element_bits(pe, w, a)
+        bits = stored_bits(pe, w, a)
         if weight_bits is not None:  # as they are stored; what decodes them is behind the port
             bits["w"] = ceil(weight_bits)
-        group = scale_group(w, a) if pe.scaling(w, a) != "none" else None
+        group = scale_group(*pe.arriving(w, a)) if pe.scaling(w, a) != "none" else None
         if group is not None and group % pe.lanes:
             raise InfeasibleError(
                 f"pe.lanes: {pe.lanes} does not divide the scale group of {group} elements of {w.name}"
@@ -260,14 +254,30 @@ def simulate_arch(spec: ArchSpec) -> Simulated:
     names = ((policy.w_format, policy.a_format), (policy.kv_format, policy.a_format))
     runs = [(parse_format(w or ""), parse_format(a or "")) for w, a in names]
     runs += [(mode.w_format, mode.a_format) for mode in pe.modes]
-    scaled = next((pair for pair in runs if pe.supports(*pair) is None and pe.scaling(*pair) == "sum"), None)
+    scaled = [pair for pair in runs if pe.supports(*pair) is None and pe.scaling(*pair) == "sum"][:1]
+    scaled += [
+        pair
+        for pair in asked_pairs(spec, policy)
+        if pair not in scaled and pe.supports(*pair) is None and pe.scaling(*pair) == "sum"
+    ]
     second = held_bits(dataflow, spec, pe) if spec.array.weight_double_buffer else 0
     build: Callable[..., Accelerator] = build_accelerator
     if spec.device is not None:
         spec = spec.model_copy(update={"mapper": latency_mapper(spec.mapper, spec.device)})
         build = partial(build_on_device, shared=sharing(dataflow.stationary))
     accelerator = build(spec, ports, scaled, dataflow.dequant_site == "pe", second)
+    refuse_idle(spec, accelerator, scaled)
     return Simulated(spec, accelerator, dataflow)
+
+
+def asked_pairs(spec: ArchSpec, policy: Policy) -> list[tuple[Format, Format]]:
+    """Return the pairs that ``dequantize`` adds to those of a run: named formats with each other and the run's own."""
+    asked = spec.dequantize
+    if not asked.asked:
+        return []
+    weights = [parse_format(name) for name in dict.fromkeys([*asked.weights, policy.w_format or ""])]
+    activations = [parse_format(name) for name in dict.fromkeys([*asked.activations, policy.a_format or ""])]
+    return [(w, a) for w in weights for a in activations]
 
 
 def run_policy(spec: ArchSpec, pe: PE) -> Policy:

@@ -66,9 +66,15 @@ def converting(shape: ArrayShape, spec: ArraySpec, pe: PE, w: Format, a: Format)
     return replace(shape, issue=replace(shape.issue, **counts))
 
 
+def stored_bits(pe: PE, w: Format, a: Format) -> dict[str, int]:
+    """Return whole bits per element at the buffers' ports, scales shared out."""
+    return {**element_bits(pe, w, a), "w": ceil(w.bits_per_element), "a": ceil(a.bits_per_element)}
+
+
 def element_bits(pe: PE, w: Format, a: Format) -> dict[str, int]:
-    """Return whole bits per element on the array's wires and ports, scales shared out."""
-    return {"w": ceil(w.bits_per_element), "a": ceil(a.bits_per_element), "psum": pe.mode(w, a).psum_bits}
+    """Return whole bits per element on the array's wires, scales shared out: behind decoders, where there are any."""
+    mode, (w, a) = pe.mode(w, a), pe.arriving(w, a)
+    return {"w": ceil(w.bits_per_element), "a": ceil(a.bits_per_element), "psum": mode.psum_bits}
 
 
 def held_bits(dataflow: Dataflow, spec: HardwareSpec, pe: PE) -> int:

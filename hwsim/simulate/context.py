@@ -17,13 +17,14 @@ def engine_context(
 ) -> Context:
     """Return the context of ``machine`` on operands of ``formats`` (weights, activations)."""
     acc, (w, a) = simulated.accelerator, formats
+    arriving_w, arriving_a = acc.pe.arriving(w, a)
     return Context(
         machine.dram_bits_per_cycle,
         machine.dataflow,
         machine.shape,
         acc.pe,
-        w.element,
-        a.element,
+        arriving_w.element,
+        arriving_a.element,
         w_shares=code_shares(w, operands.w) if machine.shape.data_cycles else None,
         a_shares=code_shares(a, operands.a) if machine.shape.data_cycles else None,
         channels=acc.dram_channels(),

@@ -47,7 +47,7 @@ class UnitCosts:
     one to all of them. With levels of memory, ``sram_*`` and ``rf_*`` are of their stores, each SRAM at a distance of
     its own, and ``axis_pj_per_bit`` is that of a bit along an axis of the array. ``pad_pj_per_bit`` is the energy of
     what a bit from a buffer does in scratchpads of PEs, ``table_pj_per_bit`` what the vector unit spends on making
-    tables of a bit of activations.
+    tables of a bit of activations, ``decode_pj_per_bit`` what decoders at the array's edge spend on a stored bit.
     """
 
     pe_pj_per_step: float
@@ -69,6 +69,7 @@ class UnitCosts:
     multicast_pj_per_bit: float = 0.0
     pad_pj_per_bit: Mapping[str, float] = field(default_factory=dict)
     table_pj_per_bit: float = 0.0
+    decode_pj_per_bit: Mapping[str, float] = field(default_factory=dict)
     rf_read_pj_per_bit: Mapping[str, float] = field(default_factory=dict)
     rf_write_pj_per_bit: Mapping[str, float] = field(default_factory=dict)
     store_network_pj_per_bit: Mapping[str, float] = field(default_factory=dict)
@@ -192,8 +193,12 @@ def gemm_energy(
     clocked = timing.compute_cycles if clocked_cycles is None else clocked_cycles
     steps = schedule.pe_steps * schedule.gemm.batch
     inside, network_pj = (_inside_array if schedule.levels is None else _inside_levels)(schedule, counts, unit)
+    scaled = schedule.dequant_ops * schedule.gemm.batch * unit.dequant_pj
+    if unit.decode_pj_per_bit:
+        edge = array_bits(schedule)
+        scaled += sum(edge[key] * pj for key, pj in unit.decode_pj_per_bit.items())
     return {
-        "energy_pe_pj": steps * unit.pe_pj_per_step + schedule.dequant_ops * schedule.gemm.batch * unit.dequant_pj,
+        "energy_pe_pj": steps * unit.pe_pj_per_step + scaled,
         "energy_rf_pj": steps * (unit.pe_register_pj_per_step + unit.wire_pj_per_step)
         + inside
         + float(clocked) * unit.array_clock_pj_per_cycle,
@@ -243,7 +248,7 @@ def left_out(costs: UnitCosts, parts: Collection[str]) -> UnitCosts:
             "bus_pj_per_bit": nothing,
             "axis_pj_per_bit": no_axis,
         },
-        "dequantization": {"dequant_pj": 0.0},
+        "dequantization": {"dequant_pj": 0.0, "decode_pj_per_bit": {}},
     }
     return replace(costs, **{field: value for part in parts for field, value in free[part].items()})
 

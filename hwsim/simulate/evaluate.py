@@ -21,6 +21,7 @@ from hwsim.simulate.cost import ENERGY_PARTS, Counts, moved_bytes, settle, sram_
 from hwsim.simulate.data_notes import clock_notes, data_notes, foreign_notes, issue_notes
 from hwsim.simulate.engine import ENGINES
 from hwsim.simulate.figures import merit, refuse_broken, utilization
+from hwsim.simulate.fitting_formats import dequantize_notes, refuse_unfit, trace_pairs
 from hwsim.simulate.level_run import level_laws, level_notes, waiting_level
 from hwsim.simulate.mapping import Machine, build_schedule, map_gemm, resident_tiling, tiling_fits
 from hwsim.simulate.multichip import Message, chip_rows, chip_totals
@@ -100,6 +101,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     """
     ENGINES.get(engine)
     filled = apply_policy(trace, simulated.policy)
+    refuse_unfit(simulated.spec, simulated.accelerator, trace_pairs(filled))
     check_sums(simulated.accelerator.pe, filled)
     ops = fused_ops(simulated.spec.vector_unit, filled.ops)
     seen: dict[Any, dict[str, Any]] = {}
@@ -137,6 +139,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
         *clock_notes(simulated),
         *issue_notes(simulated),
         *foreign_notes(simulated),
+        *dequantize_notes(simulated),
         *level_notes(simulated),
         *core_notes(simulated, splits),
         *more_notes,

@@ -29,13 +29,20 @@ def build_costs(
     hops = dataflow.wire_bits_mm(shape, element_bits(pe, w, a), acc.pe_pitch_mm)
     buses = dataflow.bus_mm(shape, acc.pe_pitch_mm)
     toggles = {"w": bit_toggles(operands.w, w), "a": bit_toggles(operands.a, a), "psum": 1.0}
+    # Behind decoders a bit of the buffer is as many on wires as the formats' widths say.
+    wider = {"w": 1.0, "a": 1.0, "o": 1.0}
+    for key, stored, arriving in zip("wa", (w, a), pe.arriving(w, a), strict=True):
+        if stored != arriving:
+            wider[key] = float(arriving.bits_per_element / stored.bits_per_element)
     shifted, pads = _shift_pj_per_bit(acc, dataflow, wire_fj_mm), acc.scratchpads
     found = UnitCosts(
         pe_pj_per_step=cycles * (price.energy_fj - registers) * 1e-3,
         pe_register_pj_per_step=cycles * registers * 1e-3 + (pads.step_pj if pads else acc.table_register_pj),
         wire_pj_per_step=sum(mm * toggles[key] for key, mm in hops.items()) * wire_fj_mm * 1e-3,
-        shift_pj_per_bit={k: shifted if k == dataflow.stationary else 0.0 for k in acc.srams},
-        bus_pj_per_bit={k: buses[k] * toggles[k] * wire_fj_mm * 1e-3 if k in buses else 0.0 for k in acc.srams},
+        shift_pj_per_bit={k: shifted * wider[k] if k == dataflow.stationary else 0.0 for k in acc.srams},
+        bus_pj_per_bit={
+            k: buses[k] * toggles[k] * wire_fj_mm * 1e-3 * wider[k] if k in buses else 0.0 for k in acc.srams
+        },
         array_clock_pj_per_cycle=acc.array_clock_pj(w, a, "dequantization" not in spec.costs.leave_out),
         dequant_pj=acc.dequant_price.energy_fj * 1e-3 if acc.dequant_price else 0.0,
         sram_read_pj_per_bit={k: s.read_pj / s.width_bits for k, s in acc.srams.items()},
@@ -47,7 +54,16 @@ def build_costs(
         leakage_w=acc.leakage_w,
         period_ns=acc.period_ns,
         table_pj_per_bit=acc.table_pj_per_bit,
-        pad_pj_per_bit={"w": acc.cols * pads.weight_pj_per_bit, "a": pads.activation_pj_per_bit} if pads else {},
+        decode_pj_per_bit={
+            key: acc.decoders[key].element_pj(fmt) / float(fmt.bits_per_element)
+            for key, fmt in acc.decoded(w, a).items()
+        },
+        pad_pj_per_bit={
+            "w": acc.cols * pads.weight_pj_per_bit * wider["w"],
+            "a": pads.activation_pj_per_bit * wider["a"],
+        }
+        if pads
+        else {},
         **_between_cores(acc),
     )
     return replace(found, **_levels(acc))

@@ -19,7 +19,7 @@ WINGS = ["spec", "formats", "hardware", "workload", "simulate", "explore", "repo
 HARDWARE = {
     "circuits": 0, "synthesis": 1, "fpga": 1, "technology": 2, "memory": 3, "network": 3, "pe": 3, "cpu": 3,
     "functions": 3, "units": 3, "references": 4, "claims": 4, "target": 4, "memories_spec": 4, "accelerator_spec": 5,
-    "off_chip": 6, "scratchpads": 6, "tables": 6, "levels": 6, "accelerator": 7, "accelerator_build": 8,
+    "off_chip": 6, "scratchpads": 6, "decoders": 6, "tables": 6, "levels": 6, "accelerator": 7, "accelerator_build": 8,
     "accelerator_on_device": 9,
 }  # fmt: skip
 

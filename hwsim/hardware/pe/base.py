@@ -71,6 +71,10 @@ class PE(ABC):
         """Return the datapath of :attr:`modes` that computes this pair."""
         return self
 
+    def arriving(self, w: Format, a: Format) -> tuple[Format, Format]:
+        """Return the formats in which operands stored in ``w`` and ``a`` come over the array's wires."""
+        return w, a
+
     @property
     @abstractmethod
     def psum_bits(self) -> int:

@@ -7,15 +7,23 @@ its arithmetic one decoding and encoding. Scales of converted operands act in th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import Format
+from hwsim.formats import Format, Integer, Minifloat, Scaled
+from hwsim.formats.base import ElementFormat
+from hwsim.formats.block.split import Split, SplitElement
+from hwsim.formats.block.superblock import SuperBlock
+from hwsim.formats.element.codebook import Codebook
 from hwsim.hardware.circuits import Part
 from hwsim.hardware.pe.base import PE, Reason, Scaling
 from hwsim.hardware.pe.lockstep import UNSTATED, Data, Lockstep
+
+#: Elements that a decoder makes floats of.
+MINIFLOAT_SOURCES = (Minifloat, Integer, Codebook)
 
 
 @dataclass(frozen=True)
@@ -124,3 +132,55 @@ class Converted(PE):
     def dequant_cycles(self, w: Format, a: Format) -> int:
         """As the PE, of what reaches it."""
         return self.inner.dequant_cycles(*self.multiplied(w, a))
+
+
+@dataclass(frozen=True)
+class Decoded(Converted):
+    """A PE behind decoders at the array's edge, which hand on operands of some formats as it takes them.
+
+    ``decoded_w`` and ``decoded_a`` are what decoders of weights and of activations read. An operand that the PE takes
+    as it is is not decoded.
+    """
+
+    decoded_w: tuple[Format, ...] = field(default=(), kw_only=True)
+    decoded_a: tuple[Format, ...] = field(default=(), kw_only=True)
+
+    def multiplied(self, w: Format, a: Format) -> tuple[Format, Format]:
+        """Return the formats that reach the PE: as few of them decoded as it takes."""
+        ways_w = (w, *(decoded_as(w, self.inner.w_format) if w in self.decoded_w else ()))
+        ways_a = (a, *(decoded_as(a, self.inner.a_format) if a in self.decoded_a else ()))
+        pairs = ((ways_w[0], ways_a[0]), (ways_w[-1], ways_a[0]), (ways_w[0], ways_a[-1]), (ways_w[-1], ways_a[-1]))
+        return next((pair for pair in pairs if self.inner.supports(*pair) is None), (w, a))
+
+    def arriving(self, w: Format, a: Format) -> tuple[Format, Format]:
+        """Return what decoders hand on."""
+        return self.multiplied(w, a)
+
+
+def decoded_as(fmt: Format, built: Format) -> tuple[Format, ...]:
+    """Return what a decoder makes of ``fmt`` in front of an operand built as ``built``; nothing where there is none.
+
+    For floats it multiplies by the block's scale, subtracts zero point or minimum, and rounds to ``built``. For
+    integers it only looks elements up in a table of integers (IQ4_NL, ternary, binary): scales still act on sums.
+    """
+    if isinstance(built.element, Minifloat):
+        element = fmt.element.code if isinstance(fmt.element, SplitElement) else fmt.element
+        readable = isinstance(fmt, Scaled | ElementFormat | Split) and isinstance(element, MINIFLOAT_SOURCES)
+        return () if not readable or built.block_size or (isinstance(fmt, SuperBlock) and fmt.lattice) else (built,)
+    code = whole_code(fmt.element)
+    if code is None or not isinstance(built.element, Integer):
+        return ()
+    if not isinstance(fmt, Scaled):
+        return (code,)
+    return () if isinstance(fmt, SuperBlock) and fmt.lattice else (replace(fmt, code=code),)
+
+
+def whole_code(element: ElementFormat) -> Integer | None:
+    """Return the signed integers that hold every value of a codebook of whole numbers, None for any other element."""
+    if not isinstance(element, Codebook):
+        return None
+    values = element.values()
+    if (values != np.rint(values)).any():
+        return None
+    bits = max(int(max(values.max(), -values.min() - 1)).bit_length() + 1, 2)
+    return Integer(f"int{bits}", bits)

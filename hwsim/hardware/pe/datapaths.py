@@ -8,6 +8,7 @@ from dataclasses import replace
 from hwsim.formats import BitMod, Format, Minifloat, Scaled
 from hwsim.formats.block.olive import Olive
 from hwsim.formats.block.scales import FP16
+from hwsim.formats.block.superblock import WIDE, SuperBlock
 from hwsim.hardware.circuits import (
     Adder,
     LeadingZeroCounter,
@@ -67,11 +68,15 @@ def dequantizer(w: Format, a: Format, integer_bits: int | None) -> tuple[Part, .
     ``integer_bits`` is the width of an integer sum; None for a sum that is floating point already.
     An asymmetric operand also needs the sum of the other operand's elements times its zero point
     subtracted; that product is counted here (the element sums are shared by a whole row or column).
+    Scales of super-blocks are products of a share and an FP16 number; so are minima, which have no scale in common
+    with the sum and are subtracted from it in FP32 (ggml-quants.c, ``ggml_vec_dot_q4_K_q8_K``). Estimated.
     """
     sig = SUM_SIGNIFICAND
     found: list[Part] = []
     for fmt, other in ((w, a), (a, w)):
-        if isinstance(fmt, Scaled) and fmt.asymmetric and integer_bits:
+        if isinstance(fmt, SuperBlock):
+            found += _super_block_parts(fmt, other)
+        elif isinstance(fmt, Scaled) and fmt.asymmetric and integer_bits:
             element_sum = other.bits + ((fmt.block_size or 1) - 1).bit_length()
             found.append(Part("zero point", "dequantization", Multiplier(element_sum, fmt.zero_bits)))
             found.append(Part("zero point subtraction", "dequantization", Subtractor(integer_bits)))
@@ -87,6 +92,29 @@ def dequantizer(w: Format, a: Format, integer_bits: int | None) -> tuple[Part, .
     total = float_accumulate(Minifloat("fp32", SUM_EXPONENT, sig - 1, "ieee"), sig)
     found += [Part(p.role, "dequantization", p.circuit, p.count, p.activity, p.on_path) for p in total]
     found.append(Part("result", "dequantization", Register(1 + SUM_EXPONENT + sig - 1)))
+    return tuple(found)
+
+
+def _super_block_parts(fmt: SuperBlock, other: Format) -> tuple[Part, ...]:
+    """Return what a dequantizer of super-blocks has besides a scale multiplier: shares of scales, minima."""
+    found = []
+    minima = 1 if fmt.asymmetric else 0
+    if fmt.share_bits and fmt.share_bits < WIDE:
+        share = Multiplier(FP16.sig_bits, fmt.share_bits)
+        found.append(Part("share of scale", "dequantization", share, count=1 + minima))
+    if minima:
+        element_sum = other.bits + ((fmt.block_size or 1) - 1).bit_length()
+        found += [
+            Part("sum of elements", "dequantization", LeadingZeroCounter(element_sum), on_path=False),
+            Part("sum to float", "dequantization", Shifter(element_sum, element_sum), on_path=False),
+            Part(
+                "minimum multiplier", "dequantization", Multiplier(element_sum, scale_significand(fmt)), on_path=False
+            ),
+        ]
+        subtraction = float_accumulate(Minifloat("fp32", SUM_EXPONENT, SUM_SIGNIFICAND - 1, "ieee"), SUM_SIGNIFICAND)
+        found += [
+            Part(f"minimum {p.role}", "dequantization", p.circuit, p.count, on_path=p.on_path) for p in subtraction
+        ]
     return tuple(found)
 
 
@@ -109,4 +137,6 @@ def scale_significand(fmt: Format) -> int:
         return FP16.sig_bits
     if not isinstance(fmt, Scaled):
         raise TypeError(f"{fmt.name} has blocks but no scale that is known")
+    if isinstance(fmt, SuperBlock) and fmt.share_bits and fmt.share_bits < WIDE:
+        return FP16.sig_bits + fmt.share_bits
     return fmt.scale.significand_bits
