@@ -88,7 +88,35 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, str]:
     return parsed
 
 
-def find_workload(workload: str, shape: Mapping[str, Any], settings: Mapping[str, str] | None = None) -> Trace:
+#: What begins the settings of a workload where others are those of an architecture.
+OF_WORKLOAD = "workload."
+
+
+def split_settings(settings: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what ``--set`` gives an architecture, and what ``--set workload.KEY`` gives a workload.
+
+    Raises
+    ------
+    UsageError
+        If one has no ``=``, or names no field of an architecture: a setting of the workload without its prefix.
+    """
+    from hwsim.simulate.arch_spec import ArchSpec
+    from hwsim.spec.errors import did_you_mean
+
+    given = parse_settings(settings)
+    workload = {key.removeprefix(OF_WORKLOAD): v for key, v in given.items() if key.startswith(OF_WORKLOAD)}
+    arch = {key: value for key, value in given.items() if not key.startswith(OF_WORKLOAD)}
+    for key in arch:
+        known = sorted(ArchSpec.model_fields)
+        if key.partition(".")[0] not in known:
+            raise UsageError(
+                f"--set {key}: no field of an architecture; a setting of the workload is --set {OF_WORKLOAD}{key}=…, "
+                f"or stands under settings in a workload YAML; {did_you_mean(key, known)}"
+            )
+    return arch, workload
+
+
+def find_workload(workload: str, shape: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> Trace:
     """Return the trace of a model name, a workload file, or a file that an importer reads with ``settings``.
 
     ``shape`` is what the options of :func:`workload_options` gave; what a policy among them cannot change goes to

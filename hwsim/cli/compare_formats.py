@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hwsim.cli.common import find_workload, format_option, parse_settings, set_option, show, workload_options
+from hwsim.cli.common import find_workload, format_option, set_option, show, split_settings, workload_options
 from hwsim.spec.data import find_example
 from hwsim.spec.errors import UsageError
 
@@ -40,12 +40,14 @@ def command(
     from hwsim.report.plot.energy_bars import energy_bars_figure
     from hwsim.report.plot.style import save_figure
     from hwsim.report.tables import write_frame
+    from hwsim.workload.zoo import open_settings
 
     names = [name.strip() for name in formats.split(",") if name.strip()]
     if shape["policy"] is not None:
         raise UsageError("compare-formats: --policy: what is compared are --formats; hwsim run takes a policy")
-    trace = find_workload(workload, shape)
-    comparison = compare_formats(find_example("arch_configs", arch), trace, names, parse_settings(settings))
+    of_arch, of_workload = split_settings(settings)
+    trace = find_workload(workload, shape, {**open_settings(workload), **of_workload})
+    comparison = compare_formats(find_example("arch_configs", arch), trace, names, of_arch)
     if table_format == "table":
         layers = (comparison.by_layer() * 1e-6).reset_index()
         show(layers, "table", title=f"energy per layer kind in µJ: {trace.name} on {comparison.arch}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwsim.cli.common import find_workload, format_option, parse_settings, set_option, show, workload_options
+from hwsim.cli.common import find_workload, format_option, set_option, show, split_settings, workload_options
 from hwsim.spec.data import find_example
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def command(
 
     ARCH is a YAML file or the name of an example (hwsim list arch). WORKLOAD is a model name
     (hwsim list model), a trace CSV, a Hugging Face config.json or a workload YAML.
+
+    --set replaces a field of ARCH, --set workload.num_hidden_layers=2 a setting of WORKLOAD as hwsim trace has it.
     """
     import pandas as pd
 
@@ -53,8 +55,9 @@ def command(
     from hwsim.simulate.evaluate import evaluate
     from hwsim.simulate.on_device import resource_frame
 
-    simulated = open_arch(find_example("arch_configs", arch), parse_settings(settings))
-    trace = find_workload(workload, shape)
+    of_arch, of_workload = split_settings(settings)
+    simulated = open_arch(find_example("arch_configs", arch), of_arch)
+    trace = find_workload(workload, shape, of_workload)
     with simulated.blame():
         result = evaluate(simulated, trace, engine)
     design = pd.DataFrame([{"design_id": result.design_id, "workload": result.trace_name, **result.design_row}])

@@ -16,6 +16,7 @@ from hwsim.simulate.architecture import open_arch
 from hwsim.simulate.evaluate import Result, evaluate
 from hwsim.spec.data import find_example
 from hwsim.workload import Trace, load_workload
+from hwsim.workload.zoo import open_settings
 
 
 def load_trace(workload: str | Path | Mapping[str, Any], **options: Any) -> Trace:
@@ -91,6 +92,8 @@ def compare_formats(
     UsageError
         If a format is unknown or named twice, or a name or value is wrong.
     """
+    if isinstance(workload, str):
+        options = {**options, "settings": {**open_settings(workload), **(options.get("settings") or {})} or None}
     trace = workload if isinstance(workload, Trace) else load_trace(workload, **options)
     return compare.compare_formats(find_example("arch_configs", arch), trace, formats, settings)
 

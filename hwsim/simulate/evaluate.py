@@ -139,7 +139,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
         *clock_notes(simulated),
         *issue_notes(simulated),
         *foreign_notes(simulated),
-        *dequantize_notes(simulated),
+        *dequantize_notes(simulated.spec, simulated.accelerator),
         *level_notes(simulated),
         *core_notes(simulated, splits),
         *more_notes,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from hwsim.formats import Format, Minifloat, parse_format
 from hwsim.hardware.accelerator import Accelerator
@@ -13,9 +12,6 @@ from hwsim.hardware.pe.converted import Decoded, decoded_as
 from hwsim.simulate.arch_spec import ArchSpec
 from hwsim.spec.errors import UsageError
 from hwsim.workload import Gemm, Trace
-
-if TYPE_CHECKING:
-    from hwsim.simulate.architecture import Simulated
 
 Pair = tuple[Format, Format]
 
@@ -59,16 +55,15 @@ def _fits(acc: Accelerator, w: Format, a: Format) -> bool:
     return acc.pe.scaling(w, a) != "sum" or acc.dequant_price is not None
 
 
-def dequantize_notes(simulated: Simulated) -> tuple[str, ...]:
+def dequantize_notes(spec: ArchSpec, acc: Accelerator) -> tuple[str, ...]:
     """Return a line per buffer whose formats are decoded, and one for dequantizers of super-blocks."""
-    acc = simulated.accelerator
     roles = {"w": "weights", "a": "activations"}
     notes = [
         f"dequantize.{roles[key]}: {one.count} decoders from {', '.join(fmt.name for fmt in one.formats)} to "
         f"{one.to.name} between buffer and array, {one.area_um2 * 1e-6:.3g} mm² a core; estimated from their parts"
         for key, one in acc.decoders.items()
     ]
-    if acc.dequant_price is not None and simulated.spec.dequantize.asked:
+    if acc.dequant_price is not None and spec.dequantize.asked:
         notes.append(
             f"dequantize: {acc.dequantizers} dequantizers of group sums, the largest of its formats for all; estimated "
             "from their parts"

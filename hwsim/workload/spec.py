@@ -36,7 +36,7 @@ from hwsim.workload.stated import kept_note
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.optimizer import find_optimizer
 from hwsim.workload.training.recipe import recipe_names
-from hwsim.workload.zoo import find_model, is_model, model_config, model_names
+from hwsim.workload.zoo import find_model, is_model, model_config, model_names, open_settings
 
 YAML_SUFFIXES = (".yaml", ".yml")
 
@@ -361,6 +361,9 @@ def _builder(spec: WorkloadSpec, folder: Path) -> Build:
     if spec.importer is None:
         model = find_model(str(spec.model))
         config = model_config(model.name)
+        # Formats of the published checkpoint give way to a policy; nobody trains the quantized copy.
+        if spec.policy is not None or spec.phase == "training":
+            config = {key: value for key, value in config.items() if key not in open_settings(model.name)}
         return lambda phase: build_trace(config, phase, model.name, f"{model.file}: {model.source}", spec.settings)
     field = next(key for key in SOURCES if getattr(spec, key) is not None)
     source, importer = str(getattr(spec, field)), spec.importer

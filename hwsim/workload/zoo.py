@@ -9,6 +9,7 @@ from typing import Any
 
 from hwsim.spec.data import data_path, read_csv_rows
 from hwsim.spec.errors import UsageError, did_you_mean
+from hwsim.workload.quantization.base import CONFIG_KEYS
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,13 @@ def find_model(name: str) -> ZooModel:
         if wanted in (model.name, *model.aliases):
             return model
     raise UsageError(f"unknown model {name!r}; {did_you_mean(name, model_names())}")
+
+
+def open_settings(name: str) -> dict[str, None]:
+    """Return the settings that leave formats open of a shipped model whose checkpoint states some; none for others."""
+    if not any(name.lower() in (model.name, *model.aliases) for model in zoo().values()):
+        return {}
+    return {key: None for key in model_config(name) if key in CONFIG_KEYS}
 
 
 def model_config(name: str) -> dict[str, Any]:

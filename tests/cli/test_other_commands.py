@@ -281,3 +281,25 @@ def test_published_accuracy_with_its_sources(capsys):
 def test_accuracy_that_nobody_published(arguments, words, capsys):
     assert run_command(["formats", "accuracy", *arguments]) == 2
     assert words in " ".join(capsys.readouterr().err.split())
+
+
+def test_settings_of_a_workload_in_a_run(tmp_path, capsys):
+    """They have a prefix beside an architecture's; without it the error says so."""
+    line = ["run", "edge_16x16_45nm", "opt-125m", "--seq-len", "8", "--format", "csv"]
+    assert run_command([*line, "--set", "num_hidden_layers=2"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "--set workload.num_hidden_layers=…, or stands under settings in a workload YAML" in said
+    assert run_command([*line, "--set", "workload.num_hidden_layers=2", "--set", "array.rows=8"]) == 0
+    rows = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert rows[rows.layer == "attn.q_proj"].repeat.tolist() == [2]
+    workload = tmp_path / "two.yaml"
+    workload.write_text("model: opt-125m\nseq_len: 8\nsettings: {num_hidden_layers: 2}\n")
+    assert run_command([*line[:2], str(workload), "--format", "csv", "--set", "array.rows=8"]) == 0
+    assert (
+        pd.read_csv(io.StringIO(capsys.readouterr().out))
+        .drop(columns="design_id")
+        .equals(rows.drop(columns="design_id"))
+    )
+    compared = ["compare-formats", *line[1:], "--formats", "int8,int4", "-o", str(tmp_path)]
+    assert run_command([*compared, "--set", "workload.num_hidden_layers=2"]) == 0
+    assert set(pd.read_csv(tmp_path / "compare.csv").query("layer == 'attn.q_proj'").repeat) == {2}

@@ -129,6 +129,8 @@ EFFECT: dict[str, tuple[object, dict[str, object]]] = {
     "formats.kv_cache": ("int4", {}),
     "formats.outputs": ("int4", {}),
     "formats.weight_bits": (4.5, {}),
+    "dequantize.weights": (["int8_g32"], {}),
+    "dequantize.activations": (["int8_g32"], {}),
     "mapper.objective": ("latency", {}),
     "mapper.policy": ("scalesim", {}),
     "costs.leave_out": (["leakage"], {}),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+import hwsim
 from hwsim.formats import parse_format
 from hwsim.spec.errors import Problem, SpecError
+from hwsim.workload import load_workload
 from hwsim.workload.quantization import METHODS, read_scheme
 from hwsim.workload.quantization.base import Part, matches
 
@@ -99,3 +101,53 @@ def test_patterns_name_whole_words(pattern, module, found):
 
 def test_every_method_is_registered():
     assert METHODS.names() == ["awq", "bitnet", "bitsandbytes", "compressed-tensors", "fp8", "gptq", "mxfp4"]
+
+
+# Shipped models whose published checkpoint is quantized
+
+
+def zoo_formats(name, **options):
+    trace = load_workload(name, phase="decode", context=8, **options)
+    return {gemm.layer: (gemm.w_format, gemm.a_format) for gemm in trace.gemms if gemm.w_source == "dram"}
+
+
+def test_gpt_oss_has_mxfp4_experts_as_published():
+    found = zoo_formats("gpt-oss-120b")
+    assert {layer for layer, (w, _) in found.items() if w == "mxfp4"} == {"moe.gate_up_proj", "moe.down_proj"}
+    assert {w for layer, (w, _) in found.items() if "_proj" not in layer or "attn" in layer} == {"bf16"}
+    # 36 layers of 128 experts in 4.25 bits
+    trace = load_workload("gpt-oss-120b", seq_len=4096)
+    experts = [gemm for gemm in trace.gemms if gemm.w_format == "mxfp4"]
+    assert {gemm.layer for gemm in experts} == {"moe.gate_up_proj", "moe.down_proj"}
+
+
+def test_deepseek_v3_has_fp8_tiles_as_published():
+    found = zoo_formats("deepseek-v3")
+    tiles = ("fp8_e4m3_t128x128_fp32", "fp8_e4m3_g128_fp32")
+    assert {layer for layer, one in found.items() if one != tiles} == {"moe.router", "lm_head"}
+    assert found["moe.router"] == found["lm_head"] == ("bf16", "")
+
+
+def test_bitnet_2b_is_ternary_as_published():
+    found = zoo_formats("bitnet-b1.58-2b-4t")
+    assert {one for layer, one in found.items() if layer != "lm_head"} == {("ternary_tensor", "int8")}
+    assert found["lm_head"] == ("bf16", "")
+
+
+@pytest.mark.parametrize("name", ["gpt-oss-120b", "deepseek-v3", "bitnet-b1.58-2b-4t"])
+def test_a_policy_takes_the_place_of_published_formats(name):
+    """So does null for quantization_config, which leaves them open, and training, whose weights are not quantized."""
+    assert {w for w, _ in zoo_formats(name, policy="w4a16_g128").values()} == {"int4_g128"}
+    assert {w for w, _ in zoo_formats(name, settings={"quantization_config": None}).values()} == {""}
+    assert not any(gemm.w_format for gemm in load_workload(name, phase="training", seq_len=8).gemms)
+    stated, opened = (
+        sorted((g.m, g.n, g.k, g.batch, g.repeat) for g in load_workload(name, seq_len=8, **more).gemms)
+        for more in ({}, {"policy": "fp16"})
+    )
+    assert stated == opened
+
+
+@pytest.mark.parametrize("name", ["gpt-oss-120b", "bitnet-b1.58-2b-4t"])
+def test_formats_of_published_checkpoints_can_be_compared_with_others(name, tmp_path):
+    compared = hwsim.compare_formats("tpu_like_7nm", name, ["int8", "int4"], phase="decode", context=8)
+    assert set(compared.frame[(compared.frame.op == "gemm")].w_format) == {"int8", "int4"}

@@ -13,6 +13,7 @@ from hwsim.simulate.cost import ENERGY_PARTS
 from hwsim.simulate.evaluate import evaluate
 from hwsim.simulate.residency.flow import kept_tensors
 from hwsim.workload import Gemm, Trace, VectorOp, load_workload
+from hwsim.workload.zoo import open_settings
 from tests.support.small import array, small
 
 FLOWS = ("weight_stationary", "input_stationary", "output_stationary", "broadcast")
@@ -161,7 +162,7 @@ def test_as_many_elements_of_other_channels_are_another_tensor():
 
 @pytest.mark.parametrize("model", ["llama-2-7b", "gemma-2-2b", "gpt2", "bert-base", "phi-2", "bitnet-b1.58-2b-4t"])
 def test_models_keep_the_inside_of_attention_and_of_their_mlp(model):
-    trace = load_workload({"model": model})
+    trace = load_workload({"model": model, "settings": open_settings(model)})
     found = {(first, tuple(last)): stored for first, _, last, stored, _ in chains(trace.ops)}
     assert found["attn.score", ("attn.value",)] is False
     ups = "mlp.gate_proj+mlp.up_proj" if ("mlp.gate_proj+mlp.up_proj", ("mlp.down_proj",)) in found else "mlp.up_proj"

@@ -4,6 +4,7 @@ import pytest
 
 from hwsim.spec.errors import UsageError
 from hwsim.workload import Gemm, Policy, Trace, VectorOp, load_workload, memory_footprint, model_names, summarize
+from hwsim.workload.zoo import open_settings
 
 DECODERS = ["llama-2-7b", "llama-3.2-1b", "opt-125m", "phi-2", "qwen2.5-0.5b", "gpt2"]
 
@@ -17,7 +18,7 @@ STATED = {"rag-embedding-search": 4, "cross-ntt": 1}
 def test_fp16_weights_are_two_bytes_per_parameter(name: str, phase: str) -> None:
     """Every parameter is stored exactly once, whichever GEMM or table it belongs to, used in this run or not."""
     try:
-        trace = load_workload(name, phase=phase)
+        trace = load_workload(name, phase=phase, settings=open_settings(name))
     except UsageError as error:
         assert phase == "decode"
         assert "has no decode phase" in str(error)

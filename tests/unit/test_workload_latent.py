@@ -54,8 +54,8 @@ def test_a_step_does_not_grow_by_expansion() -> None:
 
 
 def test_the_same_weights_are_stored_in_both_phases() -> None:
-    prefill = load_workload("deepseek-v3", seq_len=300)
-    assert memory_footprint(prefill, "fp16")["weight_bytes"] == memory_footprint(decode(), "fp16")["weight_bytes"]
+    prefill, step = load_workload("deepseek-v3", seq_len=300, policy="fp16"), decode(policy="fp16")
+    assert memory_footprint(prefill, "fp16")["weight_bytes"] == memory_footprint(step, "fp16")["weight_bytes"]
 
 
 @pytest.mark.parametrize("batch", [1, 4])

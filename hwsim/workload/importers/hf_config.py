@@ -17,6 +17,7 @@ from hwsim.workload.importers.base import IMPORTERS, Importer, Request
 from hwsim.workload.models import FAMILIES
 from hwsim.workload.phase import Phase
 from hwsim.workload.quantization import apply_scheme, plain_format, read_scheme
+from hwsim.workload.quantization.base import CONFIG_KEYS
 from hwsim.workload.trace import Trace
 from hwsim.workload.unsupported import some_of, unsupported
 
@@ -172,7 +173,7 @@ def _of_settings(problems: Sequence[Problem], changed: Mapping[str, Any]) -> Usa
 
 def _check_known(model_type: str, settings: Mapping[str, Any], known: Set[str]) -> None:
     for key in settings:
-        if key not in known and key != "model_type":
+        if key not in known and key not in ("model_type", *CONFIG_KEYS):
             raise UsageError(f"settings: {model_type} has no key {key!r}; {did_you_mean(key, sorted(known))}")
 
 
