@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hwsim.formats import Format, Minifloat, parse_format
+from hwsim.formats import Format, Integer, Minifloat, parse_format
 from hwsim.hardware.accelerator import Accelerator
 from hwsim.hardware.accelerator_build import why_not_decoded
 from hwsim.hardware.pe import PE
@@ -147,11 +147,16 @@ def _no_way(spec: ArchSpec, pe: PE, lost: Sequence[Pair]) -> str:
         return f"decoders are not modelled on {spec.device}; valid: a PE of these formats (hwsim list pe)"
     reasons = []
     for w, a in lost:
-        for fmt, built in ((w, pe.w_format), (a, pe.a_format)):
-            if not decoded_as(fmt, built) and pe.supports(*((fmt, pe.a_format) if fmt is w else (pe.w_format, fmt))):
-                reasons.append(why_not_decoded(pe, fmt, built))
+        if isinstance(w.element, Integer) and isinstance(a.element, Integer):
+            built = f"{{family: int_mac, w_format: {w.name}, a_format: {a.name}}}"
+            reasons.append(f"valid: a PE that is built for them, such as --set 'pe={built}'")
+            continue
+        for fmt, own, alone in ((w, pe.w_format, (w, pe.a_format)), (a, pe.a_format, (pe.w_format, a))):
+            if not decoded_as(fmt, own) and pe.supports(*alone):
+                reasons.append(why_not_decoded(pe, fmt, own))
     text = "; ".join(dict.fromkeys(reasons)) or "no decoder makes them what it multiplies"
     if isinstance(pe.w_format.element, Minifloat):
         return text
-    blocks = ", ".join(dict.fromkeys(w.name for w, _ in lost if decoded_as(w, parse_format("fp16"))))
+    floats = [w for w, a in lost if not (isinstance(w.element, Integer) and isinstance(a.element, Integer))]
+    blocks = ", ".join(dict.fromkeys(w.name for w in floats if decoded_as(w, parse_format("fp16"))))
     return f"{text}; there: --set 'dequantize.weights=[{blocks}]'" if blocks else text

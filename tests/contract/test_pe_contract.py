@@ -338,3 +338,22 @@ def test_all_steps_at_a_time_are_those_one_by_one(pe):
     fresh = pe.finish(pe.accumulate_many(pe.initial((m, n)), w_codes, a_codes, w, a))
     exact = [[pe.dot(w_codes[:, j], a_codes[i], w, a) for j in range(n)] for i in range(m)]
     assert np.array_equal(fresh, np.array(exact), equal_nan=True)
+
+
+#: Families that take an operand bit by bit and say of the highest one whether it is a sign: activations, weights.
+SIGN_BY_BIT = {"a": ("bit_plane", "bitfusion", "stripes"), "w": ("bit_plane", "bitfusion", "bitlet", "lut")}
+
+
+@pytest.mark.parametrize("role", ["w", "a"])
+def test_unsigned_operands_of_equal_bits_need_more_than_a_signed_datapath(pe, role):
+    """uint8 goes up to 255, which no signed byte is: it is refused, or takes more cycles (9 bits in two passes)."""
+    w, a = pe.w_format, pe.a_format
+    built = (w if role == "w" else a).element
+    if not isinstance(built, Integer) or not built.signed or built.last_place != 1 or pe.family in SIGN_BY_BIT[role]:
+        return
+    if getattr(pe, "serial", "") == "both":  # Loom: weights come bit by bit as well
+        return
+    unsigned = parse_format(f"uint{built.bits}")
+    pair = (unsigned, a) if role == "w" else (w, unsigned)
+    if pe.supports(*pair) is None:
+        assert pe.cycles_per_step(*pair) > pe.cycles_per_step(w, a)

@@ -8,9 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.formats import parse_format
+from hwsim.hardware.circuits import Multiplier
 from hwsim.hardware.pe import make_pe, price_pe
 from hwsim.hardware.technology import load_technology
+from hwsim.simulate.architecture import open_arch
+from hwsim.simulate.evaluate import evaluate
+from hwsim.spec.data import find_example
 from hwsim.spec.errors import UsageError
+from hwsim.workload import load_workload
 
 
 @given(st.integers(2, 8), st.integers(2, 8), st.integers(1, 4), st.integers(1, 40), st.integers(0, 2**32 - 1))
@@ -85,3 +90,82 @@ def test_area_is_the_synthesised_one(w, a, acc, area):
     assert mac == pytest.approx(area, rel=0.15)
     assert price.area_um2 > mac
     assert price.energy_fj == pytest.approx(sum(r.energy_fj for r in price.rows))
+
+
+# Operand ranges
+
+
+def mac(w, a, **more):
+    return make_pe({"family": "int_mac", "w_format": w, "a_format": a, **more})
+
+
+@pytest.mark.parametrize("bits", [2, 4, 7, 8, 12, 16])
+def test_unsigned_activations_need_a_bit_more_of_a_signed_datapath(bits):
+    own, unsigned, narrower = f"int{bits}", f"uint{bits}", f"uint{bits - 1}"
+    reason = mac(own, own).supports(parse_format(own), parse_format(unsigned))
+    said = f"activations of {unsigned} are unsigned and need {bits + 1} bits of the signed datapath's {bits} ({own})"
+    assert str(reason).startswith(said)
+    assert mac(own, own).supports(parse_format(own), parse_format(narrower)) is None
+    assert mac(own, f"int{bits + 1}", accumulator="int40").supports(parse_format(own), parse_format(unsigned)) is None
+    assert mac(own, unsigned, accumulator="int40").supports(parse_format(own), parse_format(unsigned)) is None
+
+
+def test_unsigned_weights_take_a_pass_more():
+    pe, int8, uint8 = mac("int8", "int8"), parse_format("int8"), parse_format("uint8")
+    assert pe.cycles_per_step(int8, int8) == 1
+    assert pe.cycles_per_step(uint8, int8) == 2  # nine bits
+    assert pe.cycles_per_step(parse_format("uint7"), int8) == 1
+    assert mac("uint8", "int8").cycles_per_step(uint8, int8) == 1
+
+
+def test_an_unsigned_datapath_takes_no_signs():
+    pe, int4, uint8 = mac("uint8", "uint8"), parse_format("int4"), parse_format("uint8")
+    assert str(pe.supports(int4, uint8)) == "weights of int4 are signed, the datapath's uint8 is not"
+    assert str(pe.supports(uint8, int4)) == "activations of int4 are signed, the datapath's uint8 is not"
+    assert pe.supports(parse_format("int4_asym_g128"), uint8) is not None  # centred, so signed
+    assert pe.supports(uint8, uint8) is None
+
+
+def test_zero_points_centre_elements():
+    """(u - z) = (u - 8) - (z - 8): four bits of either kind fit where int4 does."""
+    pe = mac("int4_g128", "int8")
+    assert pe.supports(parse_format("int4_asym_g128"), parse_format("int8")) is None
+    assert pe.cycles_per_step(parse_format("int4_asym_g128"), parse_format("int8")) == 1
+    assert pe.cycles_per_step(parse_format("uint4"), parse_format("int8")) == 2
+
+
+@pytest.mark.parametrize(
+    ("w", "a", "circuit"),
+    [
+        ("int8", "int8", Multiplier(8, 8, signed=True)),
+        ("uint8", "uint8", Multiplier(8, 8, signed=False)),
+        ("uint8", "int8", Multiplier(8, 9, signed=True)),
+        ("int4", "uint8", Multiplier(9, 4, signed=True)),
+        ("int4_asym_g128", "int8", Multiplier(8, 4, signed=True)),
+    ],
+)
+def test_multipliers_are_as_wide_as_both_ranges(w, a, circuit):
+    assert next(part.circuit for part in mac(w, a).parts() if part.role == "multiplier") == circuit
+
+
+def test_the_accumulator_of_unsigned_products_has_room_for_their_sign_bit():
+    with pytest.raises(UsageError, match="uint|signed integer of 17"):
+        mac("uint8", "uint8", accumulator="int16")
+    codes = np.array([255], dtype=np.uint32)
+    pe = mac("uint8", "uint8", accumulator="int17")
+    assert pe.dot(codes, codes, pe.w_format, pe.a_format) == 255 * 255
+
+
+def test_float_macs_multiply_unsigned_integers_of_their_significand_alone():
+    pe = make_pe({"family": "float_mac", "format": "int8"})
+    assert pe.supports(parse_format("int8"), parse_format("uint8")) is not None
+    assert pe.supports(parse_format("int8"), parse_format("uint7")) is None
+
+
+def test_homomorphic_encryption_is_refused_by_signed_bytes_and_runs_on_unsigned_ones():
+    path, trace = find_example("arch_configs", "edge_16x16_45nm"), load_workload("cross-ntt")
+    with pytest.raises(UsageError, match="activations of uint8 are unsigned and need 9 bits") as caught:
+        evaluate(open_arch(path), trace)
+    assert "--set 'pe={family: int_mac, w_format: uint8, a_format: uint8}'" in str(caught.value)
+    pe = {"family": "int_mac", "w_format": "uint8", "a_format": "uint8"}
+    assert evaluate(open_arch(path, {"pe": pe}), trace).design_row["status"] == "ok"

@@ -59,6 +59,16 @@ class Converted(PE):
         """As the PE."""
         return self.inner.psum_bits
 
+    @property
+    def sum_format(self) -> Format | None:
+        """As the PE."""
+        return self.inner.sum_format
+
+    @property
+    def lossless(self) -> bool:  # type: ignore[override]
+        """As the PE."""
+        return self.inner.lossless
+
     def multiplied(self, w: Format, a: Format) -> tuple[Format, Format]:
         """Return the formats that reach the PE: the operands' own wherever it takes them."""
         if self.inner.supports(w, a) is None:

@@ -48,7 +48,7 @@ def significand(fmt: Format) -> tuple[int, int]:
     if isinstance(element, Minifloat):
         return element.sig_bits, element.exponent_bits
     if isinstance(element, Integer):
-        return element.bits - 1, 0
+        return element.bits - element.signed, 0
     raise UsageError(f"pe: float_mac takes minifloats and integers, not {fmt.name}")
 
 

@@ -1,4 +1,8 @@
-"""Integer multiply-accumulate: signed operands, an accumulator that never rounds.
+"""Integer multiply-accumulate: an accumulator that never rounds.
+
+Its multiplier is unsigned where it is built for two unsigned formats, else signed, and an unsigned operand then takes a
+bit more than its own: uint8 does not fit an int8 multiplier. Elements beside a zero point do: half the range is
+subtracted from both, which turns over the code's highest bit.
 
 Parts per PE: ``lanes`` multipliers, an adder tree, the accumulator adder, operand and
 accumulator registers. Weights wider than the multiplier run in several passes of its width, each
@@ -17,7 +21,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import Format, Integer
+from hwsim.formats import Format, Integer, Scaled
 from hwsim.formats.sums import MAX_ACCUMULATOR, whole_product, wrapped
 from hwsim.hardware.circuits import Adder, AdderTree, Multiplier, Mux, Part, Register
 from hwsim.hardware.pe.base import PE, Reason, Scaling
@@ -37,6 +41,12 @@ def _integer(fmt: Format) -> Integer | None:
     return element if isinstance(element, Integer) else None
 
 
+def _signed(fmt: Format) -> bool:
+    """Return whether elements need a sign at the multiplier; beside a zero point they are centred, and do."""
+    element = _integer(fmt)
+    return element is not None and (element.signed or (isinstance(fmt, Scaled) and fmt.asymmetric))
+
+
 @dataclass(frozen=True)
 class IntMac(PE):
     """``accumulator_bits`` wide integer MAC of ``lanes`` products per cycle."""
@@ -51,18 +61,40 @@ class IntMac(PE):
         """The accumulator's width."""
         return self.accumulator_bits
 
+    @property
+    def signed(self) -> bool:
+        """Whether the multiplier is: unless it is built for two unsigned operands."""
+        return _signed(self.w_format) or _signed(self.a_format)
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Bits of weights and of activations at the multiplier."""
+        return self._needed(self.w_format), self._needed(self.a_format)
+
+    def _needed(self, fmt: Format) -> int:
+        """Return the bits that an operand needs at this multiplier."""
+        return fmt.element.bits + (self.signed and not _signed(fmt))
+
     def supports(self, w: Format, a: Format) -> Reason | None:
-        """Integers up to the activation width; wider weights run in passes."""
-        wi, ai = _integer(w), _integer(a)
-        if wi is None or ai is None:
+        """Integers whose range fits the activation width; wider weights run in passes."""
+        if _integer(w) is None or _integer(a) is None:
             return Reason("int_mac takes integers only")
-        if ai.bits > self.a_format.bits:
-            return Reason(f"activations of {ai.bits} bits are wider than the datapath's {self.a_format.bits}")
+        for role, fmt, built in (("weights", w, self.w_format), ("activations", a, self.a_format)):
+            if _signed(fmt) and not self.signed:
+                return Reason(f"{role} of {fmt.name} are signed, the datapath's {built.name} is not")
+        needed, width = self._needed(a), self.widths[1]
+        if needed > width:
+            if needed > a.element.bits:
+                return Reason(
+                    f"activations of {a.name} are unsigned and need {needed} bits of the signed datapath's {width} "
+                    f"({self.a_format.name}); it would take them built for {a.element.name} or int{needed}"
+                )
+            return Reason(f"activations of {needed} bits are wider than the datapath's {width}")
         return None
 
     def passes(self, w: Format) -> int:
         """Passes over the multiplier that a weight needs."""
-        return ceil(w.bits / self.w_format.bits)
+        return ceil(self._needed(w) / self.widths[0])
 
     def cycles_per_step(self, w: Format, a: Format) -> int:
         """One cycle per pass."""
@@ -70,9 +102,9 @@ class IntMac(PE):
 
     def parts(self, w: Format | None = None, a: Format | None = None) -> tuple[Part, ...]:
         """Return multipliers, tree, pass shifter, accumulator and registers."""
-        wb, ab, acc = self.w_format.bits, self.a_format.bits, self.accumulator_bits
+        (wb, ab), acc = self.widths, self.accumulator_bits
         tree = wb + ab
-        found = [Part("multiplier", "multiplier", Multiplier(ab, wb, signed=True), count=self.lanes)]
+        found = [Part("multiplier", "multiplier", Multiplier(ab, wb, signed=self.signed), count=self.lanes)]
         if self.lanes > 1:
             found.append(Part("adder tree", "accumulator", AdderTree(self.lanes, tree)))
         if wb < 8:  # wider weights come in passes of wb bits, at most four
@@ -80,7 +112,9 @@ class IntMac(PE):
         found += [
             Part("accumulator adder", "accumulator", Adder(acc), feeds_back=True),
             Part("accumulator", "register", Register(acc)),
-            Part("operands", "register", Register(self.lanes * (wb + ab)), on_path=False),
+            Part(
+                "operands", "register", Register(self.lanes * (self.w_format.bits + self.a_format.bits)), on_path=False
+            ),
         ]
         return tuple(found)
 
@@ -139,7 +173,8 @@ def build(options: Mapping[str, Any]) -> IntMac:
         )
     accumulator = take_accumulator_format(rest, "int32")
     lanes = int(rest.get("lanes", 1))
-    needed = w.bits + a.bits + (lanes - 1).bit_length()
+    unsigned = not (_signed(w) or _signed(a))  # (2^w - 1)(2^a - 1) has w + a bits, and the sum a sign
+    needed = w.bits + a.bits + (lanes - 1).bit_length() + unsigned
     signed = isinstance(accumulator, Integer) and accumulator.signed  # overflow wraps as two's complement
     if not signed or not needed <= accumulator.bits <= MAX_ACCUMULATOR:
         valid = accumulator_widths(needed)
