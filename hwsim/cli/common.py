@@ -127,6 +127,8 @@ def find_workload(workload: str, shape: Mapping[str, Any], settings: Mapping[str
     trace = load_workload(workload, **shape, settings=settings or None)
     if "policy_note" in trace.meta:
         click.echo(f"{trace.meta['policy_note']}.", err=True)
+    if "assumed" in trace.meta:
+        click.echo(f"{workload}: {trace.meta['assumed']}", err=True)
     return trace
 
 

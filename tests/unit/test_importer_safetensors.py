@@ -226,12 +226,6 @@ def test_quantized_tensors_without_a_method_are_an_error(tmp_path):
         load_workload(path)
 
 
-def test_without_a_config_the_message_says_what_is_missing(tmp_path):
-    path = write_safetensors(tmp_path, hf_tensors(q.plain), None)
-    with pytest.raises(SpecError, match=r"needs the model's config\.json beside it: heads, activation"):
-        load_workload(path)
-
-
 def test_a_config_of_another_shape_is_an_error(tmp_path):
     path = write_safetensors(tmp_path, hf_tensors(q.plain), {**LLAMA, "intermediate_size": 1024})
     with pytest.raises(SpecError, match="768 × 512 weights, but the model's keys give mlp.gate_proj 1024 × 512"):

@@ -130,7 +130,7 @@ def build_trace(
     UsageError
         If the model has no such phase, or no such setting.
     """
-    changed = {key: _plain(key, value) for key, value in (settings or {}).items()}
+    changed = {key: plain_value(key, value) for key, value in (settings or {}).items()}
     config = {**config, **changed}
     model_type = config.get("model_type") or config.get("_class_name")  # the latter in files of diffusers
     if not isinstance(model_type, str) or not model_type:
@@ -149,7 +149,7 @@ def build_trace(
     return replace(trace, name=label, meta=meta)
 
 
-def _plain(key: str, value: Any) -> Any:
+def plain_value(key: str, value: Any) -> Any:
     """Return what text means in YAML, and anything else as it is.
 
     Raises

@@ -1,5 +1,7 @@
 """safetensors files, one or many with an index: the model by ``config.json`` beside them, formats by the tensors.
 
+Without one, names and shapes say what they can (:mod:`hwsim.workload.checkpoints.shapes_config`), settings the rest.
+
 Formats of tensors that are quantized are those of the method that ``quantization_config`` names. What the tensors of
 a module take in the file must be what its format takes: codes, scales and zero points, to the bit.
 """
@@ -7,7 +9,7 @@ a module take in the file must be what its format takes: codes, scales and zero 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -17,9 +19,11 @@ from hwsim.formats import parse_format
 from hwsim.spec.errors import Problem, SpecError
 from hwsim.spec.text import exists
 from hwsim.workload.checkpoints.safetensors import INDEX_SUFFIX, SUFFIX, Checkpoint, Entry, Refuse, read_checkpoint
+from hwsim.workload.checkpoints.shapes_config import FAMILIES, TWINS, WINDOWED, Found, family_of, to_config
 from hwsim.workload.checkpoints.tensors import OUTSIDE, Tensor, Tensors, fill_formats
+from hwsim.workload.config import key_of
 from hwsim.workload.importers.base import IMPORTERS, Importer, Request
-from hwsim.workload.importers.hf_config import build_trace, read_config
+from hwsim.workload.importers.hf_config import build_trace, plain_value, read_config
 from hwsim.workload.quantization import Scheme, Stored, read_scheme
 from hwsim.workload.quantization.base import CONFIG_KEYS, PLAIN, Part
 from hwsim.workload.trace import Trace
@@ -33,6 +37,12 @@ PARTS = frozenset(
 )  # fmt: skip
 #: Parts that are there of quantized modules alone.
 PACKED = frozenset(("qweight", "weight_packed", "blocks", "SCB"))
+#: Keys that follow from another one and the shapes, the length of a run, and families known by their tensors.
+DERIVED, LENGTH = (
+    {"num_key_value_heads": "num_attention_heads", "head_dim": "num_attention_heads"},
+    ("max_position_embeddings"),
+)
+KNOWN = ", ".join(dict.fromkeys(family for family, _ in FAMILIES))
 #: Families whose stored matrices have inputs as rows: Conv1D of GPT-2; experts of gpt-oss.
 INPUTS_FIRST, INPUTS_FIRST_EXPERTS = ("gpt2", "gpt_bigcode"), ("gpt_oss",)
 
@@ -40,17 +50,23 @@ INPUTS_FIRST, INPUTS_FIRST_EXPERTS = ("gpt2", "gpt_bigcode"), ("gpt_oss",)
 class Safetensors(Importer):
     """A model with the formats that its tensors really have; weights are not read."""
 
-    summary = "a safetensors checkpoint, one file or an index, with config.json beside it"
+    summary = "a safetensors checkpoint, one file or an index, with config.json beside it or its keys as settings"
     suffixes = (SUFFIX, INDEX_SUFFIX)
     shaped = True
+    settings = None
 
     def read(self, source: str, request: Request) -> Trace:
         """Return the trace, named after the folder."""
         path = Path(source)
-        weights = read_weights(path)
+        settings = {key: plain_value(key, value) for key, value in request.settings.items()}
+        weights = read_weights(path, settings)
         plain = {key: value for key, value in weights.config.items() if key not in CONFIG_KEYS}
-        name = request.name or path.resolve().parent.name or path.stem
-        trace = build_trace(plain, request.phase, name, str(path.parent / "config.json"))
+        own = {key: value for key, value in settings.items() if key not in CONFIG_KEYS}
+        if weights.by_shapes:
+            trace = _by_shapes(path, weights, request, own)
+        else:
+            name = request.name or path.resolve().parent.name or path.stem
+            trace = build_trace(plain, request.phase, name, str(path.parent / "config.json"), own)
         meta = {
             "checkpoint_bits": sum(entry.bits for entry in weights.checkpoint.tensors.values()),
             "checkpoint_complete": weights.checkpoint.complete,
@@ -71,10 +87,12 @@ class Weights:
     checkpoint: Checkpoint
     tensors: Tensors
     stored: Mapping[str, Stored]
+    #: Whether there is no ``config.json``: the keys are settings, and the family that modules tell.
+    by_shapes: bool = False
 
 
-def read_weights(path: Path) -> Weights:
-    """Return what the headers of a checkpoint and ``config.json`` say.
+def read_weights(path: Path, settings: Mapping[str, Any] | None = None) -> Weights:
+    """Return what the headers of a checkpoint and ``config.json`` say; without one, ``settings`` stand for it.
 
     Raises
     ------
@@ -82,24 +100,76 @@ def read_weights(path: Path) -> Weights:
         If a file is missing or wrong, or tensors do not have the bits of their format.
     """
     checkpoint, config = read_checkpoint(path), _config(path)
+    by_shapes = config is None
+    if config is None:
+        config = dict(settings or {})
+        config.setdefault("model_type", family_of(_kinds(checkpoint.tensors), checkpoint.tensors))
     scheme = read_scheme(config, Tensors(str(path)).refuse)
     tensors, stored = _tensors(path, checkpoint.tensors, scheme, str(config.get("model_type")))
-    return Weights(config, checkpoint, tensors, stored)
+    return Weights(config, checkpoint, tensors, stored, by_shapes)
 
 
-def _config(path: Path) -> dict[str, Any]:
-    """Return ``config.json`` beside the file, with AutoGPTQ's ``quantize_config.json`` where it names no method.
+def _by_shapes(path: Path, weights: Weights, request: Request, settings: Mapping[str, Any]) -> Trace:
+    """Return the trace of a model without ``config.json``.
 
     Raises
     ------
     SpecError
-        If it is missing or wrong.
+        With every key that neither shapes nor settings say, and how it is set.
+    """
+    tensors, entries, family = weights.tensors, weights.checkpoint.tensors, str(weights.config["model_type"])
+    if not family:
+        message = f"no config.json beside it, and no family is known by these tensors: --set model_type=… of {KNOWN}"
+        raise SpecError([Problem(str(path), 0, 0, "", message)])
+    found = Found(tensors, _kinds(entries), entries)
+    tokens = request.phase.tokens
+    config = to_config(family, found, settings, tokens and tokens + request.phase.decode)
+    lacking = ["sliding_window"] if family in WINDOWED and "sliding_window" not in settings else []
+    try:
+        trace = build_trace(config, request.phase, request.name or path.stem, str(path), settings)
+    except SpecError as error:
+        keys = [key_of(problem.message) or "" for problem in error.problems if "is missing" in problem.message]
+        if len(keys) < len(error.problems):
+            raise
+        lacking = [*keys, *lacking]
+    if lacking:
+        raise SpecError([Problem(str(path), 0, 0, "", _lacking(lacking))])
+    twins = f", not {TWINS[family]}" if family in TWINS and "model_type" not in settings else ""
+    assumed = f"no config.json: {family} by names and shapes of tensors{twins}; activation and the like by its defaults"
+    return replace(trace, meta={**trace.meta, "assumed": assumed})
+
+
+def _lacking(keys: Sequence[str]) -> str:
+    """Return the message about keys that shapes do not say."""
+    settings = " ".join(f"--set {key}=…" for key in keys if key not in DERIVED or DERIVED[key] not in keys)
+    length = "; max_position_embeddings follows from --seq-len or --context" if LENGTH in keys else ""
+    return f"no config.json beside it, and no tensor's shape says {', '.join(keys)}; give {settings}{length}"
+
+
+def _kinds(entries: Mapping[str, Entry]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every kind of tensor, biases as ``kind.bias``; of the first block that has it."""
+    found: dict[str, tuple[int, ...]] = {}
+    for name, entry in entries.items():
+        last = name.rpartition(".")[2]
+        module = name.removesuffix(f".{last}") if last in PARTS else name
+        kind, _ = _place(module.removesuffix("_blocks").removesuffix("_scales"))
+        found.setdefault(kind, entry.shape)
+    return found
+
+
+def _config(path: Path) -> dict[str, Any] | None:
+    """Return ``config.json`` beside the file, with AutoGPTQ's ``quantize_config.json`` where it names no method.
+
+    None if there is none.
+
+    Raises
+    ------
+    SpecError
+        If it is wrong.
     """
     beside = path.parent / "config.json"
     if not exists(beside):
-        lacking = "heads, activation and position range are in no tensor's shape"
-        message = f"needs the model's config.json beside it: {lacking}"
-        raise SpecError([Problem(str(path), 0, 0, "", message)])
+        return None
     config, old = read_config(beside), path.parent / "quantize_config.json"
     if "quantization_config" not in config and exists(old):
         config["quantization_config"] = {"quant_method": "gptq", **read_config(old)}
