@@ -30,7 +30,7 @@ PICTURES = (".svg", ".png")
 @click.option(
     "--stats",
     metavar="FORMATS",
-    help="Measure weights of a safetensors SOURCE in these formats, a,b,…; beside OUTPUT.",
+    help="Measure weights of a safetensors or GGUF SOURCE in these formats, a,b,…; beside OUTPUT.",
 )
 @click.option(
     "--plot",

@@ -15,6 +15,7 @@ from math import ceil
 from hwsim.hardware.accelerator_spec import HardwareSpec
 from hwsim.hardware.circuits import Register
 from hwsim.hardware.pe import PE
+from hwsim.hardware.pe.converted import Decoded
 from hwsim.hardware.pe.lookup import generator_adders
 from hwsim.hardware.pe.lut_base import Lut
 from hwsim.spec.errors import UsageError
@@ -59,6 +60,7 @@ def table_making(spec: HardwareSpec, pe: PE) -> TableMaking | None:
     """
     if spec.array.tables is None:
         return None
+    pe = pe.inner if isinstance(pe, Decoded) else pe  # decoders are in front of tables
     if not isinstance(pe, Lut) or pe.variant == "add":
         what = "variant add" if isinstance(pe, Lut) else f"family {pe.family}"
         raise UsageError(f"array.tables: a PE of {what} reads no tables; valid: pe.family lut, any variant but add")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,19 @@ from hwsim.formats import Format, parse_format
 from hwsim.formats.measured import check_measurable, measured_word, write_measured
 from hwsim.spec.errors import UsageError
 from hwsim.workload.checkpoints.measure import READABLE, code_histogram_of, float_histograms
+from hwsim.workload.checkpoints.measure_gguf import UNPACK, block_histogram
 from hwsim.workload.checkpoints.safetensors import INDEX_SUFFIX, SUFFIX
-from hwsim.workload.checkpoints.tensors import Tensor, tensors_of
+from hwsim.workload.checkpoints.safetensors import Entry as PlainEntry
+from hwsim.workload.checkpoints.tensors import Tensor, Tensors, tensors_of
+from hwsim.workload.importers.gguf import GgufWeights, read_gguf_weights
 from hwsim.workload.importers.safetensors import Weights, read_weights
 from hwsim.workload.layers import own_layer
 from hwsim.workload.ops import Gemm, Op
 from hwsim.workload.trace import Trace
 
 Histogram = NDArray[np.int64]
+#: Yields the histograms of a module of a checkpoint, in its own format or those that are asked for.
+Measured = Callable[[str, Sequence[Format]], Iterator[tuple[Format, Histogram]]]
 
 
 def measure(trace: Trace, source: Path, formats: Sequence[str], target: Path) -> Trace:
@@ -34,7 +40,7 @@ def measure(trace: Trace, source: Path, formats: Sequence[str], target: Path) ->
     trace
         Read from ``source``.
     source
-        A safetensors file or index, with its data.
+        A safetensors file or index, or a GGUF file, with its data.
     formats
         Names, of up to 8 bits.
     target
@@ -47,16 +53,18 @@ def measure(trace: Trace, source: Path, formats: Sequence[str], target: Path) ->
     SpecError
         If the file ends before its data do.
     """
-    if not str(source).lower().endswith((SUFFIX, INDEX_SUFFIX)):
-        raise UsageError(f"--stats: {source}: statistics are measured from {SUFFIX} files and their index")
+    gguf = str(source).lower().endswith(".gguf")
+    if not gguf and not str(source).lower().endswith((SUFFIX, INDEX_SUFFIX)):
+        raise UsageError(f"--stats: {source}: statistics are measured from {SUFFIX} files, their index, and .gguf")
     wanted = [parse_format(name) for name in formats]
     check_measurable(wanted)
-    weights = read_weights(source)
+    tensors, measured = _read_gguf(source) if gguf else _read_safetensors(source)
+    column = "gguf" if gguf else "hf"
     entries: dict[str, tuple[int, dict[Format, Histogram]]] = {}
     for gemm in trace.gemms:
         if gemm.w_source == "dram" and _key(gemm) not in entries:
-            used = [one for one in tensors_of(weights.tensors, gemm.layer, "hf") if one.format == gemm.w_format]
-            entries[_key(gemm)] = (len(used), _sum(weights, used, wanted))
+            used = [one for one in tensors_of(tensors, gemm.layer, column) if one.format == gemm.w_format]
+            entries[_key(gemm)] = (len(used), _sum(measured, used, wanted))
     kept = {key: entry for key, entry in entries.items() if entry[1]}
     write_measured(target, str(source), kept)
 
@@ -80,14 +88,24 @@ def _with_stats(gemm: Gemm, found: dict[Format, Histogram], wanted: Sequence[For
     return replace(gemm, w_stats=word, w_format=wanted[0].name if len(wanted) == 1 else "", note=note)
 
 
-def _sum(weights: Weights, tensors: Iterable[Tensor], wanted: Sequence[Format]) -> dict[Format, Histogram]:
+def _sum(measured: Measured, tensors: Iterable[Tensor], wanted: Sequence[Format]) -> dict[Format, Histogram]:
     """Return the histograms of all tensors together; empty if there are none to be had."""
     total: dict[Format, Histogram] = {}
     for tensor in tensors:
         for module in tensor.modules:
-            for fmt, counts in _histograms(weights, module, wanted):
+            for fmt, counts in measured(module, wanted):
                 total[fmt] = total[fmt] + counts if fmt in total else counts
     return total
+
+
+def _read_safetensors(source: Path) -> tuple[Tensors, Measured]:
+    weights = read_weights(source)
+    return weights.tensors, partial(_histograms, weights)
+
+
+def _read_gguf(source: Path) -> tuple[Tensors, Measured]:
+    weights = read_gguf_weights(source)
+    return weights.tensors, partial(_of_gguf, weights)
 
 
 def _histograms(weights: Weights, module: str, wanted: Sequence[Format]) -> Iterator[tuple[Format, Histogram]]:
@@ -106,3 +124,15 @@ def _histograms(weights: Weights, module: str, wanted: Sequence[Format]) -> Iter
         raise UsageError(f"{module} is stored with inputs as rows: blocks along them are not measured; valid: none yet")
     rows = int(np.prod(shape[:-1]))
     yield from float_histograms(plain, (rows, shape[-1]), wanted).items()
+
+
+def _of_gguf(weights: GgufWeights, name: str, wanted: Sequence[Format]) -> Iterator[tuple[Format, Histogram]]:
+    """Yield the histograms of a tensor: floats in the formats asked for, types that are unpacked in their own."""
+    entry, file, begin = weights.places[name]
+    kind = entry.type
+    if kind.name in UNPACK:
+        yield parse_format(kind.format), block_histogram(file, begin, entry.bytes, kind)
+    elif kind.name in READABLE:
+        columns = entry.sizes[0]
+        plain = PlainEntry(kind.name, entry.sizes[::-1], file, begin, 8 * entry.bytes)
+        yield from float_histograms(plain, (entry.elements // columns, columns), wanted).items()

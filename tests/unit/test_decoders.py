@@ -91,6 +91,11 @@ def test_integers_take_k_quants_too(w):
     assert row["macs"] == 4 * 64 * 512
 
 
+@pytest.mark.parametrize("w", ["iq4nl_g32", "iq4_xs", "q4_k", "tq1_0"])
+def test_tables_of_activations_take_decoded_weights(w):
+    assert run(gemm(w), "lut_tensor_core_28nm")[1] == {"dequantize.weights": [w]}
+
+
 def test_a_gguf_file_runs_on_a_shipped_architecture(tmp_path, capsys):
     """Q4_K_M as llama.cpp mixes it, by its own writer: the error names the setting, and that runs."""
     path = tmp_path / "model.gguf"

@@ -212,7 +212,7 @@ def test_what_cannot_be_measured_is_named(tmp_path, checkpoint):
     with pytest.raises(UsageError, match="fp16 has no histogram of codes"):
         measure(trace, path, ["fp16"], tmp_path / "t.stats.json")
     with pytest.raises(UsageError, match=r"measured from \.safetensors"):
-        measure(trace, Path("model.gguf"), ["int8"], tmp_path / "t.stats.json")
+        measure(trace, Path("model.onnx"), ["int8"], tmp_path / "t.stats.json")
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(SpecError, match="ends before its data do"):

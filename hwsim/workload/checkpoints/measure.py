@@ -84,7 +84,7 @@ def _chunks(entry: Entry, shape: tuple[int, int], tall: int = 1) -> Iterator[NDA
         stream.seek(entry.begin)
         for first in range(0, rows, step):
             count = min(step, rows - first) * columns
-            part = _read(stream.read(count * kind.itemsize), kind, count, entry.file)
+            part = read_whole(stream.read(count * kind.itemsize), kind, count, entry.file)
             values = (part.astype(np.uint32) << 16).view(np.float32) if entry.dtype == "BF16" else part
             values = values.astype(np.float32, copy=False).reshape(-1, columns)
             if not np.isfinite(values).all():
@@ -92,7 +92,8 @@ def _chunks(entry: Entry, shape: tuple[int, int], tall: int = 1) -> Iterator[NDA
             yield values
 
 
-def _read(data: bytes, kind: np.dtype[Any], count: int, file: Path) -> NDArray[Any]:
+def read_whole(data: bytes, kind: np.dtype[Any], count: int, file: Path) -> NDArray[Any]:
+    """Return ``count`` numbers of ``kind``; SpecError if there are fewer."""
     if len(data) < count * kind.itemsize:
         message = "the file ends before its data do: statistics need whole files"
         raise SpecError([Problem(str(file), 0, 0, "", message)])
@@ -113,7 +114,7 @@ def code_histogram_of(entry: Entry, codes: Codes, bits: int) -> NDArray[np.int64
         stream.seek(entry.begin)
         while left:
             size = min(left, 2 * CHUNK)
-            bytes_seen += np.bincount(_read(stream.read(size), np.dtype("u1"), size, entry.file), minlength=256)
+            bytes_seen += np.bincount(read_whole(stream.read(size), np.dtype("u1"), size, entry.file), minlength=256)
             left -= size
     every = np.arange(256)
     stored = np.zeros(2**bits, dtype=np.int64)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,33 @@ class Gguf(Importer):
 
 
 IMPORTERS.register("gguf")(Gguf())
+
+
+@dataclass(frozen=True)
+class GgufWeights:
+    """The weights of a file by kind and block, and by name each tensor with its file and where its data begin there."""
+
+    tensors: Tensors
+    places: Mapping[str, tuple[Entry, Path, int]]
+
+
+def read_gguf_weights(path: Path) -> GgufWeights:
+    """Return what the headers of a file, or of the parts of one, say of its weights.
+
+    Raises
+    ------
+    SpecError
+        If a file is missing or wrong.
+    """
+    files = _parts(path)
+    headers = [read_header(part) for part in files]
+    tensors = _tensors(path, [entry for header in headers for entry in header.tensors])
+    places = {
+        entry.name: (entry, file, header.data_at + entry.offset)
+        for file, header in zip(files, headers, strict=True)
+        for entry in header.tensors
+    }
+    return GgufWeights(tensors, places)
 
 
 def _in_own_keys(error: SpecError, arch: str) -> SpecError:
@@ -105,10 +132,12 @@ def _tensor(path: Path, entry: Entry) -> Tensor | None:
     expert = _EXPERT.fullmatch(kind)
     columns, rows, *rest = entry.sizes
     if kind in PER_HEAD:
-        return Tensor(entry.name, kind, block, 0, entry.elements, entry.type.format, 8 * entry.bytes)
+        bits = 8 * entry.bytes
+        return Tensor(entry.name, kind, block, 0, entry.elements, entry.type.format, bits, modules=(entry.name,))
     experts = rest[0] if rest else 1
     kind = f"{expert[1]}_exps" if expert else kind
-    return Tensor(entry.name, kind, block, rows, columns, entry.type.format, 8 * entry.bytes, experts)
+    bits = 8 * entry.bytes
+    return Tensor(entry.name, kind, block, rows, columns, entry.type.format, bits, experts, modules=(entry.name,))
 
 
 def _joined(path: Path, one: Tensor, other: Tensor) -> Tensor:
@@ -116,7 +145,8 @@ def _joined(path: Path, one: Tensor, other: Tensor) -> Tensor:
     if not same or not one.kind.endswith("_exps"):
         message = f"tensors {one.name} and {other.name} differ in shape or format; experts of a layer must not"
         raise SpecError([Problem(str(path), 0, 0, "", message)])
-    return replace(one, experts=one.experts + 1, bits=one.bits + other.bits)
+    modules = one.modules + other.modules
+    return replace(one, experts=one.experts + 1, bits=one.bits + other.bits, modules=modules)
 
 
 def _vocab(entries: Iterable[Entry]) -> int | None:
