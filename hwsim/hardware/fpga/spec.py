@@ -12,6 +12,9 @@ from hwsim.spec.bind import Spec, as_value_error
 from hwsim.spec.errors import UsageError
 from hwsim.spec.units import PowerW
 
+#: Most stages of a PE.
+MAX_STAGES = 64
+
 
 def read_share(value: Any) -> Any:
     """Return the share that ``20%`` or 0.2 means.
@@ -72,6 +75,13 @@ class TargetSpec(Spec):
     reserve: Share = Field(0.0, description="share of every budget that is kept back, such as 20%")
     shell: Annotated[dict[str, int], AfterValidator(as_value_error(_known_interfaces))] = Field(
         {}, description="interfaces beside the design by number, such as {ddr4_controller: 1}"
+    )
+    stages: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_STAGES,
+        description="stages that every PE and dequantizer is cut into, each cut with its registers; without, none are "
+        "counted but those of operands and sums",
     )
     grade: str = Field("-2", description="speed grade, for the fastest clocks of data sheets")
     board_bandwidth: bool = Field(
