@@ -97,8 +97,8 @@ class Mode:
         """The most products whose sum a lane of a packed word holds, None where nothing is packed or known of it."""
         if self.packing is None:
             return None
-        largest: int = (2 ** (self.a_bits - 1) - self.packing.narrow) * 2 ** (self.b_bits - 1)
-        return (2 ** (self.packing.lane_bits - 1) - 1) // largest
+        largest = ((1 << (self.a_bits - 1)) - self.packing.narrow) << (self.b_bits - 1)
+        return ((1 << (self.packing.lane_bits - 1)) - 1) // largest
 
     def in_range(self, shared: frozenset[str], full: frozenset[str]) -> bool:
         """Return whether what would be packed has a range that its lanes take, operands of ``full`` use every code."""
@@ -225,8 +225,7 @@ def refused_modes(
     for mode in dsp_modes(primitive):
         if not mode.takes(a_bits, b_bits, arithmetic) or mode.macs <= (best.macs if best else 0):
             continue
-        needs = (
-            _NEEDS[mode.shares] if not mode.legal(shared) else f"packed operands without {-(2 ** (mode.a_bits - 1))}"
-        )
+        lowest = -(1 << (mode.a_bits - 1))
+        needs = f"packed operands without {lowest}" if mode.legal(shared) else _NEEDS[mode.shares]
         found.append(f"{mode.name} ({float(mode.macs):g} products a block) needs {needs}")
     return found
