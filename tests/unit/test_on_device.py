@@ -273,7 +273,10 @@ def test_without_an_objective_it_is_latency_and_said() -> None:
         ({"clock": 8e8}, "clock: 800 MHz is beyond the 775 MHz"),
         ({"clock": 7e8, "target": {"grade": "-1"}}, "clock: 700 MHz is beyond the 645 MHz of dsp48e2 in grade -1"),
         ({"network": {"topology": "mesh", "rows": 2, "cols": 2}}, "network: no source gives wires of zcu104"),
-        ({"chips": {"count": 2}}, "chips.count: one is modelled on zcu104"),
+        (
+            {"chips": {"count": 2, "parallel": "tensor", "link_bandwidth": "10 GB/s", "link_energy": "1 pJ/bit"}},
+            "chips.count: one is modelled on zcu104",
+        ),
         (
             {"cores": {"count": 2, "network": {"topology": "mesh", "router_energy": "1 pJ/bit"}}},
             "cores.network.topology: no law gives the LUTs of mesh",

@@ -238,7 +238,7 @@ def test_mistakes_of_a_board_come_at_once(tmp_path: Path, capsys: pytest.Capture
     text = words(capsys)[1]
     for found in ("7:18: dsp.primitive: unknown 'dsp48'", "did you mean 'dsp48e", "bram18: is missing beside",
                   "8:7: m20k: there is none beside logic.primitive: lut6", "9:7: slrs: have 9 uram together",
-                  "300,000 lut6 together, the device 200,000"):  # fmt: skip
+                  "300,000 lut6 together, the device 200,000", "slr_source: is missing beside slrs"):  # fmt: skip
         assert found in text
     board.write_text(BOARD.replace("uram: 80", "slrs: [{lut6: 3, ff: 1, bram18: 0, uram: 0, dsp: 2}]"))
     assert run_command(["validate", str(board)]) == 2

@@ -133,7 +133,8 @@ class DeviceSpec(Spec):
     @field_validator("slr_source")
     @classmethod
     def _sourced(cls, source: str | None, info: ValidationInfo) -> str | None:
-        if info.data.get("slrs") and source is None:
+        given = info.data.get("slrs", True)  # not there: given, wrong itself, and reported so
+        if given and source is None:
             raise ValueError("slr_source: is missing beside slrs")
         return source
 
