@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 KINDS = (
     "arch", "calibration", "device", "format", "function", "mapping", "memory", "network", "pe", "technology", "unit",
 )  # fmt: skip
+#: Where nothing else is asked for.
+USUAL_TECHNOLOGY, USUAL_CLOCK = "28nm", "1 GHz"
 #: Kinds that take several names.
 SEVERAL = ("pe", "mapping")
 #: Kinds of which there is one.
@@ -29,12 +31,18 @@ SINGLE = ("calibration",)
 @click.option(
     "--technology",
     "--tech",
-    default="28nm",
-    show_default=True,
+    default=None,
+    show_default=USUAL_TECHNOLOGY,
     help="For function, network, pe, unit: one of hwsim list technology.",
 )
-@click.option("--clock", default="1 GHz", show_default=True, help="For pe: sets the number of pipeline stages.")
+@click.option(
+    "--clock",
+    default=None,
+    show_default=USUAL_CLOCK,
+    help="For pe: sets the number of pipeline stages; on an FPGA, where none is usual, held against data sheets.",
+)
 @click.option("--target", default="", help="For one PE: an FPGA device (hwsim list device) instead of a technology.")
+@click.option("--stages", type=click.IntRange(1, 64), default=None, help="For one PE on an FPGA: stages of its path.")
 @click.option("--iso-area", default=None, help="For several PEs: area that each fills, e.g. 2mm2.")
 @click.option("--iso-throughput", default=None, help="For several PEs: throughput that each reaches, e.g. 4TOPS.")
 @click.option("--w-stats", default="", help="For pe: of the weights, e.g. 'zeros=0.5 held=64'; toggle=0.2 of bits.")
@@ -47,9 +55,10 @@ SINGLE = ("calibration",)
 def command(
     kind: str,
     names: tuple[str, ...],
-    technology: str,
-    clock: str,
+    technology: str | None,
+    clock: str | None,
     target: str,
+    stages: int | None,
     iso_area: str | None,
     iso_throughput: str | None,
     w_stats: str,
@@ -84,14 +93,35 @@ def command(
     rate = None if iso_throughput is None else float(THROUGHPUT.parse(iso_throughput))
     if (area or rate) and len(names) < 2:
         raise UsageError("explain pe: --iso-area and --iso-throughput compare several PEs; found one, name another")
-    clock_hz = float(FREQUENCY.parse(clock))
+    given_hz = None if clock is None else float(FREQUENCY.parse(clock))
     if kind != "mapping" and (layer or any(value is not None for value in shape.values())):
         raise UsageError(
             f"explain {kind}: --layer and what shapes a workload, such as --phase and --batch, are for explain mapping"
         )
     if target and (kind != "pe" or len(names) > 1):
         raise UsageError("explain: --target is for explain pe with one PE")
-    question = Question(values, technology, clock_hz, area, rate, w_stats, a_stats, names[1:], layer, target, shape)
+    if target and technology not in (None, target):
+        raise UsageError(
+            f"explain pe: --technology {technology} and --target {target} contradict each other: a PE is priced on one "
+            "of them; leave one out"
+        )
+    question = Question(
+        values,
+        technology or USUAL_TECHNOLOGY,
+        float(FREQUENCY.parse(USUAL_CLOCK)) if given_hz is None else given_hz,
+        area,
+        rate,
+        w_stats,
+        a_stats,
+        names[1:],
+        layer,
+        target,
+        shape,
+        given_hz,
+        stages,
+    )
+    if stages is not None and not (kind == "pe" and len(names) == 1 and question.on_device):
+        raise UsageError("explain: --stages is for one PE on an FPGA; elsewhere --clock sets the stages")
     sections = EXPLAINERS.get(kind)(name, question)
     if output is not None:
         _draw(sections, output / f"{kind}_{Path(name).stem}")

@@ -23,6 +23,7 @@ from hwsim.spec.errors import UsageError
 @click.option("--cols", type=click.IntRange(1), default=None, help="Columns of the array.")
 @click.option("--power", default=None, help="Power of the design, e.g. 8.08W, for operations per watt.")
 @click.option("--static-power", default=None, help="Power at rest, for the most operations per watt there can be.")
+@click.option("--stages", type=click.IntRange(1, 64), default=None, help="Stages of every PE, with their registers.")
 @click.option("--grade", default="-2", show_default=True, help="Speed grade.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Also write fit.csv and pictures."
@@ -41,6 +42,7 @@ def command(
     cols: int | None,
     power: str | None,
     static_power: str | None,
+    stages: int | None,
     grade: str,
     output: Path | None,
     settings: tuple[str, ...],
@@ -71,6 +73,7 @@ def command(
             power_w=None if power is None else float(POWER.parse(power)),
             static_power_w=None if static_power is None else float(POWER.parse(static_power)),
             grade=grade,
+            stages=stages,
         )
     )
     if table_format == "table":

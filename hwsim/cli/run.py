@@ -70,7 +70,7 @@ def command(
         if resources is None:
             click.echo(NOTE)
         else:
-            show(resources, table_format, title=f"resources of {simulated.spec.device}")
+            show(resources, table_format, title=f"resources of {result.design_row['device']}")
         dram = simulated.accelerator.dram
         how = f"{dram.effective_gb_s:g} of {dram.bandwidth_gb_s:g} GB/s: {dram.bandwidth_how}"
         if engine == "event" and simulated.accelerator.spec.dram.banks:

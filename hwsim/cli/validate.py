@@ -83,10 +83,11 @@ def check(path: Path) -> str:
 
 
 def _check_arch_file(path: Path) -> None:
+    from hwsim.hardware.fpga.beside import devices_beside
     from hwsim.spec.document import load_document
     from hwsim.spec.screen import on_screen
 
-    document = load_document(path)
+    document = devices_beside(load_document(path))
     simulated = check_arch(document)
     reason = tile_problem(simulated)
     if reason is not None:

@@ -49,6 +49,8 @@ class FitRequest:
         Power at rest, for the most operations per watt that there can be; no source of devices has one.
     grade
         Speed grade, for the fastest clocks of DSP blocks and clock network.
+    stages
+        Stages that every PE is cut into; None: stage registers are not counted.
     """
 
     device: str
@@ -63,6 +65,7 @@ class FitRequest:
     power_w: float | None = None
     static_power_w: float | None = None
     grade: str = "-2"
+    stages: int | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def fit(request: FitRequest) -> Fit:
     device, pe = load_device(request.device), make_pe(request.pe)
     usable = device.usable(shell_resources(request.shell), request.reserve)
     shared = sharing(get_dataflow(request.dataflow).stationary)
-    array = largest_array(pe, device, Budget(usable), request.dsp, shared, (request.rows, request.cols))
-    notes = clock_notes(device, array, request.grade, request.clock_hz)
+    array = largest_array(pe, device, Budget(usable), request.dsp, shared, (request.rows, request.cols), request.stages)
+    notes = clock_notes(device, array, request.grade, request.clock_hz, request.stages)
     notes += [*use_notes(device, array.used), *mode_notes(array, request.dataflow), ESTIMATED]
     return Fit(request, device, pe, array, usable, tuple(notes))

@@ -16,6 +16,7 @@ from hwsim.explore.sweep_file import SweepSpec
 from hwsim.explore.values import base_number, canonical, repeated
 from hwsim.explore.variables import dotted_leaves
 from hwsim.formats.own import look_beside
+from hwsim.hardware.fpga.beside import devices_beside, devices_of_sweep
 from hwsim.spec.bind import bind
 from hwsim.spec.document import Document, load_document, resolve_base
 from hwsim.spec.errors import Problem, SpecError, UsageError, did_you_mean
@@ -84,7 +85,7 @@ def load_sweep(path: str | Path, check_arch: Callable[[Document], object] | None
     path = Path(path)
     look_beside(path)
     # "base" names the architecture here, not a sweep to inherit from.
-    return make_sweep(load_document(path, inherit=False), path.parent, check_arch)
+    return make_sweep(devices_of_sweep(load_document(path, inherit=False), path.parent), path.parent, check_arch)
 
 
 def make_sweep(document: Document, folder: Path, check_arch: Callable[[Document], object] | None = None) -> Sweep:
@@ -102,7 +103,7 @@ def make_sweep(document: Document, folder: Path, check_arch: Callable[[Document]
         raise SpecError([document.problem(("base",), text)])
     look_beside(arch_path)
     _raise(_axis_problems(spec, document))
-    sweep = Sweep(spec, folder, arch_path, load_document(arch_path), document)
+    sweep = Sweep(spec, folder, arch_path, devices_beside(load_document(arch_path)), document)
     _raise([*_name_problems(sweep, document), *_workload_problems(sweep, document)])
     if check_arch is not None:
         check_arch(sweep.arch)

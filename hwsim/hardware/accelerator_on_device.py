@@ -1,29 +1,33 @@
 """An accelerator on an FPGA device: the same array, buffers and vector unit, in LUTs, DSP blocks and block RAM.
 
 Cycles, traffic and capacities are those of the architecture. Areas, energies and delays are NaN: no source gives
-them. Pipeline registers are not counted, since fabric's delays are not known either.
+them. Pipeline registers are those of the stages that the file states, since fabric's delays are not known either.
+Several cores are as many arrays with all that is beside them, on a bus to the DRAM port.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from hwsim.formats import Format, parse_format
 from hwsim.hardware.accelerator import SUM_REGISTER, Accelerator
 from hwsim.hardware.accelerator_build import array_pe, largest_dequantizer, per_column
 from hwsim.hardware.accelerator_spec import DramSpec, HardwareSpec
-from hwsim.hardware.circuits import Part, Register
-from hwsim.hardware.fpga import Sites
+from hwsim.hardware.circuits import Mux, Part, Register
+from hwsim.hardware.fpga import Sites, load_fabric
 from hwsim.hardware.fpga.device import load_device
 from hwsim.hardware.functions import chosen_units
 from hwsim.hardware.memories_spec import BUFFERS, BufferSpec
 from hwsim.hardware.memory.ecc import check_bits
+from hwsim.hardware.network.cores import CoresSpec
 from hwsim.hardware.off_chip import make_dram
 from hwsim.hardware.pe import make_pe
 from hwsim.hardware.pe.converted import Decoded
+from hwsim.hardware.pe.cuts import cut_bits
 from hwsim.hardware.pe.operands import Operands
-from hwsim.hardware.pe.pipeline import DEQUANTIZER_FAMILY
+from hwsim.hardware.pe.pipeline import DEQUANTIZER_FAMILY, SCALED_SUM_BITS, cut_register
 from hwsim.hardware.target.buffers import BufferWanted
 from hwsim.hardware.target.placement import Placement, Wanted, place, sites_of
 from hwsim.hardware.target.unpriced import unpriced, unpriced_sram
@@ -37,6 +41,11 @@ class DeviceAccelerator(Accelerator):
     """An accelerator whose blocks are placed on a device."""
 
     placement: Placement
+
+    @property
+    def core_network(self) -> None:
+        """None: wires between cores have no energy that a source gives, and so no price."""
+        return
 
     def mode_price(self, w: Format, a: Format, operands: Operands | None = None) -> PartsPrice:
         """Return NaN for every pair."""
@@ -75,14 +84,26 @@ def build_on_device(
     sums = registers if dequantized and in_place and not pe.own_dequantizer else 0
     beside = _vector_sites(spec)
     if largest:
-        scaled = sites_of(pe.dequant_parts(*largest), f"pe: dequantizer of {pe.family}") * dequantizers
+        parts = pe.dequant_parts(*largest)
+        parts += cut_register(cut_bits(parts, SCALED_SUM_BITS), spec.target.stages or 1)
+        scaled = sites_of(parts, f"pe: dequantizer of {pe.family}") * dequantizers
         beside["dequantizers"] = scaled + sites_of([Part("sum", "register", SUM_REGISTER)], "sums") * sums
     if second_register_bits:
         held = sites_of([Part("held", "register", Register(second_register_bits))], "second register")
         beside["second_registers"] = held * registers
     widths = {key: _width(spec, key, port_bits[key]) for key in BUFFERS}
+    dram, cores = make_dram(_dram(spec, spec.device)), spec.cores.count if spec.cores is not None else 1
     wanted = Wanted(
-        pe, array.rows, array.cols, beside, _buffers(spec, widths), shared, array.dataflow, float(spec.clock)
+        pe,
+        array.rows,
+        array.cols,
+        beside,
+        _buffers(spec, widths),
+        shared,
+        array.dataflow,
+        float(spec.clock),
+        cores,
+        _between(cores, dram.bandwidth_gb_s * 8e9 / float(spec.clock)),
     )
     placement = place(spec.target, spec.device, wanted)
     scale = pe.dequant_parts(*largest) if largest else ()
@@ -91,9 +112,9 @@ def build_on_device(
         pe=pe,
         technology=technology,
         srams={key: unpriced_sram(_buffer(spec, key).size, widths[key], _buffer(spec, key).banks) for key in BUFFERS},
-        dram=make_dram(_dram(spec, spec.device)),
+        dram=dram,
         pe_price=technology.price_parts(pe.built, pe.glitch_family),
-        pipeline_stages=1,
+        pipeline_stages=spec.target.stages or 1,
         dequant_price=technology.price_parts(scale, DEQUANTIZER_FAMILY) if largest else None,
         dequantizers=dequantizers,
         sum_registers=sums,
@@ -104,7 +125,7 @@ def build_on_device(
 
 
 def _refuse_unknown(spec: HardwareSpec, device: str) -> None:
-    """Refuse what is not modelled on a device: networks with lengths, several cores or chips, figures of macros."""
+    """Refuse what is not modelled on a device: networks with lengths or routers, several chips, figures of macros."""
     if spec.memories.levels:
         raise UsageError(
             f"memories.levels: three buffers are modelled on {device}; valid: weights, activations, outputs"
@@ -119,12 +140,37 @@ def _refuse_unknown(spec: HardwareSpec, device: str) -> None:
             raise UsageError(f"array.{option}: is not modelled on {device}; valid: another dataflow, without it")
     if spec.network is not None:
         raise UsageError(f"network: no source gives wires of {device}; leave it out")
-    for part, asked in (("cores", spec.cores), ("chips", spec.chips)):
-        if asked is not None and asked.count > 1:
-            raise UsageError(f"{part}.count: one is modelled on {device}, not {asked.count}; valid: 1")
+    if spec.chips is not None and spec.chips.count > 1:
+        raise UsageError(f"chips.count: one is modelled on {device}, not {spec.chips.count}; valid: 1")
+    if spec.cores is not None and spec.cores.count > 1:
+        _refuse_routers(spec.cores, device)
     for name in BUFFERS.values():
         if spec.memories.buffer(name).figures is not None:
             raise UsageError(f"memories.{name}.figures: those of a macro say nothing about {device}; leave them out")
+
+
+def _refuse_routers(cores: CoresSpec, device: str) -> None:
+    """Refuse parts between cores that have no law on fabric: all but a bus."""
+    network = cores.network
+    if network.topology != "bus":
+        raise UsageError(
+            f"cores.network.topology: no law gives the LUTs of {network.topology}'s routers and links on {device}; "
+            "valid: bus"
+        )
+    for key in ("router", "router_energy"):
+        if getattr(network, key) is not None:
+            raise UsageError(f"cores.network.{key}: has no effect on {device}, where cores are on a bus; leave it out")
+    if cores.reduce == "network":
+        raise UsageError(
+            f"cores.reduce: no law gives the adders and links of a ring between cores on {device}; valid: dram"
+        )
+
+
+def _between(cores: int, port_bits: float) -> dict[str, Sites]:
+    """Return what connects several cores: what they write goes through a multiplexer as wide as the DRAM port."""
+    if cores == 1:
+        return {}
+    return {"cores_bus": load_fabric().price(Mux(ceil(port_bits), cores))}
 
 
 def _buffer(spec: HardwareSpec, key: str) -> BufferSpec:

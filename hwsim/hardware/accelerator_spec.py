@@ -260,7 +260,10 @@ class HardwareSpec(Spec):
     description: str = ""
     technology: TechnologySpec
     target: TargetSpec = TargetSpec()
-    clock: FrequencyHz
+    clock: FrequencyHz = Field(
+        description="the clock that the design reaches; on an FPGA no source tells it: state it, hwsim explain device "
+        "shows what data sheets allow"
+    )
     array: ArraySpec
     pe: dict[str, Any] = Field(description="family and its options, see hwsim list pe")
     memories: MemoriesSpec
@@ -272,6 +275,18 @@ class HardwareSpec(Spec):
     )
     cores: CoresSpec | None = Field(None, description="several of all this on one chip, behind one DRAM port")
     chips: ChipsSpec | None = Field(None, description="several such chips, each with its DRAM")
+
+    @model_validator(mode="after")
+    def _target_has_effect(self) -> HardwareSpec:
+        """Refuse keys of a device where there is none."""
+        given = [name for name, field in TargetSpec.model_fields.items() if getattr(self.target, name) != field.default]
+        if given and self.device is None:
+            raise ValueError(
+                f"target.{given[0]}: has no effect on {self.technology.name}, which is no FPGA device"
+                + (f" (nor have {', '.join(given[1:])})" if given[1:] else "")
+                + "; leave it out, or name a device in technology or target.device"
+            )
+        return self
 
     @property
     def device(self) -> str | None:

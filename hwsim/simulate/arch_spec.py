@@ -13,6 +13,7 @@ from pydantic import model_validator
 
 from hwsim.formats.own import look_beside
 from hwsim.hardware.accelerator_spec import ArraySpec, HardwareSpec
+from hwsim.hardware.fpga.beside import devices_beside
 from hwsim.hardware.off_chip import make_dram, open_channels
 from hwsim.hardware.pe import make_pe
 from hwsim.simulate.dataflow import DATAFLOWS, get_dataflow
@@ -139,5 +140,5 @@ def load_arch(path: str | Path, overrides: Mapping[str, Any] | None = None) -> A
         With every problem of the file, each at its line and column.
     """
     look_beside(path)
-    document = load_document(path)
+    document = devices_beside(load_document(path))
     return bind(document.with_overrides(overrides) if overrides else document, ArchSpec)

@@ -21,6 +21,7 @@ from hwsim.hardware.accelerator import Accelerator
 from hwsim.hardware.accelerator_build import array_pe, build_accelerator, scale_group
 from hwsim.hardware.accelerator_on_device import build_on_device
 from hwsim.hardware.accelerator_spec import MAX_EDGE
+from hwsim.hardware.fpga.beside import devices_beside
 from hwsim.hardware.memories_spec import BUFFERS
 from hwsim.hardware.pe import PE, kv_format
 from hwsim.hardware.pe.lockstep import Lockstep
@@ -61,7 +62,7 @@ def open_arch(path: str | Path, overrides: Mapping[str, Any] | None = None) -> S
         be built.
     """
     look_beside(path)
-    document = load_document(path)
+    document = devices_beside(load_document(path))
     if overrides:
         document = document.with_overrides(overrides)
     spec = bind(document, ArchSpec)

@@ -29,7 +29,9 @@ def filled(spec: S, build: Callable[[S], R], shared: frozenset[str]) -> R:
     assert spec.device is not None
     device, target = load_device(spec.device), spec.target
     usable = device.usable(shell_resources(target.shell), target.reserve)
-    side = largest_array(make_pe(spec.pe), device, Budget(usable), target.dsp, shared).cols
+    copies = spec.cores.count if spec.cores is not None else 1
+    budget, pe = Budget(usable), make_pe(spec.pe)
+    side = largest_array(pe, device, budget, target.dsp, shared, stages=target.stages, copies=copies).cols
     given = target.model_copy(update={"fill": False})
     while True:
         array = spec.array.model_copy(update={"rows": side, "cols": side})

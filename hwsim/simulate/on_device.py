@@ -97,6 +97,9 @@ def device_notes(simulated: Simulated) -> Iterable[str]:
         return
     device, target = placement.device, simulated.spec.target
     yield from placement.notes
+    registers = f"registers of {target.stages} stages of every PE are counted, as wide as on an ASIC"
+    if target.stages is None:
+        registers = "registers between stages are not counted, as target.stages is not stated"
     lacking = "area, power or energy of fabric: blank, but for the DRAM preset's energy"
     if target.power is not None:
         lacking = "area of fabric or energy of its parts: blank"
@@ -112,7 +115,7 @@ def device_notes(simulated: Simulated) -> Iterable[str]:
         )
     yield (
         f"{device.name}: no source gives {lacking}; LUTs and flip-flops are estimated (hwsim score fpga says how far), "
-        "pipeline registers are not counted"
+        f"{registers}"
     )
     yield "mapper.objective: latency, of equals the least DRAM traffic, as energies are not known"
     memory = device.memory

@@ -42,13 +42,16 @@ def test_throughput_is_that_of_the_clock() -> None:
 
 
 def test_packing_follows_the_dataflow() -> None:
-    """Weight-stationary neighbours share activations, output-stationary ones both: four INT4 products need both."""
+    """Weight-stationary neighbours share activations, output-stationary ones both: two times two INT4 products need both."""
     int4 = {"family": "int_mac", "format": "int4"}
     assert shared_operands(get_dataflow("weight_stationary").stationary) == {"a"}
     assert shared_operands(get_dataflow("output_stationary").stationary) == {"w", "a"}
     two, four = (fit(FitRequest("zcu104", int4, flow, "always")) for flow in ("weight_stationary", "output_stationary"))
-    assert [float(one.array.kinds["always"].dsp) for one in (two, four)] == [0.5, 0.25]
-    assert any("int4_x4 (4 products a block) needs both operands shared" in note for note in two.notes)
+    lanes, square = (one.array.kinds["always"] for one in (two, four))
+    assert [mode.name for mode in (*lanes.modes, *square.modes)] == ["int4_lanes", "int4_x4"]
+    versal = fit(FitRequest("vck190", int4, "weight_stationary", "always"))
+    assert float(versal.array.kinds["always"].dsp) == 0.5
+    assert any("int4_x4 (4 products a block) needs both operands shared" in note for note in versal.notes)
 
 
 def test_large_arrays_cross_regions() -> None:

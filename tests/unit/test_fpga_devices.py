@@ -113,7 +113,9 @@ def test_packing_is_a_constraint_not_a_gift() -> None:
     alone, one, both = (best_mode("dsp48e2", 8, 8, frozenset(s)) for s in ("", "w", "wa"))
     assert (alone.macs, one.macs, both.macs) == (1, 2, 2)  # type: ignore[union-attr]
     assert best_mode("dsp48e2", 4, 4, frozenset("wa")).macs == 4  # type: ignore[union-attr]
-    assert best_mode("dsp48e2", 4, 4, frozenset("w")).macs == 2  # type: ignore[union-attr]
+    assert best_mode("dsp48e2", 4, 4, frozenset("w")).name == "int4_lanes"  # type: ignore[union-attr]
+    assert best_mode("dsp48e2", 4, 4).macs == 1  # type: ignore[union-attr]
+    assert best_mode("dsp58", 4, 4, frozenset("w")).macs == 2  # type: ignore[union-attr]
     assert best_mode("dsp58", 8, 8, frozenset({"sum"})).macs == 3  # type: ignore[union-attr]
     assert best_mode("dsp58", 32, 32, arithmetic="float").macs == Fraction(1)  # type: ignore[union-attr]
     assert best_mode("dsp48e2", 32, 32) is None

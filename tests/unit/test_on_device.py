@@ -273,7 +273,23 @@ def test_without_an_objective_it_is_latency_and_said() -> None:
         ({"clock": 8e8}, "clock: 800 MHz is beyond the 775 MHz"),
         ({"clock": 7e8, "target": {"grade": "-1"}}, "clock: 700 MHz is beyond the 645 MHz of dsp48e2 in grade -1"),
         ({"network": {"topology": "mesh", "rows": 2, "cols": 2}}, "network: no source gives wires of zcu104"),
-        ({"cores": {"count": 2, "network": {"topology": "bus"}}}, "cores.count: one is modelled on zcu104"),
+        (
+            {"chips": {"count": 2, "parallel": "tensor", "link_bandwidth": "10 GB/s", "link_energy": "1 pJ/bit"}},
+            "chips.count: one is modelled on zcu104",
+        ),
+        (
+            {"cores": {"count": 2, "network": {"topology": "mesh", "router_energy": "1 pJ/bit"}}},
+            "cores.network.topology: no law gives the LUTs of mesh",
+        ),
+        (
+            {"cores": {"count": 2, "reduce": "network", "link_bits": 64, "split": "k"}},
+            "cores.reduce: no law gives the adders",
+        ),
+        (
+            {"cores": {"count": 2, "network": {"topology": "bus", "router_energy": "1 pJ/bit"}}},
+            "cores.network.router_energy: has no effect on zcu104",
+        ),
+        ({"clock": 6e8, "target": {"stages": 1}}, "beyond the 544 MHz of dsp48e2 in grade -2 .no_mreg"),
         ({"technology": "agi027"}, "agi027: parts are calibrated for LUT6"),
         ({"target": {"board_bandwidth": True}}, "target.board_bandwidth: no source gives the memory of zcu104"),
         (
@@ -313,7 +329,6 @@ def test_an_unknown_name_suggests_a_device_or_a_technology() -> None:
 def test_target_goes_before_technology_and_parts_name_devices() -> None:
     assert small(target={"device": "zcu104"}).spec.device == "zcu104"
     assert small(technology="xczu7ev").spec.device == "zcu104"
-    assert small(target={"reserve": 0.2}).spec.device is None
     by_target, by_technology = (
         run(**fields).design_row for fields in ({"target": {"device": "zcu104"}}, {"technology": "zcu104"})
     )

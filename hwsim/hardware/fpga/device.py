@@ -100,6 +100,11 @@ def utilisation_limits() -> dict[str, float]:
     return {row["resource"]: float(row["share"]) for row in read_csv_rows("fpga", "utilisation.csv")}
 
 
+def speed_grades() -> list[str]:
+    """Return the speed grades of which some fastest clock is known, sorted."""
+    return sorted({row["grade"] for row in read_csv_rows("fpga", "dsp_fmax.csv")})
+
+
 def fastest_hz(primitive: str, grade: str, mode: str = "all_registers") -> float:
     """Return the fastest clock of a DSP block or of the clock network (``bufg``, mode ``clock``) in a speed grade.
 
@@ -119,4 +124,4 @@ def fastest_hz(primitive: str, grade: str, mode: str = "all_registers") -> float
 
 
 __all__ = ["RESOURCES", "Device", "ExternalMemory", "device_key", "device_names", "fastest_hz", "is_device",
-           "load_device", "shell_resources", "utilisation_limits"]  # fmt: skip
+           "load_device", "shell_resources", "speed_grades", "utilisation_limits"]  # fmt: skip

@@ -20,7 +20,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from hwsim.hardware.fpga.board import Device, ExternalMemory
 from hwsim.hardware.fpga.dsp import dsp_primitives
@@ -35,6 +35,10 @@ Text = Annotated[str, Field(min_length=1)]
 
 #: What ``checked`` and ``missing`` may speak of.
 Figure = Literal["lut6", "alm", "ff", "dsp", "bram18", "uram", "m20k", "memory", "slrs", "clocks"]
+
+
+#: Block RAM of a vendor, and that which every device of it has, by its logic.
+_BLOCKS = {"lut6": (("bram18", "uram"), "bram18"), "alm": (("m20k",), "m20k")}
 
 
 class LogicSpec(Spec):
@@ -85,34 +89,54 @@ class DeviceSpec(Spec):
     logic: LogicSpec
     ff: Count = Field(description="flip-flops")
     dsp: DspSpec
-    bram18: Count | None = Field(None, description="block RAM in halves of 18 kb, of AMD devices")
+    bram18: Count | None = Field(
+        None, validate_default=True, description="block RAM in halves of 18 kb, of AMD devices"
+    )
     uram: Count | None = Field(None, description="UltraRAM of 288 kb, of AMD devices")
-    m20k: Count | None = Field(None, description="block RAM of 20 kb, of Intel devices")
+    m20k: Count | None = Field(None, validate_default=True, description="block RAM of 20 kb, of Intel devices")
     slrs: tuple[RegionSpec, ...] = Field((), description="super logic regions, in their order")
-    slr_source: str | None = Field(None, min_length=1, description="where the regions are from")
+    slr_source: str | None = Field(None, min_length=1, validate_default=True, description="where the regions are from")
     memory: MemorySpec | None = None
     source: Text = Field(description="where the counts are from")
     checked: dict[Figure, Text] = Field({}, description="a second source by figure")
     missing: dict[Figure, Text] = Field({}, description="why a figure is left out")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> DeviceSpec:
-        amd = self.logic.primitive == "lut6"
-        needed, others = (("bram18",), ("m20k",)) if amd else (("m20k",), ("bram18", "uram"))
-        for name in needed:
-            if getattr(self, name) is None:
-                raise ValueError(f"{name}: is missing beside logic.primitive: {self.logic.primitive}; 0 if it has none")
-        for name in others:
-            if getattr(self, name) is not None:
-                raise ValueError(f"{name}: there is none beside logic.primitive: {self.logic.primitive}; leave it out")
-        if self.slrs and self.slr_source is None:
+    @field_validator("bram18", "uram", "m20k")
+    @classmethod
+    def _of_its_vendor(cls, count: int | None, info: ValidationInfo) -> int | None:
+        """Refuse block RAM of the other vendor, and none at all, each at its place."""
+        logic = info.data.get("logic")
+        if logic is None:  # wrong itself, and reported so
+            return count
+        own, needed = _BLOCKS[logic.primitive]
+        if count is None and info.field_name == needed:
+            raise ValueError(f"{needed}: is missing beside logic.primitive: {logic.primitive}; 0 if it has none")
+        if count is not None and info.field_name not in own:
+            raise ValueError(f"there is none beside logic.primitive: {logic.primitive}; leave it out")
+        return count
+
+    @field_validator("slrs")
+    @classmethod
+    def _within_budgets(cls, regions: tuple[RegionSpec, ...], info: ValidationInfo) -> tuple[RegionSpec, ...]:
+        data = info.data
+        logic, dsp = data.get("logic"), data.get("dsp")
+        budget: dict[str, int] = {name: data.get(name) or 0 for name in ("ff", "bram18", "uram") if name in data}
+        budget |= {"lut6": logic.count if logic.primitive == "lut6" else 0} if logic else {}
+        budget |= {"dsp": dsp.count} if dsp else {}
+        sums = {name: sum(getattr(region, name) for region in regions) for name in budget}
+        over = [f"{sums[name]:,} {name} together, the device {count:,}" for name, count in budget.items()
+                if sums[name] > count]  # fmt: skip
+        if over:
+            raise ValueError(f"have {'; '.join(over)}")
+        return regions
+
+    @field_validator("slr_source")
+    @classmethod
+    def _sourced(cls, source: str | None, info: ValidationInfo) -> str | None:
+        given = info.data.get("slrs", True)  # not there: given, wrong itself, and reported so
+        if given and source is None:
             raise ValueError("slr_source: is missing beside slrs")
-        budget = self.budget
-        for name in ("lut6", "ff", "bram18", "uram", "dsp"):
-            in_regions = sum(getattr(region, name) for region in self.slrs)
-            if in_regions > budget.get(name, 0):
-                raise ValueError(f"slrs: have {in_regions:,} {name} together, the device {budget.get(name, 0):,}")
-        return self
+        return source
 
     @property
     def budget(self) -> dict[str, int]:

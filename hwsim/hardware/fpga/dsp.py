@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from itertools import pairwise
 from math import ceil
 from typing import Literal
 
@@ -38,6 +39,31 @@ _NEEDS = {
 
 
 @dataclass(frozen=True)
+class Packing:
+    """Where operands lie in the words that a block multiplies: their lowest bits, on its wide and its narrow port.
+
+    With ``narrow`` packed operands lack their lowest code. Lanes are corrected in LUTs: by the ``sign`` of the lane
+    below, or by a ``canary``, two bits of each product.
+    """
+
+    a_offsets: tuple[int, ...]
+    b_offsets: tuple[int, ...]
+    narrow: bool
+    correction: str
+    source: str
+
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """Lowest bits of the products in the word that comes out, ascending."""
+        return tuple(sorted(a + b for a in self.a_offsets for b in self.b_offsets))
+
+    @property
+    def lane_bits(self) -> int:
+        """Bits of the narrowest lane that has another above it."""
+        return min(high - low for low, high in pairwise(self.lanes))
+
+
+@dataclass(frozen=True)
 class Mode:
     """A mode of a DSP block: ``macs`` products of up to ``a_bits`` × ``b_bits``, signed.
 
@@ -58,12 +84,27 @@ class Mode:
     note: str
     source: str
     columns: int = 1
+    packing: Packing | None = None
 
     def takes(self, a_bits: int, b_bits: int, arithmetic: Arithmetic) -> bool:
         """Return whether operands of these widths fit, either way round."""
         if arithmetic != self.arithmetic:
             return False
         return (a_bits <= self.a_bits and b_bits <= self.b_bits) or (b_bits <= self.a_bits and a_bits <= self.b_bits)
+
+    @property
+    def lane_products(self) -> int | None:
+        """The most products whose sum a lane of a packed word holds, None where nothing is packed or known of it."""
+        if self.packing is None:
+            return None
+        largest = ((1 << (self.a_bits - 1)) - self.packing.narrow) << (self.b_bits - 1)
+        return ((1 << (self.packing.lane_bits - 1)) - 1) // largest
+
+    def in_range(self, shared: frozenset[str], full: frozenset[str]) -> bool:
+        """Return whether what would be packed has a range that its lanes take, operands of ``full`` use every code."""
+        if self.packing is None or not self.packing.narrow:
+            return True
+        return any({"w": "a", "a": "w"}[one] not in full for one in shared & {"w", "a"})
 
     def legal(self, shared: frozenset[str]) -> bool:
         """Return whether neighbours that share ``shared`` may use it.
@@ -122,6 +163,7 @@ def _mode(row: dict[str, str]) -> Mode:
         note=row["note"],
         source=row["source"],
         columns=_columns().get((row["primitive"], row["mode"]), 1),
+        packing=_packings().get((row["primitive"], row["mode"])),
     )
 
 
@@ -131,21 +173,59 @@ def _columns() -> dict[tuple[str, str], int]:
     return {(row["primitive"], row["mode"]): int(row["columns"]) for row in rows}
 
 
+@cache
+def _packings() -> dict[tuple[str, str], Packing]:
+    return {
+        (row["primitive"], row["mode"]): Packing(
+            tuple(int(bit) for bit in row["a_offsets"].split()),
+            tuple(int(bit) for bit in row["b_offsets"].split()),
+            row["narrow"] == "yes",
+            row["correction"],
+            row["source"],
+        )
+        for row in read_csv_rows("fpga", "dsp_packing.csv")
+    }
+
+
+@cache
+def product_registers(primitive: str) -> int:
+    """Return the registers of a block between those of its operands and its sum; 0 where no source tells."""
+    rows = read_csv_rows("fpga", "dsp_registers.csv")
+    return next((int(row["product"]) for row in rows if row["primitive"] == primitive), 0)
+
+
 def best_mode(
-    primitive: str, a_bits: int, b_bits: int, shared: frozenset[str] = frozenset(), arithmetic: Arithmetic = "int"
+    primitive: str,
+    a_bits: int,
+    b_bits: int,
+    shared: frozenset[str] = frozenset(),
+    arithmetic: Arithmetic = "int",
+    full: frozenset[str] = frozenset(),
 ) -> Mode | None:
-    """Return the legal mode with the most products of these widths per block, None if no mode takes them."""
-    fitting = [m for m in dsp_modes(primitive) if m.takes(a_bits, b_bits, arithmetic) and m.legal(shared)]
+    """Return the legal mode with the most products of these widths per block, None if no mode takes them.
+
+    Operands of ``full`` use every code of their width, the lowest too.
+    """
+    taking = [mode for mode in dsp_modes(primitive) if mode.takes(a_bits, b_bits, arithmetic)]
+    fitting = [mode for mode in taking if mode.legal(shared) and mode.in_range(shared, full)]
     return max(fitting, key=lambda mode: (mode.macs, mode.name == "plain"), default=None)
 
 
 def refused_modes(
-    primitive: str, a_bits: int, b_bits: int, shared: frozenset[str] = frozenset(), arithmetic: Arithmetic = "int"
+    primitive: str,
+    a_bits: int,
+    b_bits: int,
+    shared: frozenset[str] = frozenset(),
+    arithmetic: Arithmetic = "int",
+    full: frozenset[str] = frozenset(),
 ) -> list[str]:
     """Return why denser modes that would take these widths are not legal, one sentence each."""
-    best = best_mode(primitive, a_bits, b_bits, shared, arithmetic)
+    best = best_mode(primitive, a_bits, b_bits, shared, arithmetic, full)
     found = []
     for mode in dsp_modes(primitive):
-        if mode.takes(a_bits, b_bits, arithmetic) and not mode.legal(shared) and mode.macs > (best.macs if best else 0):
-            found.append(f"{mode.name} ({float(mode.macs):g} products a block) needs {_NEEDS[mode.shares]}")
+        if not mode.takes(a_bits, b_bits, arithmetic) or mode.macs <= (best.macs if best else 0):
+            continue
+        lowest = -(1 << (mode.a_bits - 1))
+        needs = f"packed operands without {lowest}" if mode.legal(shared) else _NEEDS[mode.shares]
+        found.append(f"{mode.name} ({float(mode.macs):g} products a block) needs {needs}")
     return found

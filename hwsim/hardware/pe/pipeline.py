@@ -53,7 +53,7 @@ def pipelined_price(
         stages = max(stages, *(found for found, _ in alone.values()))
         hurry = max(hurry, *(found for _, found in alone.values()))
         own, _ = alone[mode]
-    cut = (*parts, *_cut_register(max(one.cut_bits for one in pe.modes), stages))
+    cut = (*parts, *cut_register(max(one.cut_bits for one in pe.modes), stages))
     price = technology.price_parts(cut, mode.glitch_family, stages=own, hurry=hurry)
     if pe.stated:
         price = pe.stated.applied(price, technology.name)
@@ -92,7 +92,7 @@ def pipelined(
         If one register alone is slower than the clock.
     """
     stages, hurry = staging(parts, technology, clock_hz)
-    cut = (*parts, *_cut_register(cut_bits(parts, least_bits), stages))
+    cut = (*parts, *cut_register(cut_bits(parts, least_bits), stages))
     return technology.price_parts(cut, glitch_family, stages=stages, hurry=hurry), stages
 
 
@@ -120,5 +120,6 @@ def staging(parts: Sequence[Part], technology: Technology, clock_hz: float) -> t
     return stages, least(1.0, needed / (1 - fastest))
 
 
-def _cut_register(bits: int, stages: int) -> tuple[Part, ...]:
+def cut_register(bits: int, stages: int) -> tuple[Part, ...]:
+    """Return the registers of ``bits`` between ``stages``."""
     return (Part("pipeline stage", "register", Register(bits), stages - 1, on_path=False),) if stages > 1 else ()

@@ -47,7 +47,10 @@ def taken(one: PeOnFabric) -> dict[str, Fraction]:
 
 @dataclass(frozen=True)
 class ArrayFit:
-    """An array: its sides, its PEs with and without DSP blocks, what it uses, and the resource that binds."""
+    """An array: its sides, its PEs with and without DSP blocks, what it uses, and the resource that binds.
+
+    Of several ``copies``, one per core, PEs and what is used are those of all.
+    """
 
     rows: int
     cols: int
@@ -56,22 +59,25 @@ class ArrayFit:
     used: Mapping[str, float]
     binding: str
     kinds: Mapping[str, PeOnFabric]
+    copies: int = 1
 
     @property
     def pes(self) -> int:
         """PEs in all."""
-        return self.rows * self.cols
+        return self.copies * self.rows * self.cols
 
 
-def kinds_of(pe: PE, device: Device, use: DspChoice, shared: frozenset[str] = frozenset()) -> dict[str, PeOnFabric]:
+def kinds_of(
+    pe: PE, device: Device, use: DspChoice, shared: frozenset[str] = frozenset(), stages: int | None = None
+) -> dict[str, PeOnFabric]:
     """Return the kinds of PE that an array may consist of: with products in DSP blocks, in LUTs, or both."""
     if use not in DSP_CHOICES:
         raise UsageError(f"dsp: unknown choice {use!r}; {did_you_mean(use, DSP_CHOICES)}")
     if use != "auto":
-        return {use: pe_on_fabric(pe, device, use, shared)}
-    found = {"never": pe_on_fabric(pe, device, "never", shared)}
+        return {use: pe_on_fabric(pe, device, use, shared, stages)}
+    found = {"never": pe_on_fabric(pe, device, "never", shared, stages)}
     try:
-        return {"always": pe_on_fabric(pe, device, "always", shared), **found}
+        return {"always": pe_on_fabric(pe, device, "always", shared, stages), **found}
     except UsageError:  # no product that a block takes
         return {"never": replace(found["never"], notes=refusals(pe, device, shared))}
 
@@ -83,23 +89,27 @@ def largest_array(
     use: DspChoice = "auto",
     shared: frozenset[str] = frozenset(),
     sides: tuple[int | None, int | None] = (None, None),
+    stages: int | None = None,
+    copies: int = 1,
 ) -> ArrayFit:
-    """Return the largest array of ``pe``; one of its ``sides`` (rows, cols) may be given.
+    """Return the largest array of ``pe``, or so many equal ``copies``; one or both ``sides`` (rows, cols) may be given.
+
+    Every PE is cut into ``stages`` (:func:`.pe_on_fabric`).
 
     Raises
     ------
     InfeasibleError
         If not one PE fits, or one row or column of the given side.
     """
-    kinds = kinds_of(pe, device, use, shared)
+    kinds = kinds_of(pe, device, use, shared, stages)
     count, binding = _most(kinds, budget)
-    rows, cols = _sides(count, sides)
+    rows, cols = _sides(count // copies, sides)
     if rows * cols < 1:
         need = " or ".join(
             ", ".join(f"{float(take):.4g} {name}" for name, take in taken(one).items()) for one in kinds.values()
         )
-        raise InfeasibleError(f"{device.name}: {binding} does not hold {_asked(sides)}; a PE takes {need}")
-    return _array(rows, cols, kinds, budget, binding)
+        raise InfeasibleError(f"{device.name}: {binding} does not hold {_asked(sides, copies)}; a PE takes {need}")
+    return _array(rows, cols, kinds, budget, binding, copies)
 
 
 def _most(kinds: Mapping[str, PeOnFabric], budget: Budget) -> tuple[int, str]:
@@ -125,19 +135,23 @@ def _sides(count: int, sides: tuple[int | None, int | None]) -> tuple[int, int]:
     return (side + 1, side) if side * (side + 1) <= count else (side, side)
 
 
-def _asked(sides: tuple[int | None, int | None]) -> str:
+def _asked(sides: tuple[int | None, int | None], copies: int) -> str:
     rows, cols = sides
+    if copies > 1:
+        return f"{copies} cores of {_asked(sides, 1)}"
     if rows and cols:
         return f"{rows} × {cols} PEs"
     return f"a column of {rows} PEs" if rows else f"a row of {cols} PEs" if cols else "one PE"
 
 
-def _array(rows: int, cols: int, kinds: Mapping[str, PeOnFabric], budget: Budget, binding: str) -> ArrayFit:
+def _array(
+    rows: int, cols: int, kinds: Mapping[str, PeOnFabric], budget: Budget, binding: str, copies: int
+) -> ArrayFit:
     """Fill the array with PEs in DSP blocks as far as they go, then with PEs in LUTs."""
-    left, wanted = budget, rows * cols
+    left, wanted = budget, copies * rows * cols
     counts: dict[str, int] = {}
     for name, one in kinds.items():
         counts[name] = min(wanted - sum(counts.values()), min(left.pes(one).values()))
         left = left.less(one, counts[name])
     used = {name: float(sum(count * taken(kinds[kind])[name] for kind, count in counts.items())) for name in TAKEN}
-    return ArrayFit(rows, cols, counts.get("always", 0), counts.get("never", 0), used, binding, kinds)
+    return ArrayFit(rows, cols, counts.get("always", 0), counts.get("never", 0), used, binding, kinds, copies)

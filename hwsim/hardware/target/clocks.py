@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from hwsim.hardware.fpga.device import Device, fastest_hz, utilisation_limits
 from hwsim.hardware.target.budget import ArrayFit
+from hwsim.hardware.target.pe_on_fabric import PeOnFabric
 from hwsim.spec.errors import InfeasibleError, MissingFigureError
 
 #: Wires between neighbouring super logic regions that designs can use (FINN platforms.py, 39f0c9a).
 WIRES_BETWEEN_REGIONS = 5000
 
+#: DSP blocks with registers of operands and sum, but none between product and sum (DS925).
+UNCUT = "no_mreg"
 
-def clock_notes(device: Device, array: ArrayFit, grade: str, clock_hz: float | None) -> list[str]:
+
+@dataclass(frozen=True)
+class ClockLimit:
+    """The fastest clock of a primitive in a mode, None where no source gives it."""
+
+    primitive: str
+    mode: str
+    hz: float | None
+
+
+def clock_limits(device: Device, block_mode: str | None, grade: str) -> list[ClockLimit]:
+    """Return what data sheets allow: of DSP blocks in ``block_mode``, if any are in use, and of the clock network."""
+    blocks = [] if block_mode is None else [ClockLimit(device.dsp_primitive, block_mode, None)]
+    found = [replace(one, hz=_fastest(one.primitive, grade, one.mode)) for one in blocks]
+    known = "UltraScale+" in device.family  # whose data sheet the figures of the network are from
+    return [*found, ClockLimit("bufg", "clock", _fastest("bufg", grade, "clock") if known else None)]
+
+
+def _fastest(primitive: str, grade: str, mode: str) -> float | None:
+    try:
+        return fastest_hz(primitive, grade, mode)
+    except MissingFigureError:
+        return None
+
+
+def clock_notes(
+    device: Device, array: ArrayFit, grade: str, clock_hz: float | None, stages: int | None = None
+) -> list[str]:
     """Return for which primitives no fastest clock is known, and what is allowed where no clock is given.
 
     Raises
@@ -20,33 +51,60 @@ def clock_notes(device: Device, array: ArrayFit, grade: str, clock_hz: float | N
     InfeasibleError
         If the clock is beyond what DSP blocks in use, or the clock network, reach.
     """
-    blocks = [(device.dsp_primitive, _mode_of(array))] if array.in_dsp else []
-    limits, unknown = {}, []
-    for primitive, mode in [*blocks, ("bufg", "clock")]:
-        if primitive == "bufg" and "UltraScale+" not in device.family:
-            unknown.append("clock network")
-            continue
-        try:
-            limits[primitive] = fastest_hz(primitive, grade, mode)
-        except MissingFigureError:
-            unknown.append(primitive)
-    found = [f"no source gives the fastest clock of: {', '.join(unknown)}"] if unknown else []
-    if "clocks" in device.missing:
-        found.append(f"clocks: {device.missing['clocks']}")
-    if clock_hz is None:
-        top = f"; data sheets allow {min(limits.values()) / 1e6:g} MHz at most" if limits else ""
-        return [*found, f"no clock is given, so there is no throughput: fabric decides what a design reaches{top}"]
-    for primitive, most in limits.items():
-        if clock_hz > most:
+    mode = block_mode(array.kinds["always"], device, grade, stages) if array.in_dsp else None
+    limits = clock_limits(device, mode, grade)
+    if clock_hz is not None:
+        refuse_beyond(limits, clock_hz, grade)
+    left_out = [f"clocks: {device.missing['clocks']}"] if "clocks" in device.missing else []
+    return [*limit_notes(limits, grade, clock_hz), *left_out]
+
+
+def refuse_beyond(limits: Sequence[ClockLimit], clock_hz: float, grade: str) -> None:
+    """Refuse a clock beyond one of ``limits``.
+
+    Raises
+    ------
+    InfeasibleError
+        If it is; names primitive and mode.
+    """
+    for one in limits:
+        if one.hz is not None and clock_hz > one.hz:
+            more = "; target.stages of 2 or more cut its product" if one.mode == UNCUT else ""
             raise InfeasibleError(
-                f"clock: {clock_hz / 1e6:g} MHz is beyond the {most / 1e6:g} MHz of {primitive} in grade "
-                f"{grade}; valid: up to {most / 1e6:g} MHz"
+                f"clock: {clock_hz / 1e6:g} MHz is beyond the {one.hz / 1e6:g} MHz of {one.primitive} in grade "
+                f"{grade} ({one.mode}); valid: up to {one.hz / 1e6:g} MHz{more}"
             )
+
+
+def limit_notes(limits: Sequence[ClockLimit], grade: str, clock_hz: float | None) -> list[str]:
+    """Say what data sheets allow, for what nobody gives a clock, and what a clock that is not given leaves open."""
+    unknown = ["clock network" if one.primitive == "bufg" else one.primitive for one in limits if one.hz is None]
+    found = [f"no source gives the fastest clock of: {', '.join(unknown)}"] if unknown else []
+    known = [one for one in limits if one.hz is not None]
+    text = ", ".join(f"{one.primitive} ({one.mode}) {(one.hz or 0) / 1e6:g} MHz" for one in known)
+    if clock_hz is None:
+        top = f"; data sheets allow {min(one.hz or 0 for one in known) / 1e6:g} MHz at most" if known else ""
+        return [*found, f"no clock is given, so there is no throughput: fabric decides what a design reaches{top}"]
+    if known:
+        found.append(
+            f"clock: {clock_hz / 1e6:g} MHz is as given; data sheets allow it in grade {grade}: {text}; what LUTs and "
+            "wires reach after place and route is in no source"
+        )
     return found
 
 
-def _mode_of(array: ArrayFit) -> str:
-    arithmetics = {mode.arithmetic for mode in array.kinds["always"].modes}
+def block_mode(one: PeOnFabric, device: Device, grade: str, stages: int | None) -> str:
+    """Return the mode whose fastest clock holds for a PE's DSP blocks: uncut where one stage is stated, if known.
+
+    Clocks with all registers hold as an upper bound for the others.
+    """
+    name = _mode_of(one)
+    uncut = stages == 1 and name == "all_registers" and _fastest(device.dsp_primitive, grade, UNCUT) is not None
+    return UNCUT if uncut else name
+
+
+def _mode_of(one: PeOnFabric) -> str:
+    arithmetics = {mode.arithmetic for mode in one.modes}
     return next((name for name in ("float", "complex") if name in arithmetics), "all_registers")
 
 
@@ -71,6 +129,23 @@ def use_notes(device: Device, used: Mapping[str, float]) -> list[str]:
     return found
 
 
+def core_notes(device: Device, used: Mapping[str, float], cores: int) -> list[str]:
+    """Say of several cores how they lie in super logic regions: whole ones by counts, the rest across a border."""
+    if cores == 1:
+        return []
+    beside = "of what connects them, the multiplexer of writes is counted, its arbiter has no law and is not"
+    if not device.regions:
+        return [f"{cores} cores on a bus to one DRAM port: {beside}"]
+    one = {name: need / cores for name, need in used.items() if need}
+    whole = sum(min(int(region.get(name, 0) / need) for name, need in one.items()) for region in device.regions)
+    where = (
+        "all of them fit whole into super logic regions, so that only their bus crosses borders"
+        if whole >= cores
+        else f"{whole} of them fit whole into super logic regions, the others lie across a border"
+    )
+    return [f"{cores} cores on a bus to one DRAM port: {where} (by counts; no placement); {beside}"]
+
+
 def regions_needed(device: Device, used: Mapping[str, float]) -> int:
     """Return the fewest super logic regions, in their order, that hold what is used; 1 on a device of one."""
     if not device.regions:
@@ -88,6 +163,7 @@ def mode_notes(array: ArrayFit, dataflow: str) -> list[str]:
     found = [
         f"DSP mode {mode.name}: {float(mode.macs):g} product(s) a block of up to {mode.a_bits} × {mode.b_bits} bits"
         + (f"; {mode.note}" if mode.note else "")
+        + (f"; a lane holds a sum of {mode.lane_products}, LUTs go on from there" if mode.lane_products else "")
         + (f" ({mode.source})")
         for one in array.kinds.values()
         for mode in one.modes

@@ -2,7 +2,9 @@
 
 With ``never`` every part is in LUTs; with ``always`` every multiplier of the PE is in DSP blocks, in the densest
 mode that the dataflow allows. A block that sums in itself takes the accumulator, and the adder tree, too; one whose
-packed lanes overflow early leaves sums in LUTs.
+packed lanes overflow early leaves sums in LUTs. Registers of operands and sums are parts of the PE; stages that a
+design states are cut as on an ASIC (:mod:`hwsim.hardware.pe.cuts`). A block has registers of its own for operands that
+reach it as they are, for its sum, and for one cut, of its product (``dsp_registers.csv``).
 """
 
 from __future__ import annotations
@@ -12,16 +14,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from hwsim.formats import Minifloat
-from hwsim.hardware.circuits import Multiplier, Part
+from hwsim.formats import Integer, Minifloat
+from hwsim.hardware.circuits import Multiplier, Part, Register
 from hwsim.hardware.fpga import Sites, load_fabric
 from hwsim.hardware.fpga.device import Device
-from hwsim.hardware.fpga.dsp import Mode, best_mode, refused_modes
+from hwsim.hardware.fpga.dsp import Mode, best_mode, product_registers, refused_modes
 from hwsim.hardware.pe import PE
 from hwsim.spec.errors import MissingFigureError, UsageError, did_you_mean
 
 #: Largest float whose whole MAC a floating-point DSP block does: exponent and significand bits of FP32.
 FLOAT_EXPONENT, FLOAT_SIGNIFICAND = 8, 24
+
+#: Parts in the place of which a block that sums has its own.
+SUM_ROLES = ("adder tree", "accumulator adder", "accumulator")
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,15 @@ class PeOnFabric:
 
 
 def pe_on_fabric(
-    pe: PE, device: Device, use: Literal["never", "always"], shared: frozenset[str] = frozenset()
+    pe: PE,
+    device: Device,
+    use: Literal["never", "always"],
+    shared: frozenset[str] = frozenset(),
+    stages: int | None = None,
 ) -> PeOnFabric:
     """Return what ``pe`` takes of ``device``; neighbours share the operands ``shared`` (``w``, ``a``).
+
+    Its path is cut into ``stages``; without, registers between its own operands and sums are not counted.
 
     Raises
     ------
@@ -52,12 +63,42 @@ def pe_on_fabric(
     refuse_uncalibrated(device)
     parts = pe.built
     if use == "never":
-        return _priced(pe, [(part, part.count, Fraction(0)) for part in parts], (), ())
+        return _priced(pe, [(part, part.count, Fraction(0)) for part in (*parts, *_cuts(pe, stages))], (), ())
+    inside = product_registers(device.dsp_primitive)
     whole = _float_block(pe, device)
     if whole is not None:
         held = [(part, 0.0, Fraction(pe.lanes) if not number else Fraction(0)) for number, part in enumerate(parts)]
+        held += [(part, part.count, Fraction(0)) for part in _cuts(pe, stages, inside)]
         return _priced(pe, held, (whole,), ())
-    return _with_products_in_blocks(pe, device, parts, shared)
+    found = _with_products_in_blocks(pe, device, parts, shared)
+    if stages is None:
+        return found
+    products = [part for part, _, dsp in found.rows if dsp]
+    cut = [(part, part.count, Fraction(0)) for part in _cuts(pe, stages, inside, _beside_bits(products, parts))]
+    more = _priced(pe, cut, (), ())
+    return PeOnFabric(found.sites + more.sites, found.dsp, (*found.rows, *more.rows), found.modes, found.notes)
+
+
+def _beside_bits(products: Sequence[Part], parts: Sequence[Part]) -> float:
+    """Return the bits that pass by ``products``: as they state, else what is worked out of exponents meanwhile."""
+    stated = sum(part.beside_bits * part.count for part in products)
+    return stated or sum(part.circuit.live_bits(1.0) * part.count for part in parts if part.group == "exponent")
+
+
+def _cuts(pe: PE, stages: int | None, inside: int = 0, beside_bits: float = 0) -> tuple[Part, ...]:
+    """Return the stage registers on fabric: as wide as on an ASIC, and beside ``inside`` cuts of a block's own.
+
+    A product that a block's register cuts takes what passes by it, such as exponents, through fabric.
+    """
+    cuts = (stages or 1) - 1
+    own = min(cuts, inside)
+    found = []
+    if own and beside_bits:
+        found.append(Part("stage beside the product", "register", Register(round(beside_bits)), own, on_path=False))
+    if cuts > own:
+        bits = max(mode.cut_bits for mode in pe.modes)
+        found.append(Part("pipeline stage", "register", Register(bits), cuts - own, on_path=False))
+    return tuple(found)
 
 
 def refuse_uncalibrated(device: Device) -> None:
@@ -78,7 +119,7 @@ def refusals(pe: PE, device: Device, shared: frozenset[str] = frozenset()) -> tu
     """Return which denser modes of DSP blocks the PE's products may not use, and what each needs."""
     shared = _with_own_sum(pe, shared)
     widths = [_widths(part.circuit) for part in pe.built if _is_product(part) and isinstance(part.circuit, Multiplier)]
-    notes = [note for bits in widths for note in refused_modes(device.dsp_primitive, *bits, shared)]
+    notes = [note for bits in widths for note in refused_modes(device.dsp_primitive, *bits, shared, full=_full(pe))]
     return tuple(dict.fromkeys(notes))
 
 
@@ -99,7 +140,7 @@ def _with_products_in_blocks(pe: PE, device: Device, parts: Sequence[Part], shar
         circuit = part.circuit
         mode = None
         if isinstance(circuit, Multiplier) and _is_product(part):
-            mode = best_mode(device.dsp_primitive, *_widths(circuit), shared)
+            mode = best_mode(device.dsp_primitive, *_widths(circuit), shared, full=_full(pe))
         if mode is None:
             rows.append((part, part.count, Fraction(0)))
             continue
@@ -108,9 +149,17 @@ def _with_products_in_blocks(pe: PE, device: Device, parts: Sequence[Part], shar
     if not modes:
         why = "".join(f"; {note}" for note in notes)
         raise UsageError(f"pe: {pe.family} has no product that a {device.dsp_primitive} takes{why}; valid: dsp: never")
-    if all(_sums(mode, pe) for mode in modes):
-        rows = [(part, 0.0 if _is_sum(part) else count, dsp) for part, count, dsp in rows]
+    if all(_direct(part) for part in parts):
+        sums = all(_sums(mode, pe) for mode in modes)
+        held = ("operands", *(SUM_ROLES if sums else ()))
+        rows = [(part, 0.0 if part.role in held else count, dsp) for part, count, dsp in rows]
     return _priced(pe, rows, tuple(dict.fromkeys(modes)), notes)
+
+
+def _full(pe: PE) -> frozenset[str]:
+    """Return the operands whose numbers use the lowest code of two's complement too."""
+    elements = {"w": pe.w_format.element, "a": pe.a_format.element}
+    return frozenset(key for key, element in elements.items() if isinstance(element, Integer) and element.full)
 
 
 def _widths(circuit: Multiplier) -> tuple[int, int]:
@@ -126,9 +175,9 @@ def _sums(mode: Mode, pe: PE) -> bool:
     return integer and mode.accumulator_bits is not None and mode.accumulator_bits >= pe.psum_bits
 
 
-def _is_sum(part: Part) -> bool:
-    """Return whether a block that sums takes this part: tree, accumulator and operand registers."""
-    return part.role in ("adder tree", "accumulator adder", "accumulator", "operands")
+def _direct(part: Part) -> bool:
+    """Return whether nothing but a block's own parts is in it: operands go in as they are, products are summed so."""
+    return part.group == "multiplier" or part.role in ("operands", *SUM_ROLES)
 
 
 def _float_block(pe: PE, device: Device) -> Mode | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hwsim.hardware.circuits import Part
@@ -13,7 +13,7 @@ from hwsim.hardware.fpga.spec import TargetSpec
 from hwsim.hardware.pe import PE
 from hwsim.hardware.target.budget import ArrayFit, Budget, largest_array
 from hwsim.hardware.target.buffers import BufferPlace, BufferWanted, place_buffers
-from hwsim.hardware.target.clocks import clock_notes, mode_notes, use_notes
+from hwsim.hardware.target.clocks import clock_notes, core_notes, mode_notes, use_notes
 from hwsim.hardware.target.pe_on_fabric import refuse_uncalibrated
 from hwsim.spec.errors import InfeasibleError, MissingFigureError
 
@@ -26,7 +26,8 @@ class Wanted:
     """What is to be placed.
 
     ``beside`` are the sites of what is neither array nor buffer, by block; ``shared`` the operands that neighbouring
-    PEs get from one source under the dataflow of that name.
+    PEs get from one source under the dataflow of that name. Array, ``beside`` and buffers are those of one of the
+    ``cores``; ``between`` are the sites of what connects them.
     """
 
     pe: PE
@@ -37,6 +38,8 @@ class Wanted:
     shared: frozenset[str]
     dataflow: str
     clock_hz: float
+    cores: int = 1
+    between: Mapping[str, Sites] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,11 @@ def place(target: TargetSpec, device_name: str, wanted: Wanted) -> Placement:
     device = load_device(device_name)
     refuse_uncalibrated(device)
     usable = device.usable(shell_resources(target.shell), target.reserve)
-    buffers = place_buffers(wanted.buffers, device, usable, target.memory)
+    asked = {name: replace(one, copies=wanted.cores * one.copies) for name, one in wanted.buffers.items()}
+    buffers = place_buffers(asked, device, usable, target.memory)
     blocks: dict[str, Mapping[str, float]] = {
-        **{name: {"lut6": sites.lut, "ff": sites.ff} for name, sites in wanted.beside.items()},
+        **{name: _taken(sites * wanted.cores) for name, sites in wanted.beside.items()},
+        **{name: _taken(sites) for name, sites in wanted.between.items()},
         **{name: one.taken for name, one in buffers.items()},
     }
     left = {name: count - sum(block.get(name, 0.0) for block in blocks.values()) for name, count in usable.items()}
@@ -124,9 +129,14 @@ def place(target: TargetSpec, device_name: str, wanted: Wanted) -> Placement:
     array = _array(device, target, wanted, left)
     blocks = {"array": array.used, **blocks}
     found = Placement(device, usable, blocks, array, buffers, ())
-    notes = clock_notes(device, array, target.grade, wanted.clock_hz)
+    notes = clock_notes(device, array, target.grade, wanted.clock_hz, target.stages)
     notes += [*use_notes(device, found.used), *mode_notes(array, wanted.dataflow)]
+    notes += core_notes(device, found.used, wanted.cores)
     return Placement(device, usable, blocks, array, buffers, tuple(notes))
+
+
+def _taken(sites: Sites) -> dict[str, float]:
+    return {"lut6": sites.lut, "ff": sites.ff}
 
 
 def _refuse_short(
@@ -141,7 +151,9 @@ def _refuse_short(
 def _array(device: Device, target: TargetSpec, wanted: Wanted, left: Mapping[str, float]) -> ArrayFit:
     sides = (wanted.rows, wanted.cols)
     try:
-        return largest_array(wanted.pe, device, Budget(left), target.dsp, wanted.shared, sides)
+        return largest_array(
+            wanted.pe, device, Budget(left), target.dsp, wanted.shared, sides, target.stages, wanted.cores
+        )
     except InfeasibleError as error:
         beside = ", ".join(f"{left[name]:.0f} {name}" for name in RESOURCES[:3] if name in left)
         raise InfeasibleError(f"array: {error}; left beside buffers, vector unit and shell: {beside}") from None

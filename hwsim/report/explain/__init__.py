@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hwsim.hardware.fpga.device import is_device
 from hwsim.spec.registry import Registry
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class Question:
     """What a name alone leaves open: further fields, technology, clock in Hz, and further names.
 
     Of PEs also an area to fill, a throughput to reach (operations per second), what is stated of
-    their operands, and an FPGA device as target; of a mapping the layer, and how the workload is shaped.
+    their operands, and an FPGA device as target, with a clock that counts there (None: not stated) and the stages of
+    the PE; of a mapping the layer, and how the workload is shaped.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -48,6 +50,13 @@ class Question:
     layer: str = ""
     target: str = ""
     workload: Mapping[str, Any] = field(default_factory=dict)
+    target_clock_hz: float | None = None
+    stages: int | None = None
+
+    @property
+    def on_device(self) -> str:
+        """The FPGA device that is asked about, by target or in the place of a technology; empty if there is none."""
+        return self.target or (self.technology if is_device(self.technology) else "")
 
 
 Explainer = Callable[[str, Question], list[Section]]

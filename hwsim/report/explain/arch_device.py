@@ -25,8 +25,9 @@ def device_sections(simulated: Simulated, placement: Placement) -> list[Section]
 def _headline(simulated: Simulated, placement: Placement) -> Any:
     acc, array = simulated.accelerator, placement.array
     w, a = acc.pe.w_format, acc.pe.a_format
+    several = f"{acc.cores} cores of " if acc.cores > 1 else ""
     rows = {
-        "array": f"{acc.rows} × {acc.cols} {acc.pe.family}, {simulated.spec.array.dataflow}",
+        "array": f"{several}{acc.rows} × {acc.cols} {acc.pe.family}, {simulated.spec.array.dataflow}",
         "built for": f"{w.name} × {a.name}",
         "device": f"{placement.device.name}, {placement.device.part} ({placement.device.board})",
         "clock (MHz), as given": float(simulated.spec.clock) / 1e6,

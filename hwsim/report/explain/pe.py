@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from hwsim.formats import Minifloat
 from hwsim.hardware.circuits import GROUPS
 from hwsim.hardware.claims import BASELINES, saving
-from hwsim.hardware.fpga.device import is_device
 from hwsim.hardware.pe import PE, make_pe, pe_options
 from hwsim.hardware.pe.clocking import Clocking, clocking
 from hwsim.hardware.pe.lockstep import Data
@@ -22,7 +21,7 @@ from hwsim.report.explain.pe_compare import compare_pes, groups_of
 from hwsim.report.explain.pe_data import data_section, expected_lines
 from hwsim.report.explain.pe_modes import modes_section
 from hwsim.report.explain.pe_operands import operands_of, operands_section, operands_text
-from hwsim.report.explain.pe_target import target_sections
+from hwsim.report.explain.pe_target import refuse_operands, target_sections
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,9 +36,10 @@ def explain_pe(name: str, question: Question) -> list[Section]:
         names = (name, *question.others)
         return compare_pes([(one, make_pe(pe_options(one, question.settings))) for one in names], question)
     options = pe_options(name, question.settings)
-    target = question.target or (question.technology if is_device(question.technology) else "")
+    target = question.on_device
     if target:
-        return target_sections(make_pe(options), target)
+        refuse_operands(question, target)
+        return target_sections(make_pe(options), target, question.target_clock_hz, question.stages)
     pe, technology = make_pe(options), load_technology(question.technology)
     operands = operands_of(question, pe.data_dependent(pe.w_format, pe.a_format))
     price, stages = pipelined_price(pe, technology, question.clock_hz, operands=operands)

@@ -6,21 +6,42 @@ from typing import Any, cast
 
 from hwsim.formats import Minifloat
 from hwsim.hardware.fpga.device import Device, load_device
+from hwsim.hardware.fpga.spec import TargetSpec
 from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.pe.families.lmul import LMul
 from hwsim.hardware.target import PeOnFabric, pe_on_fabric
 from hwsim.hardware.target.budget import kinds_of
-from hwsim.report.explain import Section, table
-from hwsim.spec.errors import UsageError
+from hwsim.hardware.target.clocks import block_mode, clock_limits, limit_notes, refuse_beyond
+from hwsim.report.explain import Question, Section, table
+from hwsim.spec.errors import InfeasibleError, UsageError
 
 ESTIMATED = "LUTs are estimated (hwsim score fpga); energy per operation: no source gives it"
 
 
-def target_sections(pe: PE, target: str) -> list[Section]:
-    """Return the tables of a PE on a device.
+#: Speed grade whose data sheet clocks are shown, that of a target where none is stated.
+GRADE = str(TargetSpec.model_fields["grade"].default)
+
+
+def refuse_operands(question: Question, target: str) -> None:
+    """Refuse what is stated of operands: it moves energies, and a device has none.
 
     Raises
     ------
+    UsageError
+        If there is any; names the option.
+    """
+    for option, value in (("--w-stats", question.w_stats), ("--a-stats", question.a_stats)):
+        if value:
+            raise UsageError(f"explain pe: {option} has no effect on {target}: energies there have no source")
+
+
+def target_sections(pe: PE, target: str, clock_hz: float | None = None, stages: int | None = None) -> list[Section]:
+    """Return the tables of a PE on a device, cut into ``stages``; a clock is held against data sheets.
+
+    Raises
+    ------
+    InfeasibleError
+        If the clock is beyond data sheets wherever the products are.
     UsageError
         If the device is unknown.
     MissingFigureError
@@ -28,11 +49,28 @@ def target_sections(pe: PE, target: str) -> list[Section]:
     """
     device = load_device(target)
     shown = f"{pe.family} {pe.w_format.name} × {pe.a_format.name} on {device.name} ({device.part})"
-    sections = [
-        Section(f"{shown}, products in {'DSP blocks' if kind == 'always' else 'LUTs'}", _parts(one), _notes(one))
-        for kind, one in reversed(kinds_of(pe, device, "auto").items())
-    ]
+    if clock_hz is not None and clock_hz <= 0:
+        raise UsageError(f"clock: must be more than 0 Hz, not {clock_hz:g}")
+    sections, refused = [], []
+    for kind, one in reversed(kinds_of(pe, device, "auto", stages=stages).items()):
+        try:
+            clocks = _clock_notes(device, one, kind, clock_hz, stages)
+        except InfeasibleError as error:
+            refused.append(error)
+            clocks = [f"infeasible: {error}"]
+        where = "DSP blocks" if kind == "always" else "LUTs"
+        sections.append(Section(f"{shown}, products in {where}", _parts(one), [*_notes(one, stages), *clocks]))
+    if len(refused) == len(sections):
+        raise refused[0]
     return [*sections, *_savings(pe, device)]
+
+
+def _clock_notes(device: Device, one: PeOnFabric, kind: str, clock_hz: float | None, stages: int | None) -> list[str]:
+    mode = block_mode(one, device, GRADE, stages) if kind == "always" else None
+    limits = clock_limits(device, mode, GRADE)
+    if clock_hz is not None:
+        refuse_beyond(limits, clock_hz, GRADE)
+    return limit_notes(limits, GRADE, clock_hz)
 
 
 def _parts(one: PeOnFabric) -> Any:
@@ -45,9 +83,12 @@ def _parts(one: PeOnFabric) -> Any:
     return table([*rows, {"part": "total", "group": "", **total}])
 
 
-def _notes(one: PeOnFabric) -> list[str]:
+def _notes(one: PeOnFabric, stages: int | None) -> list[str]:
     modes = [f"DSP mode {mode.name}: {mode.source}" for mode in one.modes]
-    return [ESTIMATED, *modes, *(f"{note}: hwsim fit with a dataflow that shares it" for note in one.notes)]
+    cuts = (
+        f"{stages} stage(s) as stated" if stages else "registers between stages are not counted: --stages states them"
+    )
+    return [ESTIMATED, cuts, *modes, *(f"{note}: hwsim fit with a dataflow that shares it" for note in one.notes)]
 
 
 def _savings(pe: PE, device: Device) -> list[Section]:

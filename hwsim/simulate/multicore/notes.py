@@ -15,17 +15,17 @@ CUTS = {
 
 def core_notes(simulated: Simulated, splits: Mapping[str, str]) -> tuple[str, ...]:
     """Return how GEMMs were cut, by layer, and what the cores share; nothing on a chip of one core."""
-    asked, network = simulated.spec.cores, simulated.accelerator.core_network
-    if asked is None or network is None:
+    asked = simulated.spec.cores
+    if asked is None or asked.count == 1:
         return ()
     by_split: dict[str, list[str]] = {}
     for layer, split in splits.items():
         by_split.setdefault(split, []).append(layer)
     cuts = "; ".join(f"{CUTS[split]}: {', '.join(layers)}" for split, layers in sorted(by_split.items()))
-    grid = network.grid
+    network = asked.network.over(asked.count)
     notes = [
-        f"{asked.count} cores share the DRAM port, first come first served, through a {network.topology.name} of "
-        f"{grid.rows} × {grid.cols}, whose own bandwidth is taken to be enough; each gets {cuts}"
+        f"{asked.count} cores share the DRAM port, first come first served, through a {network.topology} of "
+        f"{network.rows} × {network.cols}, whose own bandwidth is taken to be enough; each gets {cuts}"
     ]
     if asked.multicast:
         notes.append(
@@ -34,6 +34,6 @@ def core_notes(simulated: Simulated, splits: Mapping[str, str]) -> tuple[str, ..
     if "k" in by_split:
         way = "a ring, every tile waiting for it" if asked.reduce == "network" else "DRAM, after the products"
         notes.append(f"cores.reduce: partial sums of cores come together through {way}")
-    if asked.count > 1:
+    if simulated.spec.device is None:
         notes.append("cores: the area and the leakage of what connects them are not in area_mm2 and the energies")
     return tuple(notes)
