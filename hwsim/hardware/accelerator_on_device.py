@@ -71,12 +71,13 @@ def build_on_device(
     array, registers = spec.array, spec.array.rows * spec.array.cols
     dequantizers = array.cols * per_column(pe, *dequantized, array.rows, in_place) if dequantized else 0
     sums = registers if dequantized and in_place and not pe.own_dequantizer else 0
-    beside = _vector_sites(spec)
+    logic = load_device(spec.device).logic
+    beside = _vector_sites(spec, logic)
     if dequantized:
-        scaled = sites_of(pe.dequant_parts(*dequantized), f"pe: dequantizer of {pe.family}") * dequantizers
-        beside["dequantizers"] = scaled + sites_of([Part("sum", "register", SUM_REGISTER)], "sums") * sums
+        scaled = sites_of(pe.dequant_parts(*dequantized), f"pe: dequantizer of {pe.family}", logic) * dequantizers
+        beside["dequantizers"] = scaled + sites_of([Part("sum", "register", SUM_REGISTER)], "sums", logic) * sums
     if second_register_bits:
-        held = sites_of([Part("held", "register", Register(second_register_bits))], "second register")
+        held = sites_of([Part("held", "register", Register(second_register_bits))], "second register", logic)
         beside["second_registers"] = held * registers
     widths = {key: _width(spec, key, port_bits[key]) for key in BUFFERS}
     wanted = Wanted(
@@ -140,16 +141,16 @@ def _buffers(spec: HardwareSpec, widths: Mapping[str, int]) -> dict[str, BufferW
     return found
 
 
-def _vector_sites(spec: HardwareSpec) -> dict[str, Sites]:
+def _vector_sites(spec: HardwareSpec, logic: str) -> dict[str, Sites]:
     """Return what the lanes of the vector unit take: adder, multiplier, comparator, four operands, its functions."""
     unit, fmt = spec.vector_unit, parse_format(spec.vector_unit.format)
     more = ("shift",) if unit.arithmetic == "i_vit" else ()
     parts = [part for op in (*DATAPATHS, *more) for part in operation_parts(op, fmt)[0]]
     parts.append(Part("operands", "register", Register(4 * fmt.bits)))
-    found = {"vector_unit": sites_of(parts, "vector_unit") * unit.lanes}
+    found = {"vector_unit": sites_of(parts, "vector_unit", logic) * unit.lanes}
     functions = Sites()
     for name, one in chosen_units(unit.functions).items():
-        functions = functions + sites_of(one.parts(), f"vector_unit.functions.{name}")
+        functions = functions + sites_of(one.parts(), f"vector_unit.functions.{name}", logic)
     return {**found, "vector_functions": functions * unit.lanes} if unit.functions else found
 
 

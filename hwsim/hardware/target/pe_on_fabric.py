@@ -26,13 +26,17 @@ FLOAT_EXPONENT, FLOAT_SIGNIFICAND = 8, 24
 
 @dataclass(frozen=True)
 class PeOnFabric:
-    """What one PE takes; ``modes`` are those of its DSP blocks. LUT and flip-flop counts are estimated."""
+    """What one PE takes; ``modes`` are those of its DSP blocks. LUT or ALM, and flip-flop counts are estimated.
+
+    ``logic`` says which of both ``sites.lut`` counts.
+    """
 
     sites: Sites
     dsp: Fraction
     rows: tuple[tuple[Part, Sites, Fraction], ...]
     modes: tuple[Mode, ...] = ()
     notes: tuple[str, ...] = ()
+    logic: str = "lut6"
 
 
 def pe_on_fabric(
@@ -43,35 +47,20 @@ def pe_on_fabric(
     Raises
     ------
     MissingFigureError
-        If the device's logic has no calibration, or a part has no law there; names it.
+        If a part has no law on the device's logic; names it.
     UsageError
         If ``use`` is ``always`` and the PE has no product that a block takes.
     """
     if use not in ("never", "always"):
         raise UsageError(f"dsp: unknown choice {use!r}; {did_you_mean(use, ('never', 'always'))}")
-    refuse_uncalibrated(device)
     parts = pe.built
     if use == "never":
-        return _priced(pe, [(part, part.count, Fraction(0)) for part in parts], (), ())
+        return _priced(pe, device, [(part, part.count, Fraction(0)) for part in parts], (), ())
     whole = _float_block(pe, device)
     if whole is not None:
         held = [(part, 0.0, Fraction(pe.lanes) if not number else Fraction(0)) for number, part in enumerate(parts)]
-        return _priced(pe, held, (whole,), ())
+        return _priced(pe, device, held, (whole,), ())
     return _with_products_in_blocks(pe, device, parts, shared)
-
-
-def refuse_uncalibrated(device: Device) -> None:
-    """Refuse a device in whose logic no part has a price.
-
-    Raises
-    ------
-    MissingFigureError
-        If its logic is no LUT6.
-    """
-    if device.logic != "lut6":
-        raise MissingFigureError(
-            f"{device.name}: parts are calibrated for LUT6; no source gives their size in {device.logic.upper()}s"
-        )
 
 
 def refusals(pe: PE, device: Device, shared: frozenset[str] = frozenset()) -> tuple[str, ...]:
@@ -110,7 +99,7 @@ def _with_products_in_blocks(pe: PE, device: Device, parts: Sequence[Part], shar
         raise UsageError(f"pe: {pe.family} has no product that a {device.dsp_primitive} takes{why}; valid: dsp: never")
     if all(_sums(mode, pe) for mode in modes):
         rows = [(part, 0.0 if _is_sum(part) else count, dsp) for part, count, dsp in rows]
-    return _priced(pe, rows, tuple(dict.fromkeys(modes)), notes)
+    return _priced(pe, device, rows, tuple(dict.fromkeys(modes)), notes)
 
 
 def _widths(circuit: Multiplier) -> tuple[int, int]:
@@ -146,17 +135,21 @@ def _float_block(pe: PE, device: Device) -> Mode | None:
 
 
 def _priced(
-    pe: PE, rows: Sequence[tuple[Part, float, Fraction]], modes: tuple[Mode, ...], notes: tuple[str, ...]
+    pe: PE,
+    device: Device,
+    rows: Sequence[tuple[Part, float, Fraction]],
+    modes: tuple[Mode, ...],
+    notes: tuple[str, ...],
 ) -> PeOnFabric:
-    priced = tuple((part, _price(pe, part) * count, dsp) for part, count, dsp in rows)
+    priced = tuple((part, _price(pe, device, part) * count, dsp) for part, count, dsp in rows)
     total, blocks = Sites(), Fraction(0)
     for _, sites, dsp in priced:
         total, blocks = total + sites, blocks + dsp
-    return PeOnFabric(total, blocks, priced, modes, notes)
+    return PeOnFabric(total, blocks, priced, modes, notes, device.logic)
 
 
-def _price(pe: PE, part: Part) -> Sites:
+def _price(pe: PE, device: Device, part: Part) -> Sites:
     try:
-        return load_fabric().price(part.circuit)
+        return load_fabric(device.logic).price(part.circuit)
     except MissingFigureError as error:
         raise MissingFigureError(f"pe: {pe.family}: part {part.role!r}: {error}") from None

@@ -10,10 +10,12 @@ from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.pe.families.lmul import LMul
 from hwsim.hardware.target import PeOnFabric, pe_on_fabric
 from hwsim.hardware.target.budget import kinds_of
+from hwsim.hardware.target.clocks import estimate_note
 from hwsim.report.explain import Section, table
 from hwsim.spec.errors import UsageError
 
-ESTIMATED = "LUTs are estimated (hwsim score fpga); energy per operation: no source gives it"
+#: Where products are, by kind of PE.
+PLACES = {"always": "products in DSP blocks", "never": "products in LUTs"}
 
 
 def target_sections(pe: PE, target: str) -> list[Section]:
@@ -24,12 +26,14 @@ def target_sections(pe: PE, target: str) -> list[Section]:
     UsageError
         If the device is unknown.
     MissingFigureError
-        If the device's logic, or a part, has no price.
+        If a part has no price on the device.
     """
     device = load_device(target)
     shown = f"{pe.family} {pe.w_format.name} × {pe.a_format.name} on {device.name} ({device.part})"
     sections = [
-        Section(f"{shown}, products in {'DSP blocks' if kind == 'always' else 'LUTs'}", _parts(one), _notes(one))
+        Section(
+            f"{shown}, products in {'DSP blocks' if kind == 'always' else 'LUTs'}", _parts(one), _notes(one, device)
+        )
         for kind, one in reversed(kinds_of(pe, device, "auto").items())
     ]
     return [*sections, *_savings(pe, device)]
@@ -37,17 +41,21 @@ def target_sections(pe: PE, target: str) -> list[Section]:
 
 def _parts(one: PeOnFabric) -> Any:
     rows = [
-        {"part": part.role, "group": part.group, "lut6": sites.lut, "ff": sites.ff, "carry_bits": sites.carry,
+        {"part": part.role, "group": part.group, one.logic: sites.lut, "ff": sites.ff, "carry_bits": sites.carry,
          "dsp": float(dsp)}
         for part, sites, dsp in one.rows
     ]  # fmt: skip
-    total = {"lut6": one.sites.lut, "ff": one.sites.ff, "carry_bits": one.sites.carry, "dsp": float(one.dsp)}
+    total = {one.logic: one.sites.lut, "ff": one.sites.ff, "carry_bits": one.sites.carry, "dsp": float(one.dsp)}
     return table([*rows, {"part": "total", "group": "", **total}])
 
 
-def _notes(one: PeOnFabric) -> list[str]:
+def _notes(one: PeOnFabric, device: Device) -> list[str]:
     modes = [f"DSP mode {mode.name}: {mode.source}" for mode in one.modes]
-    return [ESTIMATED, *modes, *(f"{note}: hwsim fit with a dataflow that shares it" for note in one.notes)]
+    return [_estimated(device), *modes, *(f"{note}: hwsim fit with a dataflow that shares it" for note in one.notes)]
+
+
+def _estimated(device: Device) -> str:
+    return f"{estimate_note(device.logic, device.family)}; energy per operation: no source gives it"
 
 
 def _savings(pe: PE, device: Device) -> list[Section]:
@@ -69,15 +77,17 @@ def _savings(pe: PE, device: Device) -> list[Section]:
     for what, ours, theirs in pairs:
         found = [pe_on_fabric(one, device, "never") for one in (ours, theirs)]
         if not rows:
-            rows.append(_row("multiplier alone", [_multiplier(one) for one in found]))
-        rows.append(_row(f"whole MAC, {what}", [one.sites.lut for one in found]))
+            rows.append(_row("multiplier alone", device.logic, [_multiplier(one) for one in found]))
+        rows.append(_row(f"whole MAC, {what}", device.logic, [one.sites.lut for one in found]))
     note = "a saving of the multiplier is not a saving of the MAC; the multiplier with exponents, signs and zeros"
-    return [Section(f"L-Mul against exact products of {name} on {device.name}", table(rows), [note, ESTIMATED])]
+    return [
+        Section(f"L-Mul against exact products of {name} on {device.name}", table(rows), [note, _estimated(device)])
+    ]
 
 
-def _row(what: str, lut6: list[float]) -> dict[str, Any]:
-    ours, theirs = lut6
-    return {"of": what, "lmul_lut6": ours, "exact_lut6": theirs, "saving": 1 - ours / theirs}
+def _row(what: str, logic: str, sizes: list[float]) -> dict[str, Any]:
+    ours, theirs = sizes
+    return {"of": what, f"lmul_{logic}": ours, f"exact_{logic}": theirs, "saving": 1 - ours / theirs}
 
 
 def _exact_of(pe: PE) -> PE:
