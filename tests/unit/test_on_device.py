@@ -274,7 +274,8 @@ def test_without_an_objective_it_is_latency_and_said() -> None:
         ({"clock": 7e8, "target": {"grade": "-1"}}, "clock: 700 MHz is beyond the 645 MHz of dsp48e2 in grade -1"),
         ({"network": {"topology": "mesh", "rows": 2, "cols": 2}}, "network: no source gives wires of zcu104"),
         ({"cores": {"count": 2, "network": {"topology": "bus"}}}, "cores.count: one is modelled on zcu104"),
-        ({"technology": "agi027"}, "agi027: parts are calibrated for LUT6"),
+        ({"technology": "agi027", "target": {"shell": {"ddr4_controller": 1}}}, "shell: no source gives what interfaces take"),
+        ({"technology": "agi027", "target": {"memory": "uram"}}, "target.memory: agi027 has no uram; valid: m20k"),
         ({"target": {"board_bandwidth": True}}, "target.board_bandwidth: no source gives the memory of zcu104"),
         (
             {"pe": {"family": "int_mac", "format": "int8", "figures": {"basis": "published", "source": "a",
