@@ -376,7 +376,7 @@ def test_a_pe_that_a_device_cannot_price_is_refused_with_the_parts_name() -> Non
 
 def test_a_block_beside_the_array_is_refused_with_the_parts_name() -> None:
     with pytest.raises(MissingFigureError, match="vector_unit: part 'odd': no law for a Foreign"):
-        sites_of([Part("odd", "decode", Foreign())], "vector_unit")
+        sites_of([Part("odd", "decode", Foreign())], "vector_unit", "lut6")
 
 
 def test_a_device_is_no_technology_where_areas_are_asked_for() -> None:
