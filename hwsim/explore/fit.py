@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any
 from hwsim.hardware.fpga.device import Device, load_device, shell_resources
 from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.target import ArrayFit, Budget, DspChoice, largest_array
-from hwsim.hardware.target.clocks import clock_notes, mode_notes, sharing, use_notes
+from hwsim.hardware.target.clocks import clock_notes, estimate_note, mode_notes, sharing, use_notes
 from hwsim.simulate.dataflow import get_dataflow
 from hwsim.spec.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: What every fit ends with.
-ESTIMATED = "LUTs are estimated: hwsim score fpga says how far; energy per operation: no source gives it"
 
 
 @dataclass(frozen=True)
@@ -135,10 +132,10 @@ class Fit:
             place = "DSP blocks" if kind == "always" else "LUTs"
             for part, sites, dsp in one.rows:
                 rows.append({
-                    "products in": place, "part": part.role, "group": part.group, "lut6": sites.lut, "ff": sites.ff,
+                    "products in": place, "part": part.role, "group": part.group, one.logic: sites.lut, "ff": sites.ff,
                     "carry_bits": sites.carry, "dsp": float(dsp),
                 })  # fmt: skip
-            total = {"lut6": one.sites.lut, "ff": one.sites.ff, "carry_bits": one.sites.carry, "dsp": float(one.dsp)}
+            total = {one.logic: one.sites.lut, "ff": one.sites.ff, "carry_bits": one.sites.carry, "dsp": float(one.dsp)}
             rows.append({"products in": place, "part": "total", "group": "", **total})
         return pd.DataFrame(rows)
 
@@ -155,7 +152,7 @@ def fit(request: FitRequest) -> Fit:
     UsageError
         If a name is unknown, a number out of range, or static power more than the power.
     MissingFigureError
-        If the device's logic, or a part of the PE, has no price.
+        If a part of the PE has no price on the device.
     InfeasibleError
         If not one PE fits, or the clock is beyond what DSP blocks or the clock network reach.
     """
@@ -167,5 +164,6 @@ def fit(request: FitRequest) -> Fit:
     shared = sharing(get_dataflow(request.dataflow).stationary)
     array = largest_array(pe, device, Budget(usable), request.dsp, shared, (request.rows, request.cols), request.stages)
     notes = clock_notes(device, array, request.grade, request.clock_hz, request.stages)
-    notes += [*use_notes(device, array.used), *mode_notes(array, request.dataflow), ESTIMATED]
+    notes += [*use_notes(device, array.used), *mode_notes(array, request.dataflow)]
+    notes.append(f"{estimate_note(device.logic, device.family)}; energy per operation: no source gives it")
     return Fit(request, device, pe, array, usable, tuple(notes))

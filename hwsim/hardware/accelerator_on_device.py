@@ -82,14 +82,15 @@ def build_on_device(
     largest = largest_dequantizer(pe, dequantized)
     dequantizers = array.cols * max((per_column(pe, *pair, array.rows, in_place) for pair in dequantized), default=0)
     sums = registers if dequantized and in_place and not pe.own_dequantizer else 0
-    beside = _vector_sites(spec)
+    logic = load_device(spec.device).logic
+    beside = _vector_sites(spec, logic)
     if largest:
         parts = pe.dequant_parts(*largest)
         parts += cut_register(cut_bits(parts, SCALED_SUM_BITS), spec.target.stages or 1)
-        scaled = sites_of(parts, f"pe: dequantizer of {pe.family}") * dequantizers
-        beside["dequantizers"] = scaled + sites_of([Part("sum", "register", SUM_REGISTER)], "sums") * sums
+        scaled = sites_of(parts, f"pe: dequantizer of {pe.family}", logic) * dequantizers
+        beside["dequantizers"] = scaled + sites_of([Part("sum", "register", SUM_REGISTER)], "sums", logic) * sums
     if second_register_bits:
-        held = sites_of([Part("held", "register", Register(second_register_bits))], "second register")
+        held = sites_of([Part("held", "register", Register(second_register_bits))], "second register", logic)
         beside["second_registers"] = held * registers
     widths = {key: _width(spec, key, port_bits[key]) for key in BUFFERS}
     dram, cores = make_dram(_dram(spec, spec.device)), spec.cores.count if spec.cores is not None else 1
@@ -103,7 +104,7 @@ def build_on_device(
         array.dataflow,
         float(spec.clock),
         cores,
-        _between(cores, dram.bandwidth_gb_s * 8e9 / float(spec.clock)),
+        _between(cores, dram.bandwidth_gb_s * 8e9 / float(spec.clock), logic),
     )
     placement = place(spec.target, spec.device, wanted)
     scale = pe.dequant_parts(*largest) if largest else ()
@@ -166,11 +167,11 @@ def _refuse_routers(cores: CoresSpec, device: str) -> None:
         )
 
 
-def _between(cores: int, port_bits: float) -> dict[str, Sites]:
+def _between(cores: int, port_bits: float, logic: str) -> dict[str, Sites]:
     """Return what connects several cores: what they write goes through a multiplexer as wide as the DRAM port."""
     if cores == 1:
         return {}
-    return {"cores_bus": load_fabric().price(Mux(ceil(port_bits), cores))}
+    return {"cores_bus": load_fabric(logic).price(Mux(ceil(port_bits), cores))}
 
 
 def _buffer(spec: HardwareSpec, key: str) -> BufferSpec:
@@ -193,16 +194,16 @@ def _buffers(spec: HardwareSpec, widths: Mapping[str, int]) -> dict[str, BufferW
     return found
 
 
-def _vector_sites(spec: HardwareSpec) -> dict[str, Sites]:
+def _vector_sites(spec: HardwareSpec, logic: str) -> dict[str, Sites]:
     """Return what the lanes of the vector unit take: adder, multiplier, comparator, four operands, its functions."""
     unit, fmt = spec.vector_unit, parse_format(spec.vector_unit.format)
     more = ("shift",) if unit.arithmetic == "i_vit" else ()
     parts = [part for op in (*DATAPATHS, *more) for part in operation_parts(op, fmt)[0]]
     parts.append(Part("operands", "register", Register(4 * fmt.bits)))
-    found = {"vector_unit": sites_of(parts, "vector_unit") * unit.lanes}
+    found = {"vector_unit": sites_of(parts, "vector_unit", logic) * unit.lanes}
     functions = Sites()
     for name, one in chosen_units(unit.functions).items():
-        functions = functions + sites_of(one.parts(), f"vector_unit.functions.{name}")
+        functions = functions + sites_of(one.parts(), f"vector_unit.functions.{name}", logic)
     return {**found, "vector_functions": functions * unit.lanes} if unit.functions else found
 
 

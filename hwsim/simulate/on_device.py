@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hwsim.hardware.accelerator_on_device import DeviceAccelerator
+from hwsim.hardware.target.clocks import estimate_note
 from hwsim.hardware.target.placement import Placement
 from hwsim.simulate.architecture import Simulated
 from hwsim.simulate.cost import ENERGY_PARTS
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 PRICED = "energy_dram_pj"
 #: The part that a static power gives.
 LEAKAGE = "energy_leakage_pj"
+
+#: Resources in a design's row, by the logic of its device.
+BUDGETS = {"lut6": ("lut6", "ff", "dsp", "bram18", "uram"), "alm": ("alm", "ff", "dsp", "m20k")}
 
 Rows = tuple[dict[str, Any], ...]
 
@@ -56,9 +60,9 @@ def on_device(simulated: Simulated, rows: Rows, design: Mapping[str, Any]) -> tu
 
 def device_figures(placement: Placement) -> dict[str, Any]:
     """Return what the design takes of each resource, of one PE, and which resource binds."""
-    used = {name: placement.used.get(name, 0.0) for name in ("lut6", "ff", "dsp", "bram18", "uram")}
+    used = {name: placement.used.get(name, 0.0) for name in BUDGETS[placement.device.logic]}
     one = next(iter(placement.array.kinds.values())) if placement.array.in_dsp else placement.array.kinds.get("never")
-    pe = {"pe_lut6": one.sites.lut, "pe_ff": one.sites.ff, "pe_dsp": float(one.dsp)} if one else {}
+    pe = {f"pe_{one.logic}": one.sites.lut, "pe_ff": one.sites.ff, "pe_dsp": float(one.dsp)} if one else {}
     return {**used, **pe, "pes": placement.array.pes, "device": placement.device.name, "binding": placement.binding,
             "binding_share": placement.binding_share}  # fmt: skip
 
@@ -113,10 +117,7 @@ def device_notes(simulated: Simulated) -> Iterable[str]:
             f"{target.static_power_source}"
             + ("" if target.power is not None else "; what switching takes is not known, so there is no sum")
         )
-    yield (
-        f"{device.name}: no source gives {lacking}; LUTs and flip-flops are estimated (hwsim score fpga says how far), "
-        f"{registers}"
-    )
+    yield (f"{device.name}: no source gives {lacking}; {estimate_note(device.logic, device.family)}; {registers}")
     yield "mapper.objective: latency, of equals the least DRAM traffic, as energies are not known"
     memory = device.memory
     if memory is not None and memory.bandwidth_gb_s != simulated.accelerator.dram.bandwidth_gb_s:

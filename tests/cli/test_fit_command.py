@@ -75,7 +75,7 @@ def test_large_arrays_cross_regions() -> None:
         (["zcu104", "int8", "--shell", "ddr4"], "expected ITEM=N"),
         (["zcu104", "int8", "--shell", "ddr4=1"], "unknown interface 'ddr4'"),
         (["zcu104", "int8", "--dataflow", "weight"], "unknown dataflow 'weight'"),
-        (["agi027", "int8"], "calibrated for LUT6"),
+        (["agi027", "int8", "--shell", "ddr4_controller=1"], "shell: no source gives what interfaces take of agi027"),
         (["zcu104", "int8", "--rows", "4000", "--cols", "4000"], "does not hold 4000 × 4000 PEs"),
         (["zcu104", "nonsense"], "unknown pe 'nonsense'"),
     ],

@@ -79,7 +79,6 @@ def test_savings_of_lmul_stand_side_by_side(capsys: pytest.CaptureFixture[str]) 
         (["explain", "pe", "lmul", "--set", "format=fp8_e4m3", "--target", "zcu105"], "unknown FPGA device 'zcu105'"),
         (["explain", "pe", "int8", "fp16", "--target", "zcu104"], "--target is for explain pe with one PE"),
         (["explain", "memory", "hbm2", "--target", "zcu104"], "--target is for explain pe with one PE"),
-        (["explain", "pe", "int8", "--target", "agi027"], "calibrated for LUT6"),
         (["explain", "device", "zcu105"], "unknown FPGA device"),
     ],
 )

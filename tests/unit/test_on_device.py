@@ -290,7 +290,8 @@ def test_without_an_objective_it_is_latency_and_said() -> None:
             "cores.network.router_energy: has no effect on zcu104",
         ),
         ({"clock": 6e8, "target": {"stages": 1}}, "beyond the 544 MHz of dsp48e2 in grade -2 .no_mreg"),
-        ({"technology": "agi027"}, "agi027: parts are calibrated for LUT6"),
+        ({"technology": "agi027", "target": {"shell": {"ddr4_controller": 1}}}, "shell: no source gives what interfaces take"),
+        ({"technology": "agi027", "target": {"memory": "uram"}}, "target.memory: agi027 has no uram; valid: m20k"),
         ({"target": {"board_bandwidth": True}}, "target.board_bandwidth: no source gives the memory of zcu104"),
         (
             {"pe": {"family": "int_mac", "format": "int8", "figures": {"basis": "published", "source": "a",
@@ -390,7 +391,7 @@ def test_a_pe_that_a_device_cannot_price_is_refused_with_the_parts_name() -> Non
 
 def test_a_block_beside_the_array_is_refused_with_the_parts_name() -> None:
     with pytest.raises(MissingFigureError, match="vector_unit: part 'odd': no law for a Foreign"):
-        sites_of([Part("odd", "decode", Foreign())], "vector_unit")
+        sites_of([Part("odd", "decode", Foreign())], "vector_unit", "lut6")
 
 
 def test_a_device_is_no_technology_where_areas_are_asked_for() -> None:

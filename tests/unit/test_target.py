@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.hardware.fpga.device import load_device
+from hwsim.hardware.fpga.dsp import best_mode, dsp_modes
 from hwsim.hardware.pe import PES, make_pe
 from hwsim.hardware.target import Budget, largest_array, pe_on_fabric
 from hwsim.hardware.target.budget import kinds_of, taken
-from hwsim.spec.errors import InfeasibleError, MissingFigureError, UsageError
+from hwsim.spec.errors import InfeasibleError, UsageError
 
 ZCU104 = load_device("zcu104")
 INT8: dict[str, Any] = {"family": "int_mac", "format": "int8"}
@@ -54,9 +55,31 @@ def test_lmul_has_nothing_for_a_block() -> None:
     assert [*kinds_of(make_pe(FAMILIES[3]), ZCU104, "auto")] == ["never"]
 
 
-def test_alms_are_not_priced() -> None:
-    with pytest.raises(MissingFigureError, match="agi027: parts are calibrated for LUT6"):
-        pe_on_fabric(make_pe(INT8), load_device("agi027"), "never")
+@pytest.mark.parametrize("name", ["d5005", "agi022", "agi027", "agi040"])
+def test_intel_devices_count_alms(name: str) -> None:
+    device, pe = load_device(name), make_pe(INT8)
+    kinds = kinds_of(pe, device, "auto")
+    never, always = kinds["never"], kinds["always"]
+    assert (never.logic, never.dsp) == ("alm", 0)
+    # 44 bits of pairs' chains and 44 of sums, two to an ALM; the accumulator's 32 bits (a_imul_s8x8: 43.5 ALMs).
+    assert never.sites.lut == pytest.approx(44 + 16, rel=0.01)
+    # Two independent products have no accumulator in the block: that is in ALMs (Intel 683832, 683037).
+    assert (always.dsp, always.modes[0].name) == (0.5, "int18_x2")
+    assert always.sites.lut == 16
+    found = largest_array(pe, device, Budget(device.usable()))
+    assert set(found.used) == {"alm", "ff", "dsp"}
+    assert found.used["dsp"] == device.budget["dsp"]
+    assert found.used["alm"] <= device.budget["alm"]
+
+
+def test_blocks_sum_products_of_one_sum_alone() -> None:
+    for device, mode, macs in (("d5005", "int18_sum2", 2), ("agi027", "int9_sum4", 4)):
+        primitive = load_device(device).dsp_primitive
+        assert best_mode(primitive, 8, 8, frozenset({"sum"})).macs == macs  # type: ignore[union-attr]
+        assert best_mode(primitive, 8, 8).name == "int18_x2"  # type: ignore[union-attr]
+        assert best_mode(primitive, 20, 20).name == "plain"  # type: ignore[union-attr]
+        assert best_mode(primitive, 32, 32, arithmetic="float").name == "fp32"  # type: ignore[union-attr]
+        assert mode in {one.name for one in dsp_modes(primitive) if one.legal(frozenset({"sum"}))}
 
 
 @given(

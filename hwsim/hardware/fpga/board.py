@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hwsim.spec.errors import UsageError
+from hwsim.spec.errors import MissingFigureError, UsageError
 
 #: Resources that budgets name: logic is LUT6 or ALM, block RAM in halves of a BRAM36 or in M20K.
 RESOURCES = ("lut6", "alm", "ff", "dsp", "bram18", "uram", "m20k")
@@ -51,10 +51,16 @@ class Device:
         ------
         UsageError
             If the share is not from 0 to below 1, or the shell takes more than there is.
+        MissingFigureError
+            If there is a shell on ALMs.
         """
         if not 0 <= reserve < 1:
             raise UsageError(f"reserve: must be from 0 to below 100 %, not {reserve:.0%}")
         taken = shell or {}
+        if self.logic == "alm" and any(taken.values()):
+            raise MissingFigureError(
+                f"shell: no source gives what interfaces take of {self.name}'s ALMs; valid: reserve, a share kept back"
+            )
         left = {name: (count - taken.get(name, 0)) * (1 - reserve) for name, count in self.budget.items()}
         short = [name for name, count in left.items() if count < 0]
         if short:

@@ -99,14 +99,19 @@ def product_cells(a_bits: int, b_bits: int, signed: bool) -> dict[str, float]:
     }
 
 
-def tree_bits(inputs: int, bits: int, staggered: bool = False) -> float:
-    """Return the bits of all carry chains of a tree of adders, each as wide as what it adds."""
-    found, count, width, joined = 0, inputs, bits, 1
+def tree_levels(inputs: int, bits: int, staggered: bool = False) -> list[tuple[int, int]]:
+    """Return how many adders each level of a tree has, and how wide they are: as what they add."""
+    found, count, width, joined = [], inputs, bits, 1
     while count > 1:
-        found += (count // 2) * width
+        found.append((count // 2, width))
         count, joined = count - count // 2, 2 * joined
         width = bits + joined if staggered else width + 1
     return found
+
+
+def tree_bits(inputs: int, bits: int, staggered: bool = False) -> float:
+    """Return the bits of all carry chains of a tree of adders."""
+    return sum(count * width for count, width in tree_levels(inputs, bits, staggered))
 
 
 @fabric_cells.register(Adder)

@@ -2,7 +2,7 @@
 
 The form is that of ``hwsim/data/fpga/lut_rows.csv``: ``lut_sites_carry_aware`` counts LUTs without those that share
 a site with a carry bit, and with those that a carry bit takes alone. Rows without it, of flows that put sums into
-LUTs, are not of this model.
+LUTs, are not of this model. Tables of ALMs have a column ``alm`` in its place (``hwsim/data/fpga/alm_rows.csv``).
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from hwsim.hardware.fpga.unit import FAMILIES, family_cells
 from hwsim.spec.errors import Problem, SpecError
 from hwsim.spec.text import read_text
 
-COLUMNS = ("design", "family", "params", "lut_sites_carry_aware")
+KEYS = ("design", "family", "params")
+#: Column of what a unit takes, by logic.
+FIGURE = {"lut6": "lut_sites_carry_aware", "alm": "alm"}
 
 
 @dataclass(frozen=True)
 class LutRow:
-    """A synthesised unit: its fabric cells by class, and the LUT sites that it takes."""
+    """A synthesised unit: its fabric cells by class, and the LUT sites, or ALMs, that it takes."""
 
     design: str
     family: str
@@ -34,8 +36,8 @@ class LutRow:
     lut_sites: float
 
 
-def read_lut_rows(path: Path, unknown: list[str] | None = None) -> list[LutRow]:
-    """Read a table of the form of ``hwsim/data/fpga/lut_rows.csv``.
+def read_lut_rows(path: Path, unknown: list[str] | None = None, logic: str = "lut6") -> list[LutRow]:
+    """Read a table of the form of ``hwsim/data/fpga/lut_rows.csv``, or of ``alm_rows.csv``.
 
     Families of rows that have no model are put into ``unknown``, where it is given.
 
@@ -45,17 +47,18 @@ def read_lut_rows(path: Path, unknown: list[str] | None = None) -> list[LutRow]:
         With every row that it cannot read, at its line; also those of unknown families without ``unknown``.
     """
     reader = csv.DictReader(StringIO(read_text(path)))
-    lacking = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
+    figure = FIGURE[logic]
+    lacking = [column for column in (*KEYS, figure) if column not in (reader.fieldnames or [])]
     if lacking:
         raise SpecError([Problem(str(path), 1, 1, "header", f"missing column {', '.join(lacking)}")])
     found: list[LutRow] = []
     problems: list[Problem] = []
     for row in reader:
-        if unknown is not None and row["family"] not in FAMILIES and row["lut_sites_carry_aware"].strip():
+        if unknown is not None and row["family"] not in FAMILIES and row[figure].strip():
             unknown.append(row["family"])
             continue
         try:
-            found += _rows(row)
+            found += _rows(row, logic)
         except (TypeError, ValueError) as error:
             problems.append(Problem(str(path), reader.line_num, 0, "", str(error)))
     if problems:
@@ -63,13 +66,15 @@ def read_lut_rows(path: Path, unknown: list[str] | None = None) -> list[LutRow]:
     return found
 
 
-def _rows(row: Mapping[str, str]) -> Iterable[LutRow]:
-    if not row["lut_sites_carry_aware"].strip():
+def _rows(row: Mapping[str, str], logic: str) -> Iterable[LutRow]:
+    figure = FIGURE[logic]
+    if not row[figure].strip():
         return []
-    sites = float(row["lut_sites_carry_aware"])
+    sites = float(row[figure])
     if not 0 < sites < inf:
-        raise ValueError(f"lut_sites_carry_aware must be positive, not {row['lut_sites_carry_aware']}")
-    return [LutRow(row["design"], row["family"], family_cells(row["family"], read_params(row["params"])), sites)]
+        raise ValueError(f"{figure} must be positive, not {row[figure]}")
+    cells = family_cells(row["family"], read_params(row["params"]), logic)
+    return [LutRow(row["design"], row["family"], cells, sites)]
 
 
 def read_params(text: str) -> dict[str, Any]:

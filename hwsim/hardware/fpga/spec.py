@@ -72,7 +72,7 @@ class TargetSpec(Spec):
         "the technology's name",
     )
     dsp: DspChoice = Field("auto", description="products in DSP blocks: as far as these go, never, or always")
-    memory: Literal["auto", "bram18", "uram"] = Field(
+    memory: Literal["auto", "bram18", "uram", "m20k"] = Field(
         "auto", description="what buffers are made of; auto: so that the larger share of both budgets is least"
     )
     fill: bool = Field(

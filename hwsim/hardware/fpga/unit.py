@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from hwsim.hardware.circuits import Circuit
-from hwsim.hardware.fpga.cells import fabric_cells
+from hwsim.hardware.fpga.fabric import LAWS
 from hwsim.spec.errors import UsageError
 from hwsim.spec.registry import Registry
 
@@ -24,23 +24,30 @@ FAMILIES: Registry[Callable[[Params], list[Counted]]] = Registry(
 )
 
 
-def counted_cells(counted: list[Counted]) -> dict[str, float]:
-    """Return the fabric cells of circuits, each as many times as it is there."""
+def counted_cells(counted: list[Counted], law: Callable[[Circuit], Mapping[str, float]]) -> dict[str, float]:
+    """Return the fabric cells of circuits by the ``law`` of their logic, each as many times as it is there."""
     found: defaultdict[str, float] = defaultdict(float)
     for item in counted:
         count, part = item if isinstance(item, tuple) else (1.0, item)
-        for cell, number in (part if isinstance(part, Mapping) else fabric_cells(part)).items():
+        for cell, number in (part if isinstance(part, Mapping) else law(part)).items():
             found[cell] += count * number
     return dict(found)
 
 
 def times(count: float, counted: list[Counted]) -> list[Counted]:
-    """Return circuits ``count`` times over, as one entry."""
-    return [{cell: count * number for cell, number in counted_cells(counted).items()}]
+    """Return circuits ``count`` times over."""
+    found: list[Counted] = []
+    for item in counted:
+        number, part = item if isinstance(item, tuple) else (1.0, item)
+        if isinstance(part, Mapping):
+            found.append({cell: count * number * cells for cell, cells in part.items()})
+        else:
+            found.append((count * number, part))
+    return found
 
 
-def family_cells(family: str, params: Params) -> dict[str, float]:
-    """Return the fabric cells of a unit.
+def family_cells(family: str, params: Params, logic: str = "lut6") -> dict[str, float]:
+    """Return the fabric cells of a unit on ``lut6`` or ``alm``.
 
     Raises
     ------
@@ -49,7 +56,7 @@ def family_cells(family: str, params: Params) -> dict[str, float]:
     """
     law = FAMILIES.get(family)
     try:
-        return counted_cells(law(params))
+        return counted_cells(law(params), LAWS[logic])
     except KeyError as error:
         raise UsageError(f"{family}: parameter {error.args[0]} is missing") from None
     except (TypeError, ValueError) as error:

@@ -18,9 +18,6 @@ from hwsim.hardware.pe import PE
 from hwsim.hardware.target.pe_on_fabric import PeOnFabric, pe_on_fabric, refusals
 from hwsim.spec.errors import InfeasibleError, UsageError, did_you_mean
 
-#: Resources that PEs take.
-TAKEN = ("lut6", "ff", "dsp")
-
 
 @dataclass(frozen=True)
 class Budget:
@@ -42,7 +39,7 @@ class Budget:
 
 def taken(one: PeOnFabric) -> dict[str, Fraction]:
     """Return what a PE takes of each resource."""
-    return {"lut6": Fraction(one.sites.lut), "ff": Fraction(one.sites.ff), "dsp": one.dsp}
+    return {one.logic: Fraction(one.sites.lut), "ff": Fraction(one.sites.ff), "dsp": one.dsp}
 
 
 @dataclass(frozen=True)
@@ -153,5 +150,6 @@ def _array(
     for name, one in kinds.items():
         counts[name] = min(wanted - sum(counts.values()), min(left.pes(one).values()))
         left = left.less(one, counts[name])
-    used = {name: float(sum(count * taken(kinds[kind])[name] for kind, count in counts.items())) for name in TAKEN}
+    names = taken(next(iter(kinds.values())))
+    used = {name: float(sum(count * taken(kinds[kind])[name] for kind, count in counts.items())) for name in names}
     return ArrayFit(rows, cols, counts.get("always", 0), counts.get("never", 0), used, binding, kinds, copies)

@@ -1,8 +1,8 @@
-"""Buffers in block RAM and UltraRAM: how many primitives each takes, and of which kind it is made.
+"""Buffers in block RAM, UltraRAM and M20K: how many primitives each takes, and of which kind it is made.
 
 A double-buffered memory is two, each with its own ports: one is filled or drained while the array works on the other.
 Banks share a memory's depth. All buffers together are made so that the larger of the shares of block RAM and
-UltraRAM is least. Rows of block RAM are joined by multiplexers in LUTs; UltraRAM has its own cascade.
+UltraRAM is least. Rows of block RAM and M20K are joined by multiplexers in LUTs; UltraRAM has its own cascade.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hwsim.hardware.fpga.device import Device
 from hwsim.spec.errors import InfeasibleError, UsageError
 
 #: Primitives that buffers are made of.
-KINDS = ("bram18", "uram")
+KINDS = ("bram18", "uram", "m20k")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class BufferPlace:
 
     wanted: BufferWanted
     block: Block
+    logic: str
 
     @property
     def primitives(self) -> int:
@@ -43,16 +44,16 @@ class BufferPlace:
         return self.wanted.copies * self.block.count
 
     @property
-    def lut6(self) -> float:
-        """LUT sites of the multiplexers that join rows of block RAM."""
-        if self.block.primitive != "bram18" or self.block.rows == 1:
+    def lut(self) -> float:
+        """LUT sites, or ALMs, of the multiplexers that join rows of block RAM."""
+        if self.block.primitive == "uram" or self.block.rows == 1:
             return 0.0
-        return self.wanted.copies * load_fabric().price(Mux(self.wanted.width_bits, self.block.rows)).lut
+        return self.wanted.copies * load_fabric(self.logic).price(Mux(self.wanted.width_bits, self.block.rows)).lut
 
     @property
     def taken(self) -> dict[str, float]:
         """What it takes, by resource."""
-        return {self.block.primitive: float(self.primitives), "lut6": self.lut6}
+        return {self.block.primitive: float(self.primitives), self.logic: self.lut}
 
     @property
     def efficiency(self) -> float:
@@ -68,7 +69,7 @@ def place_buffers(
     Raises
     ------
     InfeasibleError
-        If block RAM and UltraRAM do not hold them.
+        If block RAM, UltraRAM and M20K do not hold them.
     UsageError
         If the device has no primitive of that kind.
     """
@@ -77,7 +78,7 @@ def place_buffers(
         known = ", ".join(name for name in KINDS if device.budget.get(name)) or "none"
         raise UsageError(f"target.memory: {device.name} has no {kind}; valid: {known}")
     each = {
-        name: [BufferPlace(one, map_memory(k, one.width_bits, one.depth)) for k in kinds]
+        name: [BufferPlace(one, map_memory(k, one.width_bits, one.depth), device.logic) for k in kinds]
         for name, one in wanted.items()
     }
     best = min(product(*each.values()), key=lambda places: _shares(places, usable))

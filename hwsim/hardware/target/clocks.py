@@ -108,6 +108,16 @@ def _mode_of(one: PeOnFabric) -> str:
     return next((name for name in ("float", "complex") if name in arithmetics), "all_registers")
 
 
+def estimate_note(logic: str, family: str) -> str:
+    """Say how figures of a device's logic were found."""
+    if logic == "lut6":
+        return "LUTs are estimated: hwsim score fpga says how far"
+    return (
+        "ALMs are estimated: calibrated on yosys synth_intel_alm (fabric of Cyclone V) and the handbooks' rules of "
+        f"what shares an ALM (hwsim score fpga says how far), extrapolated to {family}"
+    )
+
+
 def use_notes(device: Device, used: Mapping[str, float]) -> list[str]:
     """Say where utilisation is beyond the guideline, and how many super logic regions the design needs."""
     limits = utilisation_limits()

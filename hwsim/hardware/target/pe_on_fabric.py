@@ -10,7 +10,7 @@ reach it as they are, for its sum, and for one cut, of its product (``dsp_regist
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -31,13 +31,17 @@ SUM_ROLES = ("adder tree", "accumulator adder", "accumulator")
 
 @dataclass(frozen=True)
 class PeOnFabric:
-    """What one PE takes; ``modes`` are those of its DSP blocks. LUT and flip-flop counts are estimated."""
+    """What one PE takes; ``modes`` are those of its DSP blocks. LUT or ALM, and flip-flop counts are estimated.
+
+    ``logic`` says which of both ``sites.lut`` counts.
+    """
 
     sites: Sites
     dsp: Fraction
     rows: tuple[tuple[Part, Sites, Fraction], ...]
     modes: tuple[Mode, ...] = ()
     notes: tuple[str, ...] = ()
+    logic: str = "lut6"
 
 
 def pe_on_fabric(
@@ -54,29 +58,28 @@ def pe_on_fabric(
     Raises
     ------
     MissingFigureError
-        If the device's logic has no calibration, or a part has no law there; names it.
+        If a part has no law on the device's logic; names it.
     UsageError
         If ``use`` is ``always`` and the PE has no product that a block takes.
     """
     if use not in ("never", "always"):
         raise UsageError(f"dsp: unknown choice {use!r}; {did_you_mean(use, ('never', 'always'))}")
-    refuse_uncalibrated(device)
     parts = pe.built
     if use == "never":
-        return _priced(pe, [(part, part.count, Fraction(0)) for part in (*parts, *_cuts(pe, stages))], (), ())
+        return _priced(pe, device, [(part, part.count, Fraction(0)) for part in (*parts, *_cuts(pe, stages))], (), ())
     inside = product_registers(device.dsp_primitive)
     whole = _float_block(pe, device)
     if whole is not None:
         held = [(part, 0.0, Fraction(pe.lanes) if not number else Fraction(0)) for number, part in enumerate(parts)]
         held += [(part, part.count, Fraction(0)) for part in _cuts(pe, stages, inside)]
-        return _priced(pe, held, (whole,), ())
+        return _priced(pe, device, held, (whole,), ())
     found = _with_products_in_blocks(pe, device, parts, shared)
     if stages is None:
         return found
     products = [part for part, _, dsp in found.rows if dsp]
     cut = [(part, part.count, Fraction(0)) for part in _cuts(pe, stages, inside, _beside_bits(products, parts))]
-    more = _priced(pe, cut, (), ())
-    return PeOnFabric(found.sites + more.sites, found.dsp, (*found.rows, *more.rows), found.modes, found.notes)
+    more = _priced(pe, device, cut, (), ())
+    return replace(found, sites=found.sites + more.sites, rows=(*found.rows, *more.rows))
 
 
 def _beside_bits(products: Sequence[Part], parts: Sequence[Part]) -> float:
@@ -99,20 +102,6 @@ def _cuts(pe: PE, stages: int | None, inside: int = 0, beside_bits: float = 0) -
         bits = max(mode.cut_bits for mode in pe.modes)
         found.append(Part("pipeline stage", "register", Register(bits), cuts - own, on_path=False))
     return tuple(found)
-
-
-def refuse_uncalibrated(device: Device) -> None:
-    """Refuse a device in whose logic no part has a price.
-
-    Raises
-    ------
-    MissingFigureError
-        If its logic is no LUT6.
-    """
-    if device.logic != "lut6":
-        raise MissingFigureError(
-            f"{device.name}: parts are calibrated for LUT6; no source gives their size in {device.logic.upper()}s"
-        )
 
 
 def refusals(pe: PE, device: Device, shared: frozenset[str] = frozenset()) -> tuple[str, ...]:
@@ -153,7 +142,7 @@ def _with_products_in_blocks(pe: PE, device: Device, parts: Sequence[Part], shar
         sums = all(_sums(mode, pe) for mode in modes)
         held = ("operands", *(SUM_ROLES if sums else ()))
         rows = [(part, 0.0 if part.role in held else count, dsp) for part, count, dsp in rows]
-    return _priced(pe, rows, tuple(dict.fromkeys(modes)), notes)
+    return _priced(pe, device, rows, tuple(dict.fromkeys(modes)), notes)
 
 
 def _full(pe: PE) -> frozenset[str]:
@@ -195,17 +184,21 @@ def _float_block(pe: PE, device: Device) -> Mode | None:
 
 
 def _priced(
-    pe: PE, rows: Sequence[tuple[Part, float, Fraction]], modes: tuple[Mode, ...], notes: tuple[str, ...]
+    pe: PE,
+    device: Device,
+    rows: Sequence[tuple[Part, float, Fraction]],
+    modes: tuple[Mode, ...],
+    notes: tuple[str, ...],
 ) -> PeOnFabric:
-    priced = tuple((part, _price(pe, part) * count, dsp) for part, count, dsp in rows)
+    priced = tuple((part, _price(pe, device, part) * count, dsp) for part, count, dsp in rows)
     total, blocks = Sites(), Fraction(0)
     for _, sites, dsp in priced:
         total, blocks = total + sites, blocks + dsp
-    return PeOnFabric(total, blocks, priced, modes, notes)
+    return PeOnFabric(total, blocks, priced, modes, notes, device.logic)
 
 
-def _price(pe: PE, part: Part) -> Sites:
+def _price(pe: PE, device: Device, part: Part) -> Sites:
     try:
-        return load_fabric().price(part.circuit)
+        return load_fabric(device.logic).price(part.circuit)
     except MissingFigureError as error:
         raise MissingFigureError(f"pe: {pe.family}: part {part.role!r}: {error}") from None

@@ -14,11 +14,7 @@ from hwsim.hardware.pe import PE
 from hwsim.hardware.target.budget import ArrayFit, Budget, largest_array
 from hwsim.hardware.target.buffers import BufferPlace, BufferWanted, place_buffers
 from hwsim.hardware.target.clocks import clock_notes, core_notes, mode_notes, use_notes
-from hwsim.hardware.target.pe_on_fabric import refuse_uncalibrated
 from hwsim.spec.errors import InfeasibleError, MissingFigureError
-
-#: What designs take of devices whose logic is LUT6.
-RESOURCES = ("lut6", "ff", "dsp", "bram18", "uram")
 
 
 @dataclass(frozen=True)
@@ -87,8 +83,8 @@ class Placement:
         ]  # fmt: skip
 
 
-def sites_of(parts: Iterable[Part], whose: str) -> Sites:
-    """Return what parts take together.
+def sites_of(parts: Iterable[Part], whose: str, logic: str) -> Sites:
+    """Return what parts take together on ``lut6`` or ``alm`` logic.
 
     Raises
     ------
@@ -98,7 +94,7 @@ def sites_of(parts: Iterable[Part], whose: str) -> Sites:
     total = Sites()
     for part in parts:
         try:
-            total = total + load_fabric().price(part.circuit) * part.count
+            total = total + load_fabric(logic).price(part.circuit) * part.count
         except MissingFigureError as error:
             raise MissingFigureError(f"{whose}: part {part.role!r}: {error}") from None
     return total
@@ -115,13 +111,12 @@ def place(target: TargetSpec, device_name: str, wanted: Wanted) -> Placement:
         If a part of it has no price on the device; names it.
     """
     device = load_device(device_name)
-    refuse_uncalibrated(device)
     usable = device.usable(shell_resources(target.shell), target.reserve)
     asked = {name: replace(one, copies=wanted.cores * one.copies) for name, one in wanted.buffers.items()}
     buffers = place_buffers(asked, device, usable, target.memory)
     blocks: dict[str, Mapping[str, float]] = {
-        **{name: _taken(sites * wanted.cores) for name, sites in wanted.beside.items()},
-        **{name: _taken(sites) for name, sites in wanted.between.items()},
+        **{name: _taken(device, sites * wanted.cores) for name, sites in wanted.beside.items()},
+        **{name: _taken(device, sites) for name, sites in wanted.between.items()},
         **{name: one.taken for name, one in buffers.items()},
     }
     left = {name: count - sum(block.get(name, 0.0) for block in blocks.values()) for name, count in usable.items()}
@@ -135,8 +130,8 @@ def place(target: TargetSpec, device_name: str, wanted: Wanted) -> Placement:
     return Placement(device, usable, blocks, array, buffers, tuple(notes))
 
 
-def _taken(sites: Sites) -> dict[str, float]:
-    return {"lut6": sites.lut, "ff": sites.ff}
+def _taken(device: Device, sites: Sites) -> dict[str, float]:
+    return {device.logic: sites.lut, "ff": sites.ff}
 
 
 def _refuse_short(
@@ -155,5 +150,5 @@ def _array(device: Device, target: TargetSpec, wanted: Wanted, left: Mapping[str
             wanted.pe, device, Budget(left), target.dsp, wanted.shared, sides, target.stages, wanted.cores
         )
     except InfeasibleError as error:
-        beside = ", ".join(f"{left[name]:.0f} {name}" for name in RESOURCES[:3] if name in left)
+        beside = ", ".join(f"{left[name]:.0f} {name}" for name in (device.logic, "ff", "dsp"))
         raise InfeasibleError(f"array: {error}; left beside buffers, vector unit and shell: {beside}") from None

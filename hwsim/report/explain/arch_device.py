@@ -53,7 +53,9 @@ def _pes(placement: Placement) -> Any:
     for kind, one in placement.array.kinds.items():
         for part, sites, dsp in one.rows:
             place = "DSP blocks" if kind == "always" else "LUTs"
-            rows.append({"products in": place, "part": part.role, "lut6": sites.lut, "ff": sites.ff, "dsp": float(dsp)})
+            rows.append(
+                {"products in": place, "part": part.role, one.logic: sites.lut, "ff": sites.ff, "dsp": float(dsp)}
+            )
     return table(rows)
 
 
@@ -63,7 +65,7 @@ def _buffers(placement: Placement) -> Any:
             "buffer": name, "memories": one.wanted.copies, "width_bits": one.wanted.width_bits,
             "depth": one.wanted.depth, "made of": one.block.primitive,
             "shape": f"{one.block.width_bits} × {one.block.depth}", "primitives": one.primitives,
-            "bits_in_use": one.efficiency, "lut6": one.lut6,
+            "bits_in_use": one.efficiency, one.logic: one.lut,
         }
         for name, one in placement.buffers.items()
     ])  # fmt: skip

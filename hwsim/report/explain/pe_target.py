@@ -11,11 +11,12 @@ from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.pe.families.lmul import LMul
 from hwsim.hardware.target import PeOnFabric, pe_on_fabric
 from hwsim.hardware.target.budget import kinds_of
-from hwsim.hardware.target.clocks import block_mode, clock_limits, limit_notes, refuse_beyond
+from hwsim.hardware.target.clocks import block_mode, clock_limits, estimate_note, limit_notes, refuse_beyond
 from hwsim.report.explain import Question, Section, table
 from hwsim.spec.errors import InfeasibleError, UsageError
 
-ESTIMATED = "LUTs are estimated (hwsim score fpga); energy per operation: no source gives it"
+#: Where products are, by kind of PE.
+PLACES = {"always": "products in DSP blocks", "never": "products in LUTs"}
 
 
 #: Speed grade whose data sheet clocks are shown, that of a target where none is stated.
@@ -45,7 +46,7 @@ def target_sections(pe: PE, target: str, clock_hz: float | None = None, stages: 
     UsageError
         If the device is unknown.
     MissingFigureError
-        If the device's logic, or a part, has no price.
+        If a part has no price on the device.
     """
     device = load_device(target)
     shown = f"{pe.family} {pe.w_format.name} × {pe.a_format.name} on {device.name} ({device.part})"
@@ -59,7 +60,7 @@ def target_sections(pe: PE, target: str, clock_hz: float | None = None, stages: 
             refused.append(error)
             clocks = [f"infeasible: {error}"]
         where = "DSP blocks" if kind == "always" else "LUTs"
-        sections.append(Section(f"{shown}, products in {where}", _parts(one), [*_notes(one, stages), *clocks]))
+        sections.append(Section(f"{shown}, products in {where}", _parts(one), [*_notes(one, device, stages), *clocks]))
     if len(refused) == len(sections):
         raise refused[0]
     return [*sections, *_savings(pe, device)]
@@ -75,20 +76,29 @@ def _clock_notes(device: Device, one: PeOnFabric, kind: str, clock_hz: float | N
 
 def _parts(one: PeOnFabric) -> Any:
     rows = [
-        {"part": part.role, "group": part.group, "lut6": sites.lut, "ff": sites.ff, "carry_bits": sites.carry,
+        {"part": part.role, "group": part.group, one.logic: sites.lut, "ff": sites.ff, "carry_bits": sites.carry,
          "dsp": float(dsp)}
         for part, sites, dsp in one.rows
     ]  # fmt: skip
-    total = {"lut6": one.sites.lut, "ff": one.sites.ff, "carry_bits": one.sites.carry, "dsp": float(one.dsp)}
+    total = {one.logic: one.sites.lut, "ff": one.sites.ff, "carry_bits": one.sites.carry, "dsp": float(one.dsp)}
     return table([*rows, {"part": "total", "group": "", **total}])
 
 
-def _notes(one: PeOnFabric, stages: int | None) -> list[str]:
+def _notes(one: PeOnFabric, device: Device, stages: int | None) -> list[str]:
     modes = [f"DSP mode {mode.name}: {mode.source}" for mode in one.modes]
     cuts = (
         f"{stages} stage(s) as stated" if stages else "registers between stages are not counted: --stages states them"
     )
-    return [ESTIMATED, cuts, *modes, *(f"{note}: hwsim fit with a dataflow that shares it" for note in one.notes)]
+    return [
+        _estimated(device),
+        cuts,
+        *modes,
+        *(f"{note}: hwsim fit with a dataflow that shares it" for note in one.notes),
+    ]
+
+
+def _estimated(device: Device) -> str:
+    return f"{estimate_note(device.logic, device.family)}; energy per operation: no source gives it"
 
 
 def _savings(pe: PE, device: Device) -> list[Section]:
@@ -110,15 +120,17 @@ def _savings(pe: PE, device: Device) -> list[Section]:
     for what, ours, theirs in pairs:
         found = [pe_on_fabric(one, device, "never") for one in (ours, theirs)]
         if not rows:
-            rows.append(_row("multiplier alone", [_multiplier(one) for one in found]))
-        rows.append(_row(f"whole MAC, {what}", [one.sites.lut for one in found]))
+            rows.append(_row("multiplier alone", device.logic, [_multiplier(one) for one in found]))
+        rows.append(_row(f"whole MAC, {what}", device.logic, [one.sites.lut for one in found]))
     note = "a saving of the multiplier is not a saving of the MAC; the multiplier with exponents, signs and zeros"
-    return [Section(f"L-Mul against exact products of {name} on {device.name}", table(rows), [note, ESTIMATED])]
+    return [
+        Section(f"L-Mul against exact products of {name} on {device.name}", table(rows), [note, _estimated(device)])
+    ]
 
 
-def _row(what: str, lut6: list[float]) -> dict[str, Any]:
-    ours, theirs = lut6
-    return {"of": what, "lmul_lut6": ours, "exact_lut6": theirs, "saving": 1 - ours / theirs}
+def _row(what: str, logic: str, sizes: list[float]) -> dict[str, Any]:
+    ours, theirs = sizes
+    return {"of": what, f"lmul_{logic}": ours, f"exact_{logic}": theirs, "saving": 1 - ours / theirs}
 
 
 def _exact_of(pe: PE) -> PE:

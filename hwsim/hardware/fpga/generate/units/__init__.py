@@ -1,0 +1,1 @@
+"""Families of units in Verilog; one file per kind."""
