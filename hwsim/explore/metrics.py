@@ -24,16 +24,28 @@ METRICS: Mapping[str, Direction] = MappingProxyType(
     }
 )
 
-#: Metrics of designs on an FPGA device alone: 10^9 operations per second, what they take of it, one PE's part of that.
+#: Of these, what needs an area, and what needs an energy or a power: no source gives them on FPGA devices.
+AREA_METRICS = frozenset({"area_mm2", "tops_per_mm2"})
+ENERGY_METRICS = frozenset({"energy_mj", "edp_mj_ms", "avg_power_w", "tops_per_watt", "gops_per_watt"})
+
+#: Metrics of designs on an FPGA device alone: 10^9 operations per second (and watt, where a power is stated), what
+#: they take of it, as a share of what is usable there too, and one PE's part of that.
 DEVICE_METRICS: Mapping[str, Direction] = MappingProxyType(
     {
         "gops": "max",
+        "gops_per_watt": "max",
         "pes": "max",
         "lut6": "min",
         "ff": "min",
         "dsp": "min",
         "bram18": "min",
+        "bram36": "min",
         "uram": "min",
+        "lut_share": "min",
+        "ff_share": "min",
+        "dsp_share": "min",
+        "bram_share": "min",
+        "uram_share": "min",
         "pe_lut6": "min",
         "pe_ff": "min",
         "pe_dsp": "min",

@@ -24,6 +24,9 @@ PRICED = "energy_dram_pj"
 #: The part that a static power gives.
 LEAKAGE = "energy_leakage_pj"
 
+#: Names of the shares of what is usable, each with its resource.
+SHARES = {"lut": "lut6", "ff": "ff", "dsp": "dsp", "bram": "bram18", "uram": "uram"}
+
 Rows = tuple[dict[str, Any], ...]
 
 
@@ -59,7 +62,10 @@ def device_figures(placement: Placement) -> dict[str, Any]:
     used = {name: placement.used.get(name, 0.0) for name in ("lut6", "ff", "dsp", "bram18", "uram")}
     one = next(iter(placement.array.kinds.values())) if placement.array.in_dsp else placement.array.kinds.get("never")
     pe = {"pe_lut6": one.sites.lut, "pe_ff": one.sites.ff, "pe_dsp": float(one.dsp)} if one else {}
-    return {**used, **pe, "pes": placement.array.pes, "device": placement.device.name, "binding": placement.binding,
+    shares = {f"{name}_share": placement.shares.get(resource, 0.0) for name, resource in SHARES.items()}
+    # Data sheets count pairs of 18 Kb blocks.
+    return {**used, "bram36": used["bram18"] / 2, **shares, **pe, "pes": placement.array.pes,
+            "device": placement.device.name, "binding": placement.binding,
             "binding_share": placement.binding_share}  # fmt: skip
 
 
@@ -69,7 +75,8 @@ def _powered(simulated: Simulated, design: Mapping[str, Any], gops: float) -> di
         return dict(design)
     energy_mj = power_w * design["latency_ms"]
     given = {"energy_mj": energy_mj, "edp_mj_ms": energy_mj * design["latency_ms"], "avg_power_w": power_w}
-    return {**design, **given, "tops_per_watt": gops * 1e-3 / power_w if power_w else math.nan}
+    return {**design, **given, "gops_per_watt": gops / power_w if power_w else math.nan,
+            "tops_per_watt": gops * 1e-3 / power_w if power_w else math.nan}  # fmt: skip
 
 
 def _layer_energy(simulated: Simulated, row: Mapping[str, Any]) -> dict[str, Any]:
