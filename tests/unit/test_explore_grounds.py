@@ -34,8 +34,8 @@ TRACE = "layer,op,m,n,k,batch,repeat,w_format,a_format,o_format\none,gemm,24,40,
 POWERED = "{device: zcu104, power: 8 W, power_source: a meter}"
 
 
-def opened(folder: Path, text: str) -> Any:
-    (folder / "small.yaml").write_text(ARCH)
+def opened(folder: Path, text: str, arch: str = ARCH) -> Any:
+    (folder / "small.yaml").write_text(arch)
     (folder / "trace.csv").write_text(TRACE)
     path = folder / "sweep.yaml"
     path.write_text(f"name: s\nbase: small.yaml\nworkloads: [{{trace: trace.csv}}]\n{text}\n")
@@ -157,6 +157,25 @@ def test_a_single_objective_has_a_picture_and_a_page(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     for path in write_results(run_sweep(sweep, PointEvaluator(sweep)), tmp_path / "out"):
         assert path.stat().st_size > 100
+
+
+def test_what_a_device_is_used_for_may_be_swept_and_budgets_choose_the_array(tmp_path: Path) -> None:
+    axes = "grid: {target.dsp: [auto, never, always], target.reserve: [0%, 40%], target.fill: [false, true]}"
+    text = f"{axes}\nconstraints: [lut_share <= 1, bram36 <= 312]\nobjectives: {{gops: max}}"
+    sweep = opened(tmp_path, text, ARCH.replace("28nm", "zcu104"))
+    frame = run_sweep(sweep, PointEvaluator(sweep)).frame.set_index(["target.dsp", "target.reserve", "target.fill"])
+    assert (frame["status"] == "ok").all()
+    assert (frame["bram36"] == frame["bram18"] / 2).all()
+    for (dsp, reserve, fill), row in frame.iterrows():
+        assert row["binding_share"] == max(row[f"{n}_share"] for n in ("lut", "ff", "dsp", "bram", "uram") if n != "dsp" or dsp == "always")  # fmt: skip
+        assert (row["dsp"] == 0) == (dsp == "never")
+        assert row["pes"] == 16 if not fill else row["pes"] > 1000
+        if fill:
+            document = sweep.arch.with_overrides({"target": {"dsp": dsp, "reserve": reserve, "fill": True}})
+            assert simulate_arch(bind(document, ArchSpec)).accelerator.rows ** 2 == row["pes"]
+    for dsp in ("auto", "never", "always"):
+        assert frame.loc[(dsp, "0%", True), "pes"] > frame.loc[(dsp, "40%", True), "pes"]
+    assert frame.loc[("auto", "0%", True), "pes"] >= frame.loc[("always", "0%", True), "pes"]
 
 
 def test_no_metric_is_of_both_kinds() -> None:
