@@ -22,7 +22,7 @@ def _sweep() -> list[str]:
 def _metric() -> list[str]:
     from hwsim.explore.metrics import ALL_METRICS
 
-    return list(ALL_METRICS)
+    return sorted(ALL_METRICS)
 
 
 def _model() -> list[str]:

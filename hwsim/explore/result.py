@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hwsim.explore.constraints import Expression
-from hwsim.explore.grounds import ON_ASIC, ON_DEVICES, ground_of
+from hwsim.explore.grounds import Ground, ground_of, usual_objectives
 from hwsim.explore.identity import sweep_identity
 from hwsim.explore.metrics import ALL_METRICS, METRICS, Direction
 from hwsim.explore.outcome import ROW_STATUSES
@@ -119,8 +119,8 @@ def stored_result(
     known = store.find_sweep(name)
     records = list(store.records(known))
     columns, rows = table(known.parameters, records)
-    on_device = {record.row.get("device") is not None for record in records if record.status == "ok"}
-    chosen = objectives or (ON_DEVICES if on_device == {True} else ON_ASIC)
+    devices = dict.fromkeys(record.row.get("device") for record in records if record.status == "ok")
+    chosen = objectives or usual_objectives(Ground(None if one is None else str(one)) for one in devices)
     return SweepResult(known.name, rows, columns, chosen, store.size_of(known))
 
 
