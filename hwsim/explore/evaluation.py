@@ -18,6 +18,7 @@ from hwsim.spec.errors import Problem, SpecError, UsageError
 from hwsim.spec.text import exists, unreadable
 from hwsim.workload import Policy, Trace, apply_policy, load_workload
 from hwsim.workload.spec import OPTIONS, is_path
+from hwsim.workload.zoo import is_model
 
 #: What problems of a workload have as their file that no file of its own gives.
 UNPLACED = ("workload", "python", OPTIONS)
@@ -68,7 +69,7 @@ def _trace(workload: str | Mapping[str, Any], folder: Path) -> Trace:
     if not isinstance(workload, str):
         return load_workload(workload, folder=folder)
     path = folder / workload
-    if exists(path) and (path.is_file() or exists(path / "config.json")):
+    if exists(path) and (path.is_file() or not is_model(workload)):
         return load_workload(path)
     if is_path(workload):
         raise UsageError(f"{str(path)!r}: {unreadable(path)}")

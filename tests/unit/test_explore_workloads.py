@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,9 @@ def write_files(folder: Path) -> None:
     (below / "chat.yaml").write_text(CHAT)
     (below / "topology.csv").write_text("Layer, M, N, K,\nfc, 8, 16, 32,\n")
     write_gguf(below / "tiny.gguf", lambda *_: "F16")
+    for home in (below, folder):
+        (home / "alone").mkdir()
+        shutil.copy(below / "tiny.gguf", home / "alone")
     write_safetensors(below / "tensors", hf_tensors(lambda name, n, k: {f"{name}.weight": half(n, k)}), LLAMA)
 
 
@@ -89,6 +93,9 @@ def swept(folder: Path, *workloads: str, store: Store | None = None) -> SweepRes
         ("files/tiny.gguf", "files/tiny.gguf", {}),
         ("{source: files/tiny.gguf, phase: decode, context: 8}", "files/tiny.gguf", {"phase": "decode", "context": 8}),
         ("files/tensors/model.safetensors", "files/tensors/model.safetensors", {}),
+        ("files/tensors", "files/tensors", {}),
+        ("files/alone", "files/alone", {}),
+        ("alone", "./alone", {}),
     ],
 )
 def test_a_sweep_runs_what_run_runs(
