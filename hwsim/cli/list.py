@@ -19,6 +19,12 @@ def _sweep() -> list[str]:
     return example_names("sweeps")
 
 
+def _metric() -> list[str]:
+    from hwsim.explore.metrics import ALL_METRICS
+
+    return sorted(ALL_METRICS)
+
+
 def _model() -> list[str]:
     from hwsim.workload import model_names
 
@@ -140,6 +146,7 @@ KINDS: dict[str, Callable[[], list[str]]] = {
     "hierarchy": _hierarchy,
     "importer": _importer,
     "memory": _memory,
+    "metric": _metric,
     "model": _model,
     "multiplier": _multiplier,
     "network": _network,

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from hwsim.explore.metrics import Direction
 
+#: Designs that one line names.
+MOST_NAMES = 12
+
 
 @click.command("pareto", short_help="Pareto front of a sweep's results.")
 @click.argument("results", type=click.Path(path_type=Path))
@@ -29,12 +32,13 @@ if TYPE_CHECKING:
 @format_option
 def command(
     results: Path, x: str, y: str, z: str | None, where: str | None, name: str | None, output: Path, table_format: str
-) -> None:
+) -> int:
     """Print and draw the Pareto front of RESULTS: a sweep's folder, its results.sqlite or designs.csv.
 
-    Each workload has a front of its own. Writes pareto.csv, pareto.png and pareto.svg.
+    Each workload has a front of its own. Writes pareto.csv, pareto.png and pareto.svg. Exit code 3 if designs lack a
+    value of an objective.
     """
-    from hwsim.explore.pareto import pareto_front
+    from hwsim.explore.pareto import pareto_front, refuse_blank
     from hwsim.report.plot.pareto import pareto_figure
     from hwsim.report.plot.style import save_figure
     from hwsim.report.tables import write_frame
@@ -44,6 +48,7 @@ def command(
     columns = list(directions)
     if len(columns) != sum(text is not None for text in (x, y, z)):
         raise UsageError(f"the objectives must differ: {', '.join(t for t in (x, y, z) if t)}")
+    refuse_blank(frame, columns, where)
     front = pareto_front(frame, directions, where)
     third = columns[2] if z else None
     figure = pareto_figure(frame, columns[0], columns[1], third, directions=directions, title=title, where=where)
@@ -56,6 +61,21 @@ def command(
     write_frame(front, "csv", output / "pareto.csv")
     png, svg = save_figure(figure, output / "pareto")
     click.echo(f"wrote {output / 'pareto.csv'}, {png}, {svg}", err=True)
+    return _tell_blank(frame, columns)
+
+
+def _tell_blank(frame: pd.DataFrame, columns: list[str]) -> int:
+    """Say which designs with a result have no value of an objective; return the exit code, 3 if there are any."""
+    done = frame[frame["status"] == "ok"] if "status" in frame.columns else frame
+    code = 0
+    for column in columns:
+        blank = done[done[column].isna()]
+        if len(blank):
+            names = list(dict.fromkeys(blank["design_id"].astype(str))) if "design_id" in blank.columns else []
+            shown = ", ".join(names[:MOST_NAMES]) + (f", … ({len(names)} in all)" if len(names) > MOST_NAMES else "")
+            click.echo(f"excluded, without a value of {column}: {shown or len(blank)}", err=True)
+            code = 3
+    return code
 
 
 def objective(text: str) -> tuple[str, Direction]:

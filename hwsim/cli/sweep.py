@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Columns of the terminal table before the swept parameters' own.
 SHOWN = ("design_id", "area_mm2", "latency_ms", "energy_mj", "tops_per_watt", "utilization", "sqnr_db")
+#: What stands beside a single objective in the picture; every design has both.
+SECOND = ("latency_ms", "sqnr_db")
 #: Rows of a front that the terminal shows.
 MOST_ROWS = 12
 
@@ -61,7 +63,7 @@ def write_results(result: SweepResult, folder: Path) -> list[Path]:
     from hwsim.report.tables import write_frame
 
     write_frame(result.frame, "csv", folder / "designs.csv")
-    x, y, *rest = [*result.objectives, "latency_ms" if "latency_ms" not in result.objectives else "energy_mj"]
+    x, y, *rest = [*result.objectives, *(name for name in SECOND if name not in result.objectives)]
     z = rest[0] if len(result.objectives) > 2 else None
     figure = pareto_figure(result.frame, x, y, z, directions=result.objectives, title=result.name)
     png, svg = save_figure(figure, folder / "pareto")
@@ -82,6 +84,8 @@ def report(result: SweepResult, table_format: str) -> None:
         title = f"{workload}: {len(best)} designs on the Pareto front of {', '.join(result.objectives)}{more}"
         shown = [name for name in dict.fromkeys([*SHOWN, *result.objectives]) if best[name].notna().any()]
         show(best.head(MOST_ROWS), "table", title=title, columns=shown)
+    if front.empty and result.lacking:
+        click.echo(f"no design on a front: {result.frame.loc[result.frame['status'] == 'excluded', 'reason'].iloc[0]}")
     click.echo(summary(result))
 
 
@@ -89,5 +93,7 @@ def summary(result: SweepResult) -> str:
     """Return one line: how many points, and what became of them."""
     counts = [f"{count} {status}" for status, count in result.counts.items() if count]
     pruned = [f"{result.pruned} left out by constraints on fields"] if result.pruned else []
+    if result.lacking:
+        pruned.append(f"{result.lacking} of the excluded lack a metric (designs.csv has the reasons)")
     origin = f"{result.evaluated} evaluated now, {result.reused} found in the store"
     return f"{result.name}: {len(result.rows)} of {result.total} points: {', '.join([*counts, *pruned])} ({origin})"

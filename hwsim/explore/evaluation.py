@@ -7,14 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hwsim.explore.identity import trace_digest
 from hwsim.explore.space import Point
 from hwsim.explore.spec import Sweep, load_sweep
 from hwsim.simulate.architecture import ArchSpec, Simulated, simulate_arch
 from hwsim.simulate.evaluate import evaluate
 from hwsim.spec.bind import bind
 from hwsim.spec.document import Document
-from hwsim.spec.errors import Problem, SpecError
+from hwsim.spec.errors import Problem, SpecError, UsageError
+from hwsim.spec.text import exists, unreadable
 from hwsim.workload import Policy, Trace, apply_policy, load_workload
+from hwsim.workload.spec import OPTIONS, is_path
+from hwsim.workload.zoo import is_model
+
+#: What problems of a workload have as their file that no file of its own gives.
+UNPLACED = ("workload", "python", OPTIONS)
 
 
 def check_arch(document: Document) -> None:
@@ -37,16 +44,17 @@ def open_sweep(path: str | Path) -> Sweep:
         With every problem found, each at its line and column.
     """
     sweep = load_sweep(path, check_arch)
-    problems = []
+    problems, digests = [], []
     for number, workload in enumerate(sweep.spec.workloads):
         try:
-            _trace(workload, sweep.folder)
+            digests.append(trace_digest(_trace(workload, sweep.folder)))
         except SpecError as error:
-            problems += [_at(sweep, p, number) if p.file in ("workload", "python") else p for p in error.problems]
+            problems += [_at(sweep, p, number) if p.file in (*UNPLACED, workload) else p for p in error.problems]
         except ValueError as error:
             problems.append(sweep.document.problem(("workloads", number), str(error)))
     if problems:
         raise SpecError(problems)
+    sweep.trace_digests = tuple(digests)
     return sweep
 
 
@@ -57,8 +65,14 @@ def _at(sweep: Sweep, problem: Problem, number: int) -> Problem:
 
 
 def _trace(workload: str | Mapping[str, Any], folder: Path) -> Trace:
-    if isinstance(workload, str) and (folder / workload).exists():
-        return load_workload(folder / workload)
+    """Return the trace of a workload as a sweep names it: as ``hwsim run`` does, but relative to ``folder``."""
+    if not isinstance(workload, str):
+        return load_workload(workload, folder=folder)
+    path = folder / workload
+    if exists(path) and (path.is_file() or not is_model(workload)):
+        return load_workload(path)
+    if is_path(workload):
+        raise UsageError(f"{str(path)!r}: {unreadable(path)}")
     return load_workload(workload, folder=folder)
 
 

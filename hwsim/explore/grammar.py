@@ -117,8 +117,7 @@ def evaluate(node: ast.expr, variables: Mapping[str, Any], text: str) -> Any:
     if isinstance(node, ast.Constant):
         return base_number(node.value)
     if isinstance(node, ast.BoolOp):
-        results = (bool(evaluate(value, variables, text)) for value in node.values)
-        return all(results) if isinstance(node.op, ast.And) else any(results)
+        return _decided(node.values, isinstance(node.op, ast.Or), variables, text)
     if isinstance(node, ast.UnaryOp):
         return _UNARY[type(node.op)](evaluate(node.operand, variables, text))
     if isinstance(node, ast.Compare):
@@ -130,6 +129,20 @@ def evaluate(node: ast.expr, variables: Mapping[str, Any], text: str) -> Any:
         return _call(node.func.id, [evaluate(argument, variables, text) for argument in node.args])
     assert isinstance(node, (ast.List, ast.Tuple))
     return [evaluate(item, variables, text) for item in node.elts]
+
+
+def _decided(parts: list[ast.expr], decisive: bool, variables: Mapping[str, Any], text: str) -> bool:
+    """Return what ``or`` (``decisive`` True) or ``and`` of parts is: one part may decide where others have no value."""
+    unknown = False
+    for part in parts:
+        try:
+            if bool(evaluate(part, variables, text)) == decisive:
+                return decisive
+        except NoValueError:
+            unknown = True
+    if unknown:
+        raise NoValueError
+    return not decisive
 
 
 def _variable(name: str, variables: Mapping[str, Any], text: str) -> Any:

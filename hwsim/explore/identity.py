@@ -17,13 +17,21 @@ from typing import Any
 from hwsim.explore.space import Point
 from hwsim.explore.spec import Sweep
 from hwsim.explore.values import canonical_json
+from hwsim.formats.measured import PREFIX, measured_path
 from hwsim.formats.own import SUFFIXES
 from hwsim.formats.own import digests as format_digests
 from hwsim.spec.document import load_document
 from hwsim.spec.errors import SpecError
+from hwsim.workload import Gemm, Trace
+from hwsim.workload.ops import Op
 
 #: Wings and rooms of hwsim whose code or data can change a result.
 MODEL_PARTS = ("spec", "formats", "hardware", "workload", "simulate", "explore/evaluation.py", "data")
+
+#: Files of which only a header says what runs, and how much of their beginning counts beside the trace: they may
+#: be larger than memory.
+HEADED = (".gguf", ".safetensors")
+HEAD_BYTES = 1 << 20
 
 
 @lru_cache(maxsize=1)
@@ -67,8 +75,10 @@ class Identity:
         self._revision = model_revision() if revision is None else revision
         self._files: dict[str, str] = {}
         self._own = format_digests()
+        traces = sweep.trace_digests or ("",) * len(sweep.spec.workloads)
         self._workloads = [
-            canonical_json([workload, self._contents(workload, sweep.folder)]) for workload in sweep.spec.workloads
+            canonical_json([workload, trace, self._contents(workload, sweep.folder)])
+            for workload, trace in zip(sweep.spec.workloads, traces, strict=True)
         ]
         files = self._contents(sweep.arch.data, sweep.arch_path.parent)
         self.basis = _sha256(canonical_json([self._revision, self._workloads, files]))
@@ -112,10 +122,14 @@ class Identity:
     def _digest(self, path: Path) -> str:
         """Return the hash of a file, or of a model folder's ``config.json``; empty if there is neither.
 
-        The hash of a YAML file covers its bases and the files that it names.
+        The hash of a YAML file covers its bases and the files that it names; that of a checkpoint its size and the
+        beginning of its header, all of which stands in the trace that is made of it (:func:`trace_digest`).
         """
         try:
             path = path / "config.json" if path.is_dir() else path
+            if path.suffix.lower() in HEADED and path.is_file():
+                with path.open("rb") as stream:
+                    return _sha256(f"{path.stat().st_size} {hashlib.sha256(stream.read(HEAD_BYTES)).hexdigest()}")
             raw = path.read_bytes() if path.is_file() else None
         except (OSError, ValueError):
             return ""
@@ -129,6 +143,25 @@ class Identity:
                 pass  # not a document of hwsim; its bytes count
         formats = self._formats(raw.decode("utf-8", "replace"))
         return _sha256(canonical_json([hashlib.sha256(raw).hexdigest(), formats]))
+
+
+def trace_digest(trace: Trace) -> str:
+    """Return the hash of all operations of a trace, and of files with measured statistics that they name."""
+    files: dict[Path, str] = {}
+    digest = hashlib.sha256()
+    for op in trace.ops:
+        text = repr(op)
+        for word in {word for stats in _statistics(op) for word in stats.split() if word.startswith(PREFIX)}:
+            path = measured_path(word)
+            if path not in files:
+                files[path] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+            text = text.replace(word, f"{files[path]}#{word.partition('#')[2]}")  # the content counts, not the place
+        digest.update(text.encode("utf-8", "backslashreplace") + b"\0")
+    return digest.hexdigest()
+
+
+def _statistics(op: Op) -> tuple[str, ...]:
+    return (op.w_stats, op.a_stats) if isinstance(op, Gemm) else ()
 
 
 def _texts(data: Any) -> Iterator[str]:

@@ -115,15 +115,21 @@ def _meaningful(path: str) -> list[str]:
 def workload_label(workload: Mapping[str, Any] | str) -> str:
     """Return the name of a workload: ``llama-2-7b decode context=2048 batch=1``."""
     if isinstance(workload, str):
-        return PurePath(workload).stem
+        return _file_label(workload)
     rest = dict(workload)
     parts = []
     if "name" in rest:
         return str(rest["name"])
-    for key in ("model", "trace", "config"):
+    for key in ("model", "trace", "config", "source"):
         if key in rest:
             text = str(rest.pop(key))
-            parts.append(text if key == "model" else PurePath(text).stem)
+            parts.append(text if key == "model" else _file_label(text))
     if "phase" in rest:
         parts.append(str(rest.pop("phase")))
     return " ".join([*parts, *(f"{key}={value_text(item, key)}" for key, item in rest.items())])
+
+
+def _file_label(path: str) -> str:
+    """Return the name of a file without its ending; of a ``config.json`` that of its folder."""
+    pure = PurePath(path)
+    return pure.parent.name if pure.name == "config.json" and pure.parent.name else pure.stem

@@ -6,14 +6,15 @@ Every function takes an array of values, one row per design and one column per o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwsim.explore.constraints import parse_condition
-from hwsim.explore.metrics import Direction
+from hwsim.explore.grounds import ground_of_row, together
+from hwsim.explore.metrics import ALL_METRICS, Direction
 from hwsim.spec.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -204,6 +205,28 @@ def pareto_front(frame: pd.DataFrame, objectives: Mapping[str, Direction], where
     for rows in _groups(chosen):
         mask[rows] = non_dominated(values[rows], list(objectives.values()))
     return chosen[mask]
+
+
+def refuse_blank(frame: pd.DataFrame, objectives: Iterable[str], where: str | None = None) -> None:
+    """Refuse objectives, and names of a condition, that are blank for all designs with a result; not unknown ones.
+
+    Raises
+    ------
+    UsageError
+        Names it, why it is blank where that is known, and the metrics that there are.
+    """
+    done = frame[frame["status"] == "ok"] if "status" in frame.columns else frame
+    for name in (*objectives, *(sorted(parse_condition(where).names) if where else ())):
+        if len(done) and name in done.columns and done[name].isna().all():
+            valid = [metric for metric in ALL_METRICS if metric in done.columns and done[metric].notna().any()]
+            raise UsageError(f"{name}: no design has a value{_why_blank(done, name)}; valid: {', '.join(valid)}")
+
+
+def _why_blank(frame: pd.DataFrame, name: str) -> str:
+    if "device" not in frame.columns or frame["device"].isna().any():
+        return ""
+    why = together(ground_of_row(row) for row in frame.to_dict("records")).why_not(name)
+    return f": {why}" if why else ""
 
 
 def _numbers(frame: pd.DataFrame, names: Mapping[str, Any]) -> Values:

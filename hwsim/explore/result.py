@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hwsim.explore.constraints import Expression
+from hwsim.explore.grounds import ground_of, ground_of_row, usual_objectives
 from hwsim.explore.identity import sweep_identity
-from hwsim.explore.metrics import METRICS, Direction
+from hwsim.explore.metrics import ALL_METRICS, METRICS, Direction
 from hwsim.explore.outcome import ROW_STATUSES
-from hwsim.explore.pareto import pareto_front
+from hwsim.explore.pareto import pareto_front, refuse_blank
 from hwsim.explore.spec import Sweep
 from hwsim.explore.store import Record, Store
 from hwsim.explore.variables import Fields
@@ -46,6 +47,8 @@ class SweepResult:
         Points that constraints on fields took out beforehand.
     evaluated, reused
         Points that were computed now, and that the store had already.
+    lacking
+        Points that are excluded because they have no value of an objective or of a constraint's metric.
     """
 
     name: str
@@ -56,6 +59,7 @@ class SweepResult:
     pruned: int = 0
     evaluated: int = 0
     reused: int = 0
+    lacking: int = 0
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -73,12 +77,19 @@ class SweepResult:
 
     @property
     def exit_code(self) -> int:
-        """3 when points failed, are infeasible or unfinished, else 0."""
-        complete = len(self.rows) == self.total
-        return 0 if complete and not self.counts["failed"] and not self.counts["infeasible"] else 3
+        """3 when points failed, are infeasible or unfinished, or lack a metric that the sweep asks for, else 0."""
+        lost = self.counts["failed"] + self.counts["infeasible"] + self.lacking
+        return 3 if lost or len(self.rows) < self.total else 0
 
     def front(self, objectives: Mapping[str, Direction] | None = None, where: str | None = None) -> pd.DataFrame:
-        """Return the Pareto front, per workload; by default in the sweep's objectives."""
+        """Return the Pareto front, per workload; by default in the sweep's objectives.
+
+        Raises
+        ------
+        UsageError
+            If a column is unknown, holds no numbers or is blank for every design, or the condition is wrong.
+        """
+        refuse_blank(self.frame, objectives or (), where)
         return pareto_front(self.frame, objectives or self.objectives, where)
 
     def _repr_html_(self) -> str:
@@ -91,10 +102,10 @@ def sweep_result(sweep: Sweep, store: Store, pruned: int = 0, evaluated: int = 0
     known = store.find_sweep(sweep_identity(sweep))
     _, after = sweep.conditions
     records = list(store.records(known))
-    columns, rows = table(known.parameters, [_judged(sweep, record, after) for record in records])
-    return SweepResult(
-        sweep.spec.name, rows, columns, sweep.spec.objectives, store.size_of(known), pruned, evaluated, reused
-    )
+    judged = [_judged(sweep, record, after) for record in records]
+    columns, rows = table(known.parameters, [record for record, _ in judged])
+    sizes = (store.size_of(known), pruned, evaluated, reused, sum(lacks for _, lacks in judged))
+    return SweepResult(sweep.spec.name, rows, columns, sweep.objectives, *sizes)
 
 
 def stored_result(
@@ -106,22 +117,38 @@ def stored_result(
     the sweep file, so none are applied.
     """
     known = store.find_sweep(name)
-    columns, rows = table(known.parameters, list(store.records(known)))
-    chosen = objectives or {"energy_mj": "min", "latency_ms": "min"}
+    records = list(store.records(known))
+    columns, rows = table(known.parameters, records)
+    chosen = objectives or usual_objectives(ground_of_row(record.row) for record in records if record.status == "ok")
     return SweepResult(known.name, rows, columns, chosen, store.size_of(known))
 
 
-def _judged(sweep: Sweep, record: Record, conditions: Sequence[Expression]) -> Record:
-    """Mark a result that does not meet a constraint as ``excluded``; its metrics stay."""
-    if record.status != "ok" or not conditions:
-        return record
-    point = sweep.space[record.entry.index]
-    fields = Fields(sweep.resolved(point).data)
+def _judged(sweep: Sweep, record: Record, conditions: Sequence[Expression]) -> tuple[Record, bool]:
+    """Mark a result that lacks a metric asked for, or does not meet a constraint, as ``excluded``; its metrics stay.
+
+    The second value tells whether it lacks a metric: that is no choice of the sweep, and its exit code says so.
+    """
+    missing = [name for name in sweep.objectives if record.row.get(name) is None]
+    if record.status != "ok" or not (conditions or missing):
+        return record, False
+    arch = sweep.resolved(sweep.space[record.entry.index]).data
+    fields, broken = Fields(arch), ""
     for condition in conditions:
-        values = {name: record.row[name] if name in record.row else fields.get(name) for name in condition.names}
-        if not condition.holds(values):
-            return replace(record, status="excluded", reason=condition.why_not(values))
-    return record
+        values = _values(condition, record, fields)
+        found = condition.value(values)
+        if found is None:
+            missing += [name for name in sorted(condition.names & ALL_METRICS.keys()) if values[name] is None]
+        if not found:
+            broken = broken or condition.why_not(values)
+    ground = ground_of(arch)
+    known = [f"no {name}: {why}" for name in dict.fromkeys(missing) if (why := ground.why_not(name))]
+    if known or (missing and not broken):
+        broken = "; ".join(known) or f"no value of {', '.join(missing)}"
+    return (replace(record, status="excluded", reason=broken) if broken else record), bool(missing)
+
+
+def _values(condition: Expression, record: Record, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: record.row[name] if name in record.row else fields.get(name) for name in condition.names}
 
 
 def table(parameters: Sequence[str], records: Sequence[Record]) -> tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.explore.constraints import Expression, parse_condition
+from hwsim.explore.grounds import Ground, apart, grounds_of, nowhere, usual_objectives
 from hwsim.explore.labels import value_text, workload_label
-from hwsim.explore.metrics import ALL_METRICS
+from hwsim.explore.metrics import ALL_METRICS, Direction
 from hwsim.explore.space import Point, Space, parents_first
 from hwsim.explore.sweep_file import SweepSpec
 from hwsim.explore.values import base_number, canonical, repeated
@@ -27,7 +28,8 @@ class Sweep:
     """A sweep file that was read and checked, with the architecture that it starts from.
 
     ``folder`` is the place that relative paths in the file start from; ``document`` the file with
-    its places; ``arch`` the base architecture as plain data with its places.
+    its places; ``arch`` the base architecture as plain data with its places. ``trace_digests`` are
+    those of the workloads' traces, once they are known.
     """
 
     spec: SweepSpec
@@ -35,6 +37,7 @@ class Sweep:
     arch_path: Path
     arch: Document
     document: Document
+    trace_digests: tuple[str, ...] = ()
 
     @cached_property
     def space(self) -> Space:
@@ -64,6 +67,16 @@ class Sweep:
         parsed = [parse_condition(text) for text in self.spec.constraints]
         before = tuple(e for e in parsed if not e.names & ALL_METRICS.keys())
         return before, tuple(e for e in parsed if e not in before)
+
+    @cached_property
+    def grounds(self) -> tuple[Ground, ...]:
+        """What the designs that the constraints on fields admit are built on."""
+        return grounds_of(self.arch, self.space, self.conditions[0])
+
+    @cached_property
+    def objectives(self) -> Mapping[str, Direction]:
+        """What the sweep aims at: as the file says, else metrics that its designs have."""
+        return self.spec.objectives or usual_objectives(self.grounds)
 
 
 def load_sweep(path: str | Path, check_arch: Callable[[Document], object] | None = None) -> Sweep:
@@ -108,6 +121,7 @@ def make_sweep(document: Document, folder: Path, check_arch: Callable[[Document]
     if check_arch is not None:
         check_arch(sweep.arch)
     _raise(_value_problems(sweep, document, check_arch))
+    _raise(_metric_problems(sweep, document))
     return sweep
 
 
@@ -162,6 +176,21 @@ def _name_problems(sweep: Sweep, document: Document) -> Iterator[Problem]:
             parse_condition(text).check_names(known)
         except UsageError as error:
             yield document.problem(("constraints", number), str(error))
+
+
+def _metric_problems(sweep: Sweep, document: Document) -> Iterator[Problem]:
+    """Objectives and constraints about a metric that no design of the sweep has."""
+    asked = sweep.spec.objectives or {}
+    lacking = dict(nowhere(asked, sweep.grounds))
+    for metric, message in lacking.items():
+        yield document.problem(("objectives", metric), message, key=True)
+    reason = None if lacking else apart(asked, sweep.grounds)
+    if reason is not None:
+        yield document.problem(("objectives",), reason)
+    for number, text in enumerate(sweep.spec.constraints):
+        named = sorted(parse_condition(text).names & ALL_METRICS.keys())
+        for metric, message in nowhere(named, sweep.grounds):
+            yield document.problem(("constraints", number), f"{metric}: {message}")
 
 
 def _workload_problems(sweep: Sweep, document: Document) -> Iterator[Problem]:

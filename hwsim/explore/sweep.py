@@ -111,7 +111,7 @@ def run_sweep(
         within = None if shard is None else [point.index for point in mine]
         store.register(known, (_entry(sweep, point, keys[point.index]) for point in points), within)
         tracker = _Tracker(store, keys, progress)
-        search = method(points, sweep.spec.objectives)
+        search = method(points, sweep.objectives)
         while asked := search.ask():
             tracker.run(executor, asked)
             search.tell(tracker.rows(known, asked))

@@ -108,8 +108,11 @@ class SweepSpec(Spec):
     tie: dict[str, str] = Field({}, description="path: swept path whose value it copies")
     latin_hypercube: LatinHypercubeSpec | None = Field(None, description="sample the grid instead of running all")
     constraints: tuple[Condition, ...] = Field((), description="conditions on fields and metrics")
-    objectives: dict[Metric, Direction] = Field(
-        {"energy_mj": "min", "latency_ms": "min"}, min_length=1, description="metric: min or max"
+    objectives: dict[Metric, Direction] | None = Field(
+        None,
+        min_length=1,
+        description="metric: min or max; default: energy_mj and latency_ms, on FPGA devices lut6 and latency_ms, in a "
+        "sweep of both latency_ms and sqnr_db",
     )
     search: SearchSpec = SearchSpec()
 

@@ -74,6 +74,11 @@ def _mapped(text: str, change: Any) -> str:
     return " ".join(words)
 
 
+def measured_path(word: str) -> Path:
+    """Return the file of a named entry."""
+    return _parts(word)[0]
+
+
 def measured_text(word: str) -> str:
     """Return in words what a named entry is."""
     path, key = _parts(word)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hwsim.explore.error_band import ESTIMATED, error_text, logic_of, lut_error
 from hwsim.explore.metrics import ALL_METRICS, Direction
 from hwsim.explore.pareto import knee
 from hwsim.explore.result import SweepResult
 from hwsim.report.html import Fact, Section, write_report
+from hwsim.report.plot.kit.fronts import beaten_within_error
 from hwsim.report.wording import column_title, counted, listed
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def sweep_report(result: SweepResult, figures: Mapping[str, Figure], path: Path)
     """
     front = result.front()
     pictures = [Section(heading, figure=figure) for heading, figure in figures.items()]
-    sections = [*_best(result, front), *pictures, *_fronts(result, front), *_left_out(result)]
+    sections = [*_best(result, front), *pictures, *_fronts(result, front), *_near(result), *_left_out(result)]
     return write_report(path, f"Design space: {result.name}", _facts(result, front), sections)
 
 
@@ -95,6 +97,33 @@ def _fronts(result: SweepResult, front: pd.DataFrame) -> Iterator[Section]:
         yield Section(f"Pareto front: {workload}", _cut_note(len(table)), table=table.head(MOST_ROWS))
 
 
+def _near(result: SweepResult) -> Iterator[Section]:
+    """Designs that the front beats by less than the error of the LUTs, by which they cannot be told apart."""
+    import pandas as pd
+
+    logic = logic_of(result.objectives)
+    if logic is None:
+        return
+    done = result.frame[result.frame["status"] == "ok"]
+    parts = []
+    for _, designs in done.groupby("workload", sort=False):
+        values = designs[list(result.objectives)].to_numpy(dtype=np.float64, na_value=np.nan)
+        parts.append(designs[beaten_within_error(values, result.objectives)])
+    near = pd.concat(parts) if parts else done
+    median, worst = lut_error(logic)
+    what = ESTIMATED[logic]
+    text = [
+        f"{what} are estimated: {error_text(median, worst)}. A design stands here if no other beat it were "
+        f"its own {what} {worst:.1%} fewer: between it and the front the estimate does not decide.",
+        *([] if len(near) else ["There is none: every other design is beaten by more than that."]),
+        *_cut_note(len(near)),
+    ]
+    names = ["design_id", "workload", *result.objectives]
+    yield Section(
+        f"Beaten by less than the error of the {what}", text, table=near[names].head(MOST_ROWS) if len(near) else None
+    )
+
+
 def _front_table(designs: pd.DataFrame, objectives: Mapping[str, Direction]) -> pd.DataFrame:
     """Return the front of one workload from the best first objective on, with remarks."""
     costs = [designs[n].astype(float) * (1.0 if d == "min" else -1.0) for n, d in objectives.items()]
@@ -127,7 +156,7 @@ def _left_out(result: SweepResult) -> Iterator[Section]:
     lost = lost.iloc[np.argsort([order.get(s, 3) for s in lost["status"]], kind="stable")]
     text = [
         "Failed points met an error; infeasible designs cannot run the workload; excluded ones do not meet a "
-        "constraint of the sweep.",
+        "constraint of the sweep, or lack a metric that it asks for.",
         *_cut_note(len(lost)),
     ]
     table = lost[["design_id", "workload", "status", "reason"]].head(MOST_ROWS)

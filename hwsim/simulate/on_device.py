@@ -25,8 +25,11 @@ PRICED = "energy_dram_pj"
 #: The part that a static power gives.
 LEAKAGE = "energy_leakage_pj"
 
-#: Resources in a design's row, by the logic of its device.
-BUDGETS = {"lut6": ("lut6", "ff", "dsp", "bram18", "uram"), "alm": ("alm", "ff", "dsp", "m20k")}
+#: Names of the shares of what is usable, each with its resource, by the logic of a device: LUTs or ALMs.
+SHARES = {
+    "lut6": {"lut": "lut6", "ff": "ff", "dsp": "dsp", "bram": "bram18", "uram": "uram"},
+    "alm": {"alm": "alm", "ff": "ff", "dsp": "dsp", "m20k": "m20k"},
+}
 
 Rows = tuple[dict[str, Any], ...]
 
@@ -60,10 +63,14 @@ def on_device(simulated: Simulated, rows: Rows, design: Mapping[str, Any]) -> tu
 
 def device_figures(placement: Placement) -> dict[str, Any]:
     """Return what the design takes of each resource, of one PE, and which resource binds."""
-    used = {name: placement.used.get(name, 0.0) for name in BUDGETS[placement.device.logic]}
+    named = SHARES[placement.device.logic]
+    used = {name: placement.used.get(name, 0.0) for name in named.values()}
     one = next(iter(placement.array.kinds.values())) if placement.array.in_dsp else placement.array.kinds.get("never")
     pe = {f"pe_{one.logic}": one.sites.lut, "pe_ff": one.sites.ff, "pe_dsp": float(one.dsp)} if one else {}
-    return {**used, **pe, "pes": placement.array.pes, "device": placement.device.name, "binding": placement.binding,
+    shares = {f"{name}_share": placement.shares.get(resource, 0.0) for name, resource in named.items()}
+    pairs = {"bram36": used["bram18"] / 2} if "bram18" in used else {}  # data sheets count pairs of 18 Kb blocks
+    return {**used, **pairs, **shares, **pe, "pes": placement.array.pes,
+            "device": placement.device.name, "binding": placement.binding,
             "binding_share": placement.binding_share}  # fmt: skip
 
 
@@ -73,7 +80,8 @@ def _powered(simulated: Simulated, design: Mapping[str, Any], gops: float) -> di
         return dict(design)
     energy_mj = power_w * design["latency_ms"]
     given = {"energy_mj": energy_mj, "edp_mj_ms": energy_mj * design["latency_ms"], "avg_power_w": power_w}
-    return {**design, **given, "tops_per_watt": gops * 1e-3 / power_w if power_w else math.nan}
+    return {**design, **given, "gops_per_watt": gops / power_w if power_w else math.nan,
+            "tops_per_watt": gops * 1e-3 / power_w if power_w else math.nan}  # fmt: skip
 
 
 def _layer_energy(simulated: Simulated, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -234,7 +234,8 @@ def load_workload(
     ----------
     workload
         A :class:`WorkloadSpec` or its fields; or the name of a shipped model; or the path of a
-        ``config.json`` (or a folder with a model), a trace ``.csv`` or a workload ``.yaml``.
+        ``config.json`` (or a folder with a model), a trace ``.csv`` or a workload ``.yaml``. Fields may
+        name a workload ``.yaml`` as their ``source`` or ``trace``; the others then replace its own.
     folder
         Where relative paths inside a spec start; a YAML file's own folder by default.
     **options
@@ -249,6 +250,12 @@ def load_workload(
         With every mistake, at its place in the file; also if the model has no such phase.
     """
     given = {key: value for key, value in options.items() if value is not None}
+    if isinstance(workload, Mapping) and (named := _names_yaml(workload)) is not None:
+        # As hwsim run takes it: the file's fields, replaced by those that stand beside its name.
+        beside = {key: value for key, value in workload.items() if key != named}
+        with Document("workload", plain(workload)).blame():
+            path = _readable(named, Path(folder or ".") / str(workload[named]))
+        return load_workload(path, **{**beside, **given})
     if not isinstance(workload, (WorkloadSpec, Mapping)) and Path(workload).suffix.lower() in YAML_SUFFIXES:
         folder = folder or Path(workload).parent
         look_beside(workload)
@@ -256,6 +263,13 @@ def load_workload(
     else:
         document = _without_file(workload)
     return document_to_trace(document.with_overrides(given, OPTIONS) if given else document, Path(folder or "."))
+
+
+def _names_yaml(workload: Mapping[str, Any]) -> str | None:
+    """Return the field that names a workload file in YAML, None if none does."""
+    fields = [key for key in SOURCES if isinstance(workload.get(key), str)]
+    named = len(fields) == 1 and fields[0] != "model" and Path(workload[fields[0]]).suffix.lower() in YAML_SUFFIXES
+    return fields[0] if named else None
 
 
 def _without_file(workload: WorkloadSpec | Mapping[str, Any] | str | Path) -> Document:
@@ -278,6 +292,14 @@ def document_to_trace(document: Document, folder: Path) -> Trace:
     spec = bind(document, WorkloadSpec)
     with document.blame():
         return spec_to_trace(spec, folder)
+
+
+def is_path(workload: str) -> bool:
+    """Whether a bare word can only be a path: of a known ending, or with folders; no model's name is one."""
+    importer = find_importer(workload)
+    if importer is not None and _has_scheme(workload, importer):
+        return False
+    return importer is not None or len(Path(workload).parts) > 1 or Path(workload).suffix.lower() in YAML_SUFFIXES
 
 
 def _source(workload: str | Path) -> dict[str, str]:
@@ -367,7 +389,9 @@ def _builder(spec: WorkloadSpec, folder: Path) -> Build:
         return lambda phase: build_trace(config, phase, model.name, f"{model.file}: {model.source}", spec.settings)
     field = next(key for key in SOURCES if getattr(spec, key) is not None)
     source, importer = str(getattr(spec, field)), spec.importer
-    if not _has_scheme(source, importer):
+    if _has_scheme(source, importer):
+        source = _scheme_beside(source, folder)
+    else:
         source = str(_readable(field, folder / source))
         importer = find_importer(source) or importer if field == "source" else importer
     check_settings(importer, spec.settings)
@@ -378,6 +402,13 @@ def _has_scheme(source: str, importer: str) -> bool:
     """Whether ``source`` is no file but something that ``importer`` knows by its beginning."""
     schemes = IMPORTERS.get(importer).schemes
     return bool(schemes) and source.startswith(schemes)
+
+
+def _scheme_beside(source: str, folder: Path) -> str:
+    """Return ``python:FILE:NAME`` with its file as seen from ``folder``; a module of Python's path stays."""
+    scheme, _, rest = source.partition(":")
+    file, _, name = rest.rpartition(":")
+    return f"{scheme}:{folder / file}:{name}" if file and exists(folder / file) else source
 
 
 def _readable(field: str, path: Path) -> Path:

@@ -113,6 +113,7 @@ def test_list_prints_one_name_a_line(kind: str, capsys: pytest.CaptureFixture[st
 
 def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     """Each list holds the very names that the part of hwsim which takes them knows."""
+    from hwsim.explore.metrics import ALL_METRICS
     from hwsim.formats import parse_format
     from hwsim.formats.approximate import MULTIPLIERS
     from hwsim.hardware.fpga.device import load_device
@@ -145,6 +146,7 @@ def test_what_is_listed_can_be_named(capsys: pytest.CaptureFixture[str]) -> None
         "memory": lambda name: (
             MEMORIES.get(name) if name in MEMORIES else load_dram(name, bandwidth_gb_s=1.0, energy_pj_per_bit=1.0)
         ),
+        "metric": ALL_METRICS.__getitem__,
         "model": find_model,
         "multiplier": MULTIPLIERS.get,
         "network": TOPOLOGIES.get,

@@ -67,7 +67,7 @@ def test_compare_formats_prints_and_writes(trace, tmp_path, capsys):
     names = "fp16,bf16,fp8_e4m3,int8,int4_g128,mxfp4,nvfp4,lmul_e4m3,bitmod3_g128,bitmod4_g128"
     out = tmp_path / "out"
     assert run_command(["compare-formats", "systolic_32x32_28nm", trace, "--formats", names, "-o", str(out)]) == 0
-    assert sorted(p.name for p in out.iterdir()) == ["compare.csv", "compare.png", "compare.svg"]
+    assert sorted(p.name for p in out.iterdir()) == ["compare.csv", "compare.html", "compare.png", "compare.svg"]
     frame = pd.read_csv(out / "compare.csv")
     assert list(dict.fromkeys(frame["format"])) == names.split(",")
     assert (frame["energy_pj"] == frame[list(ENERGY_PARTS)].sum(axis=1)).all()  # exactly

@@ -198,7 +198,10 @@ class TestNoValue:
     def test_unless_it_does_not_decide(self):
         assert parse_condition("area_mm2 < 10 or missing < 5").holds(VARIABLES) is True
         assert parse_condition("area_mm2 > 10 and missing < 5").value(VARIABLES) is False
-        assert parse_condition("missing < 5 or area_mm2 < 10").holds(VARIABLES) is False
+        assert parse_condition("missing < 5 or area_mm2 < 10").holds(VARIABLES) is True  # the order says nothing
+        assert parse_condition("missing < 5 and area_mm2 > 10").value(VARIABLES) is False
+        assert parse_condition("missing < 5 or area_mm2 > 10").value(VARIABLES) is None
+        assert parse_condition("missing < 5 and area_mm2 < 10").value(VARIABLES) is None
 
 
 class TestNames:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from hwsim.explore.error_band import lut_error, within_error
 from hwsim.explore.evaluation import PointEvaluator, open_sweep
+from hwsim.explore.pareto import non_dominated
 from hwsim.formats import parse_format
 from hwsim.formats.element.minifloat import Minifloat
 from hwsim.hardware.fpga.rows import read_lut_rows
@@ -18,8 +21,8 @@ INTEGERS = [f"int{bits}" for bits in range(3, 9)]
 
 
 @cache
-def rows() -> dict[str, tuple[float, float]]:
-    """LUT sites of a PE and SQNR of the sweep's exact products, by format."""
+def rows(metric: str = "pe_lut6") -> dict[str, tuple[float, float]]:
+    """LUT sites of a PE, or by another metric of the array, and SQNR of the sweep's exact products, by format."""
     sweep = open_sweep(SWEEP)
     evaluate, found = PointEvaluator(sweep), {}
     for point in sweep.space:
@@ -27,7 +30,7 @@ def rows() -> dict[str, tuple[float, float]]:
         if pe["family"] == "exact_mac" and "product" not in pe:
             figures = evaluate(point)
             assert figures["dsp"] == 0
-            found[pe["format"]] = (float(figures["pe_lut6"]), float(figures["sqnr_db"]))
+            found[pe["format"]] = (float(figures[metric]), float(figures["sqnr_db"]))
     return found
 
 
@@ -82,3 +85,35 @@ def test_synthesis_too_gives_minifloat_and_integer_of_a_width_about_the_same_sit
 ) -> None:
     sites = {row.design: row.lut_sites for row in read_lut_rows(data_path("fpga", "lut_rows.csv"))}
     assert sites[f"fmacci_{minifloat}"] / sites[f"imacrow4608_{integer}"] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("metric", ["pe_lut6", "lut6"])
+def test_every_integer_is_on_the_front_or_cannot_be_told_from_it(metric: str) -> None:
+    names, values = list(rows(metric)), list(rows(metric).values())
+    _, worst = lut_error()
+    best = {names[i] for i in np.flatnonzero(non_dominated(values, ["min", "max"]))}
+    near = {names[i] for i in np.flatnonzero(within_error(values, ["min", "max"], [True, False], worst))}
+    assert best & set(INTEGERS) == {"int3", "int4"}
+    assert near & set(INTEGERS) == {"int5", "int6", "int7", "int8"}
+
+
+def test_in_a_whole_array_two_exponent_bits_save_less() -> None:
+    for bits in range(5, 9):
+        (minifloat, _), (integer, _) = rows("lut6")[f"fp{bits}_e2m{bits - 3}"], rows("lut6")[f"int{bits}"]
+        one, as_wide = rows()[f"fp{bits}_e2m{bits - 3}"][0], rows()[f"int{bits}"][0]
+        assert one / as_wide < minifloat / integer
+        assert 0.895 < minifloat / integer < 0.965
+
+
+def test_without_multipliers_only_ternary_and_lmul_save_luts() -> None:
+    sweep = open_sweep(SWEEP.with_name("fpga_multiplier_free.yaml"))
+    evaluate, found = PointEvaluator(sweep), {}
+    for point in sweep.space:
+        if point.overrides["array.rows"] == 16:
+            pe = point.overrides["pe"]
+            name = " ".join([pe["family"], pe.get("format", ""), point.overrides["target.dsp"]])
+            found[name] = evaluate(point)
+    luts = {name: row["lut6"] for name, row in found.items()}
+    in_luts, in_dsp = luts["exact_mac int8 never"], luts["exact_mac int8 always"]
+    assert luts["shift_mac  never"] > in_luts > luts["exact_mac fp8_e3m4 never"] > luts["ternary  never"] > in_dsp
+    assert {name for name, row in found.items() if row["dsp"]} == {"exact_mac int8 always"}

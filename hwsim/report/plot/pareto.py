@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hwsim.explore.error_band import ESTIMATED, logic_of, lut_error
 from hwsim.explore.metrics import Direction
 from hwsim.report.plot.kit.boxes import Floats
 from hwsim.report.plot.kit.fronts import Objectives, Panel, panels_of
@@ -79,7 +80,7 @@ def _draw(panels: Sequence[Panel], objectives: Objectives, title: str, where: st
     height = height if drawn else _EMPTY_HEIGHT
     figure = new_sheet(width * columns, height * rows)
     grid = [figure.add_subplot(rows, columns, i + 1) for i in range(len(panels))]
-    looks = family_looks(family for panel in panels for family in panel.families)
+    looks = family_looks(look for panel in panels for look in panel.looks)
     sizes = _Sizes(panels)
     for axes, panel in zip(grid, panels, strict=True):
         _title(axes, panel, (width - 1.1) * 72)
@@ -109,6 +110,7 @@ class _Sizes:
     def of(self, panel: Panel) -> Floats:
         """Return the area of each design's marker in square points."""
         areas = np.full(len(panel.designs), _SMALL)
+        areas[panel.near] = 2 * _SMALL
         areas[panel.front] = _LARGE if self.range is None else self.area(panel.values[panel.front, 2])
         return areas
 
@@ -138,9 +140,10 @@ def _panel(
     corners = _steps(panel.values[panel.outline, :2])
     axes.plot(corners[:, 0], corners[:, 1], color=INK, linewidth=1.2, zorder=3, solid_joinstyle="miter")
     area, on_front = sizes.of(panel), np.isin(np.arange(len(panel.designs)), panel.front)
-    families = np.array(panel.families, dtype=object)
+    near = np.isin(np.arange(len(panel.designs)), panel.near)
+    families = np.array(panel.looks, dtype=object)
     for family, (color, marker) in looks.items():
-        for chosen, style in ((~on_front, _FAINT), (on_front, _CLEAR)):
+        for chosen, style in ((~on_front & ~near, _FAINT), (near, _NEAR), (on_front, _CLEAR)):
             rows = np.flatnonzero(chosen & (families == family))
             rows = rows[np.argsort(-area[rows], kind="stable")]
             if rows.size:
@@ -151,6 +154,7 @@ def _panel(
 
 
 _FAINT: dict[str, Any] = {"alpha": 0.28, "linewidths": 0.0, "zorder": 2}
+_NEAR: dict[str, Any] = {"alpha": 0.75, "linewidths": 0.0, "zorder": 3}
 _CLEAR: dict[str, Any] = {"alpha": 1.0, "linewidths": 0.9, "edgecolors": INK, "zorder": 4}
 
 
@@ -210,8 +214,12 @@ def _keys(
 
     every = "both" if len(objectives.names) == 2 else "all three"
     designs: list[tuple[Artist, str]] = [(_dot(QUIET, "o", _LARGE, _CLEAR), f"front: no other is better in {every}")]
-    if any(len(panel.front) < len(panel.designs) for panel in panels):
+    if any(len(panel.front) + len(panel.near) < len(panel.designs) for panel in panels):
         designs.append((_dot(QUIET, "o", 2 * _SMALL, _FAINT), "beaten by one on the front"))
+    logic = logic_of(objectives.names)
+    if logic is not None and any(panel.near.size for panel in panels):
+        within = f"beaten within the error of {ESTIMATED[logic]} ({lut_error(logic)[1]:.0%})"
+        designs.append((_dot(QUIET, "o", 3 * _SMALL, _NEAR), within))
     if len(objectives.names) == 3:
         designs.append((Line2D([], [], color=INK, linewidth=1.2), "front of the two axes alone"))
     keys = [Key("PE family", families), Key("Designs", designs)]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.explore.error_band import logic_of, lut_error, within_error
 from hwsim.explore.metrics import ALL_METRICS, Direction
 from hwsim.explore.pareto import knee, matching, non_dominated, pareto_front
+from hwsim.formats import Integer, Minifloat, parse_format
 from hwsim.report.wording import clean, is_missing
 from hwsim.spec.errors import UsageError
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Floats = NDArray[np.float64]
+
+#: Beyond so many designs nobody looks for the nearly best.
+_MOST_TRIED = 2000
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,11 @@ class Panel:
         Why rows are not drawn (``"infeasible"``, ``"without a value"`` …) and how many.
     reason
         The reason of the first row that has one.
+    looks
+        What tells each drawn design's colour and marker: its family, with the kind of its numbers where one family
+        has several.
+    near
+        Designs that are beaten by less than the error of an estimate.
     """
 
     workload: str
@@ -77,6 +87,8 @@ class Panel:
     directions: tuple[Direction, ...]
     missing: Counter[str]
     reason: str = ""
+    looks: list[str] = field(default_factory=list)
+    near: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp))
 
     @cached_property
     def front(self) -> NDArray[np.intp]:
@@ -120,16 +132,16 @@ def panels_of(frame: pd.DataFrame, objectives: Objectives, where: str | None) ->
         fate = np.where(status == "ok", fate, status)
     values = np.column_stack([frame[n].to_numpy(dtype=np.float64, na_value=np.nan) for n in objectives.names])
     fate = np.where((fate == "ok") & ~np.isfinite(values).all(axis=1), "without a value", fate)
-    workloads = _words(frame, "workload")
+    workloads, looks = _words(frame, "workload"), looks_of(_words(frame, "pe"))
     return [
-        _panel(frame, name, np.flatnonzero([w == name for w in workloads]), fate, values, objectives.directions)
+        _panel(frame, name, np.flatnonzero([w == name for w in workloads]), fate, values, objectives, looks)
         for name in dict.fromkeys(workloads)
     ]
 
 
 def _panel(
     frame: pd.DataFrame, name: str, rows: NDArray[np.intp], fate: NDArray[np.object_], values: Floats,
-    directions: tuple[Direction, ...],
+    objectives: Objectives, looks: list[str],
 ) -> Panel:  # fmt: skip
     drawn = rows[fate[rows] == "ok"]
     shown = frame.iloc[drawn]
@@ -137,7 +149,40 @@ def _panel(
     families = [(pe.split() or [""])[0] for pe in _words(shown, "pe")]
     missing = Counter(str(f) for f in fate[rows] if f != "ok")
     reason = next((text for text in _words(frame.iloc[rows], "reason") if text), "")
-    return Panel(name, designs, families, values[drawn], directions, missing, reason)
+    near = np.flatnonzero(beaten_within_error(values[drawn], objectives.mapping))
+    given = values[drawn], objectives.directions, missing, reason
+    return Panel(name, designs, families, *given, [looks[i] for i in drawn], near)
+
+
+def beaten_within_error(values: Floats, objectives: Mapping[str, Direction]) -> NDArray[np.bool_]:
+    """Return the designs that are beaten by less than the error that one in ten LUTs or ALMs exceeds, if any."""
+    logic, estimated = logic_of(objectives), [logic_of([name]) is not None for name in objectives]
+    if logic is None or len(values) > _MOST_TRIED:
+        return np.zeros(len(values), dtype=np.bool_)
+    return within_error(values, list(objectives.values()), estimated, lut_error(logic)[1])
+
+
+def looks_of(pes: list[str]) -> list[str]:
+    """Return the family of each PE, followed by the kind of its numbers where the family has several kinds.
+
+    ``pes`` are short texts such as ``exact_mac fp8_e4m3 lmul``; words after the format are part of the kind.
+    """
+    split = [(text.split() or [""])[0] for text in pes], [_kind_of_numbers(text.split()[1:]) for text in pes]
+    kinds: dict[str, set[str]] = {}
+    for family, kind in zip(*split, strict=True):
+        kinds.setdefault(family, set()).add(kind)
+    return [f"{family} {kind}" if len(kinds[family]) > 1 else family for family, kind in zip(*split, strict=True)]
+
+
+def _kind_of_numbers(words: list[str]) -> str:
+    if not words:
+        return ""
+    try:
+        element = parse_format(words[0].partition("/")[0]).element
+    except UsageError:
+        return ""
+    kind = {Integer: "integers", Minifloat: "minifloats"}.get(type(element), "other numbers")
+    return " ".join([kind, *(word for word in words[1:] if "=" not in word)])
 
 
 def _words(frame: pd.DataFrame, column: str) -> list[str]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: More names than this make a panel a list.
 MOST_NAMES = 12
+#: Of those that are beaten by less than an error, so many more.
+MOST_NEAR = 8
 _SIZE = 9.5
 
 #: A leader shorter than this says nothing.
@@ -48,20 +50,20 @@ def name_front(axes: Axes, panel: Panel, areas: Floats, colors: Mapping[str, str
     figure: Any = axes.figure
     to_points = 72 / figure.dpi
     places = axes.transData.transform(panel.values[:, :2]) * to_points
-    rows = panel.front.tolist()
+    rows = [*panel.front.tolist(), *panel.near.tolist()]
     if len(places) <= MOST_NAMES:
-        rows += np.setdiff1d(np.arange(len(places)), panel.front).tolist()
+        rows += np.setdiff1d(np.arange(len(places)), rows).tolist()
     heads, counts = _one_per_place(panel, rows)
     names, shared = short_names([panel.designs[i] for i in heads], [panel.families[i] for i in heads])
     names = [f"{name} +{n - 1}" if n > 1 else name for name, n in zip(names, counts, strict=True)]
     first = [heads.index(_head(panel, heads, i)) for i in panel.landmarks()]
-    wanted = worth_naming(places[heads], first, MOST_NAMES)
+    wanted = worth_naming(places[heads], first, MOST_NAMES + min(len(panel.near), MOST_NEAR))
     scene = _scene(axes, panel, places, heads, np.setdiff1d(np.arange(len(places)), rows), np.sqrt(areas) / 2)
     sizes = np.array([text_size(figure, names[i], _SIZE) for i in wanted]) + 2 * MARGIN
     spots = place_names(scene, wanted, sizes)
     for i, spot in zip(wanted, spots, strict=True):
         if spot is not None:
-            color = darker(colors[panel.families[heads[i]]]) if heads[i] in panel.front else QUIET
+            color = darker(colors[panel.looks[heads[i]]]) if heads[i] in panel.front else QUIET
             _write(axes, names[i], spot, scene.marks[i], color)
     return sum(spot is not None for spot in spots), len(heads), shared
 
