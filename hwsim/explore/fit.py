@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hwsim.hardware.fpga.device import Device, load_device, shell_resources
+from hwsim.hardware.fpga.spec import known_grade
 from hwsim.hardware.pe import PE, make_pe
 from hwsim.hardware.target import ArrayFit, Budget, DspChoice, largest_array
 from hwsim.hardware.target.clocks import clock_notes, estimate_note, mode_notes, sharing, use_notes
@@ -129,7 +130,7 @@ class Fit:
 
         rows = []
         for kind, one in self.array.kinds.items():
-            place = "DSP blocks" if kind == "always" else "LUTs"
+            place = self.array.place(kind)
             for part, sites, dsp in one.rows:
                 rows.append({
                     "products in": place, "part": part.role, "group": part.group, one.logic: sites.lut, "ff": sites.ff,
@@ -159,6 +160,7 @@ def fit(request: FitRequest) -> Fit:
     power_w, static_w = request.power_w, request.static_power_w
     if power_w is not None and static_w is not None and static_w > power_w:
         raise UsageError(f"static power: {static_w:g} W is more than the {power_w:g} W of which it is a part")
+    known_grade(request.grade)
     device, pe = load_device(request.device), make_pe(request.pe)
     usable = device.usable(shell_resources(request.shell), request.reserve)
     shared = sharing(get_dataflow(request.dataflow).stationary)

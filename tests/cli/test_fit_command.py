@@ -90,3 +90,8 @@ def test_errors_are_of_their_kinds() -> None:
         fit(FitRequest("pynq_z2", INT8, shell={}, rows=1000))
     with pytest.raises(UsageError, match="lmul has no product"):
         fit(FitRequest("zcu104", {"family": "lmul", "format": "fp8_e4m3"}, dsp="always"))
+
+
+def test_a_speed_grade_that_no_device_has_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["fit", "zcu104", "int8", "--grade", "-7", "--clock", "5000MHz"]) == 2
+    assert "unknown speed grade '-7'; valid: -1, -1L, -2, -2L, -3" in capsys.readouterr().err

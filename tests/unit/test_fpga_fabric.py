@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +16,7 @@ from hwsim.hardware.fpga import fabric_cells, load_fabric, read_lut_rows
 from hwsim.hardware.fpga.calibrate import SEEDS, cross_validate, fit, shipped_rows
 from hwsim.hardware.fpga.fabric import Sites
 from hwsim.hardware.fpga.rows import read_params
+from hwsim.hardware.fpga.unit import family_cells
 from hwsim.spec.errors import MissingFigureError, SpecError
 
 UNITS, CIRCUITS = shipped_rows()
@@ -141,3 +145,28 @@ def test_rows_of_other_flows_are_left_out(tmp_path) -> None:  # type: ignore[no-
 
 def test_parameters_are_yaml() -> None:
     assert read_params("{wa: 8, rule: 2311.12359 n=4608}") == {"wa": 8, "rule": "2311.12359 n=4608"}
+
+
+@pytest.mark.parametrize("name", ["e4m3", "E4M3", "e4m3fn", "fp8_e4m3"])
+def test_units_take_any_name_of_a_float(name: str) -> None:
+    assert family_cells("fp_mul_unpacked", {"fmt": name}) == family_cells("fp_mul_unpacked", {"E": 4, "M": 3})
+    assert family_cells("fp_mul_unpacked", {"fmt": "bf16"}) == family_cells("fp_mul_unpacked", {"E": 8, "M": 7})
+
+
+@pytest.mark.parametrize(
+    ("family", "params", "acc"),
+    # Widths of lossless sums of 4,608 products by the two formulas of arXiv 2311.12359.
+    [("int_mac", {"wa": 8, "wb": 8}, 30), ("fp_mac_kulisch", {"fmt": "e4m3"}, 50), ("fp_mac_kulisch", {"fmt": "e2m1"}, 22)],
+)  # fmt: skip
+def test_accumulators_that_no_row_states_are_lossless(family: str, params: dict[str, Any], acc: int) -> None:
+    assert family_cells(family, params) == family_cells(family, {**params, "acc": acc})
+
+
+def test_rows_of_unknown_parameters_are_told_and_left_out(tmp_path: Path) -> None:
+    rows = 'a,int_mul,"{wa: 8, wb: 8}",88\nb,int_mul,"{width: 8}",88\nc,fp_mul_unpacked,"{fmt: int8}",9\n'
+    (tmp_path / "t.csv").write_text(f"design,family,params,lut_sites_carry_aware\n{rows}")
+    unknown: list[str] = []
+    assert [row.design for row in read_lut_rows(tmp_path / "t.csv", unknown)] == ["a"]
+    assert [text.split(":")[0] for text in unknown] == ["b (line 3", "c (line 4"]
+    with pytest.raises(SpecError, match="parameter wa is missing"):
+        read_lut_rows(tmp_path / "t.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import product
 from typing import Any
 
@@ -13,7 +14,9 @@ from hwsim.hardware.fpga.device import load_device
 from hwsim.hardware.fpga.dsp import best_mode, dsp_modes
 from hwsim.hardware.pe import PES, make_pe
 from hwsim.hardware.target import Budget, largest_array, pe_on_fabric
-from hwsim.hardware.target.budget import kinds_of, taken
+from hwsim.hardware.target.budget import kinds_of
+from hwsim.hardware.target.budget_of import taken
+from hwsim.hardware.target.mixing import mixes
 from hwsim.spec.errors import InfeasibleError, UsageError
 
 ZCU104 = load_device("zcu104")
@@ -83,7 +86,7 @@ def test_blocks_sum_products_of_one_sum_alone() -> None:
 
 
 @given(
-    st.sampled_from(FAMILIES), st.floats(1, 3e5), st.floats(1, 6e5), st.integers(0, 4000),
+    st.sampled_from(FAMILIES), st.floats(1, 3e4), st.floats(1, 6e4), st.integers(0, 300),
     st.sampled_from(("auto", "never", "always")), st.frozensets(st.sampled_from("wa")),
 )  # fmt: skip
 def test_the_largest_array_fits_and_one_more_pe_does_not(options, lut, ff, dsp, use, shared) -> None:  # type: ignore[no-untyped-def]
@@ -98,20 +101,38 @@ def test_the_largest_array_fits_and_one_more_pe_does_not(options, lut, ff, dsp, 
         return
     assert found.in_dsp + found.in_lut == found.pes
     assert all(found.used[name] <= budget.counts[name] * (1 + 1e-9) for name in found.used)
-    kinds = [taken(one) for one in found.kinds.values()]
     wanted = found.rows * (found.cols + 1) if found.rows > found.cols else (found.rows + 1) * found.cols
-    most = brute_force(kinds, budget)
-    assert found.pes <= most < wanted
+    usual = kinds_of(pe, ZCU104, use, shared)
+    pairs = [[taken(one) for one in kinds.values()] for kinds in mixes(usual, pe, ZCU104, use, shared, None)]
+    assert found.pes <= max(brute_force(kinds, budget) for kinds in pairs) < wanted
 
 
 def brute_force(kinds, budget: Budget) -> int:  # type: ignore[no-untyped-def]
-    """Return the most PEs: those of the first kind as many as fit, then the second."""
-    total, left = 0, dict(budget.counts)
-    for kind in kinds:
-        count = min(int(left[name] / float(take) + 1e-9) for name, take in kind.items() if take)
-        total += count
-        left = {name: left[name] - float(count * kind.get(name, 0)) for name in left}
-    return total
+    """Return the most PEs of one or two kinds: every number of the first is tried, the second fills what is left."""
+    left = {name: Fraction(count) for name, count in budget.counts.items()}
+    top = min(int(left[name] / take) for name, take in kinds[0].items() if take)
+    if len(kinds) == 1:
+        return top
+    best = 0
+    for count in range(top + 1):
+        rest = [(left[name] - count * kinds[0][name]) / take for name, take in kinds[1].items() if take]
+        best = max(best, count + max(0, int(min(rest))))
+    return best
+
+
+def test_two_modes_and_luts_may_beat_the_densest_mode() -> None:
+    pe = make_pe({"family": "exact_mac", "format": "int8", "length": 64})
+    budget = Budget({"lut6": 3000.0, "ff": 1e6, "dsp": 100})
+    found = largest_array(pe, ZCU104, budget, "auto", frozenset({"a"}), (1, None))
+    dense = pe_on_fabric(pe, ZCU104, "always", frozenset({"a"}))
+    assert [mode.name for mode in dense.modes] == ["int8_x2"]
+    usual = kinds_of(pe, ZCU104, "auto", frozenset({"a"}))
+    assert found.pes >= brute_force([taken(one) for one in usual.values()], budget)
+    assert found.pes == max(
+        brute_force([taken(one) for one in kinds.values()], budget)
+        for kinds in mixes(usual, pe, ZCU104, "auto", frozenset({"a"}), None)
+    )
+    assert found.pes > brute_force([taken(one) for one in usual.values()], budget)
 
 
 @pytest.mark.parametrize(("use", "options"), [*product(("always", "never"), FAMILIES[:3])], ids=str)

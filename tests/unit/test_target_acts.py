@@ -221,7 +221,7 @@ def test_mistakes_of_a_target_come_at_once(tmp_path: Path, capsys: pytest.Captur
     text = words(capsys)[1]
     for found in (
         "target.dsp: must be 'auto', 'never' or 'always', not 'alway' (did you mean 'always'?)",
-        "target.memory: must be 'auto', 'bram18' or 'uram', not 'bram'", "target.reserve: must be < 1.0, not 1.2",
+        "target.memory: must be 'auto', 'bram18', 'uram' or 'm20k', not 'bram'", "target.reserve: must be < 1.0, not 1.2",
         "unknown interface 'ddr4_contoller'", "did you mean 'ddr4_controller'", "target.shell.ethernet_100g: must be at",
         "target.grade: unknown speed grade '-9'; valid: -1, -1L, -2, -2L, -3", "power_source: is missing beside power",
     ):  # fmt: skip

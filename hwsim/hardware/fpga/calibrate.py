@@ -26,11 +26,13 @@ from hwsim.spec.data import data_path
 class Rules:
     """What is known of a logic's cells before any row: ``prior`` sizes, ``derived`` ones, those of ``single`` circuits.
 
+    ``read_off`` names where those of ``derived`` are from that no structure gives.
     Sizes of ``single`` cells are the geometric mean over their rows.
     """
 
     prior: Mapping[str, float]
     derived: Mapping[str, float]
+    read_off: Mapping[str, str]
     single: tuple[str, ...]
     files: tuple[str, str, str]
 
@@ -44,6 +46,7 @@ RULES = {
     "lut6": Rules(
         {"gate": 0.5, "summed": 0.5},
         {"carry": 1.0, "rom": 1.0, "csa": 1.0, "ones": 2.1, "small": -4.0},
+        {"ones": "read off rows xnorpop of lut_rows.csv", "small": "read off rows int_mul of lut_rows.csv"},
         _SINGLE,
         ("lut_rows.csv", "component_rows.csv", "fabric.csv"),
     ),
@@ -52,6 +55,7 @@ RULES = {
     "alm": Rules(
         {"gate": 0.25, "summed": 0.3},
         {"carry": 0.5, "csa": 1.0, "mlab": 1.0, "small": 0.0},
+        {},
         (*_SINGLE, "rom", "ones"),
         ("alm_rows.csv", "alm_component_rows.csv", "alm_fabric.csv"),
     ),
@@ -112,7 +116,9 @@ def main() -> None:
     for logic, rules in RULES.items():
         units, circuits = shipped_rows(logic)
         found = fit(units, circuits, logic)
-        source = dict.fromkeys(rules.derived, "derived") | dict.fromkeys(rules.single, rules.files[1])
+        source = (
+            dict.fromkeys(rules.derived, "derived") | dict(rules.read_off) | dict.fromkeys(rules.single, rules.files[1])
+        )
         table = [
             (cell, f"{size:.4g}", source.get(cell, f"fit of {rules.files[0]}"))
             for cell, size in sorted(found.sites.items(), key=lambda item: ALM_CELLS.index(item[0]))

@@ -201,14 +201,27 @@ def best_mode(
     shared: frozenset[str] = frozenset(),
     arithmetic: Arithmetic = "int",
     full: frozenset[str] = frozenset(),
+    asked: str = "",
 ) -> Mode | None:
     """Return the legal mode with the most products of these widths per block, None if no mode takes them.
 
-    Operands of ``full`` use every code of their width, the lowest too.
+    Operands of ``full`` use every code of their width, the lowest too. The mode ``asked`` for comes first if legal.
     """
+    fitting = legal_modes(primitive, a_bits, b_bits, shared, arithmetic, full)
+    return max(fitting, key=lambda mode: (mode.name == asked, mode.macs, mode.name == "plain"), default=None)
+
+
+def legal_modes(
+    primitive: str,
+    a_bits: int,
+    b_bits: int,
+    shared: frozenset[str] = frozenset(),
+    arithmetic: Arithmetic = "int",
+    full: frozenset[str] = frozenset(),
+) -> list[Mode]:
+    """Return the modes that take products of these widths and are legal; arguments as of :func:`best_mode`."""
     taking = [mode for mode in dsp_modes(primitive) if mode.takes(a_bits, b_bits, arithmetic)]
-    fitting = [mode for mode in taking if mode.legal(shared) and mode.in_range(shared, full)]
-    return max(fitting, key=lambda mode: (mode.macs, mode.name == "plain"), default=None)
+    return [mode for mode in taking if mode.legal(shared) and mode.in_range(shared, full)]
 
 
 def refused_modes(

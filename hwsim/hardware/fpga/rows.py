@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from hwsim.hardware.fpga.unit import FAMILIES, family_cells
-from hwsim.spec.errors import Problem, SpecError
+from hwsim.spec.errors import Problem, SpecError, UsageError
 from hwsim.spec.text import read_text
 
 KEYS = ("design", "family", "params")
@@ -39,12 +39,13 @@ class LutRow:
 def read_lut_rows(path: Path, unknown: list[str] | None = None, logic: str = "lut6") -> list[LutRow]:
     """Read a table of the form of ``hwsim/data/fpga/lut_rows.csv``, or of ``alm_rows.csv``.
 
-    Families of rows that have no model are put into ``unknown``, where it is given.
+    Families of rows that have no model are put into ``unknown``, where it is given, and so are units whose parameters
+    a family does not know, with the reason.
 
     Raises
     ------
     SpecError
-        With every row that it cannot read, at its line; also those of unknown families without ``unknown``.
+        With every row that it cannot read, at its line; also those without a model, without ``unknown``.
     """
     reader = csv.DictReader(StringIO(read_text(path)))
     figure = FIGURE[logic]
@@ -59,6 +60,11 @@ def read_lut_rows(path: Path, unknown: list[str] | None = None, logic: str = "lu
             continue
         try:
             found += _rows(row, logic)
+        except UsageError as error:
+            if unknown is None:
+                problems.append(Problem(str(path), reader.line_num, 0, "", str(error)))
+            else:
+                unknown.append(f"{row['design']} (line {reader.line_num}: {error})")
         except (TypeError, ValueError) as error:
             problems.append(Problem(str(path), reader.line_num, 0, "", str(error)))
     if problems:

@@ -51,7 +51,8 @@ def _known_interface(name: str) -> str:
     return name
 
 
-def _known_grade(grade: str) -> str:
+def known_grade(grade: str) -> str:
+    """Return ``grade``; UsageError, with the nearest, if no primitive has a clock in it."""
     if grade not in speed_grades():
         raise UsageError(f"unknown speed grade {grade!r}; {did_you_mean(grade, speed_grades())}")
     return grade
@@ -89,7 +90,7 @@ class TargetSpec(Spec):
         description="stages that every PE and dequantizer is cut into, each cut with its registers; without, none are "
         "counted but those of operands and sums",
     )
-    grade: Annotated[str, AfterValidator(as_value_error(_known_grade))] = Field(
+    grade: Annotated[str, AfterValidator(as_value_error(known_grade))] = Field(
         "-2", description="speed grade, for the fastest clocks of data sheets"
     )
     board_bandwidth: bool = Field(

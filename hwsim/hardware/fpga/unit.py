@@ -6,14 +6,19 @@ families that are not registered have no model.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from hwsim.formats import Minifloat, parse_format
 from hwsim.hardware.circuits import Circuit
 from hwsim.hardware.fpga.fabric import LAWS
 from hwsim.spec.errors import UsageError
 from hwsim.spec.registry import Registry
+
+#: Products of a sum where a table does not name the accumulator: those of its other MACs.
+LENGTH = 4608
 
 Params = Mapping[str, Any]
 #: A circuit, or so many of it, or plain cells.
@@ -64,14 +69,20 @@ def family_cells(family: str, params: Params, logic: str = "lut6") -> dict[str, 
 
 
 def format_fields(name: str) -> tuple[int, int]:
-    """Return exponent and mantissa bits of a format's short name such as ``e4m3``.
+    """Return exponent and mantissa bits of a format's short name such as ``e4m3``, or of any float that hwsim names.
 
     Raises
     ------
     ValueError
         If it is no such name.
     """
-    exponent, separator, mantissa = str(name).removeprefix("e").partition("m")
-    if not (separator and exponent.isdecimal() and mantissa.isdecimal()):
-        raise ValueError(f"{name!r} names no format; valid: eEmM")
-    return int(exponent), int(mantissa)
+    found = re.fullmatch(r"(?:fp\d+_)?e(\d+)m(\d+)(?:fn|fnuz|ieee)?", str(name).lower())
+    if found:
+        return int(found[1]), int(found[2])
+    try:
+        element = parse_format(str(name).lower()).element
+    except UsageError:
+        element = None
+    if not isinstance(element, Minifloat):
+        raise ValueError(f"{name!r} names no float; valid: eEmM, or a format such as bf16")
+    return element.exponent_bits, element.mantissa_bits

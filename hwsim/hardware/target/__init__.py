@@ -6,7 +6,8 @@ The same PEs are priced on ASIC technologies; nothing in a PE knows of either.
 from __future__ import annotations
 
 from hwsim.hardware.fpga.dsp import DSP_CHOICES, DspChoice
-from hwsim.hardware.target.budget import ArrayFit, Budget, largest_array
+from hwsim.hardware.target.budget import ArrayFit, largest_array
+from hwsim.hardware.target.budget_of import Budget
 from hwsim.hardware.target.buffers import BufferPlace, place_buffers
 from hwsim.hardware.target.pe_on_fabric import PeOnFabric, pe_on_fabric
 from hwsim.hardware.target.placement import Placement, Wanted, place

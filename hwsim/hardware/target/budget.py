@@ -1,45 +1,23 @@
 """The largest array of PEs within all budgets of a device, and which of them binds.
 
 Of an array without stated sides, rows and columns are as equal as possible: the largest square, or a rectangle one
-row longer. With ``auto`` as many PEs have their products in DSP blocks as there are blocks for, the others in LUTs;
-so an array never is smaller than with ``always`` or ``never``.
+row longer. With ``auto`` some PEs have their products in DSP blocks, the others there in another mode, or in LUTs: the
+mix of two kinds that holds the most PEs (:mod:`.mixing`), so never fewer than with ``always`` or ``never``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from math import isqrt
 
 from hwsim.hardware.fpga.device import Device
 from hwsim.hardware.fpga.dsp import DSP_CHOICES, DspChoice
 from hwsim.hardware.pe import PE
+from hwsim.hardware.target.budget_of import Budget, taken
+from hwsim.hardware.target.mixing import ALSO, cut_to, mixes, most
 from hwsim.hardware.target.pe_on_fabric import PeOnFabric, pe_on_fabric, refusals
 from hwsim.spec.errors import InfeasibleError, UsageError, did_you_mean
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What an array may use: counts by resource, the rest of the design and the reserve taken off already."""
-
-    counts: Mapping[str, float]
-
-    def pes(self, one: PeOnFabric) -> dict[str, int]:
-        """Return how many such PEs each resource holds; resources that they do not take are left out."""
-        return {name: int(Fraction(self.counts.get(name, 0)) / take) for name, take in taken(one).items() if take}
-
-    def less(self, one: PeOnFabric, count: int) -> Budget:
-        """Return what is left beside ``count`` such PEs."""
-        left = dict(self.counts)
-        for name, take in taken(one).items():
-            left[name] = left.get(name, 0) - float(count * take)
-        return Budget(left)
-
-
-def taken(one: PeOnFabric) -> dict[str, Fraction]:
-    """Return what a PE takes of each resource."""
-    return {one.logic: Fraction(one.sites.lut), "ff": Fraction(one.sites.ff), "dsp": one.dsp}
 
 
 @dataclass(frozen=True)
@@ -62,6 +40,13 @@ class ArrayFit:
     def pes(self) -> int:
         """PEs in all."""
         return self.copies * self.rows * self.cols
+
+    def place(self, kind: str) -> str:
+        """Return where a kind of :attr:`kinds` has its products, in words; of two in DSP blocks with their modes."""
+        if kind == "never":
+            return "LUTs"
+        modes = ", ".join(mode.name for mode in self.kinds[kind].modes)
+        return f"DSP blocks, {modes}" if ALSO in self.kinds else "DSP blocks"
 
 
 def kinds_of(
@@ -98,26 +83,23 @@ def largest_array(
     InfeasibleError
         If not one PE fits, or one row or column of the given side.
     """
-    kinds = kinds_of(pe, device, use, shared, stages)
-    count, binding = _most(kinds, budget)
-    rows, cols = _sides(count // copies, sides)
-    if rows * cols < 1:
+    usual = kinds_of(pe, device, use, shared, stages)
+    found = None
+    for kinds in mixes(usual, pe, device, use, shared, stages):
+        counts, binding = most(kinds, budget)
+        rows, cols = _sides(sum(counts.values()) // copies, sides)
+        if found is None or rows * cols > found.rows * found.cols:
+            found = _array(rows, cols, kinds, counts, binding, copies)
+        if rows * cols and None not in sides:
+            break
+    assert found is not None
+    if found.pes < 1:
         need = " or ".join(
-            ", ".join(f"{float(take):.4g} {name}" for name, take in taken(one).items()) for one in kinds.values()
+            ", ".join(f"{float(take):.4g} {name}" for name, take in taken(one).items()) for one in usual.values()
         )
-        raise InfeasibleError(f"{device.name}: {binding} does not hold {_asked(sides, copies)}; a PE takes {need}")
-    return _array(rows, cols, kinds, budget, binding, copies)
-
-
-def _most(kinds: Mapping[str, PeOnFabric], budget: Budget) -> tuple[int, str]:
-    """Return the most PEs, those in DSP blocks first, and the resource that stops the last kind."""
-    total, binding, left = 0, "", budget
-    for one in kinds.values():
-        holds = left.pes(one)
-        binding = min(holds, key=lambda name: holds[name])
-        total += holds[binding]
-        left = left.less(one, holds[binding])
-    return total, binding
+        short = f"{found.binding} does not hold {_asked(sides, copies)}"
+        raise InfeasibleError(f"{device.name}: {short}; a PE takes {need}")
+    return found
 
 
 def _sides(count: int, sides: tuple[int | None, int | None]) -> tuple[int, int]:
@@ -142,14 +124,16 @@ def _asked(sides: tuple[int | None, int | None], copies: int) -> str:
 
 
 def _array(
-    rows: int, cols: int, kinds: Mapping[str, PeOnFabric], budget: Budget, binding: str, copies: int
+    rows: int,
+    cols: int,
+    kinds: Mapping[str, PeOnFabric],
+    counts: Mapping[str, int],
+    binding: str,
+    copies: int,
 ) -> ArrayFit:
-    """Fill the array with PEs in DSP blocks as far as they go, then with PEs in LUTs."""
-    left, wanted = budget, copies * rows * cols
-    counts: dict[str, int] = {}
-    for name, one in kinds.items():
-        counts[name] = min(wanted - sum(counts.values()), min(left.pes(one).values()))
-        left = left.less(one, counts[name])
+    """Fill the array with the PEs of ``counts``, those in DSP blocks first."""
+    kept = cut_to(counts, copies * rows * cols)
     names = taken(next(iter(kinds.values())))
-    used = {name: float(sum(count * taken(kinds[kind])[name] for kind, count in counts.items())) for name in names}
-    return ArrayFit(rows, cols, counts.get("always", 0), counts.get("never", 0), used, binding, kinds, copies)
+    used = {name: float(sum(count * taken(kinds[kind])[name] for kind, count in kept.items())) for name in names}
+    in_lut = kept.get("never", 0)
+    return ArrayFit(rows, cols, sum(kept.values()) - in_lut, in_lut, used, binding, kinds, copies)

@@ -130,6 +130,7 @@ def use_notes(device: Device, used: Mapping[str, float]) -> list[str]:
             found.append(
                 f"{count / total:.0%} of {name} is in use: beyond {limits[name]:.0%} designs seldom close timing (FINN)"
             )
+    found += _beyond_regions(device, used)
     needed = regions_needed(device, used)
     if needed > 1:
         found.append(
@@ -154,6 +155,16 @@ def core_notes(device: Device, used: Mapping[str, float], cores: int) -> list[st
         else f"{whole} of them fit whole into super logic regions, the others lie across a border"
     )
     return [f"{cores} cores on a bus to one DRAM port: {where} (by counts; no placement); {beside}"]
+
+
+def _beyond_regions(device: Device, used: Mapping[str, float]) -> list[str]:
+    """Say of what more is in use than the regions have together: what shells and fixed logic take of a device."""
+    if not device.regions:
+        return [f"super logic regions: {device.missing['slrs']}"] if "slrs" in device.missing else []
+    sums = {name: sum(region.get(name, 0) for region in device.regions) for name in used}
+    short = [f"{used[name]:,.0f} {name} of {most:,.0f}" for name, most in sums.items() if 0 < most < used[name]]
+    why = "what shell and fixed logic leave of the device's own count; a reserve keeps it back"
+    return [f"beyond what the super logic regions hold together: {', '.join(short)} ({why})"] if short else []
 
 
 def regions_needed(device: Device, used: Mapping[str, float]) -> int:

@@ -18,7 +18,7 @@ from hwsim.formats import Integer, Minifloat
 from hwsim.hardware.circuits import Multiplier, Part, Register
 from hwsim.hardware.fpga import Sites, load_fabric
 from hwsim.hardware.fpga.device import Device
-from hwsim.hardware.fpga.dsp import Mode, best_mode, product_registers, refused_modes
+from hwsim.hardware.fpga.dsp import Mode, best_mode, legal_modes, product_registers, refused_modes
 from hwsim.hardware.pe import PE
 from hwsim.spec.errors import MissingFigureError, UsageError, did_you_mean
 
@@ -50,9 +50,11 @@ def pe_on_fabric(
     use: Literal["never", "always"],
     shared: frozenset[str] = frozenset(),
     stages: int | None = None,
+    mode: str = "",
 ) -> PeOnFabric:
     """Return what ``pe`` takes of ``device``; neighbours share the operands ``shared`` (``w``, ``a``).
 
+    Products are in the densest legal mode, or in ``mode`` where it is legal.
     Its path is cut into ``stages``; without, registers between its own operands and sums are not counted.
 
     Raises
@@ -73,7 +75,7 @@ def pe_on_fabric(
         held = [(part, 0.0, Fraction(pe.lanes) if not number else Fraction(0)) for number, part in enumerate(parts)]
         held += [(part, part.count, Fraction(0)) for part in _cuts(pe, stages, inside)]
         return _priced(pe, device, held, (whole,), ())
-    found = _with_products_in_blocks(pe, device, parts, shared)
+    found = _with_products_in_blocks(pe, device, parts, shared, mode)
     if stages is None:
         return found
     products = [part for part, _, dsp in found.rows if dsp]
@@ -121,7 +123,20 @@ def _is_product(part: Part) -> bool:
     return isinstance(part.circuit, Multiplier) and part.group == "multiplier"
 
 
-def _with_products_in_blocks(pe: PE, device: Device, parts: Sequence[Part], shared: frozenset[str]) -> PeOnFabric:
+def mode_names(pe: PE, device: Device, shared: frozenset[str]) -> list[str]:
+    """Return the names of all modes of DSP blocks that some product of the PE may use."""
+    shared = _with_own_sum(pe, shared)
+    found: dict[str, None] = {}
+    for part in pe.built:
+        if isinstance(part.circuit, Multiplier) and _is_product(part):
+            modes = legal_modes(device.dsp_primitive, *_widths(part.circuit), shared, full=_full(pe))
+            found.update((mode.name, None) for mode in modes)
+    return list(found)
+
+
+def _with_products_in_blocks(
+    pe: PE, device: Device, parts: Sequence[Part], shared: frozenset[str], asked: str
+) -> PeOnFabric:
     modes: list[Mode] = []
     shared, notes = _with_own_sum(pe, shared), refusals(pe, device, shared)
     rows: list[tuple[Part, float, Fraction]] = []
@@ -129,7 +144,7 @@ def _with_products_in_blocks(pe: PE, device: Device, parts: Sequence[Part], shar
         circuit = part.circuit
         mode = None
         if isinstance(circuit, Multiplier) and _is_product(part):
-            mode = best_mode(device.dsp_primitive, *_widths(circuit), shared, full=_full(pe))
+            mode = best_mode(device.dsp_primitive, *_widths(circuit), shared, full=_full(pe), asked=asked)
         if mode is None:
             rows.append((part, part.count, Fraction(0)))
             continue

@@ -11,7 +11,8 @@ from hwsim.hardware.fpga import Sites, load_fabric
 from hwsim.hardware.fpga.device import Device, load_device, shell_resources
 from hwsim.hardware.fpga.spec import TargetSpec
 from hwsim.hardware.pe import PE
-from hwsim.hardware.target.budget import ArrayFit, Budget, largest_array
+from hwsim.hardware.target.budget import ArrayFit, largest_array
+from hwsim.hardware.target.budget_of import Budget
 from hwsim.hardware.target.buffers import BufferPlace, BufferWanted, place_buffers
 from hwsim.hardware.target.clocks import clock_notes, core_notes, mode_notes, use_notes
 from hwsim.spec.errors import InfeasibleError, MissingFigureError
@@ -62,7 +63,8 @@ class Placement:
     @property
     def binding(self) -> str:
         """The resource of which the largest share is taken; not DSP blocks where a PE may do without."""
-        shares = {name: share for name, share in self.shares.items() if name != "dsp" or len(self.array.kinds) == 1}
+        choice = "never" in self.array.kinds and len(self.array.kinds) > 1
+        shares = {name: share for name, share in self.shares.items() if name != "dsp" or not choice}
         return max(shares, key=lambda name: shares[name])
 
     @property

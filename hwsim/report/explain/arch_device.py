@@ -52,7 +52,7 @@ def _pes(placement: Placement) -> Any:
     rows = []
     for kind, one in placement.array.kinds.items():
         for part, sites, dsp in one.rows:
-            place = "DSP blocks" if kind == "always" else "LUTs"
+            place = placement.array.place(kind)
             rows.append(
                 {"products in": place, "part": part.role, one.logic: sites.lut, "ff": sites.ff, "dsp": float(dsp)}
             )

@@ -29,10 +29,7 @@ from hwsim.hardware.circuits import (
     float_addition,
     float_product,
 )
-from hwsim.hardware.fpga.unit import FAMILIES, Counted, Params, format_fields, times
-
-#: Products of a sum where a table does not name the accumulator: those of its other MACs.
-LENGTH = 4608
+from hwsim.hardware.fpga.unit import FAMILIES, LENGTH, Counted, Params, format_fields, times
 
 
 def fields(p: Params) -> tuple[int, int]:
@@ -77,13 +74,14 @@ def to_fixed(p: Params) -> list[Counted]:
 
 @FAMILIES.register("fp_mac_kulisch")
 def exact_mac(p: Params) -> list[Counted]:
-    """The product in fixed point, its sign in the accumulator's adder."""
+    """The product in fixed point, its sign in the accumulator's adder: as wide as stated, or lossless."""
     exponent, mantissa = fields(p)
+    acc = p["acc"] if "acc" in p else lossless_float_bits(fields(p), fields(p), LENGTH)
     return [
         *product(exponent, mantissa),
         placed(exponent, mantissa, 2 * mantissa + 2, True),
-        Adder(p["acc"]),
-        Register(p["acc"]),
+        Adder(acc),
+        Register(acc),
     ]
 
 

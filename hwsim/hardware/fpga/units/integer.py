@@ -5,8 +5,9 @@ Parameters: ``w`` bits, ``wa`` and ``wb`` operand bits, ``acc`` accumulator bits
 
 from __future__ import annotations
 
+from hwsim.formats.sums import lossless_integer_bits
 from hwsim.hardware.circuits import Adder, AdderTree, Multiplier, Register
-from hwsim.hardware.fpga.unit import FAMILIES, Counted, Params
+from hwsim.hardware.fpga.unit import FAMILIES, LENGTH, Counted, Params
 
 
 @FAMILIES.register("int_add")
@@ -23,8 +24,9 @@ def int_mul(p: Params) -> list[Counted]:
 
 @FAMILIES.register("int_mac")
 def int_mac(p: Params) -> list[Counted]:
-    """A multiplier and the accumulator."""
-    return [Multiplier(p["wa"], p["wb"], signed=True), Adder(p["acc"]), Register(p["acc"])]
+    """A multiplier and the accumulator: as stated, or lossless over :data:`LENGTH` products."""
+    acc = p["acc"] if "acc" in p else lossless_integer_bits(p["wa"], p["wb"], LENGTH)
+    return [Multiplier(p["wa"], p["wb"], signed=True), Adder(acc), Register(acc)]
 
 
 @FAMILIES.register("int_dot_rows")

@@ -20,12 +20,15 @@ from hwsim.hardware.circuits import (
 )
 from hwsim.hardware.fpga.unit import FAMILIES, Counted, Params, times
 
+#: Bits of the accumulators of all serial units of the table, where a row states none.
+ACCUMULATOR = 24
+
 
 @FAMILIES.register("bit_serial_pe")
 def bit_serial(p: Params) -> list[Counted]:
     """Activations gated by a weight bit each, a tree, the accumulator."""
-    lanes, bits = p["lanes"], p["wa"]
-    return [{"gate": lanes * bits}, AdderTree(lanes, bits), Adder(p["acc"]), Register(p["acc"])]
+    lanes, bits, acc = p["lanes"], p["wa"], p.get("acc", ACCUMULATOR)
+    return [{"gate": lanes * bits}, AdderTree(lanes, bits), Adder(acc), Register(acc)]
 
 
 def _term(bits: int, shift_bits: int) -> tuple[int, list[Counted]]:
@@ -38,7 +41,7 @@ def _term(bits: int, shift_bits: int) -> tuple[int, list[Counted]]:
 def term_serial(p: Params) -> list[Counted]:
     """A signed power of two times each activation, a tree, the accumulator."""
     width, term = _term(p["wa"], p["shift_bits"])
-    acc = p.get("acc", 24)  # as wide as the other serial units of the table
+    acc = p.get("acc", ACCUMULATOR)
     return [*times(p["lanes"], term), AdderTree(p["lanes"], width + 1), Adder(acc), Register(acc)]
 
 

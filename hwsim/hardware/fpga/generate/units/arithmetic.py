@@ -10,8 +10,8 @@ from hwsim.formats.multiplier.lmul import offset_bits
 from hwsim.formats.sums import lossless_float_bits
 from hwsim.hardware.fpga.generate.units.single import tree
 from hwsim.hardware.fpga.generate.verilog import VERILOG, module
-from hwsim.hardware.fpga.unit import Params
-from hwsim.hardware.fpga.units.floating import LENGTH, fields, fixed_bits
+from hwsim.hardware.fpga.unit import LENGTH, Params
+from hwsim.hardware.fpga.units.floating import fields, fixed_bits
 
 #: Signs of a multiplier's operands by what they are.
 _KIND = {True: "wire signed", False: "wire"}
