@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwsim.explore.error_band import lut_error, within_error
+from hwsim.explore.error_band import logic_of, lut_error, within_error
 from hwsim.explore.metrics import Direction
 from hwsim.explore.pareto import non_dominated
 from hwsim.report.plot.kit.fronts import Objectives, looks_of, panels_of
@@ -43,8 +43,10 @@ def test_no_design_of_the_front_is_beaten_and_a_larger_error_leaves_no_fewer(poi
 
 
 def test_it_is_the_error_of_cross_validation() -> None:
-    (row,) = read_csv_rows("fpga", "errors.csv")
-    assert lut_error() == (float(row["median"]), float(row["p90"]))
+    rows = {row["figure"]: (float(row["median"]), float(row["p90"])) for row in read_csv_rows("fpga", "errors.csv")}
+    assert lut_error() == rows["lut_sites"]
+    assert lut_error("alm") == rows["alm"]
+    assert [logic_of(one) for one in (["lut6", "latency_ms"], ["alm_share"], ["latency_ms"])] == ["lut6", "alm", None]
 
 
 def test_kinds_of_numbers_are_told_apart_where_a_family_has_several() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hwsim.formats import parse_format
 from hwsim.formats.block.ggml import ggml_types
 from hwsim.simulate.architecture import open_arch
 from hwsim.simulate.evaluate import evaluate
-from hwsim.spec.data import find_example
+from hwsim.spec.data import data_path, find_example
 from hwsim.spec.errors import SpecError
 from hwsim.workload import load_workload, memory_footprint
 from hwsim.workload.ggml import apply_mix
@@ -110,12 +111,15 @@ def test_experts_without_tokens_are_stored_as_in_the_file(tmp_path, run):
 def test_a_file_with_a_draft_is_stored_as_it_is(tmp_path, policy):
     path = tmp_path / "tiny.gguf"
     write_gguf(path, mixed)
+    config = json.loads(data_path("models", "llama-3.2-1b.json").read_text()) | {"vocab_size": 1000}
+    draft = tmp_path / "config.json"
+    draft.write_text(json.dumps(config))
     run = {"phase": "speculative", "draft_tokens": 2, "acceptance": 0.5, "context": 20, "policy": policy}
-    alone = memory_footprint(load_workload("llama-3.2-1b", phase="decode", policy=policy), "fp32")["weight_bytes"]
-    with_draft = load_workload(path, draft="llama-3.2-1b", **run)
+    alone = memory_footprint(load_workload(draft, phase="decode", policy=policy), "fp32")["weight_bytes"]
+    with_draft = load_workload(path, draft=str(draft), **run)
     assert memory_footprint(with_draft, "fp32")["weight_bytes"] == tensor_bytes(path) + alone
     assert "as in tiny.gguf, the rest" in with_draft.meta["formats"]
-    drafting = load_workload("llama-3.2-1b", draft=str(path), **run)
+    drafting = load_workload(draft, draft=str(path), **run)
     assert memory_footprint(drafting, "fp32")["weight_bytes"] == tensor_bytes(path) + alone
 
 

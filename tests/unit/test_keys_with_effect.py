@@ -169,6 +169,12 @@ EFFECT: dict[str, tuple[object, dict[str, object]]] = {
     "target.grade": ("-1", {**BOARD, "clock": 7e8}),
     "target.board_bandwidth": (True, BOARD),
     "target.power": ("3 W", {**BOARD, "target": {"power": "2 W", "power_source": "measured"}}),
+    "target.stages": (3, BOARD),
+    "target.static_power": ("2 W", {**BOARD, "target": {"static_power": "1 W", "static_power_source": "measured"}}),
+    "target.static_power_source": (
+        "stated",
+        {**BOARD, "target": {"static_power": "1 W", "static_power_source": "measured"}},
+    ),
     "target.power_source": ("stated", {**BOARD, "target": {"power": "2 W", "power_source": "measured"}}),
 }
 #: Keys that say something to people alone.

@@ -128,21 +128,22 @@ def test_deepseek_v3_stores_all_experts_and_one_latent_per_token():
     attention = hidden * 1536 + 1536 * heads * 192 + hidden * (512 + 64) + 512 * heads * 256 + heads * 128 * hidden
     experts = 58 * (257 * 3 * hidden * 2048 + 256 * hidden)
     weights = layers * attention + 3 * 3 * hidden * 18432 + experts + vocab * hidden
-    found = stored("deepseek-v3", "fp8_e4m3", phase="decode", context=4096)
+    trace = load_workload("deepseek-v3", phase="decode", context=4096, policy="fp8_e4m3")
+    found = memory_footprint(trace, "fp16")
     assert found["gemm_weight_bytes"] == weights
     assert found["kv_cache_bytes"] == 4097 * layers * (512 + 64)
 
 
 def test_a_draft_is_stored_too_by_its_own_rules():
-    run = {"phase": "speculative", "draft": "llama-3.2-1b", "draft_tokens": 3, "acceptance": 0.7, "context": 100}
+    run = {"phase": "speculative", "draft": "mistral-7b-v0.1", "draft_tokens": 3, "acceptance": 0.7, "context": 100}
     for policy in ("w4a16_g128", "gguf:Q4_K_M"):
         both = memory_footprint(load_workload("mixtral-8x7b", policy=policy, **run), "fp32")
-        alone = [stored(name, policy, phase="decode", context=100) for name in ("mixtral-8x7b", "llama-3.2-1b")]
+        alone = [stored(name, policy, phase="decode", context=100) for name in ("mixtral-8x7b", "mistral-7b-v0.1")]
         for key in ("gemm_weight_bytes", "other_weight_bytes", "weight_bytes"):
             assert both[key] == sum(one[key] for one in alone)
     swapped = {**run, "draft": "mixtral-8x7b"}  # a draft with experts without tokens
-    assert memory_footprint(load_workload("llama-3.2-1b", **swapped), "w4a16_g128")["weight_bytes"] == sum(
-        stored(name, "w4a16_g128")["weight_bytes"] for name in ("mixtral-8x7b", "llama-3.2-1b")
+    assert memory_footprint(load_workload("mistral-7b-v0.1", **swapped), "w4a16_g128")["weight_bytes"] == sum(
+        stored(name, "w4a16_g128")["weight_bytes"] for name in ("mixtral-8x7b", "mistral-7b-v0.1")
     )
 
 
