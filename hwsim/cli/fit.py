@@ -90,8 +90,11 @@ def command(
 
 
 def _lines(found: Any) -> list[str]:
+    from hwsim.hardware.fpga.board import LOGIC_WORDS
+
     figures = found.figures
-    split = f"{figures['pes_in_dsp']} PEs have their products in DSP blocks, {figures['pes_in_lut']} in LUTs"
+    logic = LOGIC_WORDS[found.device.logic]
+    split = f"{figures['pes_in_dsp']} PEs have their products in DSP blocks, {figures['pes_in_lut']} in {logic}"
     rate = [] if found.gops is None else [f"{found.gops:,.4g} GOPS at {found.request.clock_hz / 1e6:g} MHz (as given)"]
     watt = [] if found.gops_per_watt is None else [f"{found.gops_per_watt:,.4g} GOPS/W at the power that is given"]
     most = found.most_gops_per_watt

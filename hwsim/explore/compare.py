@@ -11,8 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwsim.explore.error_band import ESTIMATED, error_text, lut_error
+from hwsim.explore.error_band import error_text, lut_error
 from hwsim.explore.grounds import Ground, ground_of, ground_of_row
+from hwsim.hardware.fpga.board import LOGIC_WORDS
 from hwsim.hardware.pe import Pairing, pairing
 from hwsim.simulate.architecture import Simulated, open_arch
 from hwsim.simulate.cost import ENERGY_PARTS
@@ -191,5 +192,5 @@ def _notes(device: str, logic: str, power_w: float | None, result: Result) -> tu
     energy = f"energy: blank: {why}"
     if power_w is not None:
         energy = next(note for note in result.notes if note.startswith("energy in all is"))
-    luts = f"{ESTIMATED[logic]} are estimated: {error_text(median, worst)}"
+    luts = f"{LOGIC_WORDS[logic]} are estimated: {error_text(median, worst)}"
     return (energy, luts)

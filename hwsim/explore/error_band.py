@@ -15,9 +15,6 @@ from hwsim.spec.data import read_csv_rows
 LUT_METRICS = frozenset({"lut6", "lut_share", "pe_lut6"})
 ALM_METRICS = frozenset({"alm", "alm_share", "pe_alm"})
 
-#: What is estimated, in words.
-ESTIMATED = {"lut6": "LUTs", "alm": "ALMs"}
-
 #: Rows of ``errors.csv`` by what a device counts.
 _FIGURES = {"lut6": "lut_sites", "alm": "alm"}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwsim.explore.compare import Comparison
-from hwsim.explore.error_band import ESTIMATED
+from hwsim.hardware.fpga.board import LOGIC_WORDS
 from hwsim.report.html import Fact, Section, write_report
 from hwsim.report.wording import counted, listed, number_text
 
@@ -47,7 +47,7 @@ def _facts(comparison: Comparison, totals: pd.DataFrame) -> list[Fact]:
     facts = [Fact("Formats", f"{len(totals)}", f"{counted(len(comparison.results), 'result')} {where}")]
     name, title = ("energy_mj", "Least energy")
     if comparison.device:
-        name, title = comparison.logic, f"Fewest {ESTIMATED[comparison.logic]}"
+        name, title = comparison.logic, f"Fewest {LOGIC_WORDS[comparison.logic]}"
     for column, heading in ((name, title), ("latency_ms", "Fastest")):
         values = totals[column].dropna().astype(float)
         best = totals.loc[values[values == values.min()].index, "format"]

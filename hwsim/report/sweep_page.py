@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwsim.explore.error_band import ESTIMATED, error_text, logic_of, lut_error
+from hwsim.explore.error_band import error_text, logic_of, lut_error
 from hwsim.explore.metrics import ALL_METRICS, Direction
 from hwsim.explore.pareto import knee
 from hwsim.explore.result import SweepResult
+from hwsim.hardware.fpga.board import LOGIC_WORDS
 from hwsim.report.html import Fact, Section, write_report
 from hwsim.report.plot.kit.fronts import beaten_within_error
 from hwsim.report.wording import column_title, counted, listed
@@ -111,7 +112,7 @@ def _near(result: SweepResult) -> Iterator[Section]:
         parts.append(designs[beaten_within_error(values, result.objectives)])
     near = pd.concat(parts) if parts else done
     median, worst = lut_error(logic)
-    what = ESTIMATED[logic]
+    what = LOGIC_WORDS[logic]
     text = [
         f"{what} are estimated: {error_text(median, worst)}. A design stands here if no other beat it were "
         f"its own {what} {worst:.1%} fewer: between it and the front the estimate does not decide.",

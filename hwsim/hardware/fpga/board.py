@@ -10,6 +10,9 @@ from hwsim.spec.errors import MissingFigureError, UsageError
 #: Resources that budgets name: logic is LUT6 or ALM, block RAM in halves of a BRAM36 or in M20K.
 RESOURCES = ("lut6", "alm", "ff", "dsp", "bram18", "uram", "m20k")
 
+#: What the logic of a device consists of, in words.
+LOGIC_WORDS = {"lut6": "LUTs", "alm": "ALMs"}
+
 
 @dataclass(frozen=True)
 class ExternalMemory:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import isqrt
 
+from hwsim.hardware.fpga.board import LOGIC_WORDS
 from hwsim.hardware.fpga.device import Device
 from hwsim.hardware.fpga.dsp import DSP_CHOICES, DspChoice
 from hwsim.hardware.pe import PE
@@ -44,7 +45,7 @@ class ArrayFit:
     def place(self, kind: str) -> str:
         """Return where a kind of :attr:`kinds` has its products, in words; of two in DSP blocks with their modes."""
         if kind == "never":
-            return "LUTs"
+            return LOGIC_WORDS[self.kinds[kind].logic]
         modes = ", ".join(mode.name for mode in self.kinds[kind].modes)
         return f"DSP blocks, {modes}" if ALSO in self.kinds else "DSP blocks"
 

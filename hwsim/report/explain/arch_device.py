@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwsim.hardware.fpga.board import LOGIC_WORDS
 from hwsim.hardware.target.placement import Placement
 from hwsim.report.explain import Section, table
 from hwsim.simulate.architecture import Simulated
@@ -32,7 +33,7 @@ def _headline(simulated: Simulated, placement: Placement) -> Any:
         "device": f"{placement.device.name}, {placement.device.part} ({placement.device.board})",
         "clock (MHz), as given": float(simulated.spec.clock) / 1e6,
         "PEs with products in DSP blocks": array.in_dsp,
-        "PEs with products in LUTs": array.in_lut,
+        f"PEs with products in {LOGIC_WORDS[placement.device.logic]}": array.in_lut,
         "peak (TOPS)": 2 * acc.peak_macs_per_s(w, a) * 1e-12,
         "DRAM": f"{acc.dram.name}: {acc.dram.bandwidth_gb_s:g} GB/s, {acc.dram.read_pj_per_bit:g} pJ/bit",
         "binds": f"{placement.binding}, {placement.binding_share:.1%} of what is usable",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from hwsim.formats import Minifloat
+from hwsim.hardware.fpga.board import LOGIC_WORDS
 from hwsim.hardware.fpga.device import Device, load_device
 from hwsim.hardware.fpga.spec import TargetSpec
 from hwsim.hardware.pe import PE, make_pe
@@ -14,10 +15,6 @@ from hwsim.hardware.target.budget import kinds_of
 from hwsim.hardware.target.clocks import block_mode, clock_limits, estimate_note, limit_notes, refuse_beyond
 from hwsim.report.explain import Question, Section, table
 from hwsim.spec.errors import InfeasibleError, UsageError
-
-#: Where products are, by kind of PE.
-PLACES = {"always": "products in DSP blocks", "never": "products in LUTs"}
-
 
 #: Speed grade whose data sheet clocks are shown, that of a target where none is stated.
 GRADE = str(TargetSpec.model_fields["grade"].default)
@@ -59,7 +56,7 @@ def target_sections(pe: PE, target: str, clock_hz: float | None = None, stages: 
         except InfeasibleError as error:
             refused.append(error)
             clocks = [f"infeasible: {error}"]
-        where = "DSP blocks" if kind == "always" else "LUTs"
+        where = "DSP blocks" if kind == "always" else LOGIC_WORDS[device.logic]
         sections.append(Section(f"{shown}, products in {where}", _parts(one), [*_notes(one, device, stages), *clocks]))
     if len(refused) == len(sections):
         raise refused[0]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwsim.explore.error_band import ESTIMATED, logic_of, lut_error
+from hwsim.explore.error_band import logic_of, lut_error
 from hwsim.explore.metrics import Direction
+from hwsim.hardware.fpga.board import LOGIC_WORDS
 from hwsim.report.plot.kit.boxes import Floats
 from hwsim.report.plot.kit.fronts import Objectives, Panel, panels_of
 from hwsim.report.plot.kit.labels import name_front
@@ -218,7 +219,7 @@ def _keys(
         designs.append((_dot(QUIET, "o", 2 * _SMALL, _FAINT), "beaten by one on the front"))
     logic = logic_of(objectives.names)
     if logic is not None and any(panel.near.size for panel in panels):
-        within = f"beaten within the error of {ESTIMATED[logic]} ({lut_error(logic)[1]:.0%})"
+        within = f"beaten within the error of {LOGIC_WORDS[logic]} ({lut_error(logic)[1]:.0%})"
         designs.append((_dot(QUIET, "o", 3 * _SMALL, _NEAR), within))
     if len(objectives.names) == 3:
         designs.append((Line2D([], [], color=INK, linewidth=1.2), "front of the two axes alone"))
