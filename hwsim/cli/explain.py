@@ -83,28 +83,14 @@ def command(
     from hwsim.spec.paths import read_value
     from hwsim.spec.units import AREA, FREQUENCY, THROUGHPUT
 
-    if len(names) > 1 and kind not in SEVERAL:
-        raise UsageError(f"explain {kind}: one name at a time, found {len(names)}; several PEs can be compared")
-    name = names[0] if names else ""
-    if not name and kind not in SINGLE:
-        raise UsageError(f"explain {kind}: a name is missing; see hwsim list {kind}")
+    name = _only(kind, names)
     values = {path: read_value(text) for path, text in parse_settings(settings).items()}
     area = None if iso_area is None else float(AREA.parse(iso_area))
     rate = None if iso_throughput is None else float(THROUGHPUT.parse(iso_throughput))
     if (area or rate) and len(names) < 2:
         raise UsageError("explain pe: --iso-area and --iso-throughput compare several PEs; found one, name another")
     given_hz = None if clock is None else float(FREQUENCY.parse(clock))
-    if kind != "mapping" and (layer or any(value is not None for value in shape.values())):
-        raise UsageError(
-            f"explain {kind}: --layer and what shapes a workload, such as --phase and --batch, are for explain mapping"
-        )
-    if target and (kind != "pe" or len(names) > 1):
-        raise UsageError("explain: --target is for explain pe with one PE")
-    if target and technology not in (None, target):
-        raise UsageError(
-            f"explain pe: --technology {technology} and --target {target} contradict each other: a PE is priced on one "
-            "of them; leave one out"
-        )
+    _refuse_elsewhere(kind, names, target, technology, bool(layer or any(v is not None for v in shape.values())))
     question = Question(
         values,
         technology or USUAL_TECHNOLOGY,
@@ -126,6 +112,30 @@ def command(
     if output is not None:
         _draw(sections, output / f"{kind}_{Path(name).stem}")
     _print(sections, table_format)
+
+
+def _only(kind: str, names: tuple[str, ...]) -> str:
+    """Return the first name; several are for PEs, none for a kind that is one thing."""
+    if len(names) > 1 and kind not in SEVERAL:
+        raise UsageError(f"explain {kind}: one name at a time, found {len(names)}; several PEs can be compared")
+    if not names and kind not in SINGLE:
+        raise UsageError(f"explain {kind}: a name is missing; see hwsim list {kind}")
+    return names[0] if names else ""
+
+
+def _refuse_elsewhere(kind: str, names: tuple[str, ...], target: str, technology: str | None, shaped: bool) -> None:
+    """Refuse options that mean nothing for what is asked."""
+    if kind != "mapping" and shaped:
+        raise UsageError(
+            f"explain {kind}: --layer and what shapes a workload, such as --phase and --batch, are for explain mapping"
+        )
+    if target and (kind != "pe" or len(names) > 1):
+        raise UsageError("explain: --target is for explain pe with one PE")
+    if target and technology not in (None, target):
+        raise UsageError(
+            f"explain pe: --technology {technology} and --target {target} contradict each other: a PE is priced on one "
+            "of them; leave one out"
+        )
 
 
 def _print(sections: list[Section], table_format: str) -> None:

@@ -64,7 +64,7 @@ def command(
     from hwsim.workload import summarize, write_trace
     from hwsim.workload.cutting import share_notes
     from hwsim.workload.importers.yaml_rows import write_yaml
-    from hwsim.workload.spec import YAML_SUFFIXES
+    from hwsim.workload.naming import YAML_SUFFIXES
 
     if plot is not None:
         _check_picture(plot)

@@ -17,7 +17,8 @@ from hwsim.spec.document import Document
 from hwsim.spec.errors import Problem, SpecError, UsageError
 from hwsim.spec.text import exists, unreadable
 from hwsim.workload import Policy, Trace, apply_policy, load_workload
-from hwsim.workload.spec import OPTIONS, is_path
+from hwsim.workload.naming import is_path
+from hwsim.workload.spec import OPTIONS
 from hwsim.workload.zoo import is_model
 
 #: What problems of a workload have as their file that no file of its own gives.

@@ -22,7 +22,7 @@ from hwsim.hardware.pe.converted import Converted, Decoded, decoded_as
 from hwsim.hardware.pe.pipeline import dequantizer_price, pipelined_price
 from hwsim.hardware.pe.sharing import REFERENCE
 from hwsim.hardware.scratchpads import priced_pads
-from hwsim.hardware.technology import load_technology
+from hwsim.hardware.technology import Technology, load_technology
 from hwsim.hardware.technology.spec import open_technology
 from hwsim.spec.errors import InfeasibleError, MissingFigureError, UsageError
 
@@ -53,20 +53,8 @@ def build_accelerator(
     """
     technology = open_technology(spec.technology.name, spec.technology)
     pe = array_pe(spec)
-    srams = {}
     stores = place_stores(spec, technology, port_bits)
-    for key, name in BUFFERS.items() if not stores else ():
-        buffer = spec.memories.buffer(name)
-        width = port_bits[key] if buffer.port_bits == "auto" else buffer.port_bits
-        try:
-            srams[key] = _priced_buffer(spec, buffer, width, technology.node_nm)
-        except InfeasibleError as error:
-            raise InfeasibleError(f"memories.{name}.size: {error}") from None
-        except MissingFigureError as error:
-            raise MissingFigureError(
-                f"technology {technology.name}: {error}; a whole accelerator needs SRAM there, a PE alone can be "
-                f"priced (hwsim explain pe NAME --technology {technology.name})"
-            ) from None
+    srams = {} if stores else _priced_buffers(spec, technology, port_bits)
     price, stages = pipelined_price(pe, technology, spec.clock)
     largest = largest_dequantizer(pe, dequantized)
     built = Accelerator(
@@ -89,6 +77,23 @@ def build_accelerator(
     )
     _ = built.network, built.core_network  # refuse what cannot be built before anything runs on it
     return built
+
+
+def _priced_buffers(spec: HardwareSpec, technology: Technology, port_bits: Mapping[str, int]) -> dict[str, Sram]:
+    found = {}
+    for key, name in BUFFERS.items():
+        buffer = spec.memories.buffer(name)
+        width = port_bits[key] if buffer.port_bits == "auto" else buffer.port_bits
+        try:
+            found[key] = _priced_buffer(spec, buffer, width, technology.node_nm)
+        except InfeasibleError as error:
+            raise InfeasibleError(f"memories.{name}.size: {error}") from None
+        except MissingFigureError as error:
+            raise MissingFigureError(
+                f"technology {technology.name}: {error}; a whole accelerator needs SRAM there, a PE alone can be "
+                f"priced (hwsim explain pe NAME --technology {technology.name})"
+            ) from None
+    return found
 
 
 def array_pe(spec: HardwareSpec) -> PE:

@@ -75,39 +75,28 @@ def build_on_device(
     """
     assert spec.device is not None
     _refuse_unknown(spec, spec.device)
-    pe, technology = make_pe(spec.pe), unpriced(spec.device)
+    pe, technology, logic = make_pe(spec.pe), unpriced(spec.device), load_device(spec.device).logic
     if pe.stated:
         raise UsageError(f"pe.figures: those of {pe.stated.technology} say nothing about {spec.device}; leave them out")
-    array, registers = spec.array, spec.array.rows * spec.array.cols
-    largest = largest_dequantizer(pe, dequantized)
+    array, registers, largest = spec.array, spec.array.rows * spec.array.cols, largest_dequantizer(pe, dequantized)
     dequantizers = array.cols * max((per_column(pe, *pair, array.rows, in_place) for pair in dequantized), default=0)
     sums = registers if dequantized and in_place and not pe.own_dequantizer else 0
-    logic = load_device(spec.device).logic
-    beside = _vector_sites(spec, logic)
-    if largest:
-        parts = pe.dequant_parts(*largest)
-        parts += cut_register(cut_bits(parts, SCALED_SUM_BITS), spec.target.stages or 1)
-        scaled = sites_of(parts, f"pe: dequantizer of {pe.family}", logic) * dequantizers
-        beside["dequantizers"] = scaled + sites_of([Part("sum", "register", SUM_REGISTER)], "sums", logic) * sums
-    if second_register_bits:
-        held = sites_of([Part("held", "register", Register(second_register_bits))], "second register", logic)
-        beside["second_registers"] = held * registers
-    widths = {key: _width(spec, key, port_bits[key]) for key in BUFFERS}
-    dram, cores = make_dram(_dram(spec, spec.device)), spec.cores.count if spec.cores is not None else 1
-    wanted = Wanted(
-        pe,
-        array.rows,
-        array.cols,
-        beside,
-        _buffers(spec, widths),
-        shared,
-        array.dataflow,
-        float(spec.clock),
-        cores,
-        _between(cores, dram.bandwidth_gb_s * 8e9 / float(spec.clock), logic),
-    )
-    placement = place(spec.target, spec.device, wanted)
     scale = pe.dequant_parts(*largest) if largest else ()
+    beside = _vector_sites(spec, logic)
+    if scale:
+        parts = scale + cut_register(cut_bits(scale, SCALED_SUM_BITS), spec.target.stages or 1)
+        scaled = sites_of(parts, f"pe: dequantizer of {pe.family}", logic) * dequantizers
+        beside["dequantizers"] = scaled + _register("sum", SUM_REGISTER, logic) * sums
+    if second_register_bits:
+        beside["second_registers"] = _register("held", Register(second_register_bits), logic) * registers
+    widths = {key: _width(spec, key, port_bits[key]) for key in BUFFERS}
+    dram, clock_hz = make_dram(_dram(spec, spec.device)), float(spec.clock)
+    cores = spec.cores.count if spec.cores is not None else 1
+    wanted = Wanted(
+        pe, array.rows, array.cols, beside, _buffers(spec, widths), shared, array.dataflow, clock_hz, cores,
+        _between(cores, dram.bandwidth_gb_s * 8e9 / clock_hz, logic),
+    )  # fmt: skip
+    placement = place(spec.target, spec.device, wanted)
     return DeviceAccelerator(
         spec=spec,
         pe=pe,
@@ -123,6 +112,10 @@ def build_on_device(
         second_register_bits=second_register_bits,
         placement=placement,
     )
+
+
+def _register(role: str, register: Register, logic: str) -> Sites:
+    return sites_of([Part(role, "register", register)], f"register {role}", logic)
 
 
 def _refuse_unknown(spec: HardwareSpec, device: str) -> None:

@@ -132,8 +132,15 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     ordered = tuple({column: row[column] for column in LAYER_COLUMNS} for row in rows)
     design = _design_row(simulated, filled, ordered)
     splits = {row["layer"]: row["split"] for row in rows if row.get("split")}
-    notes = (
-        *([str(trace.meta["policy_note"])] if "policy_note" in trace.meta else []),
+    notes = (*_notes(simulated, filled), *core_notes(simulated, splits), *more_notes, *device_notes(simulated))
+    ordered, design = on_device(simulated, ordered, design)
+    return Result(simulated.spec.name, trace.name, engine, ordered, design, notes, sram_pj)
+
+
+def _notes(simulated: Simulated, filled: Trace) -> tuple[str, ...]:
+    """Return what a reader must know of formats, data, clocks and levels."""
+    return (
+        *([str(filled.meta["policy_note"])] if "policy_note" in filled.meta else []),
         *share_notes(filled),
         *data_notes(simulated, filled),
         *clock_notes(simulated),
@@ -141,12 +148,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
         *foreign_notes(simulated),
         *dequantize_notes(simulated.spec, simulated.accelerator),
         *level_notes(simulated),
-        *core_notes(simulated, splits),
-        *more_notes,
-        *device_notes(simulated),
     )
-    ordered, design = on_device(simulated, ordered, design)
-    return Result(simulated.spec.name, trace.name, engine, ordered, design, notes, sram_pj)
 
 
 def _gemm_row(simulated: Simulated, gemm: Gemm, engine: str, room: Room = ALL_FREE) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from fractions import Fraction
 from math import floor
 from typing import Any
 
-from hwsim.formats import parse_format
+from hwsim.formats import Format, parse_format
 from hwsim.formats.sums import parse_sum_format
 from hwsim.spec.errors import UsageError, did_you_mean, shown
 from hwsim.workload.ops import Gemm, Op, VectorOp, bare_name
@@ -39,8 +39,8 @@ _SHARE = re.compile(r"\d{1,20}(\.\d{0,20})?(e-?\d{1,3})?|\.\d{1,20}|\d{1,20}/\d{
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
 
-def canonical(name: Any) -> str:
-    """Return the name of a format as the registry spells it; ``""`` stays.
+def canonical(name: Any, parse: Callable[[str], Format] = parse_format) -> str:
+    """Return the name of a format as the registry spells it; ``""`` stays. ``parse`` knows those of sums, too.
 
     Raises
     ------
@@ -49,20 +49,7 @@ def canonical(name: Any) -> str:
     """
     if name and not isinstance(name, str):
         raise UsageError(f"a format is named by text, not {shown(name)}")
-    return parse_format(name).name if name else ""
-
-
-def canonical_sum(name: Any) -> str:
-    """Return the name of a format of sums, whose integers may be wider, as the registry spells it; ``""`` stays.
-
-    Raises
-    ------
-    UsageError
-        If it is no text, or unknown.
-    """
-    if name and not isinstance(name, str):
-        raise UsageError(f"accumulator is named by text, such as fp32 or int32, not {shown(name)}")
-    return parse_sum_format(name).name if name else ""
+    return parse(name).name if name else ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +99,7 @@ class Override:
             )
         for name in FORMAT_FIELDS:
             object.__setattr__(self, name, canonical(getattr(self, name)))
-        object.__setattr__(self, "accumulator", canonical_sum(self.accumulator))
+        object.__setattr__(self, "accumulator", canonical(self.accumulator, parse_sum_format))
         if not any(getattr(self, name) for name in POLICY_FIELDS):
             raise UsageError(f"policy override {self.match!r}: names no format; valid: {', '.join(POLICY_FIELDS)}")
         self._check_selection()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
+from hwsim.formats.sums import parse_sum_format
 from hwsim.spec.data import data_path
 from hwsim.spec.document import load_document
 from hwsim.spec.errors import ConservationError, UsageError, did_you_mean, shown
@@ -24,7 +25,6 @@ from hwsim.workload.overrides import (
     POLICY_FIELDS,
     Override,
     canonical,
-    canonical_sum,
     check_matches,
     known_keys,
     overridden,
@@ -119,7 +119,7 @@ class Policy:
             set_field(self, name, canonical(getattr(self, name)))
         set_field(self, "kv_format", canonical(self.kv_format or self.a_format))
         set_field(self, "o_format", canonical(self.o_format or self.a_format))
-        set_field(self, "accumulator", canonical_sum(self.accumulator))
+        set_field(self, "accumulator", canonical(self.accumulator, parse_sum_format))
         set_field(self, "overrides", tuple(self.overrides))
 
     @classmethod

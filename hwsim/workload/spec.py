@@ -13,9 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from hwsim.formats.own import look_beside
 from hwsim.spec.bind import Spec, as_value_error, bind
 from hwsim.spec.document import Document, load_document, plain
-from hwsim.spec.errors import Problem, SpecError, UsageError, closest
+from hwsim.spec.errors import UsageError
 from hwsim.spec.text import exists, unreadable
-from hwsim.workload.folder import model_in
 from hwsim.workload.importers.base import (
     IMPORTERS,
     Request,
@@ -26,6 +25,7 @@ from hwsim.workload.importers.base import (
 )
 from hwsim.workload.importers.hf_config import build_trace
 from hwsim.workload.importers.yaml_rows import OpRow, rows_trace
+from hwsim.workload.naming import IMPORTER_OF, YAML_SUFFIXES, has_scheme, scheme_beside, source_fields
 from hwsim.workload.phase import Causal, LmHead, Phase
 from hwsim.workload.phases import PHASES, Basic, Build, Run
 from hwsim.workload.phases.mixed import Request as BatchRequest
@@ -36,14 +36,10 @@ from hwsim.workload.stated import kept_note
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.optimizer import find_optimizer
 from hwsim.workload.training.recipe import recipe_names
-from hwsim.workload.zoo import find_model, is_model, model_config, model_names, open_settings
-
-YAML_SUFFIXES = (".yaml", ".yml")
+from hwsim.workload.zoo import find_model, model_config, open_settings
 
 #: Fields of which a workload has exactly one.
 SOURCES = ("model", "config", "trace", "source", "ops")
-#: Fields that name their importer.
-IMPORTER_OF = {"config": "hf_config", "trace": "csv", "ops": "csv"}
 #: What messages call the place of the options that replace fields.
 OPTIONS = "options"
 
@@ -278,7 +274,7 @@ def _without_file(workload: WorkloadSpec | Mapping[str, Any] | str | Path) -> Do
         return Document("workload", workload.model_dump(exclude_unset=True))
     if isinstance(workload, Mapping):
         return Document("workload", plain(workload))
-    return Document(str(workload), _source(workload))
+    return Document(str(workload), source_fields(workload))
 
 
 def document_to_trace(document: Document, folder: Path) -> Trace:
@@ -292,40 +288,6 @@ def document_to_trace(document: Document, folder: Path) -> Trace:
     spec = bind(document, WorkloadSpec)
     with document.blame():
         return spec_to_trace(spec, folder)
-
-
-def is_path(workload: str) -> bool:
-    """Whether a bare word can only be a path: of a known ending, or with folders; no model's name is one."""
-    importer = find_importer(workload)
-    if importer is not None and _has_scheme(workload, importer):
-        return False
-    return importer is not None or len(Path(workload).parts) > 1 or Path(workload).suffix.lower() in YAML_SUFFIXES
-
-
-def _source(workload: str | Path) -> dict[str, str]:
-    """Tell what a bare word or path means: a model, or a config or trace file."""
-    path = Path(workload)
-    if not str(workload).strip():
-        raise UsageError("no source is given; valid: a file, a folder or a model's name (hwsim list importer)")
-    path_like = isinstance(workload, Path) or bool(set("/\\") & set(workload))
-    if exists(path) and path.is_dir() and (path_like or not is_model(str(workload))):
-        return _source(model_in(path))
-    importer = find_importer(str(workload))
-    if importer is not None:
-        reason = None if _has_scheme(str(workload), importer) else unreadable(path)
-        if reason is not None:
-            raise SpecError([Problem(str(workload), 0, 0, "", reason)])
-        field = next((field for field, name in IMPORTER_OF.items() if name == importer), "source")
-        return {field: str(workload)}
-    kinds = ", ".join((*source_endings(), *YAML_SUFFIXES))
-    if exists(path) and path.is_file():
-        raise UsageError(f"{workload}: unknown kind of workload file; valid: {kinds}, or a model name")
-    if path_like:
-        reason = unreadable(path) or "is no file"
-        near = closest(path.name, model_names(), 0.75)
-        hint = f"; models are not fetched: {near!r} is one that hwsim ships" if near else ""
-        raise UsageError(f"{workload}: {reason}{hint}; valid: a file ({kinds}), a folder or a model's name")
-    return {"model": find_model(str(workload)).name}
 
 
 def spec_to_trace(spec: WorkloadSpec, folder: Path) -> Trace:
@@ -363,7 +325,7 @@ def _source_trace(spec: WorkloadSpec, folder: Path) -> Trace:
     draft: Build = _no_model
     if spec.draft is not None:
         with _in_field("draft"):
-            small = WorkloadSpec(**_source(_beside(spec.draft, folder)))
+            small = WorkloadSpec(**source_fields(_beside(spec.draft, folder)))
             if small.importer is not None and not IMPORTERS.get(small.importer).shaped:
                 raise UsageError(f"{spec.draft}: is fixed; name a model or a config.json")
             draft = _builder(small, Path())
@@ -389,26 +351,13 @@ def _builder(spec: WorkloadSpec, folder: Path) -> Build:
         return lambda phase: build_trace(config, phase, model.name, f"{model.file}: {model.source}", spec.settings)
     field = next(key for key in SOURCES if getattr(spec, key) is not None)
     source, importer = str(getattr(spec, field)), spec.importer
-    if _has_scheme(source, importer):
-        source = _scheme_beside(source, folder)
+    if has_scheme(source, importer):
+        source = scheme_beside(source, folder)
     else:
         source = str(_readable(field, folder / source))
         importer = find_importer(source) or importer if field == "source" else importer
     check_settings(importer, spec.settings)
     return lambda phase: IMPORTERS.get(importer).read(source, Request(phase, settings=spec.settings))
-
-
-def _has_scheme(source: str, importer: str) -> bool:
-    """Whether ``source`` is no file but something that ``importer`` knows by its beginning."""
-    schemes = IMPORTERS.get(importer).schemes
-    return bool(schemes) and source.startswith(schemes)
-
-
-def _scheme_beside(source: str, folder: Path) -> str:
-    """Return ``python:FILE:NAME`` with its file as seen from ``folder``; a module of Python's path stays."""
-    scheme, _, rest = source.partition(":")
-    file, _, name = rest.rpartition(":")
-    return f"{scheme}:{folder / file}:{name}" if file and exists(folder / file) else source
 
 
 def _readable(field: str, path: Path) -> Path:
