@@ -1,7 +1,8 @@
 """Published units and accelerators on FPGAs, each with its modelled figure beside it, or why there is none.
 
 ``hwsim/data/fpga/published_units.csv``: ``model`` names what is modelled. A family of synthesised units is priced as
-such. ``registers`` are those of two operands of ``bits`` and a result. ``accelerator`` is a published design whose
+such. ``registers`` are those of two operands of ``bits`` and a result, whose ninth bit is read off the published 25
+flip-flops. ``accelerator`` is a published design whose
 products are taken from DSP blocks into LUTs: its ``fabric`` and so many ``products`` of a family. ``minifloat_macs``
 is the least or most by which exact MACs of minifloats are larger than those of integers of the same width.
 """
@@ -15,11 +16,8 @@ from typing import Any
 from hwsim.formats.sums import lossless_float_bits, lossless_integer_bits
 from hwsim.hardware.fpga.fabric import load_fabric
 from hwsim.hardware.fpga.rows import read_params
-from hwsim.hardware.fpga.unit import FAMILIES, family_cells
+from hwsim.hardware.fpga.unit import FAMILIES, LENGTH, family_cells
 from hwsim.spec.data import read_csv_rows
-
-#: Products of a sum in the minifloat paper's MACs (arXiv 2311.12359, ResNet-18).
-LENGTH = 4608
 
 
 @dataclass(frozen=True)
@@ -37,9 +35,11 @@ class Published:
 
     @property
     def error(self) -> float | None:
-        """The deviation of the model, relative; None without one."""
+        """The deviation of the model, relative, of shares (``…_share_…``) their difference; None without a model."""
         if self.modelled is None or isinstance(self.published, str):
             return None
+        if "_share" in self.figure:
+            return self.modelled - self.published
         return self.modelled / self.published - 1
 
 
@@ -75,7 +75,7 @@ def _accelerator(params: Mapping[str, Any]) -> float:
 
 
 def mac_overheads(least_bits: int = 3, most_bits: int = 8) -> dict[str, float]:
-    """Return by how much an exact MAC of each minifloat, with one exponent bit or more, exceeds an integer's."""
+    """Return by how much an exact MAC of each minifloat, with two to five exponent bits, exceeds an integer's."""
     found = {}
     for bits in range(least_bits, most_bits + 1):
         integer = _luts("int_mac", {"wa": bits, "wb": bits, "acc": lossless_integer_bits(bits, bits, LENGTH)})
