@@ -42,7 +42,8 @@ def score(path: Path) -> Score:
     logic = "alm" if _is_alm(path) else "lut6"
     rows = read_lut_rows(path, unknown, logic)
     if not rows:
-        raise UsageError(f"{path}: nothing to compare: no row of a known family has {FIGURE[logic]}")
+        why = "; ".join(unknown) or f"no row has {FIGURE[logic]}"
+        raise UsageError(f"{path}: nothing to compare: no unit with a model ({why})")
     fabric = load_fabric(logic)
     frame = pd.DataFrame([
         {"design": row.design, "family": row.family, "figure": NAMES[logic][0], "reference": row.lut_sites,

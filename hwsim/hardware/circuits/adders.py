@@ -126,7 +126,12 @@ class AddSubtract(_Rippling):
 
 @dataclass(frozen=True)
 class Negator(_Stepping):
-    """Negates a ``bits``-bit two's complement number, or not, as one line says."""
+    """Negates a ``bits``-bit two's complement number, or not, as one line says.
+
+    ``summed`` says that an adder takes it, which on LUT6 has the inversion in its LUTs and the one as its carry-in.
+    """
+
+    summed: bool = False
 
     def cells(self) -> Mapping[str, float]:
         """Per bit two gates, for an OR over those below it and the line, and an XOR."""

@@ -132,7 +132,7 @@ def _sum_difference(circuit: SumDifference) -> Cells:
 
 @fabric_cells.register
 def _negator(circuit: Negator) -> Cells:
-    return {"negate": circuit.bits}
+    return {} if circuit.summed else {"negate": circuit.bits}
 
 
 @fabric_cells.register

@@ -120,10 +120,15 @@ class Mode:
             return {"w", "a"} <= shared
         return self.shares == "none" or "sum" in shared
 
+    @property
+    def adds(self) -> bool:
+        """Whether a block adds products of one PE."""
+        return self.shares in ("sum", "columns")
+
     def blocks(self, products: float) -> Fraction:
         """Return how many blocks the products of one PE take; sums of other PEs do not fill up a sum's block."""
         count = Fraction(products).limit_denominator(1 << 20)
-        if self.shares not in ("sum", "columns"):
+        if not self.adds:
             return count / self.macs
         return Fraction(ceil(count / (self.macs / self.columns)), self.columns)
 

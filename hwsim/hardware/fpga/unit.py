@@ -60,12 +60,21 @@ def family_cells(family: str, params: Params, logic: str = "lut6") -> dict[str, 
         If the family is unknown, or a parameter is missing or no whole number where it must be one.
     """
     law = FAMILIES.get(family)
+    _check_counts(family, params)
     try:
         return counted_cells(law(params), LAWS[logic])
     except KeyError as error:
         raise UsageError(f"{family}: parameter {error.args[0]} is missing") from None
     except (TypeError, ValueError) as error:
         raise UsageError(f"{family}: parameters {dict(params)!r}: {error}") from None
+
+
+def _check_counts(family: str, params: Params) -> None:
+    """Refuse numbers that are no counts or widths: whole ones of at least 1, but where none is a value."""
+    for name, value in params.items():
+        least = 0 if name in ("M", "es", "signed", "shift_bits") else 1
+        if isinstance(value, (int, float)) and (not float(value).is_integer() or value < least):
+            raise UsageError(f"{family}: {name} must be a whole number of at least {least}, not {value!r}")
 
 
 def format_fields(name: str) -> tuple[int, int]:

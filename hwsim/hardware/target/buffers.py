@@ -74,6 +74,8 @@ def place_buffers(
         If the device has no primitive of that kind.
     """
     kinds = [name for name in (KINDS if kind == "auto" else (kind,)) if device.budget.get(name)]
+    if not kinds and kind == "auto":
+        raise UsageError(f"memories: {device.name} has no block RAM, UltraRAM or M20K to hold buffers")
     if not kinds:
         known = ", ".join(name for name in KINDS if device.budget.get(name)) or "none"
         raise UsageError(f"target.memory: {device.name} has no {kind}; valid: {known}")

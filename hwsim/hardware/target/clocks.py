@@ -188,6 +188,7 @@ def mode_notes(array: ArrayFit, dataflow: str) -> list[str]:
         + (f" ({mode.source})")
         for one in array.kinds.values()
         for mode in one.modes
+        if array.in_dsp
     ]
     return found + [
         f"{note}, which this PE under {dataflow} does not give" for one in array.kinds.values() for note in one.notes

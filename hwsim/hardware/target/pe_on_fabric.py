@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import ceil
 from typing import Literal
 
 from hwsim.formats import Integer, Minifloat
-from hwsim.hardware.circuits import Multiplier, Part, Register
+from hwsim.hardware.circuits import AdderTree, Multiplier, Part, Register
 from hwsim.hardware.fpga import Sites, load_fabric
 from hwsim.hardware.fpga.device import Device
 from hwsim.hardware.fpga.dsp import Mode, best_mode, legal_modes, product_registers, refused_modes
@@ -115,8 +116,12 @@ def refusals(pe: PE, device: Device, shared: frozenset[str] = frozenset()) -> tu
 
 
 def _with_own_sum(pe: PE, shared: frozenset[str]) -> frozenset[str]:
-    """Return what is shared, and the ``sum`` where a PE has several products."""
-    return shared | ({"sum"} if pe.lanes > 1 else set())
+    """Return what is shared, and the ``sum`` where a PE adds several products as they are.
+
+    Products of floats are aligned, or put into their places, before they are added: no block does that.
+    """
+    whole = all(isinstance(fmt.element, Integer) for mode in pe.modes for fmt in (mode.w_format, mode.a_format))
+    return shared | ({"sum"} if pe.lanes > 1 and whole else set())
 
 
 def _is_product(part: Part) -> bool:
@@ -153,11 +158,21 @@ def _with_products_in_blocks(
     if not modes:
         why = "".join(f"; {note}" for note in notes)
         raise UsageError(f"pe: {pe.family} has no product that a {device.dsp_primitive} takes{why}; valid: dsp: never")
+    rows = [(_beyond_blocks(part, modes), count, dsp) for part, count, dsp in rows]
     if all(_direct(part) for part in parts):
         sums = all(_sums(mode, pe) for mode in modes)
         held = ("operands", *(SUM_ROLES if sums else ()))
         rows = [(part, 0.0 if part.role in held else count, dsp) for part, count, dsp in rows]
     return _priced(pe, device, rows, tuple(dict.fromkeys(modes)), notes)
+
+
+def _beyond_blocks(part: Part, modes: Sequence[Mode]) -> Part:
+    """Return a tree with the inputs that blocks leave which add products: one per sum of a block."""
+    tree, added = part.circuit, min(mode.macs / mode.columns if mode.adds else Fraction(1) for mode in modes)
+    if part.role != "adder tree" or not isinstance(tree, AdderTree) or added == 1:
+        return part
+    grown = (int(added) - 1).bit_length()
+    return replace(part, circuit=AdderTree(ceil(tree.inputs / added), tree.bits + grown))
 
 
 def _full(pe: PE) -> frozenset[str]:

@@ -57,7 +57,8 @@ def power_of_two(p: Params) -> list[Counted]:
 def ternary(p: Params) -> list[Counted]:
     """Activations added, subtracted or skipped, and a tree."""
     lanes, bits = p["n"], p["wa"] + 1
-    return [{"gate": lanes * bits}, AdderTree(lanes, bits) if lanes > 1 else Negator(bits)]
+    tree = [AdderTree(lanes, bits)] if lanes > 1 else []
+    return [{"gate": lanes * bits}, (lanes, Negator(bits, lanes > 1)), *tree]
 
 
 @FAMILIES.register("table_lookup_select")

@@ -56,7 +56,7 @@ class Ternary(SummingPE):
             return (gate, sign, hidden_bit(act, n), *self.sum_parts(act.sig_bits))
         return (
             gate,
-            Part("negate", "multiplier", Negator(act.bits + 1), n),
+            Part("negate", "multiplier", Negator(act.bits + 1, bool(n > 1)), n),
             *self.sum_parts(act.bits + 1),
         )
 
