@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,20 @@ from hwsim.workload.trace import Trace
 SECONDS = 1.0
 #: What reading may take at its peak; a valid file of this size takes less than 4 MiB.
 MEMORY = 64 << 20
+
+
+@contextmanager
+def in_time(seconds: float = SECONDS) -> Iterator[None]:
+    """Fail if what is done within takes more time of this process; what tests have left on its heap is not searched."""
+    gc.collect()
+    gc.freeze()
+    start = time.process_time()
+    try:
+        yield
+    finally:
+        taken = time.process_time() - start
+        gc.unfreeze()
+    assert taken < seconds, f"{taken:.2f} s"
 
 
 def read(source: Path | dict[str, Any] | str, **options: Any) -> Trace | str:

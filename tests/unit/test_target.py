@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hwsim.hardware.fpga import load_fabric
 from hwsim.hardware.fpga.device import load_device
 from hwsim.hardware.fpga.dsp import best_mode, dsp_modes
+from hwsim.hardware.fpga.unit import family_cells
 from hwsim.hardware.pe import PES, make_pe
 from hwsim.hardware.target import Budget, largest_array, pe_on_fabric
 from hwsim.hardware.target.budget import kinds_of
@@ -160,3 +162,40 @@ def test_every_family_is_priced_or_refused_by_part(family: str) -> None:
         if len(pe.modes) == 1:
             assert pe_on_fabric(pe, ZCU104, "never").sites.lut > 0
         return
+
+
+@pytest.mark.parametrize(
+    ("device", "options"),
+    [
+        ("vck190", {"family": "exact_mac", "format": "fp8_e4m3", "lanes": 3}),
+        ("vck190", {"family": "block_dot", "format": "mxfp8_e4m3"}),
+        ("agi027", {"family": "exact_mac", "format": "fp8_e4m3", "lanes": 4}),
+        ("s10nx", {"family": "block_dot", "format": "mxfp4"}),
+    ],
+)
+def test_products_that_are_aligned_are_added_by_no_block(device: str, options: dict[str, Any]) -> None:
+    pe, shared = make_pe(options), frozenset({"a", "kept"})
+    kinds = kinds_of(pe, load_device(device), "auto", shared)
+    assert not any(mode.adds for one in kinds.values() for mode in one.modes)
+
+
+@pytest.mark.parametrize(("device", "inputs"), [("vck190", 6), ("s10nx", 2)])
+def test_a_tree_takes_the_sums_that_blocks_leave(device: str, inputs: int) -> None:
+    pe = make_pe({"family": "block_dot", "format": "int8"})
+    assert pe.lanes == 16
+    one = pe_on_fabric(pe, load_device(device), "always", frozenset({"a", "kept"}))
+    (tree,) = (part.circuit for part, _, _ in one.rows if part.role == "adder tree")
+    assert tree.inputs == inputs  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("lanes", [1, 4, 16])
+@pytest.mark.parametrize("device", ["zcu104", "d5005"])
+def test_a_ternary_pe_is_its_synthesised_unit_and_a_sum(device: str, lanes: int) -> None:
+    pe, board = (
+        make_pe({"family": "ternary", "format": "int8", "w_format": "ternary", "lanes": lanes}),
+        load_device(device),
+    )
+    one = pe_on_fabric(pe, board, "never")
+    dot = sum(sites.lut for part, sites, _ in one.rows if part.role in ("zero gate", "negate", "adder tree"))
+    unit = load_fabric(board.logic).luts(family_cells("ternary_dot", {"n": lanes, "wa": 8}, board.logic))
+    assert dot == pytest.approx(unit, rel=0.06)  # the unit's gates are a bit wider: on 9 bits, the PE's on 8
