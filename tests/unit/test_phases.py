@@ -23,6 +23,7 @@ from hwsim.workload.phases.mixed import Mixed
 from hwsim.workload.phases.passes import Segment, Steps, forward
 from hwsim.workload.phases.speculative import expected_tokens
 from hwsim.workload.spec import BASIC, PhaseName
+from hwsim.workload.zoo import model_names
 
 #: Plain, grouped, windowed in every layer, windowed in every other, learned positions, tied.
 MODELS = ["llama-2-7b", "llama-3-8b", "mistral-7b-v0.1", "gemma-2-2b", "opt-125m", "qwen3-8b"]
@@ -302,3 +303,23 @@ def test_keys_that_follow_no_window_are_refused() -> None:
 
 def test_stages_are_no_part_of_a_layer() -> None:
     assert bare_name("decode/mlp.up_proj") == bare_name("mlp.up_proj") == "mlp.up_proj"
+
+
+#: Words of the reasons why a model has no such phase, or not at its usual length.
+WHY_NOT = ("use prefill", "takes", "positions", "keys on contexts", "passes of a decoder", "has no meaning")
+
+
+@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize(
+    "run",
+    [{"phase": "generation", "new_tokens": 2}, {"phase": "chunked_prefill", "chunk": 64}, {"phase": "decode"},
+     {"phase": "mixed", "requests": ["prefill:8", "decode@8"]}],
+    ids=lambda run: run["phase"],
+)  # fmt: skip
+def test_every_model_has_a_phase_or_says_why_not(name: str, run: dict[str, Any]) -> None:
+    try:
+        trace = load_workload(name, **run)
+    except UsageError as error:
+        assert any(word in str(error) for word in WHY_NOT), error
+        return
+    assert trace.macs > 0

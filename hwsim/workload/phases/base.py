@@ -46,6 +46,16 @@ class Basic:
 PHASES: Registry[Callable[..., Run]] = Registry("phase", "hwsim.workload.phases")
 
 
+def prompt_tokens(whole: Trace, phase: str) -> int:
+    """Return the tokens of a prefill; UsageError if the model takes none, so that ``phase`` means nothing."""
+    tokens = whole.meta.get("seq_len")
+    if tokens is None:
+        raise UsageError(
+            f"phase: {whole.meta.get('model', whole.name)} takes no tokens and has no {phase}; use prefill"
+        )
+    return int(tokens)
+
+
 def need(phase: str, **given: Any) -> None:
     """Refuse values that are missing, or no whole numbers of at least 1.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hwsim.workload.ops import Op
 from hwsim.workload.phase import Causal, LmHead, prefill
-from hwsim.workload.phases.base import PHASES, assemble, need
+from hwsim.workload.phases.base import PHASES, assemble, need, prompt_tokens
 from hwsim.workload.phases.passes import Build, Segment, Steps, check_decoder, forward
 from hwsim.workload.trace import Trace
 
@@ -34,7 +34,8 @@ class ChunkedPrefill:
     def trace(self, build: Build) -> Trace:
         """Return the trace; UsageError if the model knows no decode step."""
         whole = build(prefill(self.seq_len, self.batch, self.causal, self.lm_head))
-        tokens, chunk = int(whole.meta["seq_len"]), min(int(self.chunk or 1), int(whole.meta["seq_len"]))
+        tokens = prompt_tokens(whole, "chunked_prefill")
+        chunk = min(int(self.chunk or 1), tokens)
         full, rest = divmod(tokens, chunk)
         check_decoder(build, "chunked_prefill")
         steps = Steps(build, tokens - 1)

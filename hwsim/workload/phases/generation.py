@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from hwsim.workload.ops import STAGE_END, Op
 from hwsim.workload.phase import Causal, LmHead, decode, prefill
-from hwsim.workload.phases.base import PHASES, assemble, need
+from hwsim.workload.phases.base import PHASES, assemble, need, prompt_tokens
 from hwsim.workload.phases.passes import Build, Segment, Steps, forward
 from hwsim.workload.trace import Trace
 
@@ -33,7 +33,7 @@ class Generation:
     def trace(self, build: Build) -> Trace:
         """Return the trace; UsageError if the model knows no decode step."""
         first = build(prefill(self.seq_len, self.batch, self.causal, self.lm_head))
-        tokens, new = int(first.meta["seq_len"]), int(self.new_tokens or 1)
+        tokens, new = prompt_tokens(first, "generation"), int(self.new_tokens or 1)
         last = build(decode(tokens + new - 1, self.batch))
         ops: list[Op] = [replace(op, layer=f"prefill{STAGE_END}{op.layer}") for op in first.ops]
         steps = Steps(build, tokens + new - 1)
