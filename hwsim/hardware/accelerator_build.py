@@ -57,6 +57,7 @@ def build_accelerator(
     srams = {} if stores else _priced_buffers(spec, technology, port_bits)
     price, stages = pipelined_price(pe, technology, spec.clock)
     largest = largest_dequantizer(pe, dequantized)
+    dequantizers, sums = scaling_counts(spec, pe, dequantized, in_place)
     built = Accelerator(
         spec=spec,
         pe=pe,
@@ -66,9 +67,8 @@ def build_accelerator(
         pe_price=price,
         pipeline_stages=stages,
         dequant_price=dequantizer_price(pe, *largest, technology, spec.clock) if largest else None,
-        dequantizers=spec.array.cols
-        * max((per_column(pe, *pair, spec.array.rows, in_place) for pair in dequantized), default=0),
-        sum_registers=spec.array.rows * spec.array.cols if dequantized and in_place and not pe.own_dequantizer else 0,
+        dequantizers=dequantizers,
+        sum_registers=sums,
         in_place=in_place,
         second_register_bits=0 if spec.array.scratchpads else second_register_bits,
         scratchpads=priced_pads(spec, pe, technology),
@@ -166,6 +166,16 @@ def _priced_buffer(spec: HardwareSpec, buffer: BufferSpec, width_bits: int, node
     return published_or(
         buffer.figures, Sram, request, lambda: build_buffer(*request[:5], buffer.macro_bits, *request[5:])
     )
+
+
+def scaling_counts(
+    spec: HardwareSpec, pe: PE, dequantized: Sequence[tuple[Format, Format]], in_place: bool
+) -> tuple[int, int]:
+    """Return the dequantizers that keep up with the array on all pairs, and the registers of sums that stay in PEs."""
+    array = spec.array
+    columns = max((per_column(pe, *pair, array.rows, in_place) for pair in dequantized), default=0)
+    kept = dequantized and in_place and not pe.own_dequantizer
+    return array.cols * columns, array.rows * array.cols if kept else 0
 
 
 def per_column(pe: PE, w: Format, a: Format, rows: int, in_place: bool) -> int:

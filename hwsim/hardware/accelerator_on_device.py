@@ -13,7 +13,7 @@ from math import ceil
 
 from hwsim.formats import Format, parse_format
 from hwsim.hardware.accelerator import SUM_REGISTER, Accelerator
-from hwsim.hardware.accelerator_build import array_pe, largest_dequantizer, per_column
+from hwsim.hardware.accelerator_build import array_pe, largest_dequantizer, scaling_counts
 from hwsim.hardware.accelerator_spec import DramSpec, HardwareSpec
 from hwsim.hardware.circuits import Mux, Part, Register
 from hwsim.hardware.fpga import Sites, load_fabric
@@ -79,8 +79,7 @@ def build_on_device(
     if pe.stated:
         raise UsageError(f"pe.figures: those of {pe.stated.technology} say nothing about {spec.device}; leave them out")
     array, registers, largest = spec.array, spec.array.rows * spec.array.cols, largest_dequantizer(pe, dequantized)
-    dequantizers = array.cols * max((per_column(pe, *pair, array.rows, in_place) for pair in dequantized), default=0)
-    sums = registers if dequantized and in_place and not pe.own_dequantizer else 0
+    dequantizers, sums = scaling_counts(spec, pe, dequantized, in_place)
     scale = pe.dequant_parts(*largest) if largest else ()
     beside = _vector_sites(spec, logic)
     if scale:

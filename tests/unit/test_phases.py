@@ -6,6 +6,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -16,6 +17,7 @@ from hwsim.cli.common import PHASE_NAMES
 from hwsim.formats import parse_format
 from hwsim.spec.errors import UsageError
 from hwsim.workload import Gemm, Trace, apply_policy, decode, load_workload, prefill, read_trace, write_trace
+from hwsim.workload.importers.yaml_rows import write_yaml
 from hwsim.workload.ops import bare_name
 from hwsim.workload.phases import PHASES
 from hwsim.workload.phases.chunked import ChunkedPrefill
@@ -323,3 +325,16 @@ def test_every_model_has_a_phase_or_says_why_not(name: str, run: dict[str, Any])
         assert any(word in str(error) for word in WHY_NOT), error
         return
     assert trace.macs > 0
+
+
+@pytest.mark.parametrize(
+    "run",
+    [{"phase": "generation", "seq_len": 8, "new_tokens": 3}, {"phase": "chunked_prefill", "seq_len": 8, "chunk": 3},
+     {"phase": "speculative", "draft": "opt-125m", "draft_tokens": 2, "acceptance": 0.5, "context": 9},
+     {"phase": "mixed", "requests": ["prefill:8", "decode@8x2"]}, {"phase": "training", "seq_len": 8}],
+    ids=lambda run: run["phase"],
+)  # fmt: skip
+def test_a_yaml_trace_of_any_phase_is_read_back(tmp_path: Path, run: dict[str, Any]) -> None:
+    trace = load_workload("opt-125m", **run)
+    write_yaml(trace, tmp_path / "t.yaml")
+    assert load_workload(tmp_path / "t.yaml").ops == trace.ops

@@ -17,7 +17,7 @@ from hwsim.workload.ops import Op, VectorOp
 from hwsim.workload.trace import Trace
 
 #: Fields that count one where they are left out.
-_ONE = ("batch", "repeat")
+_ONE = ("batch", "repeat", "passes")
 
 
 class _Row(Spec):
