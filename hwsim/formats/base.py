@@ -75,6 +75,10 @@ class Format(ABC):
         metadata = (self.bits_per_element - self.bits) * self.block_size
         return rows * (k * self.bits + -(-k // self.block_size) * int(metadata))
 
+    def code_bits(self, rows: int, k: int) -> int:
+        """Return the bits of :meth:`storage_bits` that are codes of elements; the rest is metadata."""
+        return rows * k * self.bits
+
     @abstractmethod
     def quantize(
         self,

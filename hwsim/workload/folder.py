@@ -7,10 +7,13 @@ from pathlib import Path
 
 from hwsim.spec.errors import UsageError
 
-#: What is looked for, in this order; the first kind of which there is exactly one file is read.
-WANTED = ("config.json", "*.safetensors.index.json", "*.safetensors", "*.gguf", "*.onnx")
-#: Of the parts of a split file only the first is counted.
-_LATER_PART = re.compile(r".*-(?!00001-)\d{5}-of-\d{5}\.gguf", re.IGNORECASE)
+#: What is looked for, in this order; the first kind of which there is exactly one file is read. Checkpoints state the
+#: formats that a model really has and come before its config, which they are read with.
+WANTED = ("*.safetensors.index.json", "*.safetensors", "*.gguf", "config.json", "*.onnx")
+#: What a kind's file is called where others are copies or parts: transformers and diffusers save these.
+USUAL = ("model.safetensors.index.json", "model.safetensors", "diffusion_pytorch_model.safetensors", "model.onnx")
+#: No model of their own: of the parts of a split file all but the first, and adapters.
+_PASSED = re.compile(r".*-(?!00001-)\d{5}-of-\d{5}\.gguf|adapter_model\.safetensors", re.IGNORECASE)
 #: Names of files that a message lists.
 LISTED = 8
 
@@ -28,7 +31,8 @@ def model_in(folder: Path) -> Path:
     except OSError as error:
         raise UsageError(f"{folder}: cannot be read: {error.strerror or error}") from None
     for pattern in WANTED:
-        found = [name for name in names if Path(name).match(pattern) and not _LATER_PART.fullmatch(name)]
+        found = [name for name in names if Path(name).match(pattern) and not _PASSED.fullmatch(name)]
+        found = [name for name in USUAL if name in found] or found
         if len(found) > 1:
             raise UsageError(f"{folder}: holds {len(found)} files {pattern}; name one of {_few(found)}")
         if found:

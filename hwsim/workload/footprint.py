@@ -95,10 +95,6 @@ def _bytes(bits: int) -> int:
     return ceil_div(bits, 8)
 
 
-def _code_bits(fmt: Format, elements: int) -> int:
-    return elements * fmt.bits
-
-
 def _weight_bits(filled: Trace) -> tuple[int, int]:
     """Return the bits of all different weights, and those of their codes alone."""
     stages: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
@@ -108,7 +104,7 @@ def _weight_bits(filled: Trace) -> tuple[int, int]:
             continue
         made = prepared.get((bare_name(gemm.layer), gemm.w_format))
         fmt = parse_format(made[0].a_format if made else gemm.w_format)
-        bits = gemm.stored_bits(fmt), _code_bits(fmt, gemm.w_elements // gemm.passes)
+        bits = gemm.stored_bits(fmt), gemm.stored_code_bits(fmt)
         layer, stage = bare_name(gemm.layer), gemm.layer.rpartition(STAGE_END)[0]
         for part, whole in _PARTS.items():
             layer = layer.replace(part, whole)
@@ -134,7 +130,7 @@ def _idle_bits(filled: Trace) -> tuple[int, int]:
     """Return the bits of stored weights that the run does not read, and those of their codes alone."""
     formats = [(gemm, parse_format(gemm.w_format)) for gemm in idle_weights(filled)]
     bits = sum(gemm.stored_bits(fmt) for gemm, fmt in formats)
-    return bits, sum(_code_bits(fmt, gemm.w_elements) for gemm, fmt in formats)
+    return bits, sum(gemm.stored_code_bits(fmt) for gemm, fmt in formats)
 
 
 def _kv_bits(filled: Trace) -> tuple[int, int]:
@@ -148,7 +144,7 @@ def _kv_bits(filled: Trace) -> tuple[int, int]:
     for vectors, width in stores:
         for fmt, count in _shared_out(filled, vectors, default) if vectors else ():
             bits += fmt.storage_bits(count, width) if count else 0
-            codes += _code_bits(fmt, count * width)
+            codes += fmt.code_bits(count, width) if count else 0
     return bits, codes
 
 

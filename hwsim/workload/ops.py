@@ -198,6 +198,10 @@ class Gemm:
         """Bits of the different W in ``fmt``: what passes read again counts once."""
         return fmt.storage_bits(self.n, self.k) * self.batch * self.layers
 
+    def stored_code_bits(self, fmt: Format) -> int:
+        """Bits of :meth:`stored_bits` that are codes of elements, without scales and zero points."""
+        return fmt.code_bits(self.n, self.k) * self.batch * self.layers
+
     def a_bits(self, fmt: Format) -> int:
         """Bits of all A in ``fmt``, metadata included; blocks run along K."""
         return fmt.storage_bits(self.m, self.k) * self.instances

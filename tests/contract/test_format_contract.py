@@ -157,7 +157,7 @@ def test_what_is_stable_says_so(name):
 
 
 @pytest.mark.parametrize("name", ["olive4_g128", "int8_asym_g128", "ternary_g128", "int4_full_g32",
-                                  "int8_g16_e4m3", "int4_g4_int8", "bitmod4_g4_int8", "posit8_es1_g32", "int12_g32"])  # fmt: skip
+                                  "int8_g16_e4m3", "int4_g4_int8", "nf4_g4_dq8", "bitmod4_g4_int8", "posit8_es1_g32", "int12_g32"])  # fmt: skip
 def test_what_is_not_stable_does_change(name):
     fmt = parse_format(name)
     assert not fmt.stable

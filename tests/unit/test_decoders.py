@@ -35,8 +35,8 @@ METHODS = [
     ("int8_asym_g128", ""), ("int8_channel", "int8"), ("int4_g128", ""), ("fp8_e4m3_channel", "fp8_e4m3"),
     ("fp8_e4m3_tensor_fp32", "fp8_e4m3"), ("nvfp4", "nvfp4"), ("mxfp4", ""), ("int4_g128_fp32", ""),
     ("fp8_e4m3_t128x128_fp32", "fp8_e4m3_g128_fp32"), ("fp8_e4m3_t128x128", ""), ("int8_tensor", "int8"),
-    ("ternary_tensor", "int8"), ("nf4_g64_fp32", ""), ("nf4_g64_int8", ""), ("bnb_fp4_g64_fp32", ""),
-    ("bnb_fp4_g64_int8", ""), ("int8_channel_fp32", "llm_int8"),
+    ("ternary_tensor", "int8"), ("nf4_g64_fp32", ""), ("nf4_g64_dq8", ""), ("bnb_fp4_g64_fp32", ""),
+    ("bnb_fp4_g64_dq8", ""), ("int8_channel_fp32", "llm_int8"),
 ]  # fmt: skip
 
 

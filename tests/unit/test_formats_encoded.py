@@ -11,7 +11,7 @@ from hwsim.formats import BitMod, ElementFormat, format_names, parse_format
 from hwsim.formats.base import CHUNK
 from hwsim.formats.block.split import Split
 
-OTHERS = ["int4_t4x8", "fp4_e2m1_t16x16_e4m3", "int8_channel", "int4_tensor", "int4_asym", "int3_asym_g7", "int4_g16_int8",
+OTHERS = ["int4_t4x8", "fp4_e2m1_t16x16_e4m3", "int8_channel", "int4_tensor", "int4_asym", "int3_asym_g7", "int4_g16_int8", "nf4_g4_dq8",
           "nf4_g64", "fp4_e2m1_g32_e8m0ceil", "fp8_e4m3_channel_fp32", "posit8_es1_g32", "bitmod3_g7", "bitmod4_g16", "bitmod3_er_g16_fp16", "bitmod4_ea_g16_int8",
           "binary_g16_e8m0", "ue4m3_g16"]  # fmt: skip
 BLOCKS = [n for n in format_names() if not isinstance(parse_format(n), (ElementFormat, Split))]
@@ -77,7 +77,7 @@ def test_scalars_and_empty_tensors(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["int8_tensor", "int4_asym", "dfx16", "int8_channel", "nvfp4", "bitmod4_g128", "mxfp4", "int4_g16_int8"]
+    "name", ["int8_tensor", "int4_asym", "dfx16", "int8_channel", "nvfp4", "bitmod4_g128", "mxfp4", "int4_g16_int8", "nf4_g4_dq8"]
 )
 def test_tensors_of_more_than_one_part(name):
     fmt, x = parse_format(name), tensor((3, CHUNK // 2 + 5), 3, np.float32)

@@ -49,14 +49,13 @@ def test_double_quantization_says_what_the_file_has_besides():
     elements = 256 * 256
     parts = {
         "weight": part("U8", elements // 2, 1), "weight.absmax": part("U8", elements // 64),
-        "weight.nested_absmax": part("F32", elements // 64 // 256),
+        "weight.nested_absmax": part("F32", elements // 64 // 256), "weight.nested_quant_map": part("F32", 256),
     }  # fmt: skip
     stored = method.stored("m", parts, refuse)
-    assert stored.format == "nf4_g64_int8"
-    assert stored.bits == elements * 4 + elements // 64 * 8
-    assert stored.other_bits == 32 * (elements // 64 // 256)
-    # ours has an FP32 scale per row of 256 where bitsandbytes has one per 16,384 elements
-    assert parse_format(stored.format).storage_bits(256, 256) - stored.bits == 256 * 32
+    assert stored.format == "nf4_g64_dq8"
+    assert stored.bits == elements * 4 + elements // 64 * 8 + elements // 64 // 256 * 32
+    assert stored.other_bits == 256 * 32
+    assert parse_format(stored.format).storage_bits(256, 256) == stored.bits
 
 
 def test_asymmetric_int8_and_tiles():

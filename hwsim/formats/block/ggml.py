@@ -1,7 +1,7 @@
 """Formats of tensors in GGUF files that no other family has: K-quants, i-quants, packed ternary.
 
 ``q4_k`` is llama.cpp's type Q4_K, and so on for each row of ``data/formats/ggml_types.csv`` that has an element.
-Types that another family has already are read under its name: Q8_0 is ``int8_g32``, MXFP4 ``mxfp4``.
+Types that another family has already are read under its name, too: ``q8_0`` is ``int8_g32``, MXFP4 ``mxfp4``.
 
 Storage is exact: whole super-blocks of so many bytes per row. Elements and sub-blocks are those that hardware
 multiplies (:mod:`hwsim.formats.block.superblock`); of lattice types (i-quants of less than 4 bits) an element is one
@@ -15,6 +15,8 @@ from functools import cache
 from typing import NamedTuple
 
 from hwsim.formats.base import ElementFormat
+from hwsim.formats.block import scaled_names
+from hwsim.formats.block.scaled import Scaled
 from hwsim.formats.block.superblock import SuperBlock
 from hwsim.formats.element import codebook, integer
 from hwsim.formats.registry import BLOCKS, Family
@@ -78,6 +80,7 @@ def _members() -> dict[str, SuperBlock]:
             asymmetric=bool(row["zero_point"]),
             block=int(row["block"]),
             block_bytes=int(row["bytes"]),
+            code_bytes=int(row["code_bytes"]) if row["code_bytes"] else None,
             share_bits=int(row["share_bits"] or 0),
             lattice=row["element"] in LATTICES,
         )
@@ -90,9 +93,16 @@ def _element(name: str) -> ElementFormat:
     return found
 
 
-def parse(name: str) -> SuperBlock | None:
+@cache
+def _aliases() -> dict[str, str]:
+    """Return our names of the quantized types that another family has, by llama.cpp's: ``q8_0`` is ``int8_g32``."""
+    kinds = {kind.name.lower(): kind for kind in ggml_types().values()}
+    return {name: kind.format for name, kind in kinds.items() if "_" in name and kind.format not in ("", name)}
+
+
+def parse(name: str) -> Scaled | None:
     """Return the format called ``name``, or None when there is none."""
-    return _members().get(name)
+    return scaled_names.parse(_aliases()[name]) if name in _aliases() else _members().get(name)
 
 
 def names() -> list[str]:

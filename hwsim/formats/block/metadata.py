@@ -45,16 +45,19 @@ class Metadata(NamedTuple):
 
 
 def level_part(shared: list[Metadata], blocks: int, counted: bool) -> Part:
-    """Return the bits of the scales above those of blocks: one of the tensor, or one per row of ``blocks``."""
+    """Return the bits of the scales above those of blocks: one of the tensor, or one per row or run of ``blocks``."""
     listed = [metadata.level for metadata in shared]
     found = listed[0] if listed and listed[0].size == 1 else joined(listed)[:: max(1, blocks)]
     return Part(found.astype(np.float32).view(np.uint32), 32, counted)
 
 
-def scales_of(encoded: Encoded, code: ElementFormat) -> NDArray[Any]:
-    """Return the scales of all blocks, levels multiplied, shape (blocks, 1), of a tensor whose scales are ``code``."""
+def scales_of(encoded: Encoded, code: ElementFormat, run: int = 0) -> NDArray[Any]:
+    """Return the scales of all blocks, levels multiplied, shape (blocks, 1), of a tensor whose scales are ``code``.
+
+    ``run`` blocks have one level where it is not 0; else they share out evenly.
+    """
     scale = code.decode(encoded.scales.codes)
     if encoded.level is not None:
         upper = encoded.level.codes.view(np.float32).astype(np.float64)
-        scale = scale * np.repeat(upper, scale.size // max(1, upper.size))
+        scale = scale * np.repeat(upper, run or scale.size // max(1, upper.size))[: scale.size]
     return np.asarray(scale.astype(encoded.dtype)[:, None])

@@ -79,16 +79,23 @@ class Scaled(Format):
         return self.scale.bits + (self.zero_bits if self.asymmetric else 0)
 
     @property
-    def _row_levels(self) -> bool:
-        """Whether each row has a scale above those of its blocks."""
-        return self.scale.per_row and self.geometry != "tensor"
+    def _counts_levels(self) -> bool:
+        """Whether scales above those of blocks are more than one of the tensor."""
+        return bool(self.scale.per_row or self.scale.run) and self.geometry != "tensor"
+
+    def _levels(self, rows: int, blocks: int) -> int:
+        """Return how many scales above those of ``blocks`` there are, but the one of a tensor."""
+        if not self._counts_levels:
+            return 0
+        return -(-blocks // self.scale.run) if self.scale.run else -(-rows // self.tile_rows)
 
     @property
     def bits_per_element(self) -> Fraction:
-        """Code width plus the block's metadata shared out; that of rows and tensors does not count."""
+        """Code width plus the metadata of blocks and runs shared out; that of rows and tensors does not count."""
         if not self.block_size:
             return self.code.bits_per_element
-        return self.code.bits_per_element + Fraction(self.metadata_bits, self.block_size * self.tile_rows)
+        above = Fraction(FP32.bits, self.scale.run) if self.scale.run else 0
+        return self.code.bits_per_element + (self.metadata_bits + above) / Fraction(self.block_size * self.tile_rows)
 
     @property
     def stable(self) -> bool:
@@ -103,7 +110,7 @@ class Scaled(Format):
             return self.scale.significand_bits == 1 and isinstance(code, Minifloat)
         grid = code.values()
         top, magnitudes = code.scaling_value, np.unique(np.abs(grid))
-        if self.asymmetric or self.scale.per_row or code.block_fit != "absmax":
+        if self.asymmetric or self.scale.per_row or self.scale.run or code.block_fit != "absmax":
             return False
         if self.scale_name == "e8m0ceil":
             return isinstance(code, Minifloat | Integer) and bool(-grid[0] == grid[-1] == top)
@@ -121,8 +128,8 @@ class Scaled(Format):
         blocks = {"tensor": 0, "channel": rows}.get(self.geometry)
         if blocks is None:
             blocks = -(-rows // self.tile_rows) * -(-k // (self.block_size or k))
-        levels = -(-rows // self.tile_rows) if self._row_levels else 0
-        return rows * k * int(self.code.bits_per_element) + blocks * self.metadata_bits + levels * FP32.bits
+        above = self._levels(rows, blocks) * FP32.bits
+        return rows * k * int(self.code.bits_per_element) + blocks * self.metadata_bits + above
 
     def quantize(
         self,
@@ -172,7 +179,8 @@ class Scaled(Format):
         counted = self.geometry != "tensor"
         zeros = joined(m.zero for m in shared if m.zero is not None)
         stored = moved_back(restore(codes.reshape(blocks.shape)), axis, given.shape)
-        level = None if self.scale.upper is None else level_part(shared, blocks.shape[-2], self._row_levels)
+        under = self.scale.run or blocks.shape[-2]
+        level = None if self.scale.upper is None else level_part(shared, under, self._counts_levels)
         return Encoded(
             self.name,
             Part.of(stored, int(self.code.bits_per_element)),
@@ -191,7 +199,7 @@ class Scaled(Format):
 
     def decode(self, encoded: Encoded) -> NDArray[Any]:
         """Return the tensor of ``encoded``: exactly what ``quantize`` gives, in the dtype it gives."""
-        by = scales_of(encoded, self.scale.code)
+        by = scales_of(encoded, self.scale.code, self.scale.run)
         return decode_blocks(encoded, self._blocks, lambda codes: np.asarray(self._elements(encoded, codes) * by))
 
     def factors(self, x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -200,7 +208,7 @@ class Scaled(Format):
         Both float64 and of the shape of ``x``; their product is :meth:`quantize` of ``x`` in float64.
         """
         encoded = self.encode(np.asarray(x, dtype=np.float64))
-        by = scales_of(encoded, self.scale.code)
+        by = scales_of(encoded, self.scale.code, self.scale.run)
         elements = decode_blocks(encoded, self._blocks, partial(self._elements, encoded))
         return elements, decode_blocks(encoded, self._blocks, lambda codes: np.broadcast_to(by, codes.shape))
 

@@ -6,7 +6,7 @@
   ``channel``: a whole row; ``tensor``: everything;
 * scale as in :mod:`hwsim.formats.block.scales`; FP16 unless stated.
 
-``int4_g128``, ``fp4_e2m1_g16_ue5m3``, ``nf4_g64``, ``int8_channel_fp32`` are examples. Scales fit the largest
+``int4_g128``, ``fp4_e2m1_g16_ue5m3``, ``nf4_g64_dq8``, ``int8_channel_fp32`` are examples. Scales fit the largest
 magnitude, but the mean one of ternary and binary elements and the root mean square of posits (see
 ``fit`` of :class:`~hwsim.formats.base.ElementFormat`); what is scaled by these is not unchanged by a
 second quantization. Shorter names:

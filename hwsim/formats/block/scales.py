@@ -10,6 +10,9 @@ e8m0ceil   the smallest power of two with amax / scale <= top: nothing clamps
 e4m3       two levels (NVFP4): t = amax_tensor / (top · 448) in FP32, E4M3(amax / (top · t)) · t
 ue5m3      UE5M3(amax / top): its range needs no second level
 int8       two levels (VS-Quant): the largest scale of a row in FP32, blocks as 8-bit shares of it
+dq8        two levels (QLoRA's double quantization): an FP32 scale per 256 blocks, counted on across the rows of the
+           tensor, blocks as 8-bit shares of it. Shares are uniform here; bitsandbytes takes their mean off before
+           and rounds to a code of its own (``dynamic``), which stores as much and errs a little less
 =========  ==========================================================================================
 
 Powers of two lie in 2^-127 … 2^127, and blocks of zeros have the smallest one: E8M0 has no zero.
@@ -31,6 +34,8 @@ from hwsim.formats.element.minifloat import SCALES, minifloat
 Amax = NDArray[np.float64]
 
 FP16, FP32, E4M3 = minifloat(5, 10, "fp16"), minifloat(8, 23, "fp32"), minifloat(4, 3)
+#: Scales of blocks under one FP32 scale in double quantization (QLoRA, arXiv 2305.14314 section 3).
+RUN = 256
 UE8M0, UE5M3, UINT8 = SCALES["ue8m0"], SCALES["ue5m3"], Integer("uint8", 8, signed=False)
 
 
@@ -42,7 +47,7 @@ class Scale(NamedTuple):
     a block stores; ``share(amax, top, level)`` is the value of that, for amax (float64) and elements
     whose largest value is ``top``; ``level`` is the scale above it of kinds with two levels, which
     ``upper(amax, top)`` finds from amax of shape (…, blocks, 1), and 1 for the others. ``per_row`` says that
-    each row has one, not the tensor.
+    each row has one, not the tensor; ``run``, unless 0, that so many blocks have one, whatever rows they are in.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Scale(NamedTuple):
     share: Callable[[Amax, float, Amax], Amax]
     upper: Callable[[Amax, float], Amax] | None = None
     per_row: bool = False
+    run: int = 0
 
     @property
     def bits(self) -> int:
@@ -103,6 +109,14 @@ def row_level(amax: Amax, top: float) -> Amax:
     return np.asarray(FP32.quantize(np.max(amax, axis=-2, keepdims=True) / top / 255))
 
 
+def _run_level(amax: Amax, top: float) -> Amax:
+    """Return the FP32 scale of each block's run of :data:`RUN` blocks, in the shape of ``amax`` (…, blocks, 1)."""
+    flat = amax.reshape(-1)
+    whole = np.pad(flat, (0, -flat.size % RUN)).reshape(-1, RUN)
+    level = FP32.quantize(whole.max(axis=-1) / top / 255)
+    return np.repeat(level, RUN)[: flat.size].reshape(amax.shape)
+
+
 def int8_share(amax: Amax, top: float, level: Amax) -> Amax:
     """Return the 8-bit shares of rows' scales ``level`` that blocks have."""
     return np.asarray(UINT8.quantize(amax / top / np.where(level > 0, level, 1.0)))
@@ -118,5 +132,7 @@ KINDS: dict[str, Scale] = {
         Scale("e4m3", E4M3, 4, False, "E4M3 per block and FP32 per tensor", _e4m3_share, _tensor_level),
         Scale("ue5m3", UE5M3, 4, False, "UE5M3 per block", _plain(UE5M3)),
         Scale("int8", UINT8, 8, True, "8-bit share of the row's FP32 scale (VS-Quant)", int8_share, row_level, True),
+        Scale("dq8", UINT8, 24, True, "8-bit share of an FP32 scale per 256 blocks (QLoRA)", int8_share, _run_level,
+              run=RUN),
     )
 }

@@ -134,6 +134,11 @@ class Split(Format):
         apart = self.outliers(k)
         return self.base.storage_bits(rows, k - apart) + rows * apart * FP16.bits
 
+    def code_bits(self, rows: int, k: int) -> int:
+        """Return the bits of codes, those of outliers in FP16."""
+        apart = self.outliers(k)
+        return self.base.code_bits(rows, k - apart) + rows * apart * FP16.bits
+
     def outlier_positions(self, x: NDArray[Any], axis: int = -1) -> NDArray[np.bool_]:
         """Return which positions of ``x`` along ``axis`` are split off, shape (length of ``axis``,).
 

@@ -41,10 +41,14 @@ class _Blocks(NamedTuple):
 
 @dataclass(frozen=True)
 class SuperBlock(Scaled):
-    """Elements in sub-blocks; super-blocks of ``block`` elements take ``block_bytes`` with all scales."""
+    """Elements in sub-blocks; super-blocks of ``block`` elements take ``block_bytes`` with all scales.
+
+    Of these, ``code_bytes`` are the codes of elements where they are narrower than the element that they pick.
+    """
 
     block: int = 256
     block_bytes: int = 0
+    code_bytes: int | None = None
     share_bits: int = 0
     lattice: bool = False
 
@@ -61,6 +65,12 @@ class SuperBlock(Scaled):
     def storage_bits(self, rows: int, k: int) -> int:
         """Return the bits of a ``rows`` × ``k`` tensor; a ragged super-block is stored whole."""
         return rows * -(-k // self.block) * 8 * self.block_bytes
+
+    def code_bits(self, rows: int, k: int) -> int:
+        """Return the bits of codes: without scales, minima and what fills up a ragged super-block."""
+        if self.code_bytes is None:
+            return super().code_bits(rows, k)
+        return rows * (k * 8 * self.code_bytes // self.block)
 
     def quantize(
         self,

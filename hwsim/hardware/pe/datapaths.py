@@ -68,7 +68,8 @@ def dequantizer(w: Format, a: Format, integer_bits: int | None) -> tuple[Part, .
     ``integer_bits`` is the width of an integer sum; None for a sum that is floating point already.
     An asymmetric operand also needs the sum of the other operand's elements times its zero point
     subtracted; that product is counted here (the element sums are shared by a whole row or column).
-    Scales of super-blocks are products of a share and an FP16 number; so are minima, which have no scale in common
+    Scales of super-blocks are products of a share and an FP16 number, those under a run's of a share and an FP32 one;
+    so are minima, which have no scale in common
     with the sum and are subtracted from it in FP32 (ggml-quants.c, ``ggml_vec_dot_q4_K_q8_K``). Estimated.
     """
     sig = SUM_SIGNIFICAND
@@ -76,6 +77,9 @@ def dequantizer(w: Format, a: Format, integer_bits: int | None) -> tuple[Part, .
     for fmt, other in ((w, a), (a, w)):
         if isinstance(fmt, SuperBlock):
             found += _super_block_parts(fmt, other)
+        elif isinstance(fmt, Scaled) and fmt.scale.run:
+            share = Multiplier(SUM_SIGNIFICAND, fmt.scale.bits)
+            found.append(Part("share of scale", "dequantization", share))
         elif isinstance(fmt, Scaled) and fmt.asymmetric and integer_bits:
             element_sum = other.bits + ((fmt.block_size or 1) - 1).bit_length()
             found.append(Part("zero point", "dequantization", Multiplier(element_sum, fmt.zero_bits)))

@@ -8,7 +8,7 @@ as they are stored, in their own format. Nothing is mapped into memory: at most 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import lcm
+from math import gcd, lcm
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def float_histograms(
     found = {fmt: np.zeros(2**fmt.element.bits, dtype=np.int64) for fmt in formats}
     whole = [fmt for fmt in formats if _of_whole_tensor(fmt)]
     rows, columns = shape
-    tall = lcm(*(getattr(fmt, "tile_rows", 1) for fmt in formats))
+    tall = lcm(*(_rows_together(fmt, columns) for fmt in formats))
     peak = _peak(entry, shape) if whole and rows * columns > CHUNK else None
     for fmt in whole:
         if peak is not None and fmt.element.block_fit != "absmax":
@@ -61,7 +61,17 @@ def _of_whole_tensor(fmt: Format) -> bool:
     """Whether blocks share a scale of the whole tensor: pieces alone would find others."""
     scale = getattr(fmt, "scale", None)
     tensor = getattr(fmt, "geometry", "") == "tensor"
-    return tensor or (scale is not None and scale.upper is not None and not scale.per_row)
+    return tensor or (scale is not None and scale.upper is not None and not (scale.per_row or scale.run))
+
+
+def _rows_together(fmt: Format, columns: int) -> int:
+    """Return of how many rows a piece must be a multiple: whole tiles, and whole runs of blocks under one scale."""
+    tall: int = getattr(fmt, "tile_rows", 1)
+    run = getattr(getattr(fmt, "scale", None), "run", 0)
+    if not run:
+        return tall
+    blocks = -(-columns // (fmt.block_size or columns))
+    return lcm(tall, tall * run // gcd(run, blocks))
 
 
 def _peak(entry: Entry, shape: tuple[int, int]) -> np.float32:

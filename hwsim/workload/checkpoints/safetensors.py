@@ -22,6 +22,9 @@ LONGEST_HEADER, LONGEST_INDEX = 1 << 21, 1 << 24
 MOST_FILES, LONGEST_NAME, LARGEST_SIZE, LARGEST_ELEMENTS = 1 << 12, 1 << 10, 1 << 40, 1 << 50
 SUFFIX, INDEX_SUFFIX = ".safetensors", ".safetensors.index.json"
 
+#: How a file begins that stands for one which Git LFS has not fetched.
+GIT_LFS = b"version "
+
 #: Bits per element (safetensors 0.8 ``Dtype``).
 DTYPES = {
     "BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
@@ -87,6 +90,9 @@ def _read_index(path: Path) -> Checkpoint:
     if len(wanted) > MOST_FILES:
         raise refuse(f"names {len(wanted):,} files; valid: up to {MOST_FILES:,}")
     for file, names in wanted.items():
+        reason = unreadable(path.parent / file)
+        if reason is not None:
+            raise refuse(f"names {file}: {reason}; valid: all of its files beside it (or config.json as the source)")
         found, whole = _read_file(path.parent / file)
         complete &= whole
         for name in names:
@@ -146,6 +152,8 @@ def _read_file(path: Path) -> tuple[dict[str, Entry], bool]:
     size = path.stat().st_size
     if len(start) < 8:
         raise refuse(f"is {size} bytes long; no safetensors file")
+    if start == GIT_LFS:
+        raise refuse("is a pointer of Git LFS, not the file; git lfs pull brings it (or take config.json as the source)")
     length = int.from_bytes(start, "little")
     if length > LONGEST_HEADER:
         raise refuse(f"no safetensors file: claims a header of {length:,} bytes; valid: up to {LONGEST_HEADER:,}")

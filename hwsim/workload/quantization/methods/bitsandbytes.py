@@ -1,9 +1,8 @@
 """bitsandbytes: NF4 or FP4 in blocks of 64 of the flattened tensor, or LLM.int8().
 
 Tensors: 4 bits: ``weight`` uint8 [N·K/2, 1], ``weight.absmax`` F32 [N·K/64], or with double quantization uint8 with
-``weight.nested_absmax`` F32 per 256 of them; 8 bits: ``weight`` I8 [N, K], ``SCB`` F32 [N]. Double quantization is
-``_int8`` here, whose FP32 scale is one per row: :attr:`~hwsim.workload.quantization.base.Stored.bits` are those of
-our format, and what the file has more or less is in ``other_bits``.
+``weight.nested_absmax`` F32 per 256 of them, the scales ``dq8`` here; 8 bits: ``weight`` I8 [N, K], ``SCB`` F32 [N].
+Tables of codes and the offset of nested scales, some kilobytes per tensor, are ``other_bits``.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hwsim.formats import parse_format
+from hwsim.formats.block.scales import RUN
 from hwsim.workload.quantization.base import METHODS, Codes, Parts, Refuse, Scheme, Settings, Stored
 from hwsim.workload.quantization.methods.gptq import expect, matrix
 
@@ -29,7 +29,7 @@ class BitsAndBytes(Scheme):
 
     @property
     def _weights(self) -> str:
-        return f"{self.code}_g{BLOCK}_{'int8' if self.double else 'fp32'}" if self.code else "int8_channel_fp32"
+        return f"{self.code}_g{BLOCK}_{'dq8' if self.double else 'fp32'}" if self.code else "int8_channel_fp32"
 
     def formats(self, module: str, columns: int) -> tuple[str, str]:
         """Return weights, and activations with FP16 outliers of LLM.int8()."""
@@ -46,8 +46,12 @@ class BitsAndBytes(Scheme):
             return Stored(rows, columns, self._weights, held, codes=Codes("weight"))
         elements = weight.bits // 4
         scales = expect(parts, "weight.absmax", (-(-elements // BLOCK),), module, refuse)
-        other = sum(part.bits for name, part in parts.items() if name.startswith("weight.") and part is not scales)
-        return Stored(0, elements, self._weights, weight.bits + scales.bits, other, codes=Codes("weight"))
+        held = weight.bits + scales.bits
+        if self.double:
+            levels = -(-scales.shape[0] // RUN)
+            held += expect(parts, "weight.nested_absmax", (levels,), module, refuse).bits
+        other = sum(part.bits for name, part in parts.items() if name.startswith("weight")) - held
+        return Stored(0, elements, self._weights, held, other, codes=Codes("weight"))
 
 
 @METHODS.register("bitsandbytes")
