@@ -102,7 +102,10 @@ def pair_trace(model: EncoderDecoder, phase: Phase, source: int, target: int) ->
         ops.append(VectorOp("decoder.final_norm", decoder.norm, rows, decoder.hidden))
     head_rows = phase.batch if phase.lm_head == "last" else rows
     ops.append(Gemm("lm_head", head_rows, decoder.vocab, decoder.hidden, role="lm_head"))
-    trace = finish(decoder.family, phase, target, ops, model.parameters, model.extras, kv_model=decoder)
+    tables = {} if decoder.tied else {"decoder.embed": (decoder.vocab, decoder.hidden)}
+    trace = finish(
+        decoder.family, phase, target, ops, model.parameters, model.extras, kv_model=decoder, tables=tables
+    )  # fmt: skip
     cached = trace.meta["kv_vectors"] + 2 * phase.batch * decoder.kv_heads * decoder.layers * source
     meta = {**trace.meta, "source_tokens": source, "kv_vectors": cached, "idle_weights": _idle(model, phase, source)}
     return Trace(trace.name, trace.ops, meta)

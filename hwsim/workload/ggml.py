@@ -28,7 +28,7 @@ from hwsim.spec.errors import UsageError, did_you_mean
 from hwsim.workload.experts import is_routed
 from hwsim.workload.layers import Formats, own_layer, shares_layers, split_layers
 from hwsim.workload.ops import DRAFT, Gemm
-from hwsim.workload.stored import idle_weights, open_parameters, state_other
+from hwsim.workload.stored import idle_weights, open_parameters, open_tables, state_other
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.backward import DGRAD
 
@@ -244,23 +244,23 @@ def _models(trace: Trace) -> dict[str, Trace]:
     if drafted is None:
         return {"": trace}
     own = {key: int(trace.meta[key]) - count for key, count in drafted.items()}
-    found = {}
+    tables, found = open_tables(trace.meta), {}
     for start, meta in (("", own), (DRAFT, drafted)):
         ops = [replace(gemm, layer=own_layer(gemm.layer).removeprefix(start)) for gemm in trace.gemms
                if _model_of(gemm) == start]  # fmt: skip
-        found[start] = Trace(f"{start}{trace.name}", tuple(ops), meta)
+        its = {name.removeprefix(start): size for name, size in tables.items() if name.startswith(DRAFT) == bool(start)}
+        found[start] = Trace(f"{start}{trace.name}", tuple(ops), {**meta, "tables": its})
     return found
 
 
 def _other_bits(trace: Trace, mix: str, facts: Facts, imatrix: bool | None, rules: Rules) -> int:
     """Return the bits of what no GEMM of one model multiplies and is open: its table by the rules, the rest in F32."""
-    rest = open_parameters(trace.meta)
-    if not rest:
-        return 0
-    head = next(gemm for gemm in trace.gemms if own_layer(gemm.layer) == "lm_head")
-    table = 0 if facts.tied else head.n * head.k
-    kind = ggml_type(mix_type(mix, "token_embd", head.k, facts, imatrix=imatrix, rules=rules))
-    return int(table * kind.bits_per_element) + 32 * (rest - table)
+    rest, bits = open_parameters(trace.meta), 0
+    for rows, width in open_tables(trace.meta).values():
+        kind = ggml_type(mix_type(mix, "token_embd", width, facts, imatrix=imatrix, rules=rules))
+        bits += int(rows * width * kind.bits_per_element)
+        rest -= rows * width
+    return bits + 32 * rest
 
 
 def default_format(mix: str) -> str:
@@ -298,8 +298,9 @@ def mix_bits_per_weight(trace: Trace, mix: str, imatrix: bool | None = None, rul
     if "other_parameters" not in trace.meta:
         raise UsageError(f"{trace.name}: bits per weight need a trace that is built from a model")
     other = int(trace.meta["other_parameters"])
+    stored = {"other_parameters": other, "tables": trace.meta.get("tables", {})}
     ops = tuple(_open(op) for op in (*trace.gemms, *idle_weights(trace)))
-    filled = apply_mix(Trace(trace.name, ops, {"other_parameters": other}), mix, imatrix, rules)
+    filled = apply_mix(Trace(trace.name, ops, stored), mix, imatrix, rules)
     weights = [gemm for gemm in filled.gemms if gemm.w_source == "dram"]
     bits = sum(gemm.w_bits(parse_format(gemm.w_format)) for gemm in weights) + filled.meta.get("other_bits", 0)
     return Fraction(bits, sum(gemm.w_elements for gemm in weights) + other)

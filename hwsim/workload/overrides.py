@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from math import floor
@@ -14,7 +14,6 @@ from hwsim.formats import Format, parse_format
 from hwsim.formats.sums import parse_sum_format
 from hwsim.spec.errors import UsageError, did_you_mean, shown
 from hwsim.workload.ops import Gemm, Op, VectorOp, bare_name
-from hwsim.workload.trace import Trace
 
 #: Formats of operands.
 FORMAT_FIELDS = ("w_format", "a_format", "kv_format", "o_format")
@@ -71,6 +70,8 @@ class Override:
     share, block
         Only this share of the reduction, rounded to whole blocks of so many features, to one block at least: the
         product is cut in two whose results are added. A reduction of one block or less is not cut.
+    lenient
+        Whether it may match nothing: those of presets name layers that not every model has.
 
     Raises
     ------
@@ -89,6 +90,7 @@ class Override:
     layers: str = ""
     share: Fraction | None = None
     block: int = 1
+    lenient: bool = False
 
     def __post_init__(self) -> None:
         if not self.match and self.by_layer:
@@ -201,8 +203,10 @@ def known_keys(owner: str, mapping: Mapping[str, Any], valid: set[str]) -> None:
             raise UsageError(f"{owner}: unknown key {key!r}; {did_you_mean(key, valid)}")
 
 
-def read_overrides(entries: Sequence[Any]) -> tuple[Override, ...]:
+def read_overrides(entries: Sequence[Any], lenient: bool = False) -> tuple[Override, ...]:
     """Return overrides from YAML: ``{match: GLOB, w_format: …}``; ``layer`` and ``role`` mean ``match``.
+
+    ``lenient`` as of :class:`Override`.
 
     Raises
     ------
@@ -226,7 +230,7 @@ def read_overrides(entries: Sequence[Any]) -> tuple[Override, ...]:
         if len(named) != 1 and (named or not placed):
             raise UsageError(f"policy override {dict(entry)!r}: name exactly one of match, layer, role")
         known_keys("policy override", given, {*POLICY_FIELDS, "first", "last", "layers", "share", "block"})
-        made.append(Override(*named, **given))
+        made.append(replace(Override(*named, **given), lenient=lenient))
     return tuple(made)
 
 
@@ -236,21 +240,3 @@ def overridden(overrides: Iterable[Override]) -> dict[str, str]:
     for override in overrides:
         chosen.update({name: value for name in POLICY_FIELDS if (value := getattr(override, name))})
     return chosen
-
-
-def check_matches(trace: Trace, overrides: Iterable[Override], layers: int) -> None:
-    """Refuse overrides that name no operation of ``trace``, or none of its ``layers`` identical layers.
-
-    Raises
-    ------
-    UsageError
-        With the nearest name.
-    """
-    names = {op.layer for op in trace.ops} | {g.role for g in trace.gemms} | {v.op for v in trace.vector_ops}
-    for override in overrides:
-        if not any(override.matches(op) for op in trace.ops):
-            near = did_you_mean(override.match, names)
-            raise UsageError(f"policy override {override.match!r} matches nothing in {trace.name}; {near}")
-        if override.by_layer and not any(override.holds_in(layer, layers) for layer in range(layers)):
-            valid = f"{trace.name} has layers 0 to {layers - 1}"
-            raise UsageError(f"policy override {override.match!r}: layers {override.layers} are none; {valid}")

@@ -19,13 +19,13 @@ from hwsim.spec.document import load_document
 from hwsim.spec.errors import ConservationError, UsageError, did_you_mean, shown
 from hwsim.workload.cutting import by_layers, by_share, depth, fill
 from hwsim.workload.ggml import apply_mix, default_format, mixes
+from hwsim.workload.matching import check_matches, override_tables
 from hwsim.workload.ops import Gemm, Op
 from hwsim.workload.overrides import (
     FORMAT_FIELDS,
     POLICY_FIELDS,
     Override,
     canonical,
-    check_matches,
     known_keys,
     overridden,
     read_overrides,
@@ -83,12 +83,10 @@ class Policy:
     o_format
         Results; ``None`` means ``a_format``.
     overrides
-        Exceptions per layer or role.
+        Exceptions per layer or role, and for embedding tables.
     other_format
         What is stored but multiplied by no GEMM: norms, biases, position and embedding tables.
         GPTQ and AWQ checkpoints keep these in FP16.
-    lenient
-        Whether overrides may match nothing: those of presets name layers that not every model has.
     mix
         A mix of llama.cpp that gives weights their formats tensor by tensor, such as ``Q4_K_M``; overrides
         come before it, ``w_format`` is for what it does not name.
@@ -107,7 +105,6 @@ class Policy:
     o_format: str | None = None
     overrides: tuple[Override, ...] = ()
     other_format: str = "fp16"
-    lenient: bool = False
     mix: str = ""
     accumulator: str = ""
 
@@ -138,31 +135,42 @@ class Policy:
         UsageError
             If ``name`` is neither.
         """
+        try:
+            return cls(**cls._named(name))
+        except UsageError as error:
+            if isinstance(name, str) and name not in preset_policies() and "unknown format" in str(error):
+                near = did_you_mean(name, policy_names())
+                raise UsageError(f"unknown policy {name!r}; {near}, or any format") from error
+            raise
+
+    @staticmethod
+    def _named(name: str) -> dict[str, Any]:
+        """Return the fields that a short name states; ``kv_format`` and ``o_format`` that it leaves out follow."""
         if not isinstance(name, str):
             raise UsageError(f"a policy is named by text, not {shown(name)}; {did_you_mean(name, policy_names())}")
         if name in preset_policies():
             given = {key: value for key, value in preset_policies()[name].items() if key != "source"}
-            return cls(**{**given, "overrides": read_overrides(given["overrides"]), "lenient": True})
+            return {**given, "overrides": read_overrides(given["overrides"], lenient=True)}
         if name in recipe_names():
             raise UsageError(f"policy {name!r} is a recipe of training: name it as the policy of phase training")
         if name.startswith(MIX):
             mix = name.removeprefix(MIX)
-            return cls(default_format(mix), "fp16", mix=mix)
+            return {"w_format": default_format(mix), "a_format": "fp16", "mix": mix}
         pair = _PAIR.fullmatch(name)
         if pair is None:
-            try:
-                return cls(name, name, other_format=name if name in PLAIN_FLOATS else "fp16")
-            except UsageError as error:
-                near = did_you_mean(name, policy_names())
-                raise UsageError(f"unknown policy {name!r}; {near}, or any format") from error
+            own = {"w_format": name, "a_format": name}
+            return {**own, "other_format": name} if name in PLAIN_FLOATS else own
         if pair["group"] and pair["w"] == "16":
             raise UsageError(f"policy {name!r}: fp16 weights have no group; write w16a{pair['a']}")
         weights = _width(pair["w"]) + (f"_{pair['group']}" if pair["group"] else "")
-        return cls(weights, _width(pair["a"]), _width(pair["kv"]) if pair["kv"] else None)
+        found = {"w_format": weights, "a_format": _width(pair["a"])}
+        return {**found, "kv_format": _width(pair["kv"])} if pair["kv"] else found
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Policy:
         """Build a policy from YAML: its fields by name, or ``preset`` plus fields that differ.
+
+        KV and outputs follow the activations, as in a policy written out, unless the preset states their own.
 
         Raises
         ------
@@ -171,22 +179,17 @@ class Policy:
         """
         given = dict(mapping)
         preset = given.pop("preset", None)
-        known_keys("policy", given, {field.name for field in fields(cls)} - {"lenient"})
+        known_keys("policy", given, {field.name for field in fields(cls)})
         overrides: tuple[Override, ...] = read_overrides(given.pop("overrides", ()))
-        lenient = False
         if preset is not None:
-            base = cls.parse(preset)
-            start = {name: getattr(base, name) for name in (*POLICY_FIELDS, "other_format")}
-            given.setdefault("mix", base.mix)
-            if "a_format" in given and not base.overrides:
-                # KV and outputs follow the activations, as in a policy written out
-                start = {name: start[name] for name in ("w_format", "a_format", "other_format", "accumulator")}
-            given = {**start, **given}
-            overrides, lenient = (*base.overrides, *overrides), base.lenient
+            cls.parse(preset)
+            base = cls._named(preset)
+            overrides = (*base.pop("overrides", ()), *overrides)
+            given = {**base, **given}
         missing = [name for name in ("w_format", "a_format") if not given.get(name)]
         if missing:
             raise UsageError(f"policy: {' and '.join(missing)} missing; name a preset, for example preset: w4a16")
-        return cls(**given, overrides=overrides, lenient=lenient)
+        return cls(**given, overrides=overrides)
 
     @property
     def formats(self) -> dict[str, str]:
@@ -229,8 +232,8 @@ def apply_policy(trace: Trace, policy: Policy | str) -> Trace:
 
 
 def _filled(trace: Trace, chosen: Policy) -> Trace:
-    if not chosen.lenient:
-        check_matches(trace, chosen.overrides, depth(trace))
+    check_matches(trace, chosen.overrides, depth(trace))
+    trace = override_tables(trace, chosen.overrides)
     if chosen.mix:
         trace = apply_mix(_formatted(trace, dict.fromkeys(FORMAT_FIELDS, ""), chosen.overrides), chosen.mix)
     sums = chosen.accumulator or any(override.accumulator for override in chosen.overrides)
@@ -252,6 +255,7 @@ def apply_overrides(trace: Trace, overrides: Sequence[Override]) -> Trace:
 
     def given(whole: Trace) -> Trace:
         check_matches(whole, overrides, depth(whole))
+        whole = override_tables(whole, overrides)
         return _formatted(whole, dict.fromkeys(FORMAT_FIELDS, ""), overrides)
 
     made = with_idle(trace, given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +15,7 @@ from hwsim.spec.bind import Spec, as_value_error, bind
 from hwsim.spec.document import Document, load_document, plain
 from hwsim.spec.errors import UsageError
 from hwsim.spec.text import exists, unreadable
+from hwsim.workload.folder import model_in
 from hwsim.workload.importers.base import (
     IMPORTERS,
     Request,
@@ -92,7 +93,9 @@ class WorkloadSpec(Spec):
     config: str | None = Field(None, description="path of a Hugging Face config.json")
     trace: str | None = Field(None, description="path of a trace CSV")
     source: str | None = Field(
-        None, description="path of any other file that hwsim trace reads, or what python: names: hwsim list importer"
+        None,
+        description="path of any other file that hwsim trace reads, of a folder with a model, or what python: names: "
+        "hwsim list importer",
     )
     ops: list[OpRow] | None = Field(
         None, min_length=1, description="the operations themselves, with the columns of a trace CSV as fields"
@@ -285,9 +288,25 @@ def document_to_trace(document: Document, folder: Path) -> Trace:
     SpecError
         With every mistake, each at its place.
     """
-    spec = bind(document, WorkloadSpec)
+    spec = bind(_with_file(document, folder), WorkloadSpec)
     with document.blame():
         return spec_to_trace(spec, folder)
+
+
+def _with_file(document: Document, folder: Path) -> Document:
+    """Return ``document`` with the file that is the model in the place of a folder that is its ``source``.
+
+    Raises
+    ------
+    SpecError
+        If the folder holds none, or several.
+    """
+    source = document.data.get("source")
+    if not isinstance(source, str) or not exists(folder / source) or not (folder / source).is_dir():
+        return document
+    with document.blame(("source",)):
+        found = model_in(folder / source)
+    return replace(document, data={**document.data, "source": str(Path(source) / found.name)})
 
 
 def spec_to_trace(spec: WorkloadSpec, folder: Path) -> Trace:

@@ -10,7 +10,7 @@ Grouped-query attention is one GEMM per KV head: ``batch = sequences × kv_heads
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -298,7 +298,10 @@ def decoder_trace(model: Transformer, phase: Phase) -> Trace:
     if model.embed_width:
         ops.append(Gemm("embed.project_out", rows, width, model.hidden, role="embed"))
     ops.append(Gemm("lm_head", head_rows, model.vocab, width, role="lm_head"))
-    trace = finish(model.family, phase, tokens, ops, model.decoder_parameters, model.decoder_extras, kv_model=model)
+    trace = finish(
+        model.family, phase, tokens, ops, model.decoder_parameters, model.decoder_extras, kv_model=model,
+        tables={} if model.tied else {"embed": (model.vocab, width)},
+    )  # fmt: skip
     return with_experts(trace, model, rows)
 
 
@@ -318,10 +321,12 @@ def finish(
     parameters: int,
     other_parameters: int,
     kv_model: Transformer | None = None,
+    tables: Mapping[str, tuple[int, int]] | None = None,
 ) -> Trace:
     """Return the trace with its ``meta``; ``kv_model`` names the cache's sizes if there is one.
 
-    ``other_parameters`` are those that no GEMM multiplies (norms, biases, tables).
+    ``other_parameters`` are those that no GEMM multiplies (norms, biases, tables). Of these, ``tables`` are the rows
+    and the width of embeddings that stand for themselves, by the operation that looks them up.
     """
     meta: dict[str, Any] = {"family": family, "phase": phase.kind, "batch": phase.batch}
     label = f"{family} {phase.kind}"
@@ -329,6 +334,7 @@ def finish(
         meta[phase.length_name] = tokens
         label += f" {tokens}"
     meta |= {"parameters": parameters, "other_parameters": other_parameters, "kv_bytes_per_token_fp16": 0}
+    meta |= {"tables": dict(tables)} if tables else {}
     if kv_model is not None:
         meta |= {"causal": phase.causal, "lm_head": phase.lm_head, **_cache(kv_model, phase, tokens or 0)}
     trace = Trace(label, tuple(ops), meta)

@@ -264,9 +264,14 @@ def folder(name: str, *files: str) -> str:
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ((), ("d: is a directory without a model; looked for config.json, *.safetensors", "*.onnx; it holds no files")),
-        (("params.json", "a.txt"), ("looked for config.json", "it holds a.txt, params.json")),
+        ((), ("d: is a directory without a model; looked for *.safetensors", "config.json, *.onnx; it holds no files")),
+        (("params.json", "a.txt"), ("looked for *.safetensors.index.json", "it holds a.txt, params.json")),
         (("a.gguf", "b.gguf"), ("d: holds 2 files *.gguf; name one of a.gguf, b.gguf",)),
+        (("a.safetensors", "config.json", "b.safetensors"), ("d: holds 2 files *.safetensors; name one of a",)),
+        (("a.safetensors", "config.json", "model.safetensors"), ("d/model.safetensors: is 1 bytes long",)),
+        (("adapter_model.safetensors", "config.json"), ("d/config.json:1:1: not valid JSON",)),
+        (("config.json", "model.onnx"), ("d/config.json:1:1: not valid JSON",)),
+        (("config.json", "a.gguf"), ("d/a.gguf: is 1 bytes long; no GGUF file",)),
         (("a.gguf",), ("d/a.gguf: is 1 bytes long; no GGUF file",)),
         (("model.safetensors.index.json", "a.safetensors"), ("d/model.safetensors.index.json",)),
         (("m-00001-of-00002.gguf", "m-00002-of-00002.gguf"), ("d/m-00001-of-00002.gguf",)),
@@ -286,14 +291,44 @@ def test_a_folder_is_its_model(capsys: pytest.CaptureFixture[str]) -> None:
     write_safetensors(Path(folder("hf")), hf_tensors(plain), LLAMA)
     folder("gguf")
     write_gguf(Path("gguf/m.gguf"), lambda *_: "Q4_K")
-    for source, inside in (("hf", "hf/config.json"), ("gguf", "gguf/m.gguf")):
+    for source, inside in (("hf", "hf/model.safetensors"), ("gguf", "gguf/m.gguf")):
         shown = []
         for one in (source, inside):
             assert run_command(["trace", one]) == 0
             shown.append(capsys.readouterr().out)
         assert shown[0] == shown[1]
+    assert ",fp16," in shown[0] or ",q4_k," in shown[0]  # formats of the file, which a config does not know
     folder("gpt2")  # a name of a model is that model
     assert run_command(["trace", "gpt2", "--summary"]) == 0
+
+
+def test_a_folder_in_yaml_is_its_model(capsys: pytest.CaptureFixture[str]) -> None:
+    write_safetensors(Path(folder("hf")), hf_tensors(plain), LLAMA)
+    shown = []
+    for source in ("hf", "hf/model.safetensors"):
+        Path("w.yaml").write_text(f"source: {source}\nseq_len: 16\n")
+        assert run_command(["trace", "w.yaml"]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
+    Path("hf/model.safetensors").unlink()
+    Path("hf/config.json").unlink()
+    Path("w.yaml").write_text("source: hf\n")
+    words = ("w.yaml:1:9: source: ", "hf: is a directory without a model")
+    refused(capsys, words, "trace", "w.yaml", "-o", "out.csv")
+
+
+def test_files_that_are_not_there_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    write_safetensors(Path(folder("hf")), hf_tensors(plain), LLAMA)
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 39770208\n"
+    Path("hf/model.safetensors").write_text(pointer)
+    refused(
+        capsys, ("hf/model.safetensors: is a pointer of Git LFS", "name config.json"), "trace", "hf", "-o", "out.csv"
+    )
+    index = {"weight_map": {"lm_head.weight": "model-00001-of-00002.safetensors"}}
+    Path("hf/model.safetensors.index.json").write_text(json.dumps(index))
+    words = ("names model-00001-of-00002.safetensors: no such file", "name config.json")
+    refused(capsys, words, "trace", "hf", "-o", "out.csv")
+    assert run_command(["trace", "hf/config.json", "--summary"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,18 @@ def test_scalars_and_empty_tensors(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["int8_tensor", "int4_asym", "dfx16", "int8_channel", "nvfp4", "bitmod4_g128", "mxfp4", "int4_g16_int8", "nf4_g4_dq8"]
+    "name",
+    [
+        "int8_tensor",
+        "int4_asym",
+        "dfx16",
+        "int8_channel",
+        "nvfp4",
+        "bitmod4_g128",
+        "mxfp4",
+        "int4_g16_int8",
+        "nf4_g4_dq8",
+    ],
 )
 def test_tensors_of_more_than_one_part(name):
     fmt, x = parse_format(name), tensor((3, CHUNK // 2 + 5), 3, np.float32)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hwsim.formats import parse_format
+from hwsim.formats import format_names, parse_format
 from hwsim.formats.block.ggml import ggml_types
 from hwsim.spec.errors import UsageError
 from hwsim.workload import load_workload
+from hwsim.workload.footprint import memory_footprint
 from hwsim.workload.ggml import Facts, apply_mix, mix_type, mixes
 from hwsim.workload.layers import ranges
 
@@ -31,6 +34,32 @@ def test_each_type_has_its_exact_storage():
             assert fmt.bits_per_element == kind.bits_per_element
             assert fmt.storage_bits(5, 3 * kind.block) == 15 * 8 * kind.bytes
     assert {kind.name for kind in ggml_types().values() if not kind.format} == {"I64", "F64"}
+
+
+@given(rows=st.integers(1, 9), k=st.integers(1, 700))
+def test_no_format_stores_less_than_its_codes(rows, k):
+    every = {*format_names(), *(kind.format for kind in ggml_types().values() if kind.format)}
+    for fmt in map(parse_format, sorted(every)):
+        assert 0 < fmt.code_bits(rows, k) <= fmt.storage_bits(rows, k), fmt.name
+
+
+@pytest.mark.parametrize(
+    ("name", "elements", "indices"),  # bits of indices, signs and digits of so many elements (ggml-common.h)
+    [("iq2_xxs", 8, 8 + 7), ("iq2_xs", 8, 9 + 7), ("iq2_s", 8, 10 + 8), ("iq3_xxs", 8, 2 * 8 + 7),
+     ("iq3_s", 8, 2 * 9 + 8), ("iq1_s", 8, 11), ("iq1_m", 8, 11), ("tq1_0", 256, 8 * (48 + 4)), ("q4_k", 1, 4)],
+)  # fmt: skip
+def test_codes_of_lattices_are_indices_and_signs(name, elements, indices):
+    fmt = parse_format(name)
+    assert fmt.code_bits(3, 512) == 3 * 512 // elements * indices
+    found = memory_footprint(load_workload("llama-2-7b", policy=f"gguf:{name.upper()}"), "fp16") if name in (
+        "iq2_xxs", "iq1_s") else {"metadata_bytes": 1}  # fmt: skip
+    assert found["metadata_bytes"] > 0
+
+
+def test_llama_cpp_names_of_types_are_names_of_formats():
+    for kind in ggml_types().values():
+        if "_" in kind.name and kind.format:
+            assert parse_format(kind.name.lower()) == parse_format(kind.format)
 
 
 def test_a_ragged_super_block_is_stored_whole():

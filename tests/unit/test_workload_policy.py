@@ -131,6 +131,10 @@ def test_from_mapping() -> None:
     assert Policy.from_mapping(mapping) == Policy("int4", "int8", overrides=(Override("lm_head", "int8"),))
     # KV and outputs follow the activations that the mapping names, not those of the preset
     assert Policy.from_mapping({"preset": "w4a16", "a_format": "int8"}) == Policy("int4", "int8")
+    # what the preset itself states stays
+    assert Policy.from_mapping({"preset": "w4a8kv4", "a_format": "fp16"}) == Policy("int4", "fp16", "int4")
+    assert Policy.from_mapping({"preset": "llm_int8", "a_format": "int8"}).kv_format == "fp16"
+    assert Policy.from_mapping({"preset": "awq", "a_format": "int8"}).kv_format == "int8"
 
 
 def test_from_mapping_mistakes() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hwsim.formats.block.ggml import ggml_type
+from hwsim.spec.errors import SpecError
 from hwsim.workload import Gemm, Policy, Trace, apply_policy, load_workload, memory_footprint, summarize, write_trace
 from hwsim.workload.ggml import facts_of, mix_bits_per_weight, mix_type
 
@@ -34,8 +35,9 @@ def other_weights(shape: dict[str, int], tied: bool) -> int:
     return (2 * shape["layers"] + 1) * hidden + (0 if tied else shape["vocab"] * hidden)
 
 
-def stored(name: str, policy: str | Policy, **run: Any) -> dict[str, int]:
-    return memory_footprint(load_workload(name, **run), policy)
+def stored(name: str, policy: str | Policy | dict[str, Any], **run: Any) -> dict[str, int]:
+    chosen = Policy.from_mapping(policy) if isinstance(policy, dict) else policy
+    return memory_footprint(load_workload(name, **run), chosen)
 
 
 def grouped(count: int, bits: int, shared: int, group: int) -> int:
@@ -306,3 +308,69 @@ def test_bits_per_weight_are_exact_fractions():
     assert mix_bits_per_weight(load_workload("llama-2-7b"), "F16") == Fraction(
         16 * 6_738_415_616 + 16 * 65 * 4096, 6_738_415_616
     )
+
+
+TABLE = {"llama-3-8b": 128256 * 4096, "bert-base": 30522 * 768, "pixart": 0}
+
+
+@pytest.mark.parametrize("run", [{}, {"phase": "decode"}, {"phase": "generation", "seq_len": 5, "new_tokens": 3}])
+@pytest.mark.parametrize("match", ["embed", "embedding"])
+def test_an_override_gives_a_table_its_format(run, match):
+    policy = {"preset": "w4a16_g128", "overrides": [{"match": match, "w_format": "int8_channel_fp32"}]}
+    found, plain = (stored("llama-3-8b", one, **run) for one in (policy, "w4a16_g128"))
+    saved = 8 * TABLE["llama-3-8b"] - 32 * 128256
+    assert 8 * (plain["other_weight_bytes"] - found["other_weight_bytes"]) == saved
+    assert found["gemm_weight_bytes"] == plain["gemm_weight_bytes"]
+    over = [{"match": match, "w_format": "int8_channel_fp32"}]
+    assert stored("llama-3-8b", "w4a16_g128", overrides=over, **run) == found
+
+
+def test_a_table_of_an_encoder_and_of_a_draft():
+    found, plain = (stored("bert-base", {"preset": "w8a8", "overrides": over}) for over in
+                    ([{"match": "embed", "w_format": "int8"}], []))  # fmt: skip
+    assert plain["other_weight_bytes"] - found["other_weight_bytes"] == TABLE["bert-base"]
+    run = {"phase": "speculative", "draft": "mistral-7b-v0.1", "draft_tokens": 3, "acceptance": 0.7, "context": 100}
+    for preset, before, after in (("w4a16_g128", 16, 8), ("gguf:Q4_K_M", 4.5, 8)):
+        for match, tables in (("embed", 1), ("embedding", 2), ("draft.embed", 1)):
+            over = [{"match": match, "w_format": "int8"}]
+            found, plain = (stored("mixtral-8x7b", {"preset": preset, "overrides": one}, **run) for one in (over, []))
+            more = found["other_weight_bytes"] - plain["other_weight_bytes"]
+            assert more == tables * 32000 * 4096 * (after - before) / 8
+
+
+def test_a_table_of_blocks_is_stored_in_rows():
+    found = stored("opt-125m", {"preset": "w4a16", "other_format": "fp16", "overrides": []})
+    assert found["other_weight_bytes"] > 0  # OPT's table is its head, positions and norms are left
+    policy = {"preset": "w4a16", "other_format": "int4_g128"}
+    hidden, tokens = 4096, 32000
+    rest = 65 * hidden  # two norms of each layer and the last one, one row of blocks
+    assert (
+        stored("llama-2-7b", policy)["other_weight_bytes"] * 8
+        == tokens * hidden * 4 + (tokens * hidden // 128) * 16 + rest * 4 + rest // 128 * 16
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "words"),
+    [
+        ("llama-2-7b", {"match": "final_norm", "w_format": "int8"}, "w_format has no meaning.*other_format"),
+        ("llama-2-7b", {"match": "attn.softmax", "kv_format": "int8"}, "kv_format has no meaning for attn.softmax"),
+        ("llama-2-7b", {"match": "embed", "kv_format": "int8"}, "kv_format has no meaning.*valid: w_format"),
+        ("llama-2-7b", {"match": "attn.score", "w_format": "int8"}, "K and V of attention are in kv_format"),
+        ("llama-2-7b", {"match": "mlp.*", "kv_format": "int8"}, "their W is in w_format"),
+        ("llama-2-7b", {"match": "attn.rope", "accumulator": "fp32"}, "valid for GEMMs"),
+        ("opt-125m", {"match": "embed", "w_format": "int8"}, "tied to the LM head: name lm_head"),
+    ],
+)
+def test_an_override_that_would_change_nothing_is_refused(name, entry, words):
+    for given in ({"policy": {"preset": "w8a8", "overrides": [entry]}}, {"overrides": [entry]},
+                  {"policy": {"preset": "llm_int8", "overrides": [entry]}}):  # fmt: skip
+        with pytest.raises(SpecError, match=words):
+            load_workload(name, **given)
+
+
+def test_overrides_of_a_preset_may_match_nothing_and_those_beside_it_may_not():
+    entry = {"match": "mpl.*", "w_format": "int8"}
+    load_workload("resnet-18", policy="llm_int8")
+    with pytest.raises(SpecError, match="'mpl..' matches nothing.*mlp"):
+        load_workload("llama-2-7b", policy={"preset": "llm_int8", "overrides": [entry]})

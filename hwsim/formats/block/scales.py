@@ -11,8 +11,8 @@ e4m3       two levels (NVFP4): t = amax_tensor / (top · 448) in FP32, E4M3(amax
 ue5m3      UE5M3(amax / top): its range needs no second level
 int8       two levels (VS-Quant): the largest scale of a row in FP32, blocks as 8-bit shares of it
 dq8        two levels (QLoRA's double quantization): an FP32 scale per 256 blocks, counted on across the rows of the
-           tensor, blocks as 8-bit shares of it. Shares are uniform here; bitsandbytes takes their mean off before
-           and rounds to a code of its own (``dynamic``), which stores as much and errs a little less
+           tensor, blocks as 8-bit shares of it. Shares are uniform here; bitsandbytes takes the mean off before
+           and rounds to 8-bit codes of its own, which store as much
 =========  ==========================================================================================
 
 Powers of two lie in 2^-127 … 2^127, and blocks of zeros have the smallest one: E8M0 has no zero.
@@ -132,7 +132,15 @@ KINDS: dict[str, Scale] = {
         Scale("e4m3", E4M3, 4, False, "E4M3 per block and FP32 per tensor", _e4m3_share, _tensor_level),
         Scale("ue5m3", UE5M3, 4, False, "UE5M3 per block", _plain(UE5M3)),
         Scale("int8", UINT8, 8, True, "8-bit share of the row's FP32 scale (VS-Quant)", int8_share, row_level, True),
-        Scale("dq8", UINT8, 24, True, "8-bit share of an FP32 scale per 256 blocks (QLoRA)", int8_share, _run_level,
-              run=RUN),
+        Scale(
+            "dq8",
+            UINT8,
+            24,
+            True,
+            "8-bit share of an FP32 scale per 256 blocks (QLoRA)",
+            int8_share,
+            _run_level,
+            run=RUN,
+        ),
     )
 }

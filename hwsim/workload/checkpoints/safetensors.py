@@ -92,7 +92,7 @@ def _read_index(path: Path) -> Checkpoint:
     for file, names in wanted.items():
         reason = unreadable(path.parent / file)
         if reason is not None:
-            raise refuse(f"names {file}: {reason}; valid: all of its files beside it (or config.json as the source)")
+            raise refuse(f"names {file}: {reason}; valid: all of its files beside it (or name config.json)")
         found, whole = _read_file(path.parent / file)
         complete &= whole
         for name in names:
@@ -153,7 +153,7 @@ def _read_file(path: Path) -> tuple[dict[str, Entry], bool]:
     if len(start) < 8:
         raise refuse(f"is {size} bytes long; no safetensors file")
     if start == GIT_LFS:
-        raise refuse("is a pointer of Git LFS, not the file; git lfs pull brings it (or take config.json as the source)")
+        raise refuse("is a pointer of Git LFS, not the file itself; git lfs pull fetches it (or name config.json)")
     length = int.from_bytes(start, "little")
     if length > LONGEST_HEADER:
         raise refuse(f"no safetensors file: claims a header of {length:,} bytes; valid: up to {LONGEST_HEADER:,}")

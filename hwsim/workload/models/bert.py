@@ -65,7 +65,8 @@ def encoder_trace(model: Transformer, phase: Phase, types: int, pooler: bool) ->
             VectorOp("pooler.act", "tanh", phase.batch, hidden),
         ]
         other, weights = other + hidden, weights + hidden * hidden
-    return finish(model.family, phase, tokens, ops, weights + other, other)
+    table = {"embed": (model.vocab, width)}
+    return finish(model.family, phase, tokens, ops, weights + other, other, tables=table)
 
 
 @FAMILIES.register("bert")

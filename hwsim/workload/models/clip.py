@@ -69,7 +69,8 @@ def clip_text(config: Config, phase: Phase) -> Trace:
     if projected:
         ops.append(Gemm("projection", phase.batch, projected, hidden, role="other"))
     other = hidden * (model.vocab + positions + 2) + model.block_extras
-    return finish(config.model_type, phase, tokens, ops, model.block_weights + projected * hidden + other, other)
+    weights, table = model.block_weights + projected * hidden, {"embed": (model.vocab, hidden)}
+    return finish(config.model_type, phase, tokens, ops, weights + other, other, tables=table)
 
 
 def _causal(model: Transformer, phase: Phase, tokens: int) -> list[Op]:

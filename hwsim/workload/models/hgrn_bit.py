@@ -43,7 +43,8 @@ def hgrn_bit(config: Config, phase: Phase) -> Trace:
     # Norms of a layer: two of the block, one of the gate, one of each of six projections.
     extras = layers * (8 * hidden + ffn) + 2 * hidden + bounds * layers * hidden + (0 if tied else vocab * hidden)
     weights = layers * (4 * hidden * hidden + 3 * hidden * ffn) + vocab * hidden
-    return finish("hgrn_bit", phase, tokens, ops, weights + extras, extras)
+    table = {} if tied else {"embed": (vocab, hidden)}
+    return finish("hgrn_bit", phase, tokens, ops, weights + extras, extras, tables=table)
 
 
 def _mixing(rows: int, hidden: int, layers: int) -> list[Op]:

@@ -16,7 +16,7 @@ from hwsim.workload.ops import DRAFT, Gemm, Op
 from hwsim.workload.phase import decode
 from hwsim.workload.phases.base import PHASES, assemble, need, still_idle
 from hwsim.workload.phases.passes import Build, Segment, Steps, forward
-from hwsim.workload.stored import open_parameters
+from hwsim.workload.stored import open_parameters, open_tables
 from hwsim.workload.trace import Trace
 
 #: Tokens by which tables of one vocabulary may differ, padded to other multiples: Qwen2.5 has 151,936 in its small
@@ -123,6 +123,8 @@ def _both(target: Trace, draft: Trace) -> dict[str, object]:
     vectors = [(int(t.meta.get("kv_vectors", 0)), int(t.meta.get("head_dim", 1))) for t in (target, draft)]
     left = open_parameters(draft.meta)
     own = {"other_parameters": int(draft.meta.get("other_parameters", 0)), "other_open": left}
+    both = [("", open_tables(target.meta)), (DRAFT, open_tables(draft.meta))]
+    together["tables"] = {f"{start}{name}": size for start, tables in both for name, size in tables.items()}
     sources = dict.fromkeys(str(t.meta["formats_source"]) for t in (target, draft) if "formats_source" in t.meta)
     together |= {"formats_source": " and ".join(sources)} if sources else {}
     return {**together, "other_open": open_parameters(target.meta) + left, "kv_stores": vectors, "draft_meta": own}

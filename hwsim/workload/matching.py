@@ -1,0 +1,82 @@
+"""What overrides hold for in a trace: operations, layers and tables; and the refusal of those that change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hwsim.spec.errors import UsageError, did_you_mean
+from hwsim.workload.ops import Gemm, Op, VectorOp, bare_name
+from hwsim.workload.overrides import POLICY_FIELDS, Override
+from hwsim.workload.stored import fill_tables, lookup, open_tables
+from hwsim.workload.trace import Trace
+
+#: What operation reads an embedding table.
+LOOKUP = "embedding"
+
+
+def override_tables(trace: Trace, overrides: Sequence[Override]) -> Trace:
+    """Return ``trace`` with the open tables that overrides name in their ``w_format``; the last override wins."""
+
+    def format_of(table: VectorOp) -> str:
+        named = [o.w_format for o in overrides if o.w_format and not o.by_layer and o.matches(table)]
+        return named[-1] if named else ""
+
+    return fill_tables(trace, format_of)
+
+
+def check_matches(trace: Trace, overrides: Iterable[Override], layers: int) -> None:
+    """Refuse overrides, but lenient ones, that change nothing in ``trace``.
+
+    That is, those that name no operation, none of its ``layers`` identical layers, or a format of an operand that
+    nothing they match has.
+
+    Raises
+    ------
+    UsageError
+        With the nearest name, or the field that is meant.
+    """
+    names = {bare_name(op.layer) for op in trace.ops} | {g.role for g in trace.gemms} | {v.op for v in trace.vector_ops}
+    tables = [lookup(name, *size) for name, size in open_tables(trace.meta).items()]
+    for override in overrides:
+        if override.lenient:
+            continue
+        matched = [op for op in trace.ops if override.matches(op)]
+        stored = [table for table in tables if override.matches(table) and not override.by_layer]
+        if not matched and not stored:
+            near = did_you_mean(override.match, names)
+            raise UsageError(f"policy override {override.match!r} matches nothing in {trace.name}; {near}")
+        if override.by_layer and not any(override.holds_in(layer, layers) for layer in range(layers)):
+            valid = f"{trace.name} has layers 0 to {layers - 1}"
+            raise UsageError(f"policy override {override.match!r}: layers {override.layers} are none; {valid}")
+        _check_operands(trace, override, matched, bool(stored))
+
+
+def _check_operands(trace: Trace, override: Override, matched: Sequence[Op], stored: bool) -> None:
+    gemms = [op for op in matched if isinstance(op, Gemm)]
+    has = {
+        "w_format": stored or any(gemm.w_source == "dram" for gemm in gemms),
+        "kv_format": any(gemm.w_source != "dram" for gemm in gemms),
+        "accumulator": bool(gemms),
+    }
+    for field in POLICY_FIELDS:
+        if getattr(override, field) and not has.get(field, True):
+            what = f"policy override {override.match!r}: {field} has no meaning for {_told(matched)}"
+            raise UsageError(f"{what}; {_meant(trace, field, matched)}")
+
+
+def _told(matched: Sequence[Op]) -> str:
+    """Return some of the layers that an override matches."""
+    names = list(dict.fromkeys(bare_name(op.layer) for op in matched))
+    return ", ".join(names[:3]) + ", …" * (len(names) > 3)
+
+
+def _meant(trace: Trace, field: str, matched: Sequence[Op]) -> str:
+    """Return what to write in the place of a field that means nothing for ``matched``."""
+    if any(isinstance(op, Gemm) for op in matched):
+        return "K and V of attention are in kv_format" if field == "w_format" else "their W is in w_format"
+    if field == "accumulator":
+        return "valid for GEMMs: vector operations have no such sums"
+    if not any(op.op == LOOKUP for op in matched if isinstance(op, VectorOp)):
+        return "what norms and biases store is in the policy's other_format, what they read in a_format"
+    tied = "tables" not in trace.meta and "other_parameters" in trace.meta
+    return "the table is tied to the LM head: name lm_head" if tied else "valid: w_format, if the trace has the table"
