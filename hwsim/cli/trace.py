@@ -102,6 +102,8 @@ def _assumed(trace: Trace) -> str:
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "not known: the trace does not say"
     if isinstance(value, float):
         return f"{value:,.6g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -38,6 +38,7 @@ from hwsim.spec.errors import ConservationError
 from hwsim.workload import Gemm, Trace, apply_policy
 from hwsim.workload.cutting import share_notes
 from hwsim.workload.ops import Op
+from hwsim.workload.stated import plain_hint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +102,7 @@ def evaluate(simulated: Simulated, trace: Trace, engine: str = "fast") -> Result
     """
     ENGINES.get(engine)
     filled = apply_policy(trace, simulated.policy)
-    refuse_unfit(simulated.spec, simulated.accelerator, trace_pairs(filled))
+    refuse_unfit(simulated.spec, simulated.accelerator, trace_pairs(filled), plain_hint(trace))
     check_sums(simulated.accelerator.pe, filled)
     ops = fused_ops(simulated.spec.vector_unit, filled.ops)
     seen: dict[Any, dict[str, Any]] = {}

@@ -25,8 +25,10 @@ def trace_pairs(trace: Trace) -> list[Pair]:
     return [(parse_format(w), parse_format(a)) for w, a in names]
 
 
-def refuse_unfit(spec: ArchSpec, acc: Accelerator, pairs: Sequence[Pair]) -> None:
+def refuse_unfit(spec: ArchSpec, acc: Accelerator, pairs: Sequence[Pair], hint: str = "") -> None:
     """Refuse ``pairs`` that the accelerator has no hardware for, naming the setting that gives it some.
+
+    ``hint`` ends the message: what else helps.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def refuse_unfit(spec: ArchSpec, acc: Accelerator, pairs: Sequence[Pair]) -> Non
         for formats, fmt in zip(wanted, named or (), strict=False):
             formats += [fmt] if fmt is not None and fmt not in formats else []
     text = f"{spec.name}: {_what(acc.pe, lost or unfit)}"
-    raise UsageError(f"{text}; {_no_way(spec, pe, lost) if lost else _way(spec, wanted)}")
+    raise UsageError(f"{text}; {_no_way(spec, pe, lost) if lost else _way(spec, wanted)}{hint}")
 
 
 def _fits(acc: Accelerator, w: Format, a: Format) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from hwsim.spec.errors import UsageError, did_you_mean
 from hwsim.workload.ops import Gemm, Op, VectorOp, bare_name
 from hwsim.workload.overrides import POLICY_FIELDS, Override
+from hwsim.workload.stated import plain_hint, source_name
 from hwsim.workload.stored import fill_tables, lookup, open_tables
 from hwsim.workload.trace import Trace
 
@@ -36,7 +37,7 @@ def check_matches(trace: Trace, overrides: Iterable[Override], layers: int) -> N
         With the nearest name, or the field that is meant.
     """
     names = {bare_name(op.layer) for op in trace.ops} | {g.role for g in trace.gemms} | {v.op for v in trace.vector_ops}
-    tables = [lookup(name, *size) for name, size in open_tables(trace.meta).items()]
+    tables = [lookup(name, *size) for name, size in trace.meta.get("tables", {}).items()]
     for override in overrides:
         if override.lenient:
             continue
@@ -49,6 +50,33 @@ def check_matches(trace: Trace, overrides: Iterable[Override], layers: int) -> N
             valid = f"{trace.name} has layers 0 to {layers - 1}"
             raise UsageError(f"policy override {override.match!r}: layers {override.layers} are none; {valid}")
         _check_operands(trace, override, matched, bool(stored))
+
+
+def check_open(trace: Trace, overrides: Iterable[Override]) -> None:
+    """Refuse overrides all of whose formats the source of ``trace`` states already where they match.
+
+    Raises
+    ------
+    UsageError
+        With the source.
+    """
+    tables = [lookup(name, *size) for name, size in open_tables(trace.meta).items()]
+    for override in overrides:
+        matched = [op for op in trace.ops if override.matches(op)]
+        free = {field for op in matched for field in _open_fields(op)}
+        free |= {"w_format"} if any(override.matches(table) for table in tables) else set()
+        named = [field for field in POLICY_FIELDS if getattr(override, field)]
+        if not free & set(named):
+            held = f"{source_name(trace)} states {' and '.join(named)} of {_told(matched)}"
+            raise UsageError(f"override {override.match!r}: {held}, and what a source states stays{plain_hint(trace)}")
+
+
+def _open_fields(op: Op) -> list[str]:
+    fields = [field for field in ("a_format", "o_format") if not getattr(op, field)]
+    if isinstance(op, Gemm):
+        fields += [] if op.w_format else ["w_format" if op.w_source == "dram" else "kv_format"]
+        fields += [] if op.accumulator else ["accumulator"]
+    return fields
 
 
 def _check_operands(trace: Trace, override: Override, matched: Sequence[Op], stored: bool) -> None:

@@ -19,7 +19,7 @@ from hwsim.spec.document import load_document
 from hwsim.spec.errors import ConservationError, UsageError, did_you_mean, shown
 from hwsim.workload.cutting import by_layers, by_share, depth, fill
 from hwsim.workload.ggml import apply_mix, default_format, mixes
-from hwsim.workload.matching import check_matches, override_tables
+from hwsim.workload.matching import check_matches, check_open, override_tables
 from hwsim.workload.ops import Gemm, Op
 from hwsim.workload.overrides import (
     FORMAT_FIELDS,
@@ -248,13 +248,14 @@ def apply_overrides(trace: Trace, overrides: Sequence[Override]) -> Trace:
     Raises
     ------
     UsageError
-        If an override matches no operation, or a row cannot be cut.
+        If an override matches no operation, or nothing that is open, or a row cannot be cut.
     """
     if not overrides:
         return trace
 
     def given(whole: Trace) -> Trace:
         check_matches(whole, overrides, depth(whole))
+        check_open(whole, overrides)
         whole = override_tables(whole, overrides)
         return _formatted(whole, dict.fromkeys(FORMAT_FIELDS, ""), overrides)
 

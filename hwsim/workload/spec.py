@@ -344,7 +344,8 @@ def _source_trace(spec: WorkloadSpec, folder: Path) -> Trace:
     draft: Build = _no_model
     if spec.draft is not None:
         with _in_field("draft"):
-            small = WorkloadSpec(**source_fields(_beside(spec.draft, folder)))
+            fields_of_draft: dict[str, Any] = {**source_fields(_beside(spec.draft, folder)), "policy": spec.policy}
+            small = WorkloadSpec(**fields_of_draft)
             if small.importer is not None and not IMPORTERS.get(small.importer).shaped:
                 raise UsageError(f"{spec.draft}: is fixed; name a model or a config.json")
             draft = _builder(small, Path())
@@ -376,7 +377,9 @@ def _builder(spec: WorkloadSpec, folder: Path) -> Build:
         source = str(_readable(field, folder / source))
         importer = find_importer(source) or importer if field == "source" else importer
     check_settings(importer, spec.settings)
-    return lambda phase: IMPORTERS.get(importer).read(source, Request(phase, settings=spec.settings))
+    return lambda phase: IMPORTERS.get(importer).read(
+        source, Request(phase, "", spec.settings, spec.policy is not None)
+    )
 
 
 def _readable(field: str, path: Path) -> Path:

@@ -43,9 +43,17 @@ def formats_text(trace: Trace, policy: str) -> str:
     return f"W of {stated:,} of {gemms:,} GEMMs as in {source_name(trace)}, the rest {policy}"
 
 
+def plain_hint(trace: Trace) -> str:
+    """Return how the plain floats that the source of ``trace`` states give way, to end a message with; or ``""``."""
+    plain = trace.meta.get("plain_floats")
+    return f"; or let a policy of the workload quantize {plain}: --policy w8a8, say" if plain else ""
+
+
 def kept_note(trace: Trace, policy: str) -> str:
-    """Return what a policy that a user names cannot change in ``trace``, which is as its source gives it; or ``""``."""
+    """Return what a policy that a user names replaces or cannot change in ``trace`` as its source gives it, or none."""
     stated, gemms = stated_gemms(trace)
+    if "requantized" in trace.meta:
+        return f"policy {policy}: in the place of {trace.meta['requantized']}"
     if not stated:
         return ""
     whole = all(gemm.a_format for gemm in trace.gemms if gemm.w_format)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from hwsim.cli.main import run_command
 from hwsim.formats import parse_format
-from hwsim.spec.errors import SpecError
+from hwsim.simulate.architecture import open_arch
+from hwsim.simulate.evaluate import evaluate
+from hwsim.spec.data import find_example
+from hwsim.spec.errors import SpecError, UsageError
 from hwsim.workload import load_workload, memory_footprint, summarize
 from hwsim.workload.importers.hf_config import build_trace
 from hwsim.workload.phase import prefill
@@ -44,6 +49,46 @@ def test_plain_tensors(tmp_path, dtype, name):
     assert trace.meta["checkpoint_bits"] == stored
     assert weight_bits(trace) == stored - 8 * (1000 * 512 + 9 * 512) * np.dtype(dtype).itemsize
     assert memory_footprint(trace, "int4")["weight_bytes"] == stored // 8
+
+
+def halves(m, n, k):
+    return {f"{m}.weight": np.zeros((n, k), np.float16)}
+
+
+@pytest.mark.parametrize("policy", ["w8a8", "w4a16_g128", {"preset": "w4a4kv4", "other_format": "bf16"}])
+def test_plain_tensors_give_way_to_a_policy_that_is_named(tmp_path, capsys, policy):
+    path = write_safetensors(tmp_path / "tiny", hf_tensors(halves), LLAMA)
+    for run in ({"seq_len": 16}, {"phase": "generation", "seq_len": 4, "new_tokens": 3}):
+        found, by_config = (
+            load_workload(one, policy=policy, **run) for one in (path, tmp_path / "tiny" / "config.json")
+        )
+        assert [replace(op, note="") for op in found.ops] == [replace(op, note="") for op in by_config.ops]
+        assert memory_footprint(found, "fp32") == memory_footprint(by_config, "fp32")
+    if isinstance(policy, str):
+        assert run_command(["trace", str(path), "--policy", policy, "--summary"]) == 0
+        out, err = capsys.readouterr()
+        assert err.strip() == f"policy {policy}: in the place of fp16 of model.safetensors."
+        assert f"formats                          {policy}\n" in out
+
+
+def test_a_draft_of_plain_tensors_gives_way_too(tmp_path):
+    path = write_safetensors(tmp_path / "tiny", hf_tensors(halves), LLAMA)
+    run = {"phase": "speculative", "draft": str(path), "draft_tokens": 2, "acceptance": 0.5, "context": 20}
+    trace = load_workload(path, policy="w8a8", **run)
+    assert {gemm.w_format for gemm in trace.gemms} == {"int8"}
+    assert {gemm.w_format for gemm in load_workload(path, **run).gemms if gemm.w_source == "dram"} == {"fp16"}
+
+
+def test_what_stays_as_a_file_has_it_says_how_it_gives_way(tmp_path):
+    path = write_safetensors(tmp_path / "tiny", hf_tensors(halves), LLAMA)
+    trace = load_workload(path, seq_len=16)
+    arch = open_arch(find_example("arch_configs", "edge_16x16_45nm"))
+    with pytest.raises(UsageError, match=r"let a policy of the workload quantize fp16 of model\.safetensors"):
+        evaluate(arch, trace)
+    over = [{"match": "lm_head", "w_format": "int8"}]
+    with pytest.raises(SpecError, match=r"model\.safetensors states w_format of lm_head.*let a policy"):
+        load_workload(path, overrides=over)
+    assert evaluate(arch, load_workload(path, seq_len=16, policy="w8a8")).notes[0].endswith("fp16 of model.safetensors")
 
 
 @pytest.mark.parametrize("method", list(q.METHODS))

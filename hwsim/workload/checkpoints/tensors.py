@@ -17,13 +17,15 @@ from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import Problem, SpecError
 from hwsim.workload.layers import Formats, own_layer, shares_layers, split_layers
 from hwsim.workload.ops import Gemm
-from hwsim.workload.stored import state_other, with_idle
+from hwsim.workload.stored import idle_weights, state_other, with_idle
 from hwsim.workload.trace import Trace
 
 #: In names of tensors that hold queries, keys and values.
 FUSED = ("qkv", "query_key_value")
 #: Layers of absorbed latent attention: each is a part of the tensor, turned.
 PART_OF_KV = "attn.absorb_"
+#: Formats of weights that nothing has quantized yet.
+PLAIN_FLOATS = ("fp64", "fp32", "fp16", "bf16")
 #: Block of tensors that are in none: embeddings, LM head.
 OUTSIDE = -1
 
@@ -100,6 +102,20 @@ def fill_formats(trace: Trace, tensors: Tensors, column: str, bits: int) -> Trac
     filled = with_idle(trace, lambda whole: _fill(whole, tensors, column, used))
     stated = state_other(filled, bits - sum(used.values()))
     return replace(stated, meta={**stated.meta, "formats_source": Path(tensors.file).name})
+
+
+def give_way(trace: Trace, filled: Trace, file: str, policy: bool) -> Trace:
+    """Return ``filled``, which has the formats of ``file``; ``trace`` if those are plain floats and a policy follows.
+
+    ``meta`` says which formats gave way, or would.
+    """
+    stated = {gemm.w_format for gemm in (*filled.gemms, *idle_weights(filled)) if gemm.w_format}
+    if not stated <= set(PLAIN_FLOATS):
+        return filled
+    told = f"{' and '.join(sorted(stated))} of {Path(file).name}"
+    if policy:
+        return replace(trace, meta={**trace.meta, "requantized": told})
+    return replace(filled, meta={**filled.meta, "plain_floats": told})
 
 
 def _fill(trace: Trace, tensors: Tensors, column: str, used: dict[str, int]) -> Trace:

@@ -30,11 +30,14 @@ class Request:
         What the trace is called; ``""`` leaves it to the importer.
     settings
         Further values by name, as :attr:`Importer.settings` lists them.
+    requantized
+        Whether a policy follows: weights that a checkpoint holds in plain floats are left to it.
     """
 
     phase: Phase = field(default_factory=Phase)
     name: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    requantized: bool = False
 
 
 class Importer(ABC):

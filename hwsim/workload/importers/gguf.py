@@ -11,7 +11,7 @@ from typing import Any
 from hwsim.spec.errors import Problem, SpecError
 from hwsim.workload.checkpoints.gguf import Entry, Header, read_header
 from hwsim.workload.checkpoints.gguf_config import gguf_key, to_config
-from hwsim.workload.checkpoints.tensors import OUTSIDE, Tensor, Tensors, fill_formats
+from hwsim.workload.checkpoints.tensors import OUTSIDE, Tensor, Tensors, fill_formats, give_way
 from hwsim.workload.importers.base import IMPORTERS, Importer, Request
 from hwsim.workload.importers.hf_config import build_trace
 from hwsim.workload.trace import Trace
@@ -44,6 +44,7 @@ class Gguf(Importer):
             raise _in_own_keys(error, str(headers[0].pairs["general.architecture"])) from None
         meta = _meta(headers, entries)
         filled = fill_formats(trace, tensors, "gguf", meta["checkpoint_bits"])
+        filled = give_way(trace, filled, source, request.requantized)
         return replace(filled, meta={**filled.meta, **meta})
 
 

@@ -20,7 +20,7 @@ from hwsim.spec.errors import Problem, SpecError
 from hwsim.spec.text import exists
 from hwsim.workload.checkpoints.safetensors import INDEX_SUFFIX, SUFFIX, Checkpoint, Entry, Refuse, read_checkpoint
 from hwsim.workload.checkpoints.shapes_config import FAMILIES, TWINS, WINDOWED, Found, family_of, to_config
-from hwsim.workload.checkpoints.tensors import OUTSIDE, Tensor, Tensors, fill_formats
+from hwsim.workload.checkpoints.tensors import OUTSIDE, Tensor, Tensors, fill_formats, give_way
 from hwsim.workload.config import key_of
 from hwsim.workload.importers.base import IMPORTERS, Importer, Request
 from hwsim.workload.importers.hf_config import build_trace, plain_value, read_config
@@ -73,6 +73,7 @@ class Safetensors(Importer):
             "checkpoint_other_bits": sum(stored.other_bits for stored in weights.stored.values()),
         }
         filled = fill_formats(trace, weights.tensors, "hf", meta["checkpoint_bits"])
+        filled = give_way(trace, filled, source, request.requantized)
         return replace(filled, meta={**filled.meta, **meta})
 
 
