@@ -30,7 +30,7 @@ from hwsim.workload.overrides import (
     overridden,
     read_overrides,
 )
-from hwsim.workload.stated import formats_text, is_filled, source_name, stated_gemms
+from hwsim.workload.stated import PLAIN_FLOATS, formats_text, is_filled, source_name, stated_gemms
 from hwsim.workload.stored import fill_other, is_idle, with_idle
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.recipe import recipe_names
@@ -40,9 +40,6 @@ PRESETS = (
     "fp32", "bf16", "fp16", "fp8_e4m3", "w8a8", "w8a16", "w4a16", "w4a16_g128", "w4a8", "w4a8_g128",
     "w3a16_g128", "w4a4", "w4a4kv4", "w4a8kv4", "w6a6", "mxfp4", "mxfp8_e4m3", "nvfp4",
 )  # fmt: skip
-
-#: Formats in which tables and norms of models are stored beside weights in the same one.
-PLAIN_FLOATS = ("fp32", "bf16", "fp16")
 
 #: Beginning of the names of llama.cpp's mixes.
 MIX = "gguf:"
@@ -127,8 +124,8 @@ class Policy:
         ``gguf:Q4_K_M`` and the like are mixes of llama.cpp, activations in FP16.
         ``w4a16``, ``w4a8_g128``, ``w4a8kv4`` name widths: 16 is FP16, anything narrower a signed
         integer, ``_gG`` groups the weights by G elements of K. Any other name is a format for all
-        operands; tables and norms have it too if it is one of :data:`PLAIN_FLOATS`. KV follows the
-        activations unless ``kvN`` is given.
+        operands; tables and norms have it too if it is a plain float. KV follows the activations unless ``kvN`` is
+        given.
 
         Raises
         ------

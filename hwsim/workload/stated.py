@@ -7,6 +7,8 @@ from pathlib import Path
 from hwsim.workload.ops import VectorOp
 from hwsim.workload.trace import Trace
 
+#: Formats of models that nothing has quantized; their tables and norms are in the same one.
+PLAIN_FLOATS = ("fp32", "bf16", "fp16")
 #: What there is to say of a trace whose source is not known.
 THE_TRACE = "the trace"
 #: Sources that state formats, by their suffixes; importers of checkpoints say so in ``formats_source``.

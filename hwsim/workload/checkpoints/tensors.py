@@ -17,6 +17,7 @@ from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import Problem, SpecError
 from hwsim.workload.layers import Formats, own_layer, shares_layers, split_layers
 from hwsim.workload.ops import Gemm
+from hwsim.workload.stated import PLAIN_FLOATS
 from hwsim.workload.stored import idle_weights, state_other, with_idle
 from hwsim.workload.trace import Trace
 
@@ -24,8 +25,6 @@ from hwsim.workload.trace import Trace
 FUSED = ("qkv", "query_key_value")
 #: Layers of absorbed latent attention: each is a part of the tensor, turned.
 PART_OF_KV = "attn.absorb_"
-#: Formats of weights that nothing has quantized yet.
-PLAIN_FLOATS = ("fp64", "fp32", "fp16", "bf16")
 #: Block of tensors that are in none: embeddings, LM head.
 OUTSIDE = -1
 
