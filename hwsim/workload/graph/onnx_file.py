@@ -117,39 +117,43 @@ class _Walker:
         if kind == "tensor" and end - start > KEPT_DATA:
             dropped = dropped | _DATA
         pieces: list[bytes] = []
-        at = start
+        at = copied = start
         while at < end:
             begin = at
             number, wire, value, at = self.field(at, end)
-            if number in dropped:
+            # Small messages hold no bulk data: they are copied as they stand, with their neighbours.
+            inside = wire == 2 and number in walked and at - value > KEPT_DATA
+            if number not in dropped and not inside:
                 continue
-            # Small messages hold no bulk data: they are copied as they stand.
-            if wire == 2 and number in walked and at - value > KEPT_DATA:
+            pieces += self.copied(copied, begin)
+            copied = at
+            if number not in dropped:
                 inner = self.message(walked[number], value, at, depth + 1)
                 pieces += [_varint(number << 3 | 2), _varint(sum(map(len, inner))), *inner]
-            else:
-                pieces.append(self.copied(begin, at))
-        return pieces
+        return [*pieces, *self.copied(copied, end)]
 
-    def copied(self, start: int, end: int) -> bytes:
+    def copied(self, start: int, end: int) -> list[bytes]:
         self.kept += end - start
         if self.kept > LARGEST_GRAPH:
             raise UsageError(f"holds more than {LARGEST_GRAPH >> 20} MiB without its weights; is this an ONNX model?")
-        return self.data[start:end]
+        return [self.data[start:end]] if end > start else []
 
     def field(self, at: int, end: int) -> tuple[int, int, int, int]:
         """Return number and wire type of the field at ``at``, where its value starts and where it ends."""
         self.fields += 1
         if self.fields > MOST_FIELDS:
             raise UsageError(f"holds more than {MOST_FIELDS:,} fields; is this an ONNX model?")
-        tag, value = self.varint(at, end)
+        tag, value = self.varint(at, end) if at >= end or self.data[at] > 127 else (self.data[at], at + 1)
         number, wire = tag >> 3, tag & 7
         if not number or wire not in (0, 1, 2, 5):
             raise UsageError(f"is no ONNX model, or damaged: no field starts at byte {at}")
         if wire == 0:
             stop = self.varint(value, end)[1]
         elif wire == 2:
-            length, value = self.varint(value, end)
+            if value >= end or self.data[value] > 127:
+                length, value = self.varint(value, end)
+            else:  # nearly all: a call for each would take as long as all the rest
+                length, value = self.data[value], value + 1
             stop = value + length
         else:
             stop = value + (8 if wire == 1 else 4)
