@@ -9,86 +9,62 @@ the mixed-precision decomposition of LLM.int8() (arXiv 2208.07339).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hwsim.formats import parse_format
 from hwsim.formats.element.integer import Integer
 from hwsim.spec.errors import UsageError
+from hwsim.workload.notes import SEPARATOR, joined, with_layers
 from hwsim.workload.ops import Gemm, Op, VectorOp, bare_name
 from hwsim.workload.overrides import ROUNDED, Override, overridden
+from hwsim.workload.places import Place
 from hwsim.workload.trace import Trace
 
-#: Names of rows that stand for the first and for the last layers, where they do not stand for all.
-_FIRST, _LAST = "mlp.", "moe."
+
+@dataclass(frozen=True)
+class Part:
+    """Some layers of a row, the overrides that hold in them, and the format that their weights have by a mix."""
+
+    op: Op
+    overrides: tuple[Override, ...]
+    w_format: str = ""
 
 
-def depth(trace: Trace) -> int:
-    """Return how many identical layers the model has: the most that a product of attention stands for, else any row."""
-    attention = [gemm.layers for gemm in trace.gemms if gemm.role in ("qkv", "attn_out")]
-    return max(attention or [op.layers for op in trace.ops])
+def by_layers(op: Op, place: Place, overrides: Sequence[Override], kinds: Sequence[str] | None = None) -> list[Part]:
+    """Return ``op`` in parts of layers that have the same of ``overrides``, which match it, and of ``kinds``.
 
-
-def by_layers(op: Op, overrides: Sequence[Override], layers: int) -> list[tuple[Op, list[Override]]]:
-    """Return ``op`` in parts by layer, each with those of ``overrides`` that hold in it; ``op`` matches all of them.
-
-    A row that stands for one layer of a deeper model is outside of its blocks (embedding, head): overrides for
-    some layers do not hold.
+    Overrides for some layers do not hold outside of these (embedding, head); those that name no format of ``op`` are
+    left out. ``kinds`` are formats of weights, one per layer.
 
     Raises
     ------
     UsageError
-        If the row stands for some of the layers, and it is not known which.
+        If an override for some layers is for a row of which the trace does not say its layers.
     """
-    placed = [o for o in overrides if o.by_layer]
-    if not placed:
-        return [(op, list(overrides))]
-    if op.layers == 1 < layers and not bare_name(op.layer).startswith((_FIRST, _LAST)):
-        return [(op, [o for o in overrides if not o.by_layer])]
-    start = _first_layer(op, layers)
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for layer in range(start, start + op.layers):
-        held = tuple(i for i, o in enumerate(overrides) if o.holds_in(layer, layers))
-        groups.setdefault(held, []).append(layer)
-    if len(groups) == 1:
-        return [(op, [overrides[i] for i in held]) for held in groups]
+    meant = [o for o in overrides if any(getattr(o, field) for field in fields_of(op))]
+    if place.layers is None and any(o.by_layer for o in meant):
+        raise UsageError(
+            f"{bare_name(op.layer)}: stands for {op.layers} of {place.depth} layers, and the trace does not say which; "
+            "leave it out of first, last and layers by match, or name it in an override of its own"
+        )
+    numbers = place.layers or (None,) * op.layers
+    groups: dict[tuple[tuple[Override, ...], str], list[int]] = {}
+    for at, number in enumerate(numbers):
+        held = tuple(o for o in meant if not o.by_layer or (number is not None and o.holds_in(number, place.depth)))
+        groups.setdefault((held, kinds[at] if kinds else ""), []).append(at)
     return [
-        (replace(op, repeat=op.passes * len(members), note=f"layers {_told(members)}"), [overrides[i] for i in held])
-        for held, members in groups.items()
+        Part(_layers(op, [numbers[at] for at in members]) if len(groups) > 1 else op, held, kind)
+        for (held, kind), members in groups.items()
     ]
 
 
-def _first_layer(op: Op, layers: int) -> int:
-    """Return the number of the first layer of a row: experts are in the last layers where they are not in all.
-
-    Raises
-    ------
-    UsageError
-        If the row stands for some of the layers, and it is not known which.
-    """
-    name = bare_name(op.layer)
-    if op.layers == layers or name.startswith(_FIRST):
-        return 0
-    if name.startswith(_LAST):
-        return layers - op.layers
-    raise UsageError(
-        f"{op.layer}: stands for {op.layers} of {layers} layers, and the trace does not say which; "
-        "leave it out of first, last and layers by match, or name it in an override of its own"
-    )
+def _layers(op: Op, numbers: Sequence[int | None]) -> Op:
+    known = [number for number in numbers if number is not None]
+    return replace(op, repeat=op.passes * len(numbers), note=with_layers(op.note, known) if known else op.note)
 
 
-def _told(layers: Sequence[int]) -> str:
-    """Return ascending numbers as ranges: ``0-1 27-31``."""
-    runs: list[list[int]] = []
-    for layer in layers:
-        if runs and runs[-1][-1] == layer - 1:
-            runs[-1][1:] = [layer]
-        else:
-            runs.append([layer])
-    return " ".join("-".join(map(str, run)) for run in runs)
-
-
-def cut_ends(op: Op, first: int, last: int, layers: int) -> tuple[Op | None, Op | None]:
-    """Return ``op`` for the ``first`` and ``last`` of ``layers`` layers, and for those between; None if there are none.
+def cut_ends(op: Op, place: Place, first: int, last: int) -> tuple[Op | None, Op | None]:
+    """Return ``op`` for the ``first`` and ``last`` layers, and for those between; None if there are none.
 
     Raises
     ------
@@ -97,11 +73,25 @@ def cut_ends(op: Op, first: int, last: int, layers: int) -> tuple[Op | None, Op 
     """
     if not first + last:
         return None, op
-    ends = Override("*", "fp16", first=first, last=last)
+    ends = Override("*", "fp16", "fp16", "fp16", first=first, last=last)
     kept, between = None, None
-    for part, held in by_layers(op, [ends], layers):
-        kept, between = (part, between) if held else (kept, part)
+    for part in by_layers(op, place, [ends]):
+        kept, between = (part.op, between) if part.overrides else (kept, part.op)
     return kept, between
+
+
+def stationary_field(gemm: Gemm) -> str:
+    """Return which format of a policy the stationary operand has: of weights, of K and V, or of other activations."""
+    if gemm.w_source == "dram":
+        return "w_format"
+    return "kv_format" if gemm.w_source == "kv" or gemm.role in ("score", "value") else "a_format"
+
+
+def fields_of(op: Op) -> tuple[str, ...]:
+    """Return the fields of a policy that say something of ``op``."""
+    if isinstance(op, Gemm):
+        return stationary_field(op), "a_format", "o_format", "accumulator"
+    return "a_format", "o_format"
 
 
 def fill(op: Op, formats: Mapping[str, str]) -> Op:
@@ -109,7 +99,7 @@ def fill(op: Op, formats: Mapping[str, str]) -> Op:
     a, o = op.a_format or formats["a_format"], op.o_format or formats["o_format"]
     if isinstance(op, VectorOp):
         return replace(op, a_format=a, o_format=o)
-    stationary = formats["w_format" if op.w_source == "dram" else "kv_format"]
+    stationary = formats[stationary_field(op)]
     sums = op.accumulator or formats.get("accumulator", "")
     return replace(op, w_format=op.w_format or stationary, a_format=a, o_format=o, accumulator=sums)
 
@@ -128,7 +118,7 @@ def by_share(gemm: Gemm, shares: Sequence[Override], formats: Mapping[str, str])
     rest = gemm.k - sum(width for width, _ in widths)
     if rest < 1:
         raise UsageError(f"{gemm.layer}: shares of {gemm.k} features leave none in the policy's own formats")
-    kept = "; ".join(override.rounding(gemm.k) for width, override in widths if not width)
+    kept = joined(*(override.rounding(gemm.k) for width, override in widths if not width))
     parts = [("", rest, kept, formats)]
     for number, (width, override) in enumerate(widths, start=1):
         if width:
@@ -136,25 +126,21 @@ def by_share(gemm: Gemm, shares: Sequence[Override], formats: Mapping[str, str])
             suffix = ".outliers" if len(widths) == 1 else f".outliers{number}"
             parts.append((suffix, width, override.rounding(gemm.k), {**formats, **own}))
     if len(parts) == 1:
-        yield fill(replace(gemm, note=_both(gemm.note, kept)), formats)
+        yield fill(replace(gemm, note=joined(gemm.note, kept)), formats)
         return
     for suffix, width, note, chosen in parts:
-        part = fill(replace(gemm, layer=gemm.layer + suffix, k=width, note=_both(gemm.note, note)), chosen)
+        part = fill(replace(gemm, layer=gemm.layer + suffix, k=width, note=joined(gemm.note, note)), chosen)
         assert isinstance(part, Gemm)
         yield from _converted(part)
     for _ in parts[1:]:
         yield _vector(gemm, "sum", "add", gemm.n, formats["o_format"], formats["o_format"])
 
 
-def _both(one: str, other: str) -> str:
-    return "; ".join(note for note in (one, other) if note)
-
-
 def share_notes(trace: Trace) -> tuple[str, ...]:
     """Return a line per share of a policy that was rounded up to a block or not cut off, with its layers."""
     found: dict[str, dict[str, None]] = {}
     for gemm in trace.gemms:
-        for note in gemm.note.split("; "):
+        for note in gemm.note.split(SEPARATOR):
             if note.startswith(ROUNDED):
                 found.setdefault(note, {})[gemm.layer.partition(".outliers")[0]] = None
     return tuple(f"policy: {note} ({_few(list(layers))})" for note, layers in found.items())

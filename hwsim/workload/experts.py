@@ -49,6 +49,8 @@ class Experts:
         Whether the router has a bias or correction per expert.
     distribution
         As in the module's text.
+    placed
+        Numbers of the layers that have them; None: the last ones.
     """
 
     layers: int
@@ -62,6 +64,7 @@ class Experts:
     mlp_bias: bool = False
     router_bias: bool = False
     distribution: str | tuple[float, ...] = UNIFORM
+    placed: tuple[int, ...] | None = None
 
     @property
     def matrices(self) -> int:

@@ -16,18 +16,19 @@ as ``tensor_type_fallback`` says. Norms, biases, positions and the router stay F
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from hwsim.formats import parse_format
 from hwsim.formats.block.ggml import ggml_type
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import UsageError, did_you_mean
 from hwsim.workload.experts import is_routed
-from hwsim.workload.layers import Formats, own_layer, shares_layers, split_layers
-from hwsim.workload.ops import DRAFT, Gemm
+from hwsim.workload.layers import Formats, numbered, split_layers
+from hwsim.workload.ops import DRAFT, Gemm, Op, bare_name
 from hwsim.workload.stored import idle_weights, open_parameters, open_tables, state_other
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.backward import DGRAD
@@ -116,7 +117,7 @@ def facts_of(trace: Trace) -> Facts:
         If the trace is of no model that llama.cpp would quantize: one without attention and LM head.
     """
     forward = [gemm for gemm in trace.gemms if gemm.w_source == "dram" and not gemm.layer.startswith(DGRAD)]
-    weights = {own_layer(gemm.layer): gemm for gemm in forward}
+    weights = {bare_name(gemm.layer): gemm for gemm in forward}
     head, out = weights.get("lm_head"), weights.get("attn.o_proj")
     if head is None or out is None:
         raise UsageError(f"{trace.name}: mixes of llama.cpp are for language models with attn.o_proj and lm_head")
@@ -206,6 +207,33 @@ def _holds(word: str, facts: Facts, layer: int, rest: int, experts: int, imatrix
     }[key]
 
 
+def mix_formats(
+    trace: Trace, mix: str, imatrix: bool | None = None, rules: Rules = "present"
+) -> tuple[list[list[str] | None], Trace]:
+    """Return the formats that a mix gives the layers of each row, and ``trace`` with tables and norms in theirs.
+
+    None stands for rows without stored weights, and for those that state a format. A draft model has its own layers.
+
+    Raises
+    ------
+    UsageError
+        If there is no such mix, or the trace is no language model's.
+    """
+    models = _models(trace)
+    facts_by_model = {start: facts_of(model) for start, model in models.items()}
+
+    def types(gemm: Gemm, numbers: Sequence[int]) -> list[str]:
+        start = _model_of(gemm)
+        facts, own = facts_by_model[start], replace(gemm, layer=bare_name(gemm.layer).removeprefix(start))
+        tensor, experts = gguf_names().get(own.layer, "other"), facts.experts if is_routed(own) else gemm.batch
+        columns = gemm.n if gemm.layer.startswith(DGRAD) else gemm.k  # gradients of inputs take W turned
+        return [_format(mix_type(mix, tensor, columns, facts, n, experts, imatrix, rules)) for n in numbers]
+
+    kinds = [types(op, numbers) if _open_weight(op) else None for op, numbers, _ in numbered(trace)]
+    bits = sum(_other_bits(model, mix, facts_by_model[start], imatrix, rules) for start, model in models.items())
+    return kinds, state_other(trace, bits) if open_parameters(trace.meta) else trace
+
+
 def apply_mix(trace: Trace, mix: str, imatrix: bool | None = None, rules: Rules = "present") -> Trace:
     """Return ``trace`` with the weight formats of a mix, tables and norms included; rows whose layers differ are split.
 
@@ -216,26 +244,22 @@ def apply_mix(trace: Trace, mix: str, imatrix: bool | None = None, rules: Rules 
     UsageError
         If there is no such mix, or the trace is no language model's.
     """
-    models = _models(trace)
-    facts_by_model = {start: facts_of(model) for start, model in models.items()}
+    kinds, stated = mix_formats(trace, mix, imatrix, rules)
+    listed = iter(kinds)
 
-    def types(gemm: Gemm, first: int) -> list[str]:
-        start = _model_of(gemm)
-        facts, own = facts_by_model[start], replace(gemm, layer=own_layer(gemm.layer).removeprefix(start))
-        tensor, experts = gguf_names().get(own.layer, "other"), facts.experts if is_routed(own) else gemm.batch
-        if shares_layers(own.layer):  # experts are in the last layers where they are not in all
-            first = facts.layers - gemm.layers
-        columns = gemm.n if gemm.layer.startswith(DGRAD) else gemm.k  # gradients of inputs take W turned
-        return [mix_type(mix, tensor, columns, facts, first + at, experts, imatrix, rules) for at in range(gemm.layers)]
+    def formats(gemm: Gemm, numbers: Sequence[int], first: int) -> list[Formats]:
+        return [Formats(name) for name in next(filter(None, listed))]
 
-    made = split_layers(trace, lambda gemm, first: [Formats(_format(name)) for name in types(gemm, first)])
-    bits = sum(_other_bits(model, mix, facts_by_model[start], imatrix, rules) for start, model in models.items())
-    return state_other(made, bits) if open_parameters(trace.meta) else made
+    return split_layers(stated, formats)
+
+
+def _open_weight(op: Op) -> TypeGuard[Gemm]:
+    return isinstance(op, Gemm) and op.w_source == "dram" and not op.w_format
 
 
 def _model_of(gemm: Gemm) -> str:
     """Return what begins the layers of the model that ``gemm`` is of."""
-    return DRAFT if own_layer(gemm.layer).startswith(DRAFT) else ""
+    return DRAFT if bare_name(gemm.layer).startswith(DRAFT) else ""
 
 
 def _models(trace: Trace) -> dict[str, Trace]:
@@ -246,7 +270,7 @@ def _models(trace: Trace) -> dict[str, Trace]:
     own = {key: int(trace.meta[key]) - count for key, count in drafted.items()}
     tables, found = open_tables(trace.meta), {}
     for start, meta in (("", own), (DRAFT, drafted)):
-        ops = [replace(gemm, layer=own_layer(gemm.layer).removeprefix(start)) for gemm in trace.gemms
+        ops = [replace(gemm, layer=bare_name(gemm.layer).removeprefix(start)) for gemm in trace.gemms
                if _model_of(gemm) == start]  # fmt: skip
         its = {name.removeprefix(start): size for name, size in tables.items() if name.startswith(DRAFT) == bool(start)}
         found[start] = Trace(f"{start}{trace.name}", tuple(ops), {**meta, "tables": its})

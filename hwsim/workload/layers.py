@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import NamedTuple
 
-from hwsim.workload.ops import Gemm, Op
+from hwsim.workload.notes import with_layers
+from hwsim.workload.ops import Gemm, Op, bare_name
+from hwsim.workload.places import places
 from hwsim.workload.trace import Trace, check_conserved
 
 
@@ -18,8 +19,8 @@ class Formats(NamedTuple):
     a: str = ""
 
 
-#: Formats of the layers of one row, whose first layer is the given one.
-LayerFormats = Callable[[Gemm, int], Sequence[Formats]]
+#: Formats of the layers of one row, whose numbers are the given ones; the first one is the nth of the row's name.
+LayerFormats = Callable[[Gemm, Sequence[int], int], Sequence[Formats]]
 
 
 def split_layers(trace: Trace, formats: LayerFormats) -> Trace:
@@ -28,50 +29,47 @@ def split_layers(trace: Trace, formats: LayerFormats) -> Trace:
     Parameters
     ----------
     formats
-        Takes a row and the number of its first layer among those of the same name; returns one entry per layer.
-        What the row states already stays.
+        Takes a row, the numbers of its layers, and how many layers the rows of its name before it stand for; returns
+        one entry per layer. What the row states already stays.
 
     Raises
     ------
     ConservationError
         Never, unless ``formats`` returns other than one entry per layer.
     """
-    seen: dict[str, int] = {}
     ops: list[Op] = []
-    for op in trace.ops:
+    for op, numbers, first in numbered(trace):
         if not isinstance(op, Gemm) or op.w_source != "dram" or op.w_format:
             ops.append(op)
-            continue
-        # Experts with other numbers of rows are rows of their own, but of the same layers.
-        first = 0 if shares_layers(own_layer(op.layer)) else seen.get(op.layer, 0)
-        seen[op.layer] = first + op.layers
-        ops.extend(_split(op, first, formats(op, first)))
+        else:
+            ops.extend(_split(op, numbers, formats(op, numbers, first)))
     return check_conserved(trace, replace(trace, ops=tuple(ops)))
 
 
-def _split(gemm: Gemm, first: int, found: Sequence[Formats]) -> Iterator[Gemm]:
+def numbered(trace: Trace) -> Iterator[tuple[Op, Sequence[int], int]]:
+    """Yield every operation with the numbers of its layers, and how many its name has had before.
+
+    Rows outside of all layers, and those of which the trace does not say it, count on from the rows of their name.
+    """
+    seen: dict[str, int] = {}
+    for op, place in zip(trace.ops, places(trace), strict=True):
+        # Experts with other numbers of rows are rows of their own, but of the same layers.
+        first = 0 if shares_layers(bare_name(op.layer)) else seen.get(op.layer, 0)
+        seen[op.layer] = first + op.layers
+        yield op, place.layers or range(first, first + op.layers), first
+
+
+def _split(gemm: Gemm, numbers: Sequence[int], found: Sequence[Formats]) -> Iterator[Gemm]:
     kinds = list(dict.fromkeys(found))
     for kind in kinds:
-        layers = [first + at for at, own in enumerate(found) if own == kind]
-        note = "" if len(kinds) == 1 else f"layers {ranges(layers)}"
+        layers = [number for number, own in zip(numbers, found, strict=True) if own == kind]
         yield replace(
             gemm,
             w_format=kind.w,
             a_format=gemm.a_format or kind.a,
             repeat=len(layers) * gemm.passes,
-            note="; ".join(text for text in (gemm.note, note) if text),
+            note=gemm.note if len(kinds) == 1 else with_layers(gemm.note, layers),
         )
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Return ascending ``numbers`` as ``0-3 8 12-15``."""
-    runs = [[n for _, n in run] for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])]
-    return " ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
-
-
-def own_layer(layer: str) -> str:
-    """Return the name of a layer without the stage of a run that it may begin with."""
-    return layer.rpartition("/")[2]
 
 
 def shares_layers(layer: str) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hwsim.spec.errors import UsageError, did_you_mean
+from hwsim.workload.cutting import fields_of, stationary_field
 from hwsim.workload.ops import Gemm, Op, VectorOp, bare_name
 from hwsim.workload.overrides import POLICY_FIELDS, Override
+from hwsim.workload.places import Place, places
 from hwsim.workload.stated import plain_hint, source_name
 from hwsim.workload.stored import fill_tables, lookup, open_tables
 from hwsim.workload.trace import Trace
@@ -25,10 +27,10 @@ def override_tables(trace: Trace, overrides: Sequence[Override]) -> Trace:
     return fill_tables(trace, format_of)
 
 
-def check_matches(trace: Trace, overrides: Iterable[Override], layers: int) -> None:
+def check_matches(trace: Trace, overrides: Iterable[Override]) -> None:
     """Refuse overrides, but lenient ones, that change nothing in ``trace``.
 
-    That is, those that name no operation, none of its ``layers`` identical layers, or a format of an operand that
+    That is, those that name no operation, none of the layers that it stands for, or a format of an operand that
     nothing they match has.
 
     Raises
@@ -38,18 +40,18 @@ def check_matches(trace: Trace, overrides: Iterable[Override], layers: int) -> N
     """
     names = {bare_name(op.layer) for op in trace.ops} | {g.role for g in trace.gemms} | {v.op for v in trace.vector_ops}
     tables = [lookup(name, *size) for name, size in trace.meta.get("tables", {}).items()]
+    placed = list(zip(trace.ops, places(trace), strict=True))
     for override in overrides:
         if override.lenient:
             continue
         matched = [op for op in trace.ops if override.matches(op)]
-        stored = [table for table in tables if override.matches(table) and not override.by_layer]
+        stored = [table for table in tables if override.w_format and not override.by_layer and override.matches(table)]
         if not matched and not stored:
             near = did_you_mean(override.match, names)
             raise UsageError(f"policy override {override.match!r} matches nothing in {trace.name}; {near}")
-        if override.by_layer and not any(override.holds_in(layer, layers) for layer in range(layers)):
-            valid = f"{trace.name} has layers 0 to {layers - 1}"
-            raise UsageError(f"policy override {override.match!r}: layers {override.layers} are none; {valid}")
         _check_operands(trace, override, matched, bool(stored))
+        if override.by_layer:
+            _check_layers(trace, override, [place for op, place in placed if override.matches(op)])
 
 
 def check_open(trace: Trace, overrides: Iterable[Override]) -> None:
@@ -74,20 +76,29 @@ def check_open(trace: Trace, overrides: Iterable[Override]) -> None:
 def _open_fields(op: Op) -> list[str]:
     fields = [field for field in ("a_format", "o_format") if not getattr(op, field)]
     if isinstance(op, Gemm):
-        fields += [] if op.w_format else ["w_format" if op.w_source == "dram" else "kv_format"]
+        fields += [] if op.w_format else [stationary_field(op)]
         fields += [] if op.accumulator else ["accumulator"]
     return fields
 
 
+def _check_layers(trace: Trace, override: Override, found: Sequence[Place]) -> None:
+    """Refuse an override for some layers that holds in none of the ``found`` places; unknown ones are refused later."""
+    if any(place.layers is None for place in found):
+        return
+    if not any(override.holds_in(layer, place.depth) for place in found for layer in place.layers or ()):
+        inside = [place for place in found if place.layers]
+        deep = max((place.depth for place in inside), default=0)
+        valid = (
+            f"{trace.name} has layers 0 to {deep - 1} there" if inside else "what it matches is outside of all layers"
+        )
+        selected = f"layers {override.layers}" if override.layers else f"first {override.first}, last {override.last}"
+        raise UsageError(f"policy override {override.match!r}: {selected} are none; {valid}")
+
+
 def _check_operands(trace: Trace, override: Override, matched: Sequence[Op], stored: bool) -> None:
-    gemms = [op for op in matched if isinstance(op, Gemm)]
-    has = {
-        "w_format": stored or any(gemm.w_source == "dram" for gemm in gemms),
-        "kv_format": any(gemm.w_source != "dram" for gemm in gemms),
-        "accumulator": bool(gemms),
-    }
+    has = {field for op in matched for field in fields_of(op)} | ({"w_format"} if stored else set())
     for field in POLICY_FIELDS:
-        if getattr(override, field) and not has.get(field, True):
+        if getattr(override, field) and field not in has:
             what = f"policy override {override.match!r}: {field} has no meaning for {_told(matched)}"
             raise UsageError(f"{what}; {_meant(trace, field, matched)}")
 

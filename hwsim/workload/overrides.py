@@ -93,6 +93,7 @@ class Override:
     lenient: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", _layers_text(self.layers, self.match))
         if not self.match and self.by_layer:
             object.__setattr__(self, "match", "*")
         if not self.match or not isinstance(self.match, str):
@@ -175,6 +176,17 @@ def _share(value: Any, owner: str) -> Fraction:
     if not 0 < share < 1:
         raise UsageError(f"{owner}: share must be between 0 and 1, such as 0.001 or 16/100, not {shown(value)}")
     return share
+
+
+def _layers_text(layers: Any, match: str) -> str:
+    """Return numbers of layers, one or a list, as the text that stands for them."""
+    listed = layers if isinstance(layers, list | tuple) else [layers]
+    if isinstance(layers, str):
+        return layers
+    if not listed or any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in listed):
+        valid = f"valid: numbers and ranges such as 0-3,28-31, or {', '.join(LAYER_RULES)}"
+        raise UsageError(f"policy override {match!r}: layers {shown(layers)}; {valid}")
+    return ",".join(map(str, listed))
 
 
 def _ranges(text: str, owner: str) -> list[tuple[int, int]]:

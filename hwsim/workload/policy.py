@@ -17,8 +17,8 @@ from hwsim.formats.sums import parse_sum_format
 from hwsim.spec.data import data_path
 from hwsim.spec.document import load_document
 from hwsim.spec.errors import ConservationError, UsageError, did_you_mean, shown
-from hwsim.workload.cutting import by_layers, by_share, depth, fill
-from hwsim.workload.ggml import apply_mix, default_format, mixes
+from hwsim.workload.cutting import by_layers, by_share, fill
+from hwsim.workload.ggml import default_format, mix_formats, mixes
 from hwsim.workload.matching import check_matches, check_open, override_tables
 from hwsim.workload.ops import Gemm, Op
 from hwsim.workload.overrides import (
@@ -30,8 +30,9 @@ from hwsim.workload.overrides import (
     overridden,
     read_overrides,
 )
+from hwsim.workload.places import places
 from hwsim.workload.stated import PLAIN_FLOATS, formats_text, is_filled, source_name, stated_gemms
-from hwsim.workload.stored import fill_other, is_idle, with_idle
+from hwsim.workload.stored import fill_other, with_idle
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.recipe import recipe_names
 
@@ -181,6 +182,7 @@ class Policy:
         if preset is not None:
             cls.parse(preset)
             base = cls._named(preset)
+            _check_mix(preset, base, given)
             overrides = (*base.pop("overrides", ()), *overrides)
             given = {**base, **given}
         missing = [name for name in ("w_format", "a_format") if not given.get(name)]
@@ -201,26 +203,40 @@ class Policy:
         return own + f", {len(self.overrides)} overrides" * bool(self.overrides)
 
 
+def _check_mix(preset: str, base: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse formats of weights beside a mix, which names those of all tensors."""
+    if "mix" in given:
+        raise UsageError(f"policy: mix: has no meaning beside a preset; write preset: {MIX}{given['mix']}")
+    for field in ("w_format", "other_format"):
+        if "mix" in base and field in given:
+            way = f"overrides: [{{match: '*', w_format: {given[field]}}}]" if field == "w_format" else "match: embed"
+            raise UsageError(f"policy: {field}: {preset} names the formats of all tensors; valid: overrides, {way}")
+
+
 def _width(bits: str) -> str:
     if bits in ("16", "32"):
         return f"fp{bits}"
     return f"int{bits}"
 
 
-def apply_policy(trace: Trace, policy: Policy | str) -> Trace:
+def apply_policy(trace: Trace, policy: Policy | str, overrides: Sequence[Override] = ()) -> Trace:
     """Return ``trace`` with every format filled; formats that the trace states stay.
 
     So does what the trace stores and does not read, tables and norms included; its ``meta`` says whose formats they
-    are. W of a GEMM takes ``w_format`` if it comes from DRAM, else ``kv_format``. Rows are cut where overrides hold
-    for some layers or for a share of the reduction; multiply-accumulates are conserved.
+    are. W of a GEMM takes ``w_format`` if it comes from DRAM, else ``kv_format`` in attention and ``a_format`` in other
+    products of activations. ``overrides`` come after the policy's own. Rows are cut where overrides hold for some
+    layers or for a share of the reduction; multiply-accumulates are conserved.
 
     Raises
     ------
     UsageError
-        If a format is unknown, an override matches no operation, or a row cannot be cut.
+        If a format is unknown, an override changes nothing, or a row cannot be cut.
     """
     chosen = Policy.parse(policy) if isinstance(policy, str) else policy
-    told = formats_text(trace, policy if isinstance(policy, str) else chosen.text)
+    name = policy if isinstance(policy, str) else chosen.text
+    told = formats_text(trace, name + f", {len(overrides)} overrides" * bool(overrides))
+    if overrides:
+        chosen = replace(chosen, overrides=(*chosen.overrides, *overrides))
     filled = fill_other(with_idle(trace, lambda whole: _filled(whole, chosen)), chosen.other_format)
     if filled == trace:
         return trace
@@ -229,14 +245,33 @@ def apply_policy(trace: Trace, policy: Policy | str) -> Trace:
 
 
 def _filled(trace: Trace, chosen: Policy) -> Trace:
-    check_matches(trace, chosen.overrides, depth(trace))
+    check_matches(trace, chosen.overrides)
     trace = override_tables(trace, chosen.overrides)
+    kinds: Sequence[Sequence[str] | None] = [None] * len(trace.ops)
     if chosen.mix:
-        trace = apply_mix(_formatted(trace, dict.fromkeys(FORMAT_FIELDS, ""), chosen.overrides), chosen.mix)
+        kinds, trace = mix_formats(trace, chosen.mix)
     sums = chosen.accumulator or any(override.accumulator for override in chosen.overrides)
     if not sums and is_filled(trace):
         return trace
-    return _formatted(trace, chosen.formats, () if chosen.mix else chosen.overrides)
+    return _formatted(trace, chosen.formats, chosen.overrides, kinds)
+
+
+def check_overrides(trace: Trace, overrides: Sequence[Override]) -> None:
+    """Refuse overrides of a workload that change nothing, because of what they match or because its source states it.
+
+    Raises
+    ------
+    UsageError
+        With the first of them.
+    """
+
+    def checked(whole: Trace) -> Trace:
+        check_matches(whole, overrides)
+        check_open(whole, overrides)
+        return whole
+
+    if overrides:
+        with_idle(trace, checked)
 
 
 def apply_overrides(trace: Trace, overrides: Sequence[Override]) -> Trace:
@@ -250,28 +285,33 @@ def apply_overrides(trace: Trace, overrides: Sequence[Override]) -> Trace:
     if not overrides:
         return trace
 
+    check_overrides(trace, overrides)
+
     def given(whole: Trace) -> Trace:
-        check_matches(whole, overrides, depth(whole))
-        check_open(whole, overrides)
         whole = override_tables(whole, overrides)
-        return _formatted(whole, dict.fromkeys(FORMAT_FIELDS, ""), overrides)
+        return _formatted(whole, dict.fromkeys(FORMAT_FIELDS, ""), overrides, [None] * len(whole.ops))
 
     made = with_idle(trace, given)
     source = f"{source_name(trace)} and overrides" if stated_gemms(trace)[0] else "overrides"
     return replace(made, meta={**made.meta, "formats_source": source})
 
 
-def _formatted(trace: Trace, own: Mapping[str, str], overrides: Sequence[Override]) -> Trace:
-    layers = depth(replace(trace, ops=tuple(op for op in trace.ops if not is_idle(op))))
+def _formatted(
+    trace: Trace, own: Mapping[str, str], overrides: Sequence[Override], kinds: Sequence[Sequence[str] | None]
+) -> Trace:
+    """Return ``trace`` with formats of its ``own``, of a mix in ``kinds`` per row and layer, and of ``overrides``."""
     ops: list[Op] = []
-    for op in trace.ops:
-        for part, held in by_layers(op, [o for o in overrides if o.matches(op)], layers):
-            formats = {**own, **{n: f for n, f in overridden(o for o in held if o.share is None).items() if f}}
-            shares = [o for o in held if o.share is not None]
-            if shares and isinstance(part, Gemm) and not (part.w_format and part.a_format and part.o_format):
-                ops.extend(by_share(part, shares, formats))
+    for op, place, mixed in zip(trace.ops, places(trace), kinds, strict=True):
+        for part in by_layers(op, place, [o for o in overrides if o.matches(op)], mixed):
+            named = overridden(o for o in part.overrides if o.share is None)
+            formats = {**own, **({"w_format": part.w_format} if part.w_format else {})}
+            formats |= {field: name for field, name in named.items() if name}
+            shares = [o for o in part.overrides if o.share is not None]
+            one = part.op
+            if shares and isinstance(one, Gemm) and not (one.w_format and one.a_format and one.o_format):
+                ops.extend(by_share(one, shares, formats))
             else:
-                ops.append(fill(part, formats))
+                ops.append(fill(one, formats))
     formatted = replace(trace, ops=tuple(ops))
     if formatted.macs != trace.macs:
         raise ConservationError(f"{trace.name}: {trace.macs:,} MACs became {formatted.macs:,} by cutting rows")

@@ -32,7 +32,7 @@ from hwsim.workload.phases import PHASES, Basic, Build, Run
 from hwsim.workload.phases.mixed import Request as BatchRequest
 from hwsim.workload.phases.mixed import read_request
 from hwsim.workload.phases.training import Recompute
-from hwsim.workload.policy import Policy, apply_overrides, apply_policy, read_overrides
+from hwsim.workload.policy import Policy, apply_overrides, apply_policy, check_overrides, read_overrides
 from hwsim.workload.stated import kept_note
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.optimizer import find_optimizer
@@ -323,12 +323,15 @@ def spec_to_trace(spec: WorkloadSpec, folder: Path) -> Trace:
     policy, note = spec.find_policy(), ""
     if policy is not None:
         note = kept_note(trace, policy if isinstance(policy, str) else policy.text)
+    overrides = read_overrides(spec.overrides)
     with _in_field("overrides"):
-        trace = apply_overrides(trace, read_overrides(spec.overrides))
+        if policy is None:
+            return apply_overrides(trace, overrides)
+        check_overrides(trace, overrides)
     if note:
         trace = Trace(trace.name, trace.ops, {**trace.meta, "policy_note": note})
     with _in_field("policy"):
-        return apply_policy(trace, policy) if policy is not None else trace
+        return apply_policy(trace, policy, overrides)
 
 
 @contextmanager

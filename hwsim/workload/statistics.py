@@ -20,8 +20,7 @@ from hwsim.workload.checkpoints.safetensors import Entry as PlainEntry
 from hwsim.workload.checkpoints.tensors import Tensor, Tensors, tensors_of
 from hwsim.workload.importers.gguf import GgufWeights, read_gguf_weights
 from hwsim.workload.importers.safetensors import Weights, read_weights
-from hwsim.workload.layers import own_layer
-from hwsim.workload.ops import Gemm, Op
+from hwsim.workload.ops import Gemm, Op, bare_name
 from hwsim.workload.trace import Trace
 
 Histogram = NDArray[np.int64]
@@ -78,7 +77,7 @@ def measure(trace: Trace, source: Path, formats: Sequence[str], target: Path) ->
 
 def _key(gemm: Gemm) -> str:
     """Return the name of the entry of a row: its layer and the format that the file stores."""
-    return f"{own_layer(gemm.layer)}:{gemm.w_format}"
+    return f"{bare_name(gemm.layer)}:{gemm.w_format}"
 
 
 def _with_stats(gemm: Gemm, found: dict[Format, Histogram], wanted: Sequence[Format], word: str) -> Gemm:

@@ -310,7 +310,10 @@ def with_experts(trace: Trace, model: Transformer, rows: int) -> Trace:
     if model.experts is None:
         return trace
     stated, idle = model.experts.distribution, model.experts.idle_weights(rows, model.hidden)
-    return Trace(trace.name, trace.ops, {**trace.meta, "expert_distribution": stated, "idle_weights": idle})
+    meta = {**trace.meta, "expert_distribution": stated, "idle_weights": idle}
+    if model.experts.placed is not None:
+        meta["expert_layers"] = {"": list(model.experts.placed)}
+    return Trace(trace.name, trace.ops, meta)
 
 
 def finish(

@@ -12,7 +12,7 @@ from hwsim.spec.errors import UsageError
 from hwsim.workload import load_workload
 from hwsim.workload.footprint import memory_footprint
 from hwsim.workload.ggml import Facts, apply_mix, mix_type, mixes
-from hwsim.workload.layers import ranges
+from hwsim.workload.notes import ranges
 
 SMALL = Facts(layers=32, gqa=1, experts=1, is_70b=False, tied=False)
 

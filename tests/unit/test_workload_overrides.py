@@ -33,9 +33,10 @@ from hwsim.workload import (
     prefill,
     summarize,
 )
-from hwsim.workload.cutting import depth, share_notes
+from hwsim.workload.cutting import share_notes
 from hwsim.workload.phases.generation import Generation
 from hwsim.workload.phases.training import Training
+from hwsim.workload.places import places
 from hwsim.workload.policy import preset_policies
 
 BLOCK = Trace("t", (
@@ -81,8 +82,13 @@ def test_cutting_conserves(first: int, last: int, layers: int, passes: int) -> N
         trace, Policy("int4", "int4", overrides=(Override("*", "int8", "int8", first=first, last=last),))
     )
     check_conserved(trace, filled)
-    kept = formats(filled, "q")["int8"]
-    assert kept == min(layers, first + last)
+    kept = formats(filled, "q").get("int8", 0)
+    if layers > 1:
+        assert kept == min(layers, first + last)
+        assert formats(filled, "head") == {"int4": 1}
+    else:  # no row stands for several layers: the two products are the layers, in their order
+        assert kept == (first > 0 or last > 1)
+        assert formats(filled, "head").get("int8", 0) == (last > 0 or first > 1)
 
 
 def test_rules_of_layers_are_those_of_llama_cpp() -> None:
@@ -95,7 +101,9 @@ def test_rules_of_layers_are_those_of_llama_cpp() -> None:
 def test_rows_of_some_layers_are_refused_not_guessed() -> None:
     gemma = load_workload("gemma-2-2b", seq_len=8)
     with pytest.raises(UsageError, match="attn.score: stands for 13 of 26 layers, and the trace does not say which"):
-        apply_policy(gemma, Policy("int4", "fp16", overrides=(Override(w_format="bf16", first=1),)))
+        apply_policy(gemma, Policy("int4", "fp16", overrides=(Override(kv_format="bf16", first=1),)))
+    whole = apply_policy(gemma, Policy("int4", "fp16", overrides=(Override(w_format="bf16", first=1),)))
+    assert formats(whole, "attn.o_proj") == {"bf16": 1, "int4": 25}  # K and V have other formats: nothing to guess
     filled = apply_policy(gemma, Policy("int4", "fp16", overrides=(Override("mlp.*", w_format="bf16", first=1),)))
     assert formats(filled, "mlp.up_proj") == {"bf16": 1, "int4": 25}
 
@@ -389,4 +397,4 @@ def test_summaries_say_what_the_phase_is() -> None:
 
 
 def test_depth_is_the_most_layers() -> None:
-    assert depth(BLOCK) == 12
+    assert {place.depth for place in places(BLOCK)} == {12}

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import Problem, SpecError
-from hwsim.workload.layers import Formats, own_layer, shares_layers, split_layers
-from hwsim.workload.ops import Gemm
+from hwsim.workload.layers import Formats, shares_layers, split_layers
+from hwsim.workload.ops import Gemm, bare_name
 from hwsim.workload.stated import PLAIN_FLOATS
 from hwsim.workload.stored import idle_weights, state_other, with_idle
 from hwsim.workload.trace import Trace
@@ -124,11 +124,11 @@ def _fill(trace: Trace, tensors: Tensors, column: str, used: dict[str, int]) -> 
     for gemm in trace.gemms:
         if gemm.w_source == "dram":
             name = gemm.layer
-            shared = shares_layers(own_layer(name))
+            shared = shares_layers(bare_name(name))
             repeats[name] = max(repeats[name], gemm.repeat) if shared else repeats[name] + gemm.repeat
 
-    def formats(gemm: Gemm, first: int) -> Sequence[Formats]:
-        layer = own_layer(gemm.layer)
+    def formats(gemm: Gemm, numbers: Sequence[int], first: int) -> Sequence[Formats]:
+        layer = bare_name(gemm.layer)
         found = _find(tensors, names.get(layer, ()))
         if found is None:
             valid = " or ".join("+".join(one) for one in names.get(layer, ())) or "none that is known"
@@ -146,7 +146,7 @@ def _fill(trace: Trace, tensors: Tensors, column: str, used: dict[str, int]) -> 
 
 def tensors_of(tensors: Tensors, layer: str, column: str) -> list[Tensor]:
     """Return the tensors of all blocks behind a layer of a trace; none where there are none."""
-    found = _find(tensors, alternatives(column).get(own_layer(layer), ()))
+    found = _find(tensors, alternatives(column).get(bare_name(layer), ()))
     return [tensor for by_block in found or () for tensor in by_block.values()]
 
 
@@ -159,7 +159,7 @@ def _find(tensors: Tensors, names: Sequence[Sequence[str]]) -> list[Mapping[int,
 
 def _one_format(tensors: Tensors, gemm: Gemm, used: list[Tensor]) -> Formats:
     """Return the formats of the tensors of one GEMM of one layer, whose shapes must be those of the GEMM."""
-    whole = not own_layer(gemm.layer).startswith(PART_OF_KV)
+    whole = not bare_name(gemm.layer).startswith(PART_OF_KV)
     for tensor in used:
         if whole and tensor.rows and tensor.columns != gemm.k:
             raise _other_shape(tensors, gemm, tensor)

@@ -34,9 +34,9 @@ def ernie_moe(config: Config, phase: Phase) -> Trace:
     start, every = config.integer("moe_layer_start_index", 1, minimum=0), config.integer("moe_layer_interval", 1)
     end = config.get("moe_layer_end_index", -1)
     last = model.layers - 1 if end == -1 or not isinstance(end, int) else end
-    sparse = sum((i + 1) % every == 0 and start <= i <= last for i in range(model.layers))
+    sparse = tuple(i for i in range(model.layers) if (i + 1) % every == 0 and start <= i <= last)
     width, shared = config.integer("moe_intermediate_size"), config.integer("moe_num_shared_experts", 2, minimum=0)
-    experts = read_experts(config, sparse, width, ("moe_num_experts",), "moe_k")
+    experts = replace(read_experts(config, len(sparse), width, ("moe_num_experts",), "moe_k"), placed=sparse)
     config.check()
     # The correction of the router is a parameter here, unlike DeepSeek's.
     return decoder_trace(replace(model, experts=replace(experts, shared=width * shared, router_bias=True)), phase)

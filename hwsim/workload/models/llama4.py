@@ -24,8 +24,11 @@ def llama4_text(config: Config, phase: Phase) -> Trace:
     model = read_llama(config)
     every = config.integer("interleave_moe_layer_step", default=1)
     named = config.get("moe_layers")
-    sparse = len(named) if isinstance(named, list) else model.layers // every
-    experts = read_experts(config, sparse, model.ffn, top_k_key="num_experts_per_tok")
+    good = named is None or (isinstance(named, list) and all(type(n) is int and 0 <= n < model.layers for n in named))
+    config.require(good, f"'moe_layers' must be a list of numbers of layers from 0 to {model.layers - 1}")
+    # transformers Llama4TextConfig: the last of every so many layers
+    sparse = tuple(sorted(set(named))) if named is not None and good else tuple(range(every - 1, model.layers, every))
+    experts = replace(read_experts(config, len(sparse), model.ffn), placed=sparse)
     dense = config.integer("intermediate_size_mlp")
     chunk = config.optional_integer("attention_chunk_size")
     pattern = _kinds(config, model.layers)

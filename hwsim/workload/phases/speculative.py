@@ -6,10 +6,10 @@ Leviathan, Kalman, Matias: Fast Inference from Transformers via Speculative Deco
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hwsim.spec.errors import UsageError
 from hwsim.workload.ops import DRAFT, Gemm, Op
@@ -116,6 +116,11 @@ def _vocabulary(trace: Trace) -> int:
     return max((gemm.n for gemm in trace.gemms if gemm.role == "lm_head"), default=0)
 
 
+def _named(target: Mapping[str, Any], draft: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known by layer of both models."""
+    return {**target, **{f"{DRAFT}{name}": value for name, value in draft.items()}}
+
+
 def _both(target: Trace, draft: Trace) -> dict[str, object]:
     """Return what both models store together; of the draft alone, what a mix of formats asks of each model."""
     added = ("parameters", "other_parameters", "kv_bytes_per_token_fp16", "other_bits")
@@ -123,8 +128,8 @@ def _both(target: Trace, draft: Trace) -> dict[str, object]:
     vectors = [(int(t.meta.get("kv_vectors", 0)), int(t.meta.get("head_dim", 1))) for t in (target, draft)]
     left = open_parameters(draft.meta)
     own = {"other_parameters": int(draft.meta.get("other_parameters", 0)), "other_open": left}
-    both = [("", open_tables(target.meta)), (DRAFT, open_tables(draft.meta))]
-    together["tables"] = {f"{start}{name}": size for start, tables in both for name, size in tables.items()}
+    together["tables"] = _named(open_tables(target.meta), open_tables(draft.meta))
+    together["expert_layers"] = _named(*(t.meta.get("expert_layers", {}) for t in (target, draft)))
     sources = dict.fromkeys(str(t.meta["formats_source"]) for t in (target, draft) if "formats_source" in t.meta)
     together |= {"formats_source": " and ".join(sources)} if sources else {}
     return {**together, "other_open": open_parameters(target.meta) + left, "kv_stores": vectors, "draft_meta": own}

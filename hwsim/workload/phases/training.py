@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from hwsim.spec.errors import UsageError
-from hwsim.workload.cutting import cut_ends, depth
+from hwsim.workload.cutting import cut_ends
 from hwsim.workload.ops import STAGE_END, Gemm, Op, VectorOp
 from hwsim.workload.phase import Causal, prefill
 from hwsim.workload.phases.base import PHASES, assemble, need
 from hwsim.workload.phases.passes import Build
+from hwsim.workload.places import places
 from hwsim.workload.stored import fill_other, idle_weights
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.backward import dgrad, forward_gemm, vector_gradient, wgrad
@@ -111,12 +112,12 @@ def recomputed(op: Op, recompute: str) -> bool:
 
 def _rows(forward: Trace, recipe: Recipe | None) -> Iterator[_Row]:
     """Yield the forward operations, cut where a recipe keeps layers in its high format."""
-    layers, frozen = depth(forward), _reads_the_input(forward)
-    for at, op in enumerate(forward.ops):
+    frozen = _reads_the_input(forward)
+    for at, (op, place) in enumerate(zip(forward.ops, places(forward), strict=True)):
         if recipe is None or not isinstance(op, Gemm) or op.role not in recipe.roles:
             yield _Row(op, False, at != frozen)
             continue
-        kept, between = cut_ends(op, *recipe.ends(layers), layers)
+        kept, between = cut_ends(op, place, *recipe.ends(place.depth))
         parts = ((kept, False), (between, True))
         yield from (_Row(part, low, at != frozen) for part, low in parts if part is not None)
 

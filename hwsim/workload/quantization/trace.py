@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hwsim.workload.checkpoints.tensors import alternatives
-from hwsim.workload.layers import Formats, own_layer, shares_layers, split_layers
-from hwsim.workload.ops import Gemm
+from hwsim.workload.layers import Formats, split_layers
+from hwsim.workload.ops import Gemm, bare_name
 from hwsim.workload.quantization.base import Scheme
 from hwsim.workload.stored import fill_other, with_idle
 from hwsim.workload.trace import Trace
@@ -21,15 +21,12 @@ def apply_scheme(trace: Trace, scheme: Scheme, plain: str = "") -> Trace:
         Format of weights that are not quantized; ``""`` leaves them to a policy.
     """
     names = alternatives("hf")
-    layers = max((gemm.repeat for gemm in trace.gemms if gemm.w_source == "dram"), default=1)
 
-    def formats(gemm: Gemm, first: int) -> Sequence[Formats]:
-        layer = own_layer(gemm.layer)
+    def formats(gemm: Gemm, numbers: Sequence[int], first: int) -> Sequence[Formats]:
+        layer = bare_name(gemm.layer)
         modules = [one.replace("*", "0") for kinds in names.get(layer, ((layer,),)) for one in kinds]
-        if shares_layers(layer):  # experts are in the last layers where they are not in all
-            first = max(0, layers - gemm.repeat)
         inside = layer != "lm_head"
-        return [_layer(scheme, gemm, modules, first + at if inside else None, plain) for at in range(gemm.repeat)]
+        return [_layer(scheme, gemm, modules, number if inside else None, plain) for number in numbers]
 
     made = with_idle(trace, lambda whole: split_layers(whole, formats))
     return fill_other(made, plain) if plain else made
