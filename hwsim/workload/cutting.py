@@ -20,6 +20,9 @@ from hwsim.workload.overrides import ROUNDED, Override, overridden
 from hwsim.workload.places import Place
 from hwsim.workload.trace import Trace
 
+#: Ends the name of a product of a share of the reduction.
+OUTLIERS = ".outliers"
+
 
 @dataclass(frozen=True)
 class Part:
@@ -123,7 +126,7 @@ def by_share(gemm: Gemm, shares: Sequence[Override], formats: Mapping[str, str])
     for number, (width, override) in enumerate(widths, start=1):
         if width:
             own = {name: value for name, value in overridden([override]).items() if value}
-            suffix = ".outliers" if len(widths) == 1 else f".outliers{number}"
+            suffix = OUTLIERS if len(widths) == 1 else f"{OUTLIERS}{number}"
             parts.append((suffix, width, override.rounding(gemm.k), {**formats, **own}))
     if len(parts) == 1:
         yield fill(replace(gemm, note=joined(gemm.note, kept)), formats)
@@ -142,7 +145,7 @@ def share_notes(trace: Trace) -> tuple[str, ...]:
     for gemm in trace.gemms:
         for note in gemm.note.split(SEPARATOR):
             if note.startswith(ROUNDED):
-                found.setdefault(note, {})[gemm.layer.partition(".outliers")[0]] = None
+                found.setdefault(note, {})[gemm.layer.partition(OUTLIERS)[0]] = None
     return tuple(f"policy: {note} ({_few(list(layers))})" for note, layers in found.items())
 
 

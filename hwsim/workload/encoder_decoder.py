@@ -106,8 +106,10 @@ def pair_trace(model: EncoderDecoder, phase: Phase, source: int, target: int) ->
     trace = finish(
         decoder.family, phase, target, ops, model.parameters, model.extras, kv_model=decoder, tables=tables
     )  # fmt: skip
-    cached = trace.meta["kv_vectors"] + 2 * phase.batch * decoder.kv_heads * decoder.layers * source
-    meta = {**trace.meta, "source_tokens": source, "kv_vectors": cached, "idle_weights": _idle(model, phase, source)}
+    own, cross = trace.meta["kv_vectors"], 2 * phase.batch * decoder.kv_heads * decoder.layers * source
+    stores = [("decoder.attn.", own, decoder.head_dim), ("decoder.cross.", cross, decoder.head_dim)]
+    meta = {**trace.meta, "source_tokens": source, "kv_vectors": own + cross, "kv_stores": stores}
+    meta["idle_weights"] = _idle(model, phase, source)
     return Trace(trace.name, trace.ops, meta)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 
 from hwsim.formats import Format, parse_format
+from hwsim.workload.cutting import OUTLIERS
+from hwsim.workload.latent import as_stored, weights_of
 from hwsim.workload.ops import STAGE_END, Gemm, Op, VectorOp, bare_name, ceil_div
 from hwsim.workload.phases.training import recomputed
 from hwsim.workload.policy import Policy, apply_policy
-from hwsim.workload.stored import idle_weights
+from hwsim.workload.stored import KvStore, idle_weights, kv_stores
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.backward import DGRAD
 from hwsim.workload.training.optimizer import GRADIENT, STAGE, stored_bits
@@ -19,9 +20,6 @@ COPIES = "weight_copies"
 
 #: Operations with two operands of the stated size.
 _BINARY = ("add", "mul")
-
-#: Products that are made with a part of another layer's weights: latent attention, absorbed in decode.
-_PARTS = {"attn.absorb_k": "attn.kv_b_proj", "attn.absorb_v": "attn.kv_b_proj"}
 
 
 def memory_footprint(trace: Trace, policy: Policy | str) -> dict[str, int]:
@@ -104,10 +102,10 @@ def _weight_bits(filled: Trace) -> tuple[int, int]:
             continue
         made = prepared.get((bare_name(gemm.layer), gemm.w_format))
         fmt = parse_format(made[0].a_format if made else gemm.w_format)
-        bits = gemm.stored_bits(fmt), gemm.stored_code_bits(fmt)
-        layer, stage = bare_name(gemm.layer), gemm.layer.rpartition(STAGE_END)[0]
-        for part, whole in _PARTS.items():
-            layer = layer.replace(part, whole)
+        bits = as_stored(gemm).stored_bits(fmt), gemm.stored_code_bits(fmt)
+        stage = gemm.layer.rpartition(STAGE_END)[0]
+        # Stages may cut another reduction of the same weights.
+        layer = weights_of(bare_name(gemm.layer)).partition(OUTLIERS)[0]
         before = stages[layer].get(stage, (0, 0))
         stages[layer][stage] = (before[0] + bits[0], before[1] + bits[1])
     most = [max(found.values()) for found in stages.values()]
@@ -135,36 +133,36 @@ def _idle_bits(filled: Trace) -> tuple[int, int]:
 
 def _kv_bits(filled: Trace) -> tuple[int, int]:
     """Return the bits of the cache and those of its codes alone."""
-    meta = filled.meta
-    default = str(meta.get("kv_format", ""))
-    stores: Sequence[tuple[int, int]] = meta.get("kv_stores") or [
-        (int(meta.get("kv_vectors", 0)), int(meta.get("head_dim", 1)))
-    ]
+    default = str(filled.meta.get("kv_format", ""))
     bits = codes = 0
-    for vectors, width in stores:
-        for fmt, count in _shared_out(filled, vectors, default) if vectors else ():
+    for store in kv_stores(filled.meta):
+        for fmt, count, width in _dealt(filled, store, default) if store.vectors else ():
             bits += fmt.storage_bits(count, width) if count else 0
             codes += fmt.code_bits(count, width) if count else 0
     return bits, codes
 
 
-def _shared_out(filled: Trace, vectors: int, default: str) -> list[tuple[Format, int]]:
-    """Deal the vectors of a cache out to formats: half are keys, half values, by the layers of each format."""
-    dealt: list[tuple[Format, int]] = []
-    for role, half in (("score", vectors - vectors // 2), ("value", vectors // 2)):
-        layers: dict[str, int] = defaultdict(int)
-        for gemm in filled.gemms:
-            if gemm.role == role and gemm.w_source == "kv":
-                layers[gemm.w_format] += gemm.layers
-        if len(layers) < 2:
-            dealt.append((parse_format(next(iter(layers), default)), half))
-            continue
-        left, total = half, sum(layers.values())
-        for name, count in list(layers.items())[:-1]:
-            part = half * count // total
-            dealt.append((parse_format(name), part))
-            left -= part
-        dealt.append((parse_format(list(layers)[-1]), left))
+def _dealt(filled: Trace, store: KvStore, default: str) -> list[tuple[Format, int, int]]:
+    """Return formats, vectors and their widths: half are keys, half values, by the layers and shares of each format.
+
+    Keys are cut along their width where their products are cut along K, values by tokens.
+    """
+    dealt: list[tuple[Format, int, int]] = []
+    for role, half in (("score", store.vectors - store.vectors // 2), ("value", store.vectors // 2)):
+        rows = [g for g in filled.gemms if g.role == role and g.w_source != "dram" and store.has(g.layer)]
+        whole: dict[str, dict[str, int]] = defaultdict(dict)
+        for gemm in rows:
+            whole[gemm.layer.partition(OUTLIERS)[0]][gemm.layer] = gemm.k
+        parts: dict[tuple[str, int], int] = defaultdict(int)
+        for gemm in rows:
+            widest = sum(whole[gemm.layer.partition(OUTLIERS)[0]].values())
+            width = store.width * gemm.k // widest if role == "score" else store.width
+            parts[gemm.w_format, width] += gemm.layers * gemm.k
+        left, total = half * store.width, sum(parts.values())
+        for at, ((name, width), weight) in enumerate((parts or {(default, store.width): 1}).items(), start=1):
+            elements = half * store.width * weight // max(1, total) if at < len(parts) else left
+            dealt.append((parse_format(name), elements // width, width))
+            left -= elements
     return dealt
 
 

@@ -10,10 +10,25 @@ run eagerly expand the whole cache again at each step, which no serving system d
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwsim.workload.config import Config
-from hwsim.workload.ops import Gemm, Op, VectorOp
+from hwsim.workload.ops import Gemm, Op, VectorOp, bare_name
+
+#: Products of absorbed attention, and the layer of whose weights each reads a part.
+_ABSORBED = {"attn.absorb_k": "attn.kv_b_proj", "attn.absorb_v": "attn.kv_b_proj"}
+
+
+def weights_of(layer: str) -> str:
+    """Return the name of the layer whose weights the product ``layer`` reads: its own but in absorbed attention."""
+    for part, whole in _ABSORBED.items():
+        layer = layer.replace(part, whole)
+    return layer
+
+
+def as_stored(gemm: Gemm) -> Gemm:
+    """Return a product with W as it is stored: the expansion of keys is turned where it is multiplied into queries."""
+    return replace(gemm, n=gemm.k, k=gemm.n) if bare_name(gemm.layer).startswith("attn.absorb_k") else gemm
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 from hwsim.formats import Format, parse_format
 from hwsim.formats.sums import parse_sum_format
 from hwsim.spec.errors import UsageError, did_you_mean, shown
+from hwsim.workload.latent import weights_of
 from hwsim.workload.ops import Gemm, Op, VectorOp, bare_name
 
 #: Formats of operands.
@@ -125,8 +126,9 @@ class Override:
         return bool(self.first or self.last or self.layers)
 
     def matches(self, op: Op) -> bool:
-        """Whether the glob names the layer, with or without its stage, or the role of ``op``."""
-        names = (op.layer, bare_name(op.layer), op.role if isinstance(op, Gemm) else op.op)
+        """Whether the glob names the layer of ``op``, with or without its stage, its role, or the layer of its W."""
+        bare = bare_name(op.layer)
+        names = (op.layer, bare, op.role if isinstance(op, Gemm) else op.op, weights_of(bare))
         pattern = self.match
         if pattern.startswith(VECTOR):
             if isinstance(op, Gemm):

@@ -2,6 +2,7 @@
 
 * ``idle_weights``: matrices that no product of the run reads, such as experts without tokens and an encoder in
   decode, as GEMMs of one row. Whatever gives formats to a trace gives them theirs too: :func:`with_idle`.
+* ``kv_vectors`` of ``head_dim``: keys and values in the cache; ``kv_stores`` where there are several caches.
 * ``other_parameters``: norms, biases, positions and tables, which no GEMM multiplies. ``other_bits`` are the bits of
   those whose formats are stated, ``other_open`` is how many are left to a policy: without the two, all.
 * ``tables``: rows and width of the embedding tables among these, by the operation that looks them up;
@@ -12,14 +13,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from hwsim.formats import parse_format
-from hwsim.workload.ops import DRAFT, STAGE_END, Gemm, Op, VectorOp
+from hwsim.workload.ops import DRAFT, STAGE_END, Gemm, Op, VectorOp, bare_name
 from hwsim.workload.trace import Trace
 
 #: Stage of idle weights while they get their formats with all others.
 IDLE = f"idle{STAGE_END}"
+
+
+class KvStore(NamedTuple):
+    """One cache of keys and values: of the products whose layers begin with ``layers``, ``vectors`` of ``width``."""
+
+    layers: str
+    vectors: int
+    width: int
+
+    def has(self, layer: str) -> bool:
+        """Whether the product ``layer`` reads this cache."""
+        name = bare_name(layer)
+        return name.startswith(self.layers) and (name.startswith(DRAFT) == self.layers.startswith(DRAFT))
+
+
+def kv_stores(meta: Mapping[str, Any]) -> list[KvStore]:
+    """Return the caches at the end of a run."""
+    if not meta.get("kv_vectors", 0):
+        return []
+    whole = ("", int(meta["kv_vectors"]), int(meta.get("head_dim", 1)))
+    return [KvStore(*store) for store in meta.get("kv_stores", [whole])]
 
 
 def idle_weights(trace: Trace) -> tuple[Gemm, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from hwsim.spec.errors import UsageError, did_you_mean
 from hwsim.workload.phase import Causal, LmHead, decode
 from hwsim.workload.phases.base import PHASES, assemble, need
 from hwsim.workload.phases.passes import Build, Segment, Steps, check_decoder, forward
+from hwsim.workload.stored import KvStore, kv_stores
 from hwsim.workload.trace import Trace
 
 KINDS = ("prefill", "decode")
@@ -97,18 +98,29 @@ class Mixed:
         steps = Steps(build, max(ends))
         ops = tuple(forward(steps, segments, causal=self.causal))
         sequences = sum(segment.count for segment in segments)
-        vectors = sum(_vectors(build, end, segment.count) for end, segment in zip(ends, segments, strict=True))
+        held = [_stores(build, end, segment.count) for end, segment in zip(ends, segments, strict=True)]
+        stores = _together(store for stores in held for store in stores)
         tokens = sum(segment.count * segment.new for segment in segments)
         need("mixed", tokens=tokens)
         label = f"mixed {sequences} sequences, {tokens} tokens"
         return assemble(
-            steps.end, "mixed", label, ops, batch=sequences, new_tokens=tokens, kv_vectors=vectors,
+            steps.end, "mixed", label, ops, batch=sequences, new_tokens=tokens,
+            kv_vectors=sum(store.vectors for store in stores), kv_stores=stores,
             causal=self.causal, lm_head=self.lm_head,
         )  # fmt: skip
 
 
-def _vectors(build: Build, end: int, count: int) -> int:
-    """Return the cached vectors of ``count`` sequences after the token at ``end``."""
-    if end == 0:
-        return int(build(decode(1, count)).meta.get("kv_vectors", 0)) // 2
-    return int(build(decode(end, count)).meta.get("kv_vectors", 0))
+def _together(stores: Iterable[KvStore]) -> list[KvStore]:
+    """Return the caches of all sequences, one per kind of layer."""
+    found: dict[tuple[str, int], int] = {}
+    for layers, vectors, width in stores:
+        found[layers, width] = found.get((layers, width), 0) + vectors
+    return [KvStore(layers, vectors, width) for (layers, width), vectors in found.items()]
+
+
+def _stores(build: Build, end: int, count: int) -> list[KvStore]:
+    """Return the caches of ``count`` sequences after the token at ``end``."""
+    found = kv_stores(build(decode(max(end, 1), count)).meta)
+    if end == 0:  # half of two tokens; of a source all
+        return [store if "cross" in store.layers else store._replace(vectors=store.vectors // 2) for store in found]
+    return found

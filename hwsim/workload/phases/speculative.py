@@ -16,7 +16,7 @@ from hwsim.workload.ops import DRAFT, Gemm, Op
 from hwsim.workload.phase import decode
 from hwsim.workload.phases.base import PHASES, assemble, need, still_idle
 from hwsim.workload.phases.passes import Build, Segment, Steps, forward
-from hwsim.workload.stored import open_parameters, open_tables
+from hwsim.workload.stored import kv_stores, open_parameters, open_tables
 from hwsim.workload.trace import Trace
 
 #: Tokens by which tables of one vocabulary may differ, padded to other multiples: Qwen2.5 has 151,936 in its small
@@ -125,11 +125,12 @@ def _both(target: Trace, draft: Trace) -> dict[str, object]:
     """Return what both models store together; of the draft alone, what a mix of formats asks of each model."""
     added = ("parameters", "other_parameters", "kv_bytes_per_token_fp16", "other_bits")
     together: dict[str, object] = {key: int(target.meta.get(key, 0)) + int(draft.meta.get(key, 0)) for key in added}
-    vectors = [(int(t.meta.get("kv_vectors", 0)), int(t.meta.get("head_dim", 1))) for t in (target, draft)]
+    drafted = [store._replace(layers=f"{DRAFT}{store.layers}") for store in kv_stores(draft.meta)]
+    stores = [*kv_stores(target.meta), *drafted]
     left = open_parameters(draft.meta)
     own = {"other_parameters": int(draft.meta.get("other_parameters", 0)), "other_open": left}
     together["tables"] = _named(open_tables(target.meta), open_tables(draft.meta))
     together["expert_layers"] = _named(*(t.meta.get("expert_layers", {}) for t in (target, draft)))
     sources = dict.fromkeys(str(t.meta["formats_source"]) for t in (target, draft) if "formats_source" in t.meta)
     together |= {"formats_source": " and ".join(sources)} if sources else {}
-    return {**together, "other_open": open_parameters(target.meta) + left, "kv_stores": vectors, "draft_meta": own}
+    return {**together, "other_open": open_parameters(target.meta) + left, "kv_stores": stores, "draft_meta": own}
