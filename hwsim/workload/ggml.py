@@ -28,8 +28,9 @@ from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import UsageError, did_you_mean
 from hwsim.workload.experts import is_routed
 from hwsim.workload.layers import Formats, numbered, split_layers
-from hwsim.workload.ops import DRAFT, Gemm, Op, bare_name
-from hwsim.workload.stored import idle_weights, open_parameters, open_tables, state_other
+from hwsim.workload.ops import DRAFT, Gemm, Op, VectorOp, bare_name
+from hwsim.workload.stored import idle_weights, open_parameters, state_other
+from hwsim.workload.tables import fill_tables
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.backward import DGRAD
 
@@ -230,8 +231,14 @@ def mix_formats(
         return [_format(mix_type(mix, tensor, columns, facts, n, experts, imatrix, rules)) for n in numbers]
 
     kinds = [types(op, numbers) if _open_weight(op) else None for op, numbers, _ in numbered(trace)]
-    bits = sum(_other_bits(model, mix, facts_by_model[start], imatrix, rules) for start, model in models.items())
-    return kinds, state_other(trace, bits) if open_parameters(trace.meta) else trace
+
+    def table(lookup: VectorOp) -> str:
+        facts = facts_by_model[DRAFT if lookup.layer.startswith(DRAFT) else ""]
+        return _format(mix_type(mix, "token_embd", lookup.n, facts, imatrix=imatrix, rules=rules))
+
+    stated = fill_tables(trace, table)
+    rest = open_parameters(stated.meta)
+    return kinds, state_other(stated, 32 * rest) if rest else stated  # norms and the like are F32
 
 
 def apply_mix(trace: Trace, mix: str, imatrix: bool | None = None, rules: Rules = "present") -> Trace:
@@ -268,23 +275,12 @@ def _models(trace: Trace) -> dict[str, Trace]:
     if drafted is None:
         return {"": trace}
     own = {key: int(trace.meta[key]) - count for key, count in drafted.items()}
-    tables, found = open_tables(trace.meta), {}
+    found = {}
     for start, meta in (("", own), (DRAFT, drafted)):
         ops = [replace(gemm, layer=bare_name(gemm.layer).removeprefix(start)) for gemm in trace.gemms
                if _model_of(gemm) == start]  # fmt: skip
-        its = {name.removeprefix(start): size for name, size in tables.items() if name.startswith(DRAFT) == bool(start)}
-        found[start] = Trace(f"{start}{trace.name}", tuple(ops), {**meta, "tables": its})
+        found[start] = Trace(f"{start}{trace.name}", tuple(ops), meta)
     return found
-
-
-def _other_bits(trace: Trace, mix: str, facts: Facts, imatrix: bool | None, rules: Rules) -> int:
-    """Return the bits of what no GEMM of one model multiplies and is open: its table by the rules, the rest in F32."""
-    rest, bits = open_parameters(trace.meta), 0
-    for rows, width in open_tables(trace.meta).values():
-        kind = ggml_type(mix_type(mix, "token_embd", width, facts, imatrix=imatrix, rules=rules))
-        bits += int(rows * width * kind.bits_per_element)
-        rest -= rows * width
-    return bits + 32 * rest
 
 
 def default_format(mix: str) -> str:

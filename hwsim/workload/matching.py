@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from hwsim.spec.errors import UsageError, did_you_mean
 from hwsim.workload.cutting import fields_of, stationary_field
-from hwsim.workload.ops import Gemm, Op, VectorOp, bare_name
+from hwsim.workload.ops import DRAFT, Gemm, Op, VectorOp, bare_name
 from hwsim.workload.overrides import POLICY_FIELDS, Override
 from hwsim.workload.places import Place, places
 from hwsim.workload.stated import plain_hint, source_name
-from hwsim.workload.stored import fill_tables, lookup, open_tables
+from hwsim.workload.tables import LOOKUP, fill_tables, is_tied, lookup, open_tables
 from hwsim.workload.trace import Trace
-
-#: What operation reads an embedding table.
-LOOKUP = "embedding"
 
 
 def override_tables(trace: Trace, overrides: Sequence[Override]) -> Trace:
@@ -47,6 +45,8 @@ def check_matches(trace: Trace, overrides: Iterable[Override]) -> None:
         matched = [op for op in trace.ops if override.matches(op)]
         stored = [table for table in tables if override.w_format and not override.by_layer and override.matches(table)]
         if not matched and not stored:
+            if override.share is not None and any(replace(override, share=None).matches(op) for op in trace.ops):
+                raise UsageError(f"policy override {override.match!r}: share: only GEMMs have a reduction to be cut")
             near = did_you_mean(override.match, names)
             raise UsageError(f"policy override {override.match!r} matches nothing in {trace.name}; {near}")
         _check_operands(trace, override, matched, bool(stored))
@@ -100,7 +100,7 @@ def _check_operands(trace: Trace, override: Override, matched: Sequence[Op], sto
     for field in POLICY_FIELDS:
         if getattr(override, field) and field not in has:
             what = f"policy override {override.match!r}: {field} has no meaning for {_told(matched)}"
-            raise UsageError(f"{what}; {_meant(trace, field, matched)}")
+            raise UsageError(f"{what}; {_meant(trace, override, field, matched)}")
 
 
 def _told(matched: Sequence[Op]) -> str:
@@ -109,13 +109,21 @@ def _told(matched: Sequence[Op]) -> str:
     return ", ".join(names[:3]) + ", …" * (len(names) > 3)
 
 
-def _meant(trace: Trace, field: str, matched: Sequence[Op]) -> str:
+def _meant(trace: Trace, override: Override, field: str, matched: Sequence[Op]) -> str:
     """Return what to write in the place of a field that means nothing for ``matched``."""
     if any(isinstance(op, Gemm) for op in matched):
         return "K and V of attention are in kv_format" if field == "w_format" else "their W is in w_format"
     if field == "accumulator":
         return "valid for GEMMs: vector operations have no such sums"
-    if not any(op.op == LOOKUP for op in matched if isinstance(op, VectorOp)):
+    lookups = [op for op in matched if isinstance(op, VectorOp) and op.op == LOOKUP]
+    if not lookups:
         return "what norms and biases store is in the policy's other_format, what they read in a_format"
-    tied = "tables" not in trace.meta and "other_parameters" in trace.meta
-    return "the table is tied to the LM head: name lm_head" if tied else "valid: w_format, if the trace has the table"
+    if field == "kv_format":
+        return "the format of a table is its w_format"
+    if is_tied(trace, lookups[0]):
+        head = "draft.lm_head" if lookups[0].layer.startswith(DRAFT) else "lm_head"
+        return f"the table is tied to the LM head: name {head}"
+    tables = list(trace.meta.get("tables", {}))
+    if tables and override.by_layer:
+        return "a table is of no layer: leave out first, last and layers"
+    return f"name {', '.join(tables)}" if tables else "what this table stores is in the policy's other_format"

@@ -32,7 +32,8 @@ from hwsim.workload.overrides import (
 )
 from hwsim.workload.places import places
 from hwsim.workload.stated import PLAIN_FLOATS, formats_text, is_filled, source_name, stated_gemms
-from hwsim.workload.stored import fill_other, with_idle
+from hwsim.workload.stored import with_idle
+from hwsim.workload.tables import fill_other, fill_tables, read_tied
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.recipe import recipe_names
 
@@ -250,10 +251,11 @@ def _filled(trace: Trace, chosen: Policy) -> Trace:
     kinds: Sequence[Sequence[str] | None] = [None] * len(trace.ops)
     if chosen.mix:
         kinds, trace = mix_formats(trace, chosen.mix)
+    trace = fill_tables(trace, lambda _: chosen.other_format)
     sums = chosen.accumulator or any(override.accumulator for override in chosen.overrides)
     if not sums and is_filled(trace):
         return trace
-    return _formatted(trace, chosen.formats, chosen.overrides, kinds)
+    return read_tied(trace, _formatted(trace, chosen.formats, chosen.overrides, kinds))
 
 
 def check_overrides(trace: Trace, overrides: Sequence[Override]) -> None:

@@ -5,8 +5,7 @@
 * ``kv_vectors`` of ``head_dim``: keys and values in the cache; ``kv_stores`` where there are several caches.
 * ``other_parameters``: norms, biases, positions and tables, which no GEMM multiplies. ``other_bits`` are the bits of
   those whose formats are stated, ``other_open`` is how many are left to a policy: without the two, all.
-* ``tables``: rows and width of the embedding tables among these, by the operation that looks them up;
-  ``stated_tables`` names those with a format.
+  Embedding tables are among these: :mod:`hwsim.workload.tables`.
 """
 
 from __future__ import annotations
@@ -15,8 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from hwsim.formats import parse_format
-from hwsim.workload.ops import DRAFT, STAGE_END, Gemm, Op, VectorOp, bare_name
+from hwsim.workload.ops import DRAFT, STAGE_END, Gemm, Op, bare_name
 from hwsim.workload.trace import Trace
 
 #: Stage of idle weights while they get their formats with all others.
@@ -74,49 +72,7 @@ def open_parameters(meta: Mapping[str, Any]) -> int:
     return int(meta.get("other_open", every))
 
 
-def open_tables(meta: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    """Return rows and width of the embedding tables that have no format yet; one that is the LM head is none."""
-    stated = meta.get("stated_tables", ()) if open_parameters(meta) else meta.get("tables", {})
-    return {name: size for name, size in meta.get("tables", {}).items() if name not in stated}
-
-
-def lookup(name: str, rows: int, width: int) -> VectorOp:
-    """Return the operation that stands for a table where layers are matched, whether or not this run has it."""
-    return VectorOp(name, "embedding", rows, width)
-
-
-def fill_tables(trace: Trace, format_of: Callable[[VectorOp], str]) -> Trace:
-    """Return ``trace`` with its open tables in the formats that ``format_of`` gives, ``""`` leaves one open."""
-    tables = open_tables(trace.meta)
-    given = {name: format_of(lookup(name, *size)) for name, size in tables.items()}
-    if not any(given.values()):
-        return trace
-    bits = sum(parse_format(fmt).storage_bits(*tables[name]) for name, fmt in given.items() if fmt)
-    filled = {name: rows * width for name, (rows, width) in tables.items() if given[name]}
-    meta = {
-        **trace.meta,
-        "other_bits": int(trace.meta.get("other_bits", 0)) + bits,
-        "other_open": open_parameters(trace.meta) - sum(filled.values()),
-        "stated_tables": (*trace.meta.get("stated_tables", ()), *filled),
-    }
-    if "draft_meta" in meta:
-        drafted = sum(count for name, count in filled.items() if name.startswith(DRAFT))
-        own = meta["draft_meta"]
-        meta["draft_meta"] = {**own, "other_open": own["other_open"] - drafted}
-    return replace(trace, meta=meta)
-
-
 def state_other(trace: Trace, bits: int) -> Trace:
     """Return ``trace`` with ``bits`` for all parameters that no GEMM multiplies and no one gave a format yet."""
     stated = int(trace.meta.get("other_bits", 0)) + bits
     return replace(trace, meta={**trace.meta, "other_bits": stated, "other_open": 0})
-
-
-def fill_other(trace: Trace, name: str) -> Trace:
-    """Return ``trace`` with the parameters that no GEMM multiplies in the format ``name``, as far as they are open.
-
-    Blocks run along the rows of tables; all else counts as one row.
-    """
-    trace = fill_tables(trace, lambda _: name)
-    left = open_parameters(trace.meta)
-    return state_other(trace, parse_format(name).storage_bits(1, left)) if left else trace

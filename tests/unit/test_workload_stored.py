@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import hwsim
 from hwsim.formats.block.ggml import ggml_type
 from hwsim.spec.errors import SpecError
 from hwsim.workload import Gemm, Policy, Trace, apply_policy, load_workload, memory_footprint, summarize, write_trace
@@ -355,7 +356,11 @@ def test_a_table_of_blocks_is_stored_in_rows():
     [
         ("llama-2-7b", {"match": "final_norm", "w_format": "int8"}, "w_format has no meaning.*other_format"),
         ("llama-2-7b", {"match": "attn.softmax", "kv_format": "int8"}, "kv_format has no meaning for attn.softmax"),
-        ("llama-2-7b", {"match": "embed", "kv_format": "int8"}, "kv_format has no meaning.*valid: w_format"),
+        (
+            "llama-2-7b",
+            {"match": "embed", "kv_format": "int8"},
+            "kv_format has no meaning.*the format of a table is its w_format",
+        ),
         ("llama-2-7b", {"match": "attn.score", "w_format": "int8"}, "K and V of attention are in kv_format"),
         ("llama-2-7b", {"match": "mlp.*", "kv_format": "int8"}, "their W is in w_format"),
         ("llama-2-7b", {"match": "attn.rope", "accumulator": "fp32"}, "valid for GEMMs"),
@@ -374,3 +379,40 @@ def test_overrides_of_a_preset_may_match_nothing_and_those_beside_it_may_not():
     load_workload("resnet-18", policy="llm_int8")
     with pytest.raises(SpecError, match="'mpl..' matches nothing.*mlp"):
         load_workload("llama-2-7b", policy={"preset": "llm_int8", "overrides": [entry]})
+
+
+@pytest.mark.parametrize(
+    ("name", "policy", "read"),
+    [
+        ("llama-2-7b", "w8a8", "fp16"),  # the table is in other_format
+        ("llama-2-7b", {"preset": "w8a8", "overrides": [{"match": "embed", "w_format": "int4"}]}, "int4"),
+        ("llama-2-7b", {"preset": "w8a8", "other_format": "fp32"}, "fp32"),
+        ("llama-2-7b", "gguf:Q4_K_M", "q4_k"),
+        ("opt-125m", "w8a8", "int8"),  # the table is the LM head
+        ("llama-3.2-1b", "gguf:Q4_K_M", "q6_k"),
+        ("bert-base", "w8a8", "fp16"),
+        ("mixtral-8x7b", "w4a16", "fp16"),
+        ("dit-xl-2", "w8a8", "int8"),  # a table of classes, which is not known by name
+    ],
+)
+def test_lookups_read_tables_as_they_are_stored(name, policy, read):
+    chosen = Policy.from_mapping(policy) if isinstance(policy, dict) else policy
+    for run in ({}, {"phase": "training"}) if policy == "w8a8" and name != "dit-xl-2" else ({},):
+        trace = apply_policy(load_workload(name, **run), chosen)
+        lookups = [op for op in trace.vector_ops if op.op == "embedding"]
+        assert {op.a_format for op in lookups} == {read}
+        assert {op.o_format for op in lookups} == {"int8" if "w8a8" in str(policy) else "fp16"}
+
+
+def test_a_run_reads_the_table_in_its_format():
+    """Llama 2 7B, 256 tokens of 4096 elements: 4 or 16 bits each from DRAM."""
+    found = []
+    for entry in ([{"match": "embed", "w_format": "int4"}], []):
+        result = hwsim.run(
+            "systolic_32x32_28nm",
+            {"model": "llama-2-7b", "seq_len": 256, "policy": {"preset": "fp16", "overrides": entry}},
+        )
+        found.append(
+            next(row for row in result.layer_rows if row["layer"] == "embed")["dram_read_bytes"]
+        )
+    assert found[1] - found[0] == 256 * 4096 * 12 // 8

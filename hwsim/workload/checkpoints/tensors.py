@@ -19,6 +19,7 @@ from hwsim.workload.layers import Formats, shares_layers, split_layers
 from hwsim.workload.ops import Gemm, bare_name
 from hwsim.workload.stated import PLAIN_FLOATS
 from hwsim.workload.stored import idle_weights, state_other, with_idle
+from hwsim.workload.tables import read_tables_in
 from hwsim.workload.trace import Trace
 
 #: In names of tensors that hold queries, keys and values.
@@ -100,6 +101,10 @@ def fill_formats(trace: Trace, tensors: Tensors, column: str, bits: int) -> Trac
     used: dict[str, int] = {}
     filled = with_idle(trace, lambda whole: _fill(whole, tensors, column, used))
     stated = state_other(filled, bits - sum(used.values()))
+    # Where the LM head has a tensor of its own, the others that it may be are the table.
+    for kinds in alternatives(column)["lm_head"][1:]:
+        for tensor in tensors.by_kind.get(kinds[0], {}).values():
+            stated = read_tables_in(stated, tensor.format)
     return replace(stated, meta={**stated.meta, "formats_source": Path(tensors.file).name})
 
 

@@ -16,7 +16,8 @@ from hwsim.workload.ops import DRAFT, Gemm, Op
 from hwsim.workload.phase import decode
 from hwsim.workload.phases.base import PHASES, assemble, need, still_idle
 from hwsim.workload.phases.passes import Build, Segment, Steps, forward
-from hwsim.workload.stored import kv_stores, open_parameters, open_tables
+from hwsim.workload.stored import kv_stores, open_parameters
+from hwsim.workload.tables import open_tables
 from hwsim.workload.trace import Trace
 
 #: Tokens by which tables of one vocabulary may differ, padded to other multiples: Qwen2.5 has 151,936 in its small

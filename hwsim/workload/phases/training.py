@@ -13,7 +13,8 @@ from hwsim.workload.phase import Causal, prefill
 from hwsim.workload.phases.base import PHASES, assemble, need
 from hwsim.workload.phases.passes import Build
 from hwsim.workload.places import places
-from hwsim.workload.stored import fill_other, idle_weights
+from hwsim.workload.stored import idle_weights
+from hwsim.workload.tables import fill_other
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.backward import dgrad, forward_gemm, vector_gradient, wgrad
 from hwsim.workload.training.optimizer import find_optimizer, update_ops

@@ -8,7 +8,8 @@ from hwsim.workload.checkpoints.tensors import alternatives
 from hwsim.workload.layers import Formats, split_layers
 from hwsim.workload.ops import Gemm, bare_name
 from hwsim.workload.quantization.base import Scheme
-from hwsim.workload.stored import fill_other, with_idle
+from hwsim.workload.stored import with_idle
+from hwsim.workload.tables import fill_other
 from hwsim.workload.trace import Trace
 
 
