@@ -116,15 +116,17 @@ def split_settings(settings: tuple[str, ...]) -> tuple[dict[str, str], dict[str,
     return arch, workload
 
 
-def find_workload(workload: str, shape: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> Trace:
+def find_workload(
+    workload: str, shape: Mapping[str, Any], settings: Mapping[str, Any] | None = None, requantized: bool = False
+) -> Trace:
     """Return the trace of a model name, a workload file, or a file that an importer reads with ``settings``.
 
     ``shape`` is what the options of :func:`workload_options` gave; what a policy among them cannot change goes to
-    standard error.
+    standard error. ``requantized`` leaves plain weights to formats that follow.
     """
     from hwsim.workload import load_workload
 
-    trace = load_workload(workload, **shape, settings=settings or None)
+    trace = load_workload(workload, **shape, settings=settings or None, requantized=requantized)
     if "policy_note" in trace.meta:
         click.echo(f"{trace.meta['policy_note']}.", err=True)
     if "assumed" in trace.meta:

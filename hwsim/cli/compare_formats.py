@@ -53,13 +53,12 @@ def command(
     from hwsim.report.compare_page import compare_report, layer_table
     from hwsim.report.plot.style import save_figure
     from hwsim.report.tables import write_frame
-    from hwsim.workload.zoo import open_settings
 
     names = [name.strip() for name in formats.split(",") if name.strip()]
     if shape["policy"] is not None:
         raise UsageError("compare-formats: --policy: what is compared are --formats; hwsim run takes a policy")
     of_arch, of_workload = split_settings(settings)
-    trace = find_workload(workload, shape, {**open_settings(workload), **of_workload})
+    trace = find_workload(workload, shape, of_workload, requantized=True)
     comparison = compare_formats(find_example("arch_configs", arch), trace, names, of_arch)
     if table_format == "table":
         layers, title = layer_table(comparison)

@@ -86,6 +86,8 @@ def report(result: SweepResult, table_format: str) -> None:
         show(best.head(MOST_ROWS), "table", title=title, columns=shown)
     if front.empty and result.lacking:
         click.echo(f"no design on a front: {result.frame.loc[result.frame['status'] == 'excluded', 'reason'].iloc[0]}")
+    for note in result.notes:
+        click.echo(f"{note}.", err=True)
     click.echo(summary(result))
 
 

@@ -16,7 +16,6 @@ from hwsim.simulate.architecture import open_arch
 from hwsim.simulate.evaluate import Result, evaluate
 from hwsim.spec.data import find_example
 from hwsim.workload import Trace, load_workload
-from hwsim.workload.zoo import open_settings
 
 
 def load_trace(workload: str | Path | Mapping[str, Any], **options: Any) -> Trace:
@@ -92,9 +91,7 @@ def compare_formats(
     UsageError
         If a format is unknown or named twice, or a name or value is wrong.
     """
-    if isinstance(workload, str):
-        options = {**options, "settings": {**open_settings(workload), **(options.get("settings") or {})} or None}
-    trace = workload if isinstance(workload, Trace) else load_trace(workload, **options)
+    trace = workload if isinstance(workload, Trace) else load_trace(workload, requantized=True, **options)
     return compare.compare_formats(find_example("arch_configs", arch), trace, formats, settings)
 
 

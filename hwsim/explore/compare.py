@@ -21,6 +21,7 @@ from hwsim.simulate.evaluate import LAYER_COLUMNS, Result, evaluate
 from hwsim.spec.document import load_document
 from hwsim.spec.errors import InfeasibleError, MissingFigureError, SpecError, UsageError
 from hwsim.workload import Trace
+from hwsim.workload.stated import kept_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,6 +154,8 @@ def compare_formats(
     device, first = one.spec.device, next(iter(results.values()))
     logic = "lut6" if device is None else ground_of_row(first.design_row).logic
     notes = () if device is None else _notes(device, logic, one.spec.target.power, first)
+    kept = kept_note(trace, ", ".join(formats))
+    notes = (kept, *notes) if kept else notes
     return Comparison(one.spec.name, trace.name, results, pes, kv_formats, device, logic, left_out, notes)
 
 

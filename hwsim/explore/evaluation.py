@@ -17,8 +17,9 @@ from hwsim.spec.document import Document
 from hwsim.spec.errors import Problem, SpecError, UsageError
 from hwsim.spec.text import exists, unreadable
 from hwsim.workload import Policy, Trace, apply_policy, load_workload
+from hwsim.workload.loading import OPTIONS
 from hwsim.workload.naming import is_path
-from hwsim.workload.spec import OPTIONS
+from hwsim.workload.stated import kept_note
 from hwsim.workload.zoo import is_model
 
 #: What problems of a workload have as their file that no file of its own gives.
@@ -45,18 +46,26 @@ def open_sweep(path: str | Path) -> Sweep:
         With every problem found, each at its line and column.
     """
     sweep = load_sweep(path, check_arch)
-    problems, digests = [], []
+    problems, digests, notes = [], [], dict[str, None]()
     for number, workload in enumerate(sweep.spec.workloads):
         try:
-            digests.append(trace_digest(_trace(workload, sweep.folder)))
+            trace = _trace(workload, sweep.folder)
+            digests.append(trace_digest(trace))
+            notes |= {f"{trace.name}: {note}": None for note in told_of(trace)}
         except SpecError as error:
             problems += [_at(sweep, p, number) if p.file in (*UNPLACED, workload) else p for p in error.problems]
         except ValueError as error:
             problems.append(sweep.document.problem(("workloads", number), str(error)))
     if problems:
         raise SpecError(problems)
-    sweep.trace_digests = tuple(digests)
+    sweep.trace_digests, sweep.trace_notes = tuple(digests), tuple(notes)
     return sweep
+
+
+def told_of(trace: Trace) -> list[str]:
+    """Return what is to be said of the formats of a workload: what a policy cannot change, or what no policy did."""
+    stated = kept_note(trace, "of an architecture")
+    return [str(trace.meta["policy_note"])] if "policy_note" in trace.meta else [stated] if stated else []
 
 
 def _at(sweep: Sweep, problem: Problem, number: int) -> Problem:

@@ -49,6 +49,8 @@ class SweepResult:
         Points that were computed now, and that the store had already.
     lacking
         Points that are excluded because they have no value of an objective or of a constraint's metric.
+    notes
+        What the workloads say of formats that no policy changes.
     """
 
     name: str
@@ -60,6 +62,7 @@ class SweepResult:
     evaluated: int = 0
     reused: int = 0
     lacking: int = 0
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -105,7 +108,7 @@ def sweep_result(sweep: Sweep, store: Store, pruned: int = 0, evaluated: int = 0
     judged = [_judged(sweep, record, after) for record in records]
     columns, rows = table(known.parameters, [record for record, _ in judged])
     sizes = (store.size_of(known), pruned, evaluated, reused, sum(lacks for _, lacks in judged))
-    return SweepResult(sweep.spec.name, rows, columns, sweep.objectives, *sizes)
+    return SweepResult(sweep.spec.name, rows, columns, sweep.objectives, *sizes, notes=sweep.trace_notes)
 
 
 def stored_result(

@@ -29,7 +29,7 @@ class Sweep:
 
     ``folder`` is the place that relative paths in the file start from; ``document`` the file with
     its places; ``arch`` the base architecture as plain data with its places. ``trace_digests`` are
-    those of the workloads' traces, once they are known.
+    those of the workloads' traces, and ``trace_notes`` what these say of formats that they keep, once they are known.
     """
 
     spec: SweepSpec
@@ -38,6 +38,7 @@ class Sweep:
     arch: Document
     document: Document
     trace_digests: tuple[str, ...] = ()
+    trace_notes: tuple[str, ...] = ()
 
     @cached_property
     def space(self) -> Space:

@@ -44,7 +44,8 @@ def sweep_report(result: SweepResult, figures: Mapping[str, Figure], path: Path)
     """
     front = result.front()
     pictures = [Section(heading, figure=figure) for heading, figure in figures.items()]
-    sections = [*_best(result, front), *pictures, *_fronts(result, front), *_near(result), *_left_out(result)]
+    told = [Section("Formats of workloads", [f"{note}." for note in result.notes])] if result.notes else []
+    sections = [*_best(result, front), *told, *pictures, *_fronts(result, front), *_near(result), *_left_out(result)]
     return write_report(path, f"Design space: {result.name}", _facts(result, front), sections)
 
 

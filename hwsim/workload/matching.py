@@ -55,7 +55,7 @@ def check_matches(trace: Trace, overrides: Iterable[Override]) -> None:
 
 
 def check_open(trace: Trace, overrides: Iterable[Override]) -> None:
-    """Refuse overrides all of whose formats the source of ``trace`` states already where they match.
+    """Refuse overrides with a format that the source of ``trace`` states already wherever they match.
 
     Raises
     ------
@@ -67,9 +67,10 @@ def check_open(trace: Trace, overrides: Iterable[Override]) -> None:
         matched = [op for op in trace.ops if override.matches(op)]
         free = {field for op in matched for field in _open_fields(op)}
         free |= {"w_format"} if any(override.matches(table) for table in tables) else set()
-        named = [field for field in POLICY_FIELDS if getattr(override, field)]
-        if not free & set(named):
-            held = f"{source_name(trace)} states {' and '.join(named)} of {_told(matched)}"
+        for field in POLICY_FIELDS:
+            if not getattr(override, field) or field in free:
+                continue
+            held = f"{source_name(trace)} states {field} of {_told([op for op in matched if field in fields_of(op)])}"
             raise UsageError(f"override {override.match!r}: {held}, and what a source states stays{plain_hint(trace)}")
 
 

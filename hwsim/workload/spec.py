@@ -1,49 +1,36 @@
-"""What to run, as written in YAML or on the command line, and how it becomes a trace."""
+"""What to run, as written in YAML or on the command line; :mod:`hwsim.workload.loading` makes its trace."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import fields, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from hwsim.formats.own import look_beside
-from hwsim.spec.bind import Spec, as_value_error, bind
-from hwsim.spec.document import Document, load_document, plain
-from hwsim.spec.errors import UsageError
-from hwsim.spec.text import exists, unreadable
-from hwsim.workload.folder import model_in
+from hwsim.spec.bind import Spec, as_value_error
 from hwsim.workload.importers.base import (
     IMPORTERS,
-    Request,
     check_settings,
     find_importer,
     possible_importers,
     source_endings,
 )
-from hwsim.workload.importers.hf_config import build_trace
-from hwsim.workload.importers.yaml_rows import OpRow, rows_trace
-from hwsim.workload.naming import IMPORTER_OF, YAML_SUFFIXES, has_scheme, scheme_beside, source_fields
+from hwsim.workload.importers.yaml_rows import OpRow
+from hwsim.workload.naming import IMPORTER_OF
 from hwsim.workload.phase import Causal, LmHead, Phase
 from hwsim.workload.phases import PHASES, Basic, Build, Run
 from hwsim.workload.phases.mixed import Request as BatchRequest
 from hwsim.workload.phases.mixed import read_request
 from hwsim.workload.phases.training import Recompute
-from hwsim.workload.policy import Policy, apply_overrides, apply_policy, check_overrides, read_overrides
-from hwsim.workload.stated import kept_note
+from hwsim.workload.policy import Policy, read_overrides
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.optimizer import find_optimizer
 from hwsim.workload.training.recipe import recipe_names
-from hwsim.workload.zoo import find_model, model_config, open_settings
+from hwsim.workload.zoo import find_model
 
 #: Fields of which a workload has exactly one.
 SOURCES = ("model", "config", "trace", "source", "ops")
-#: What messages call the place of the options that replace fields.
-OPTIONS = "options"
-
 #: The phases that a family of models knows itself, and the field with their length; all others are made of these.
 BASIC = {"prefill": "seq_len", "decode": "context"}
 
@@ -184,7 +171,7 @@ class WorkloadSpec(Spec):
         if self._recipe and self.phase != "training":
             raise ValueError(f"policy: {self.policy} is a recipe of phase training, not of {self.phase}")
         if self.phase not in BASIC:
-            as_value_error(self.to_run)(_no_model)
+            as_value_error(self.to_run)(no_model)
 
     def _fields_of_phase(self) -> tuple[str, ...]:
         if self.phase in BASIC:
@@ -216,179 +203,10 @@ class WorkloadSpec(Spec):
         return PHASES.get(self.phase)(**given)
 
 
-def _no_model(phase: Any) -> Trace:
+def no_model(phase: Any) -> Trace:
+    """Stand for the draft of a workload that has none, or is only checked."""
     raise AssertionError(f"no model is built while a workload is checked: {phase}")
 
 
 def _parse_policy(policy: str | Mapping[str, Any]) -> Policy:
     return Policy.parse(policy) if isinstance(policy, str) else Policy.from_mapping(policy)
-
-
-def load_workload(
-    workload: WorkloadSpec | Mapping[str, Any] | str | Path, *, folder: str | Path | None = None, **options: Any
-) -> Trace:
-    """Return the trace of a workload.
-
-    Parameters
-    ----------
-    workload
-        A :class:`WorkloadSpec` or its fields; or the name of a shipped model; or the path of a
-        ``config.json`` (or a folder with a model), a trace ``.csv`` or a workload ``.yaml``. Fields may
-        name a workload ``.yaml`` as their ``source`` or ``trace``; the others then replace its own.
-    folder
-        Where relative paths inside a spec start; a YAML file's own folder by default.
-    **options
-        Fields of :class:`WorkloadSpec` that replace those of the workload, such as ``phase``,
-        ``seq_len``, ``context``, ``batch``; ``None`` counts as not given.
-
-    Raises
-    ------
-    UsageError
-        If the name is unknown.
-    SpecError
-        With every mistake, at its place in the file; also if the model has no such phase.
-    """
-    given = {key: value for key, value in options.items() if value is not None}
-    if isinstance(workload, Mapping) and (named := _names_yaml(workload)) is not None:
-        # As hwsim run takes it: the file's fields, replaced by those that stand beside its name.
-        beside = {key: value for key, value in workload.items() if key != named}
-        with Document("workload", plain(workload)).blame():
-            path = _readable(named, Path(folder or ".") / str(workload[named]))
-        return load_workload(path, **{**beside, **given})
-    if not isinstance(workload, (WorkloadSpec, Mapping)) and Path(workload).suffix.lower() in YAML_SUFFIXES:
-        folder = folder or Path(workload).parent
-        look_beside(workload)
-        document = load_document(workload)
-    else:
-        document = _without_file(workload)
-    return document_to_trace(document.with_overrides(given, OPTIONS) if given else document, Path(folder or "."))
-
-
-def _names_yaml(workload: Mapping[str, Any]) -> str | None:
-    """Return the field that names a workload file in YAML, None if none does."""
-    fields = [key for key in SOURCES if isinstance(workload.get(key), str)]
-    named = len(fields) == 1 and fields[0] != "model" and Path(workload[fields[0]]).suffix.lower() in YAML_SUFFIXES
-    return fields[0] if named else None
-
-
-def _without_file(workload: WorkloadSpec | Mapping[str, Any] | str | Path) -> Document:
-    """Return the fields of a workload that no YAML file gives."""
-    if isinstance(workload, WorkloadSpec):
-        return Document("workload", workload.model_dump(exclude_unset=True))
-    if isinstance(workload, Mapping):
-        return Document("workload", plain(workload))
-    return Document(str(workload), source_fields(workload))
-
-
-def document_to_trace(document: Document, folder: Path) -> Trace:
-    """Return the trace that the fields of ``document`` describe; relative paths start at ``folder``.
-
-    Raises
-    ------
-    SpecError
-        With every mistake, each at its place.
-    """
-    spec = bind(_with_file(document, folder), WorkloadSpec)
-    with document.blame():
-        return spec_to_trace(spec, folder)
-
-
-def _with_file(document: Document, folder: Path) -> Document:
-    """Return ``document`` with the file that is the model in the place of a folder that is its ``source``.
-
-    Raises
-    ------
-    SpecError
-        If the folder holds none, or several.
-    """
-    source = document.data.get("source")
-    if not isinstance(source, str) or not exists(folder / source) or not (folder / source).is_dir():
-        return document
-    with document.blame(("source",)):
-        found = model_in(folder / source)
-    return replace(document, data={**document.data, "source": str(Path(source) / found.name)})
-
-
-def spec_to_trace(spec: WorkloadSpec, folder: Path) -> Trace:
-    """Return the trace that ``spec`` describes; relative paths start at ``folder``.
-
-    Raises
-    ------
-    UsageError
-        If a file is missing, the model has no such phase, or an override matches nothing.
-    """
-    trace = _source_trace(spec, folder)
-    if spec.name is not None:
-        trace = Trace(spec.name, trace.ops, trace.meta)
-    policy, note = spec.find_policy(), ""
-    if policy is not None:
-        note = kept_note(trace, policy if isinstance(policy, str) else policy.text)
-    overrides = read_overrides(spec.overrides)
-    with _in_field("overrides"):
-        if policy is None:
-            return apply_overrides(trace, overrides)
-        check_overrides(trace, overrides)
-    if note:
-        trace = Trace(trace.name, trace.ops, {**trace.meta, "policy_note": note})
-    with _in_field("policy"):
-        return apply_policy(trace, policy, overrides)
-
-
-@contextmanager
-def _in_field(field: str) -> Iterator[None]:
-    """Begin the message of a UsageError with the field that caused it."""
-    try:
-        yield
-    except UsageError as error:
-        raise UsageError(f"{field}: {error}") from error
-
-
-def _source_trace(spec: WorkloadSpec, folder: Path) -> Trace:
-    draft: Build = _no_model
-    if spec.draft is not None:
-        with _in_field("draft"):
-            fields_of_draft: dict[str, Any] = {**source_fields(_beside(spec.draft, folder)), "policy": spec.policy}
-            small = WorkloadSpec(**fields_of_draft)
-            if small.importer is not None and not IMPORTERS.get(small.importer).shaped:
-                raise UsageError(f"{spec.draft}: is fixed; name a model or a config.json")
-            draft = _builder(small, Path())
-    return spec.to_run(draft).trace(_builder(spec, folder))
-
-
-def _beside(name: str, folder: Path) -> str:
-    """Return the path of a file that stands beside a workload, and a model's name as it is."""
-    return str(folder / name) if Path(name).suffix or len(Path(name).parts) > 1 else name
-
-
-def _builder(spec: WorkloadSpec, folder: Path) -> Build:
-    """Return what makes a model's trace in any basic phase."""
-    if spec.ops is not None:
-        ops = spec.ops
-        return lambda phase: rows_trace(ops)
-    if spec.importer is None:
-        model = find_model(str(spec.model))
-        config = model_config(model.name)
-        # Formats of the published checkpoint give way to a policy; nobody trains the quantized copy.
-        if spec.policy is not None or spec.phase == "training":
-            config = {key: value for key, value in config.items() if key not in open_settings(model.name)}
-        return lambda phase: build_trace(config, phase, model.name, f"{model.file}: {model.source}", spec.settings)
-    field = next(key for key in SOURCES if getattr(spec, key) is not None)
-    source, importer = str(getattr(spec, field)), spec.importer
-    if has_scheme(source, importer):
-        source = scheme_beside(source, folder)
-    else:
-        source = str(_readable(field, folder / source))
-        importer = find_importer(source) or importer if field == "source" else importer
-    check_settings(importer, spec.settings)
-    return lambda phase: IMPORTERS.get(importer).read(
-        source, Request(phase, "", spec.settings, spec.policy is not None)
-    )
-
-
-def _readable(field: str, path: Path) -> Path:
-    if field == "config" and exists(path) and path.is_dir():
-        path = path / "config.json"
-    reason = unreadable(path)
-    if reason is not None:
-        raise UsageError(f"{field}: {str(path)!r}: {reason}")
-    return path

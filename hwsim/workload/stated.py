@@ -54,10 +54,9 @@ def plain_hint(trace: Trace) -> str:
 def kept_note(trace: Trace, policy: str) -> str:
     """Return what a policy that a user names replaces or cannot change in ``trace`` as its source gives it, or none."""
     stated, gemms = stated_gemms(trace)
-    if "requantized" in trace.meta:
-        return f"policy {policy}: in the place of {trace.meta['requantized']}"
-    if not stated:
-        return ""
-    whole = all(gemm.a_format for gemm in trace.gemms if gemm.w_format)
-    what = "formats" if whole else "formats of W"
-    return f"policy {policy}: {stated:,} of {gemms:,} GEMMs keep the {what} that {source_name(trace)} states"
+    found = [f"in the place of {trace.meta['requantized']}"] if "requantized" in trace.meta else []
+    if stated:
+        whole = all(gemm.a_format for gemm in trace.gemms if gemm.w_format)
+        what = "formats" if whole else "formats of W"
+        found.append(f"{stated:,} of {gemms:,} GEMMs keep the {what} that {source_name(trace)} states")
+    return f"policy {policy}: {'; '.join(found)}" if found else ""

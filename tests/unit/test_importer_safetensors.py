@@ -20,7 +20,7 @@ from hwsim.workload import load_workload, memory_footprint, summarize
 from hwsim.workload.importers.hf_config import build_trace
 from hwsim.workload.phase import prefill
 from tests.support import quantized as q
-from tests.support.checkpoints import LLAMA, hf_tensors, write_safetensors
+from tests.support.checkpoints import LLAMA, hf_tensors, write_gguf, write_safetensors
 from tests.unit.test_importer_gguf import formats, weight_bits
 
 
@@ -69,6 +69,78 @@ def test_plain_tensors_give_way_to_a_policy_that_is_named(tmp_path, capsys, poli
         out, err = capsys.readouterr()
         assert err.strip() == f"policy {policy}: in the place of fp16 of model.safetensors."
         assert f"formats                          {policy}\n" in out
+
+
+def test_notes_of_a_run_of_two_checkpoints_name_both(tmp_path):
+    target = write_safetensors(tmp_path / "big", hf_tensors(halves), LLAMA)
+    draft = tmp_path / "small.gguf"
+    write_gguf(draft, lambda *_: "Q4_K")
+    run = {"phase": "speculative", "draft_tokens": 2, "acceptance": 0.5, "context": 20, "policy": "w8a8"}
+    first = load_workload(target, draft=str(draft), **run).meta["policy_note"]
+    second = load_workload(draft, draft=str(target), **run).meta["policy_note"]
+    for note in (first, second):
+        assert note.startswith("policy w8a8: in the place of fp16 of model.safetensors; 29 of ")
+        assert note.endswith(" GEMMs keep the formats of W that small.gguf states")
+
+
+def test_a_quantized_table_is_no_plain_checkpoint(tmp_path):
+    path = tmp_path / "tiny.gguf"
+    write_gguf(path, lambda kind, layer: "Q4_K" if kind == "token_embd" else "F16")
+    trace = load_workload(path, seq_len=8, policy="w8a8")
+    assert {gemm.w_format for gemm in trace.gemms if gemm.w_source == "dram"} == {"fp16"}
+    assert next(op.a_format for op in trace.vector_ops if op.op == "embedding") == "q4_k"
+    assert "keep the formats of W that tiny.gguf states" in trace.meta["policy_note"]
+
+
+def test_drafts_stand_beside_their_workload(tmp_path, monkeypatch):
+    write_safetensors(tmp_path / "w" / "small", hf_tensors(halves), LLAMA)
+    write_safetensors(
+        tmp_path / "small", hf_tensors(lambda m, n, k: {f"{m}.weight": np.zeros((n, k), np.float32)}), LLAMA
+    )
+    monkeypatch.chdir(tmp_path)
+    run = "source: small\nphase: speculative\ndraft_tokens: 2\nacceptance: 0.5\ncontext: 20\n"
+    for name in ("./small", "small", "small/config.json", str(tmp_path / "w" / "small")):
+        (tmp_path / "w" / "w.yaml").write_text(f"{run}draft: {name}\n")
+        trace = load_workload("w/w.yaml")
+        found = {gemm.w_format for gemm in trace.gemms if gemm.w_source == "dram"}
+        assert found == ({"fp16", ""} if name.endswith("json") else {"fp16"})
+
+
+def test_an_override_of_which_half_is_stated_is_refused(tmp_path):
+    path = tmp_path / "tiny.gguf"
+    write_gguf(path, lambda *_: "Q4_K")
+    for match in ("lm_head", "*"):
+        over = [{"match": match, "w_format": "int8", "a_format": "int8"}]
+        with pytest.raises(SpecError, match=r"tiny\.gguf states w_format of (lm_head|attn\.q_proj, )"):
+            load_workload(path, overrides=over)
+    trace = load_workload(path, overrides=[{"match": "lm_head", "a_format": "int8"}])
+    assert next((g.w_format, g.a_format) for g in trace.gemms if g.layer == "lm_head") == ("q4_k", "int8")
+
+
+def test_comparisons_and_sweeps_take_plain_tensors_and_say_so(tmp_path, capsys):
+    path = write_safetensors(tmp_path / "tiny", hf_tensors(halves), LLAMA)
+    out = ["--seq-len", "8", "--format", "csv", "-o", str(tmp_path / "out"), "--formats", "int8,int4"]
+    tables = []
+    for source in (tmp_path / "tiny", tmp_path / "tiny" / "config.json"):
+        assert run_command(["compare-formats", "edge_16x16_45nm", str(source), *out]) == 0
+        tables.append(capsys.readouterr())
+    assert tables[0].out == tables[1].out
+    assert "in the place of fp16 of model.safetensors." in tables[0].err
+    write_gguf(tmp_path / "q.gguf", lambda kind, layer: "F16" if kind != "token_embd" else "Q4_K")
+    arch = find_example("arch_configs", "systolic_32x32_28nm")
+    workloads = f"[{{source: {path}, seq_len: 4, policy: fp16}}, {{source: {tmp_path}/q.gguf, seq_len: 4}}]"
+    (tmp_path / "s.yaml").write_text(
+        f"name: s\nbase: {arch}\nworkloads: {workloads}\ngrid: {{clock: [500 MHz]}}\nobjectives: {{latency_ms: min}}\n"
+    )
+    assert run_command(["sweep", str(tmp_path / "s.yaml"), "-o", str(tmp_path / "sweep")]) == 0
+    told = capsys.readouterr().err
+    page = (tmp_path / "sweep" / "report.html").read_text()
+    for note in (
+        "in the place of fp16 of model.safetensors",
+        "29 of 37 GEMMs keep the formats of W that q.gguf states",
+    ):
+        assert note in told
+        assert note in page
 
 
 def test_a_draft_of_plain_tensors_gives_way_too(tmp_path):

@@ -412,7 +412,5 @@ def test_a_run_reads_the_table_in_its_format():
             "systolic_32x32_28nm",
             {"model": "llama-2-7b", "seq_len": 256, "policy": {"preset": "fp16", "overrides": entry}},
         )
-        found.append(
-            next(row for row in result.layer_rows if row["layer"] == "embed")["dram_read_bytes"]
-        )
+        found.append(next(row for row in result.layer_rows if row["layer"] == "embed")["dram_read_bytes"])
     assert found[1] - found[0] == 256 * 4096 * 12 // 8

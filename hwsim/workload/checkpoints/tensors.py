@@ -18,7 +18,7 @@ from hwsim.spec.errors import Problem, SpecError
 from hwsim.workload.layers import Formats, shares_layers, split_layers
 from hwsim.workload.ops import Gemm, bare_name
 from hwsim.workload.stated import PLAIN_FLOATS
-from hwsim.workload.stored import idle_weights, state_other, with_idle
+from hwsim.workload.stored import state_other, with_idle
 from hwsim.workload.tables import read_tables_in
 from hwsim.workload.trace import Trace
 
@@ -108,15 +108,16 @@ def fill_formats(trace: Trace, tensors: Tensors, column: str, bits: int) -> Trac
     return replace(stated, meta={**stated.meta, "formats_source": Path(tensors.file).name})
 
 
-def give_way(trace: Trace, filled: Trace, file: str, policy: bool) -> Trace:
-    """Return ``filled``, which has the formats of ``file``; ``trace`` if those are plain floats and a policy follows.
+def give_way(trace: Trace, filled: Trace, tensors: Tensors, policy: bool) -> Trace:
+    """Return ``filled``, which has the formats of ``tensors``; ``trace`` if they are plain floats and a policy follows.
 
+    A checkpoint that holds other formats is quantized already: what its method leaves in plain floats stays.
     ``meta`` says which formats gave way, or would.
     """
-    stated = {gemm.w_format for gemm in (*filled.gemms, *idle_weights(filled)) if gemm.w_format}
+    stated = {tensor.format for by_block in tensors.by_kind.values() for tensor in by_block.values()}
     if not stated <= set(PLAIN_FLOATS):
         return filled
-    told = f"{' and '.join(sorted(stated))} of {Path(file).name}"
+    told = f"{' and '.join(sorted(stated))} of {Path(tensors.file).name}"
     if policy:
         return replace(trace, meta={**trace.meta, "requantized": told})
     return replace(filled, meta={**filled.meta, "plain_floats": told})

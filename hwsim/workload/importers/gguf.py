@@ -44,7 +44,7 @@ class Gguf(Importer):
             raise _in_own_keys(error, str(headers[0].pairs["general.architecture"])) from None
         meta = _meta(headers, entries)
         filled = fill_formats(trace, tensors, "gguf", meta["checkpoint_bits"])
-        filled = give_way(trace, filled, source, request.requantized)
+        filled = give_way(trace, filled, tensors, request.requantized)
         return replace(filled, meta={**filled.meta, **meta})
 
 

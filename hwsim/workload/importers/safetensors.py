@@ -73,7 +73,7 @@ class Safetensors(Importer):
             "checkpoint_other_bits": sum(stored.other_bits for stored in weights.stored.values()),
         }
         filled = fill_formats(trace, weights.tensors, "hf", meta["checkpoint_bits"])
-        filled = give_way(trace, filled, source, request.requantized)
+        filled = give_way(trace, filled, weights.tensors, request.requantized)
         return replace(filled, meta={**filled.meta, **meta})
 
 

@@ -132,6 +132,9 @@ def _both(target: Trace, draft: Trace) -> dict[str, object]:
     own = {"other_parameters": int(draft.meta.get("other_parameters", 0)), "other_open": left}
     together["tables"] = _named(open_tables(target.meta), open_tables(draft.meta))
     together["expert_layers"] = _named(*(t.meta.get("expert_layers", {}) for t in (target, draft)))
+    for key in ("requantized", "plain_floats"):
+        told = dict.fromkeys(str(t.meta[key]) for t in (target, draft) if key in t.meta)
+        together |= {key: " and ".join(told)} if told else {}
     sources = dict.fromkeys(str(t.meta["formats_source"]) for t in (target, draft) if "formats_source" in t.meta)
     together |= {"formats_source": " and ".join(sources)} if sources else {}
     return {**together, "other_open": open_parameters(target.meta) + left, "kv_stores": stores, "draft_meta": own}
