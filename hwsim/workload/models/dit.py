@@ -8,6 +8,7 @@ PixArt's prompt (120, T5's).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hwsim.spec.errors import UsageError
 from hwsim.workload.config import Config
@@ -15,7 +16,7 @@ from hwsim.workload.convolution import Conv, Feature
 from hwsim.workload.models import FAMILIES
 from hwsim.workload.models.bert import refuse_decode
 from hwsim.workload.models.vit import refuse_tokens
-from hwsim.workload.ops import Gemm, Op, VectorOp
+from hwsim.workload.ops import STAGE_END, Gemm, Op, VectorOp
 from hwsim.workload.phase import Phase
 from hwsim.workload.trace import Trace
 from hwsim.workload.transformer import Transformer, block_ops, finish
@@ -26,6 +27,9 @@ STEP, MLP = 256, 4
 MODULATION, FINAL = 6, 2
 #: Images with a latent edge of 128 tell PixArt their size and shape too, by embeddings a third as wide.
 CONDITIONED, THIRD = 128, 3
+
+#: Stage after the blocks, which reads weights of the first of them again.
+LAST = "last"
 
 #: Keys that a ``Transformer2DModel`` must state.
 SAID = ("num_attention_heads", "attention_head_dim", "num_layers", "patch_size", "sample_size", "attention_bias",
@@ -79,6 +83,16 @@ def _step_ops(name: str, batch: int, hidden: int, repeat: int) -> Iterator[Op]:
     yield Gemm(f"{name}.linear_2", batch, hidden, hidden, repeat=repeat, role="embed")
 
 
+def _block_conditions(batch: int, hidden: int, layers: int) -> list[Op]:
+    """What a block makes of step and class."""
+    return [
+        *_step_ops("step", batch, hidden, layers),
+        VectorOp("class", "embedding", batch, hidden, repeat=layers),
+        VectorOp("class.add", "add", batch, hidden, repeat=layers),
+        VectorOp("modulation.act", "silu", batch, hidden, repeat=layers),
+    ]
+
+
 @FAMILIES.register("DiTTransformer2DModel")
 def dit(config: Config, phase: Phase) -> Trace:
     """DiT: each block embeds step and class for itself; the last embedding is that of the first block again."""
@@ -92,14 +106,13 @@ def dit(config: Config, phase: Phase) -> Trace:
     ops: list[Op] = [
         embed.gemm("patch_embed", image, batch),
         VectorOp("embed.positions", "add", rows, hidden),
-        *_step_ops("step", batch, hidden, layers + 1),
-        VectorOp("class", "embedding", batch, hidden, repeat=layers + 1),
-        VectorOp("class.add", "add", batch, hidden, repeat=layers + 1),
-        VectorOp("modulation.act", "silu", batch, hidden, repeat=layers + 1),
+        *_block_conditions(batch, hidden, layers),
         Gemm("modulation", batch, MODULATION * hidden, hidden, repeat=layers, role="embed"),
         *block_ops(model, phase, tokens, causal=False),
         *_modulate(model, rows, layers),
         VectorOp("final_norm", "layernorm", rows, hidden),
+        # The embedder of the first block runs again: a stage, whose weights are those that are stored already.
+        *(replace(op, layer=f"{LAST}{STAGE_END}{op.layer}") for op in _block_conditions(batch, hidden, 1)),
         Gemm("out.modulation", batch, FINAL * hidden, hidden, role="embed"),
         VectorOp("out.scale", "mul", rows, hidden),
         VectorOp("out.shift", "add", rows, hidden),
