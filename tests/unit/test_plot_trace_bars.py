@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.cli.main import run_command
 from hwsim.report.plot.style import png_bytes, svg_bytes
-from hwsim.report.plot.trace_bars import BYTES, KINDS, MOST_ROWS, OTHER, grouped, scaled, trace_bars_figure
+from hwsim.report.plot.trace_bars import (
+    BYTES, KINDS, MOST_ROWS, OTHER, grouped, scaled, tick_mantissas, trace_bars_figure,
+)  # fmt: skip
 from hwsim.spec.errors import UsageError
 from hwsim.workload import layer_table, load_workload, summarize
 
@@ -20,6 +23,22 @@ from hwsim.workload import layer_table, load_workload, summarize
 def figure_of(name: str, **options: Any) -> Any:
     trace = load_workload(name, **options)
     return trace_bars_figure(layer_table(trace), trace.name, "fp16")
+
+
+def row_of(layer: str, macs: int = 600, weights: int = 100, cache: int = 0, activations: int = 100) -> dict[str, Any]:
+    moved = weights + cache + activations
+    return {
+        "layer": layer, "kind": "linear", "macs": macs, "weight_bytes": weights, "kv_read_bytes": cache,
+        "activation_bytes": activations, "moved_bytes": moved, "macs_per_byte": macs / moved,
+    }  # fmt: skip
+
+
+def intensity_labels(figure: Any) -> list[str]:
+    """Return the labels that the axis of the intensity shows."""
+    axis = figure.axes[2].xaxis
+    figure.draw_without_rendering()
+    low, high = axis.get_view_interval()
+    return [tick.label1.get_text() for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
 
 
 def test_rows_are_the_layers_and_sums_the_summary() -> None:
@@ -96,3 +115,29 @@ def test_the_command_writes_pictures(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert "stored_kv_cache_bytes" in out
     assert run_command([*arguments, str(tmp_path / "d.jpg")]) == 2
     assert "unknown kind of picture; valid: .svg, .png" in capsys.readouterr().err
+
+
+def test_intensities_within_one_decade_have_ticks_with_numbers() -> None:
+    assert intensity_labels(trace_bars_figure([row_of("only", 162)], "t")) == ["0.5", "1"]
+    assert intensity_labels(figure_of("llama-3-8b", phase="decode", context=2048)) == ["0.3", "1", "3"]
+    assert intensity_labels(figure_of("sd-v1.5-unet")) == ["1", "10", "100"]
+
+
+@given(st.floats(1e-6, 1e9), st.floats(1, 1e6))
+def test_two_ticks_at_least_are_labelled(value: float, ratio: float) -> None:
+    low, high = value / 2.5, value * ratio * (2.5 * ratio) ** 0.28
+    shown = [m * 10.0**power for m in tick_mantissas(low, high) for power in range(-8, 20)]
+    assert sum(low <= tick <= high for tick in shown) >= 2
+
+
+@given(st.integers(1, 10**9), st.lists(st.integers(1, 2000), max_size=2))
+@settings(max_examples=12, deadline=None)
+def test_labels_of_ticks_are_apart(macs: int, factors: list[int]) -> None:
+    figure = trace_bars_figure([row_of(f"x{f}", macs * f) for f in [1, *factors]], "t")
+    shown = [label for label in intensity_labels(figure) if label]
+    assert len(shown) >= 2
+    boxes = sorted(
+        (label.get_window_extent().extents for label in figure.axes[2].get_xticklabels() if label.get_text()),
+        key=lambda box: box[0],
+    )
+    assert all(left[2] < right[0] for left, right in pairwise(boxes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
 from hwsim.report.plot.kit.sheet import Key, finish, new_sheet
@@ -35,6 +36,11 @@ MOST_ROWS = 32
 OTHER = "other"
 
 _WIDTH, _ROW, _REST, _NAMES = 13.2, 0.29, 0.75, 2.9
+
+#: Mantissas of the labelled ticks of the intensity: the first that show two. Over 2.5 ** 1.28, the least range of
+#: that axis, the last always do; where the ones before do not, labels of the next are far enough apart.
+_TICKS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 2.0, 3.0, 5.0, 7.0))
+
 _STEPS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 Row = Mapping[str, Any]
@@ -185,9 +191,10 @@ def _intensity(axes: Axes, rows: Sequence[Row], every: Sequence[Row]) -> None:
     values = [float(row["macs_per_byte"]) for row in rows]
     mean = sum(row["macs"] for row in every) / sum(row["moved_bytes"] for row in every)
     low, high = min([*values, mean]), max([*values, mean])
-    start = low / 2
+    start = low / 2.5
+    end = high * (high / start) ** 0.28
     axes.set_xscale("log")
-    axes.set_xlim(start, high * (high / start) ** 0.28)
+    axes.set_xlim(start, end)
     axes.axvline(mean, color=QUIET, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
     for place, (row, value) in enumerate(zip(rows, values, strict=True)):
         color = KINDS.get(row["kind"], MIXED)
@@ -199,10 +206,19 @@ def _intensity(axes: Axes, rows: Sequence[Row], every: Sequence[Row]) -> None:
             color=INK, bbox=box,
         )  # fmt: skip
     plain = start > 2e-4 and high < 5e5
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,)))
+    axes.xaxis.set_major_locator(LogLocator(subs=tick_mantissas(start, end)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: log_tick_text(value, plain)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     _heading(axes, "Arithmetic intensity (MAC/byte)", f"{number_text(mean, 3)} in all, the dashed line")
+
+
+def tick_mantissas(low: float, high: float) -> tuple[float, ...]:
+    """Return which multiples of powers of ten are labelled from ``low`` to ``high``: at least two of them show."""
+    powers = range(floor(log10(low)), floor(log10(high)) + 1)
+    for mantissas in _TICKS:
+        if sum(low <= mantissa * 10.0**power <= high for mantissa in mantissas for power in powers) > 1:
+            return mantissas
+    return _TICKS[-1]
 
 
 def _keys(rows: Sequence[Row]) -> list[Key]:
