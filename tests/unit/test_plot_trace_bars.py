@@ -14,8 +14,15 @@ from hypothesis import strategies as st
 from hwsim.cli.main import run_command
 from hwsim.report.plot.style import png_bytes, svg_bytes
 from hwsim.report.plot.trace_bars import (
-    BYTES, KINDS, MOST_ROWS, OTHER, grouped, scaled, tick_mantissas, trace_bars_figure,
-)  # fmt: skip
+    BYTES,
+    KINDS,
+    MOST_ROWS,
+    OTHER,
+    grouped,
+    scaled,
+    tick_mantissas,
+    trace_bars_figure,
+)
 from hwsim.spec.errors import UsageError
 from hwsim.workload import layer_table, load_workload, summarize
 
@@ -141,3 +148,24 @@ def test_labels_of_ticks_are_apart(macs: int, factors: list[int]) -> None:
         key=lambda box: box[0],
     )
     assert all(left[2] < right[0] for left, right in pairwise(boxes))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("llama-3.2-1b", {"phase": "training", "seq_len": 512}), ("sd-v1.5-unet", {}),
+        ("resnet-18", {"phase": "training"}), ("mixtral-8x7b", {"seq_len": 512}),
+        ("llama-3-8b", {"phase": "generation", "seq_len": 512, "new_tokens": 256}),
+    ],
+)  # fmt: skip
+def test_the_dashed_line_runs_through_no_number(name: str, options: dict[str, Any]) -> None:
+    axes = (figure := figure_of(name, **options)).axes[2]
+    figure.draw_without_rendering()
+    (line,) = (drawn for drawn in axes.lines if drawn.get_linestyle() == "--")
+    where = axes.transData.transform((line.get_xdata()[0], 0))[0]
+    labels = [text for text in axes.texts if text.xycoords == "data"]
+    assert len(labels) == len(axes.get_yticks())
+    for label in labels:
+        box = label.get_window_extent()
+        assert where < box.x0 - 1 or where > box.x1 + 1, label.get_text()
+        assert box.x1 < axes.get_window_extent().x1 + 1, label.get_text()

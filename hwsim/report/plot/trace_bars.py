@@ -7,7 +7,7 @@ from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
 from hwsim.report.plot.kit.sheet import Key, finish, new_sheet
-from hwsim.report.plot.kit.text import wrap
+from hwsim.report.plot.kit.text import text_size, wrap
 from hwsim.report.plot.kit.ticks import log_tick_text
 from hwsim.report.plot.style import INK, QUIET, styled
 from hwsim.report.wording import counted, number_text
@@ -16,6 +16,7 @@ from hwsim.spec.errors import UsageError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
 
 #: Kinds of GEMMs with their colour.
 KINDS = {"linear": "#0072b2", "attention": "#e69f00", "conv": "#009e73"}
@@ -42,6 +43,10 @@ _WIDTH, _ROW, _REST, _NAMES = 13.2, 0.29, 0.75, 2.9
 _TICKS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 2.0, 3.0, 5.0, 7.0))
 
 _STEPS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+
+#: Size of the labels of values; how far right of its dot, and how clear of the dashed line, that of an intensity
+#: stands; all in points.
+_LABEL_SIZE, _BESIDE, _CLEAR = 9.0, 9.0, 4.0
 
 Row = Mapping[str, Any]
 
@@ -71,11 +76,12 @@ def trace_bars_figure(rows: Sequence[Row], title: str, formats: str = "") -> Fig
         macs, moved, ratio = figure.subplots(1, 3, width_ratios=(1, 1, 1))
         _macs(macs, shown)
         _moved(moved, shown)
-        _intensity(ratio, shown, rows)
+        mean, labels = _intensity(ratio, shown, rows)
         names = [wrap(figure, str(row["layer"]), 10.0, _NAMES * 72, 1) for row in shown]
         for axes in (macs, moved, ratio):
             _dress(axes, names if axes is macs else [""] * len(names))
         finish(figure, title, _keys(shown), [note, _meaning(formats)])
+        _clear_of_line(ratio, mean, labels)
     return figure
 
 
@@ -136,7 +142,7 @@ def _dress(axes: Axes, names: Sequence[str]) -> None:
 
 def _told(axes: Axes, place: int, value: float, text: str) -> None:
     axes.annotate(
-        text, (value, place), (4, 0), textcoords="offset points", va="center", size=9.0, color=INK,
+        text, (value, place), (4, 0), textcoords="offset points", va="center", size=_LABEL_SIZE, color=INK,
         annotation_clip=False,
     )  # fmt: skip
 
@@ -185,7 +191,8 @@ def _moved(axes: Axes, rows: Sequence[Row]) -> None:
     _heading(axes, f"Bytes moved ({prefix}B)", f"{number_text(total / size, 4)} {prefix}B in all")
 
 
-def _intensity(axes: Axes, rows: Sequence[Row], every: Sequence[Row]) -> None:
+def _intensity(axes: Axes, rows: Sequence[Row], every: Sequence[Row]) -> tuple[float, list[Annotation]]:
+    """Draw the intensities of ``rows``; return that of ``every`` row together, the dashed line, and the labels."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     values = [float(row["macs_per_byte"]) for row in rows]
@@ -196,20 +203,36 @@ def _intensity(axes: Axes, rows: Sequence[Row], every: Sequence[Row]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(start, end)
     axes.axvline(mean, color=QUIET, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
+    labels = []
     for place, (row, value) in enumerate(zip(rows, values, strict=True)):
         color = KINDS.get(row["kind"], MIXED)
         axes.hlines(place, start, value, color=color, linewidth=1.2, alpha=0.5)
         axes.plot([value], [place], marker="o", markersize=6.5, color=color, linestyle="")
         box = {"facecolor": "#f5f5f7" if place % 2 else "white", "edgecolor": "none", "pad": 0.6}
-        axes.annotate(
-            number_text(value, 3), (value, place), (9, 0), textcoords="offset points", va="center", size=9.0,
-            color=INK, bbox=box,
+        label = axes.annotate(
+            number_text(value, 3), (value, place), (_BESIDE, 0), textcoords="offset points", va="center",
+            size=_LABEL_SIZE, color=INK, bbox=box,
         )  # fmt: skip
+        labels.append(label)
     plain = start > 2e-4 and high < 5e5
     axes.xaxis.set_major_locator(LogLocator(subs=tick_mantissas(start, end)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: log_tick_text(value, plain)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     _heading(axes, "Arithmetic intensity (MAC/byte)", f"{number_text(mean, 3)} in all, the dashed line")
+    return mean, labels
+
+
+def _clear_of_line(axes: Axes, mean: float, labels: Sequence[Annotation]) -> None:
+    """Move labels that the line at ``mean`` would run through to its right; after the layout is fixed."""
+    figure: Any = axes.figure
+    start = axes.get_xlim()[0]
+    # Not by the axes' own transformation, whose last digits would show in the bytes of an SVG.
+    per_decade = axes.get_position().width * figure.get_size_inches()[0] * 72 / log10(axes.get_xlim()[1] / start)
+    for label in labels:
+        line = per_decade * log10(mean / label.xy[0])
+        width, _ = text_size(figure, label.get_text(), _LABEL_SIZE)
+        if _BESIDE - _CLEAR < line < _BESIDE + width + _CLEAR:
+            label.set_position((round(line + _CLEAR, 1), 0))
 
 
 def tick_mantissas(low: float, high: float) -> tuple[float, ...]:
