@@ -20,6 +20,7 @@ from hwsim.report.plot.trace_bars import (
     OTHER,
     grouped,
     scaled,
+    short_names,
     tick_mantissas,
     trace_bars_figure,
 )
@@ -169,3 +170,34 @@ def test_the_dashed_line_runs_through_no_number(name: str, options: dict[str, An
         box = label.get_window_extent()
         assert where < box.x0 - 1 or where > box.x1 + 1, label.get_text()
         assert box.x1 < axes.get_window_extent().x1 + 1, label.get_text()
+
+
+def fits(name: str) -> bool:
+    return len(name) <= 24
+
+
+def test_long_names_are_cut_where_they_agree() -> None:
+    common = "a layer whose name is far too long"
+    ends = [f"{common} {i}" for i in range(10, 40)]
+    assert short_names(ends, fits) == [f"a layer whos…too long {i}" for i in range(10, 40)]
+    middles = [f"{common} {i} and goes on for longer than that" for i in range(110, 140)]
+    assert short_names([*middles, "short"], fits)[::10] == [f"a laye…{i} and …han that" for i in (110, 120, 130)] + [
+        "short"
+    ]
+
+
+@given(st.lists(st.text("ab", max_size=60), min_size=1, max_size=32, unique=True))
+def test_names_that_are_cut_stay_different(names: list[str]) -> None:
+    shown = short_names(names, fits)
+    assert all(map(fits, shown))
+    assert len(set(shown)) == len(names)
+    assert all(text == name for text, name in zip(shown, names, strict=True) if fits(name))
+
+
+def test_rows_with_long_names_read_differently() -> None:
+    rows = [
+        row_of(f"a very long name of a layer that nobody would choose but exists number {i} $x_1$") for i in range(30)
+    ]
+    names = [label.get_text() for label in trace_bars_figure(rows, "t").axes[0].get_yticklabels()]
+    assert len(set(names)) == 30
+    assert all(name.startswith("a very long") and name.endswith("$x_1$") for name in names)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
 from hwsim.report.plot.kit.sheet import Key, finish, new_sheet
-from hwsim.report.plot.kit.text import text_size, wrap
+from hwsim.report.plot.kit.text import ELLIPSIS, shorten, text_size
 from hwsim.report.plot.kit.ticks import log_tick_text
 from hwsim.report.plot.style import INK, QUIET, styled
-from hwsim.report.wording import counted, number_text
+from hwsim.report.wording import clean, counted, number_text
 from hwsim.spec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,6 +46,12 @@ _WIDTH, _ROW, _REST, _NAMES = 13.2, 0.29, 0.75, 2.9
 _TICKS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 2.0, 3.0, 5.0, 7.0))
 
 _STEPS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+
+#: Characters that stay of a long name which shows a part of its middle.
+_HEAD = 6
+
+#: A number in which names part is shown from its first digit.
+_NUMBER_END = re.compile(r"[0-9]{0,6}$")
 
 #: Size of the labels of values; how far right of its dot, and how clear of the dashed line, that of an intensity
 #: stands; all in points.
@@ -77,7 +86,8 @@ def trace_bars_figure(rows: Sequence[Row], title: str, formats: str = "") -> Fig
         _macs(macs, shown)
         _moved(moved, shown)
         mean, labels = _intensity(ratio, shown, rows)
-        names = [wrap(figure, str(row["layer"]), 10.0, _NAMES * 72, 1) for row in shown]
+        words = [" ".join(clean(str(row["layer"])).split()) for row in shown]
+        names = short_names(words, lambda name: text_size(figure, name, 10.0)[0] <= _NAMES * 72)
         for axes in (macs, moved, ratio):
             _dress(axes, names if axes is macs else [""] * len(names))
         finish(figure, title, _keys(shown), [note, _meaning(formats)])
@@ -128,6 +138,48 @@ def _together(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
         one["macs_per_byte"] = one["macs"] / one["moved_bytes"]
     last = [found.pop(OTHER)] if OTHER in found else []
     return [*found.values(), *last]
+
+
+def short_names(names: Sequence[str], fits: Callable[[str], bool]) -> list[str]:
+    """Return ``names`` cut in the middle until each ``fits``; different ones stay different.
+
+    Names that are cut to the same text show where they begin to differ instead, or else their place.
+    """
+    shown = dict(zip(names, _cut(names, fits, 0), strict=True))
+    taken = Counter(shown.values())
+    for place, (name, text) in enumerate(shown.items(), start=1):
+        if taken[text] > 1:
+            shown[name] = _with_head(f"{place} {ELLIPSIS}", name, fits)
+    return [shown[name] for name in names]
+
+
+def _cut(names: Sequence[str], fits: Callable[[str], bool], parting: int) -> list[str]:
+    """Return ``names``, which agree before ``parting``, short enough; those that read alike from where they part."""
+    start = parting - len(_NUMBER_END.findall(names[0][:parting])[0])
+    head = names[0][:_HEAD] + ELLIPSIS if start > _HEAD else ""
+    told = {name: _with_head(head, name[start:] if head else name, fits) for name in names}
+    alike: dict[str, list[str]] = {}
+    for name, text in told.items():
+        alike.setdefault(text, []).append(name)
+    for group in alike.values():
+        if len(group) > 1 and (further := _parting(group)) > parting:
+            told |= zip(group, _cut(group, fits, further), strict=True)
+    return [told[name] for name in names]
+
+
+def _parting(names: Sequence[str]) -> int:
+    """Return how many characters all of ``names`` begin with."""
+    first, last = min(names), max(names)
+    return next((i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+
+
+def _with_head(head: str, rest: str, fits: Callable[[str], bool]) -> str:
+    """Return ``head`` and as much of both ends of ``rest`` as fits."""
+    if fits(head + rest):
+        return head + rest
+    limits = range(3, len(rest))
+    longest = bisect_right(limits, False, key=lambda limit: not fits(head + shorten(rest, limit)))
+    return head + shorten(rest, limits[max(longest - 1, 0)] if limits else 3)
 
 
 def _dress(axes: Axes, names: Sequence[str]) -> None:
