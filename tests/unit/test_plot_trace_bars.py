@@ -201,3 +201,13 @@ def test_rows_with_long_names_read_differently() -> None:
     names = [label.get_text() for label in trace_bars_figure(rows, "t").axes[0].get_yticklabels()]
     assert len(set(names)) == 30
     assert all(name.startswith("a very long") and name.endswith("$x_1$") for name in names)
+
+
+@pytest.mark.parametrize(("phase", "told"), [("training", True), ("prefill", False)])
+def test_bytes_of_training_say_that_they_leave_out_the_optimizer(phase: str, told: bool) -> None:
+    trace = load_workload("opt-125m", phase=phase, seq_len=128)
+    figure = trace_bars_figure(layer_table(trace), trace.name, "fp16")
+    assert ("optimizer_moved_bytes" in summarize(trace)) is told
+    assert any("optimizer_moved_bytes" in text.get_text() for text in figure.texts) is told
+    (total,) = (text.get_text() for text in figure.axes[1].texts if " in all" in text.get_text())
+    assert total.endswith(" in all, without the optimizer" if told else "B in all")

@@ -15,6 +15,7 @@ from hwsim.report.plot.kit.ticks import log_tick_text
 from hwsim.report.plot.style import INK, QUIET, styled
 from hwsim.report.wording import clean, counted, number_text
 from hwsim.spec.errors import UsageError
+from hwsim.workload.training.backward import WGRAD
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +39,11 @@ BYTES = {
 MOST_ROWS = 32
 
 OTHER = "other"
+
+#: Of training, whose last step has no product.
+_UPDATE = (
+    " What an optimizer reads and writes to update the parameters comes on top: optimizer_moved_bytes of the summary."
+)
 
 _WIDTH, _ROW, _REST, _NAMES = 13.2, 0.29, 0.75, 2.9
 
@@ -84,23 +90,24 @@ def trace_bars_figure(rows: Sequence[Row], title: str, formats: str = "") -> Fig
         figure = new_sheet(_WIDTH, _REST + _ROW * len(shown))
         macs, moved, ratio = figure.subplots(1, 3, width_ratios=(1, 1, 1))
         _macs(macs, shown)
-        _moved(moved, shown)
+        trained = any(str(row["layer"]).startswith(WGRAD) for row in rows)
+        _moved(moved, shown, ", without the optimizer" if trained else "")
         mean, labels = _intensity(ratio, shown, rows)
         words = [" ".join(clean(str(row["layer"])).split()) for row in shown]
         names = short_names(words, lambda name: text_size(figure, name, 10.0)[0] <= _NAMES * 72)
         for axes in (macs, moved, ratio):
             _dress(axes, names if axes is macs else [""] * len(names))
-        finish(figure, title, _keys(shown), [note, _meaning(formats)])
+        finish(figure, title, _keys(shown), [note, _meaning(formats, trained)])
         _clear_of_line(ratio, mean, labels)
     return figure
 
 
-def _meaning(formats: str) -> str:
+def _meaning(formats: str, trained: bool) -> str:
     formats = formats or "as in the trace"
     how = f"formats {formats}" if formats.startswith(("as in ", "W of ")) else f"in {formats}"
     return (
         f"Bytes are the operands and results of every matrix product, once per pass, {how}: what moves without any "
-        "reuse between products. Intensity is MACs per such byte, on a logarithmic scale."
+        f"reuse between products.{_UPDATE if trained else ''} Intensity is MACs per such byte, on a logarithmic scale."
     )
 
 
@@ -229,7 +236,7 @@ def _macs(axes: Axes, rows: Sequence[Row]) -> None:
     _heading(axes, f"Multiply-accumulates ({prefix}MAC)", f"{number_text(total / size, 4)} {prefix}MAC in all")
 
 
-def _moved(axes: Axes, rows: Sequence[Row]) -> None:
+def _moved(axes: Axes, rows: Sequence[Row], without: str) -> None:
     size, prefix = scaled([row["moved_bytes"] for row in rows])
     total = sum(row["moved_bytes"] for row in rows)
     for place, row in enumerate(rows):
@@ -240,7 +247,7 @@ def _moved(axes: Axes, rows: Sequence[Row]) -> None:
         share = f"  {100 * row['moved_bytes'] / total:.0f} %" if 200 * row["moved_bytes"] >= total else ""
         _told(axes, place, left, number_text(float(row["moved_bytes"] / size), 3) + share)
     _bars_axis(axes, max(row["moved_bytes"] for row in rows) / size)
-    _heading(axes, f"Bytes moved ({prefix}B)", f"{number_text(total / size, 4)} {prefix}B in all")
+    _heading(axes, f"Bytes moved ({prefix}B)", f"{number_text(total / size, 4)} {prefix}B in all{without}")
 
 
 def _intensity(axes: Axes, rows: Sequence[Row], every: Sequence[Row]) -> tuple[float, list[Annotation]]:
