@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgba
 
 from hwsim.cli.main import run_command
 from hwsim.report.plot.style import png_bytes, svg_bytes
@@ -211,3 +212,41 @@ def test_bytes_of_training_say_that_they_leave_out_the_optimizer(phase: str, tol
     assert any("optimizer_moved_bytes" in text.get_text() for text in figure.texts) is told
     (total,) = (text.get_text() for text in figure.axes[1].texts if " in all" in text.get_text())
     assert total.endswith(" in all, without the optimizer" if told else "B in all")
+
+
+def entries(figure: Any) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def test_what_no_bar_shows_is_not_in_the_legend_but_in_a_note() -> None:
+    figure = figure_of("mixtral-8x7b", seq_len=512)
+    assert entries(figure) == ["linear", "attention", "weights", "activations and results"]
+    cache = sum(row["kv_read_bytes"] for row in layer_table(load_workload("mixtral-8x7b", seq_len=512))) / 1e9
+    notes = figure.texts[-1].get_text()
+    assert f"Too few to be seen among the bytes: KV cache ({cache:.3g} GB)." in notes
+    assert "KV cache" in entries(figure_of("llama-3-8b", phase="decode", context=2048))
+    figure = figure_of("bert-base", seq_len=128)
+    assert entries(figure) == ["linear", "attention", "weights", "activations and results"]
+    assert "Too few" not in figure.texts[-1].get_text()
+
+
+@given(st.integers(0, 3000))
+@settings(max_examples=10, deadline=None)
+def test_every_entry_of_the_legend_is_seen(cache: int) -> None:
+    figure = trace_bars_figure([row_of("x", weights=250_000, cache=cache), row_of("y", weights=3)], "t")
+    figure.draw_without_rendering()
+    colour = to_rgba(BYTES["kv_read_bytes"][1])
+    bars = (bar for bar in figure.axes[1].patches if bar.get_facecolor() == colour)
+    points = max(bar.get_window_extent().width for bar in bars) * 72 / figure.dpi
+    # The share of the longest bar that counts is that of the narrowest panel; this one is up to 1.3 times as wide.
+    assert points > 0.5 if "KV cache" in entries(figure) else points < 0.5 * 1.35
+
+
+@pytest.mark.parametrize("name", ["x", "a very long name of a layer that nobody would choose"])
+def test_labels_of_bars_stay_in_their_panel(name: str) -> None:
+    rows = [row_of(name, 1001, weights=1001, activations=0), row_of("y", 999, weights=999, activations=0)]
+    figure = trace_bars_figure(rows, "t")
+    figure.draw_without_rendering()
+    for axes in figure.axes[:2]:
+        for label in axes.texts[:2]:
+            assert label.get_window_extent().x1 <= axes.get_window_extent().x1, label.get_text()

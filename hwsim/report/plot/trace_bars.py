@@ -53,6 +53,12 @@ _TICKS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 2.0, 3.0, 5.0, 7.0))
 
 _STEPS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
+#: The axis of bars over the longest one: beside it, as many as 11 digits and signs stand within the narrowest panel.
+_ROOM = 1.4
+
+#: Bars narrower than this share of the longest are not seen: 0.5 of the 165 points that it has at least.
+_VISIBLE = 0.5 / 165
+
 #: Characters that stay of a long name which shows a part of its middle.
 _HEAD = 6
 
@@ -97,7 +103,7 @@ def trace_bars_figure(rows: Sequence[Row], title: str, formats: str = "") -> Fig
         names = short_names(words, lambda name: text_size(figure, name, 10.0)[0] <= _NAMES * 72)
         for axes in (macs, moved, ratio):
             _dress(axes, names if axes is macs else [""] * len(names))
-        finish(figure, title, _keys(shown), [note, _meaning(formats, trained)])
+        finish(figure, title, _keys(shown), [note, _hidden(shown), _meaning(formats, trained)])
         _clear_of_line(ratio, mean, labels)
     return figure
 
@@ -218,7 +224,7 @@ def _heading(axes: Axes, text: str, total: str) -> None:
 
 
 def _bars_axis(axes: Axes, longest: float) -> None:
-    axes.set_xlim(0, longest * 1.24 or 1)
+    axes.set_xlim(0, longest * _ROOM or 1)
     axes.set_xticks([])
 
 
@@ -306,10 +312,25 @@ def tick_mantissas(low: float, high: float) -> tuple[float, ...]:
 def _keys(rows: Sequence[Row]) -> list[Key]:
     from matplotlib.patches import Patch
 
-    kinds = [(Patch(facecolor=color), kind) for kind, color in KINDS.items() if any(r[f"macs_{kind}"] for r in rows)]
-    mixed = [(Patch(facecolor=MIXED), "intensity of several kinds")] if any(not row["kind"] for row in rows) else []
-    used = [name for name in BYTES if any(row[name] for row in rows)]
+    dots = {row["kind"] for row in rows}
+    kinds = [name for name in KINDS if name in dots or _seen(rows, f"macs_{name}", "macs")]
+    mixed = [(Patch(facecolor=MIXED), "intensity of several kinds")] if "" in dots else []
+    used = [name for name in BYTES if _seen(rows, name, "moved_bytes")]
     return [
-        Key("Kind of product", [*kinds, *mixed]),
+        Key("Kind of product", [*((Patch(facecolor=KINDS[name]), name) for name in kinds), *mixed]),
         Key("Bytes of", [(Patch(facecolor=BYTES[name][1]), BYTES[name][0]) for name in used]),
     ]
+
+
+def _seen(rows: Sequence[Row], part: str, whole: str) -> bool:
+    """Return whether ``part`` of any bar is wide enough to be seen."""
+    return bool(max(row[part] for row in rows) >= _VISIBLE * max(row[whole] for row in rows))
+
+
+def _hidden(rows: Sequence[Row]) -> str:
+    """Say which bytes there are that no bar shows."""
+    size, prefix = scaled([row["moved_bytes"] for row in rows])
+    unseen = [name for name in BYTES if not _seen(rows, name, "moved_bytes")]
+    sums = {BYTES[name][0]: sum(row[name] for row in rows) for name in unseen}
+    told = [f"{title} ({number_text(found / size, 3)} {prefix}B)" for title, found in sums.items() if found]
+    return f"Too few to be seen among the bytes: {' and '.join(told)}." if told else ""
