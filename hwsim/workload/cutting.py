@@ -19,6 +19,7 @@ from hwsim.workload.ops import Gemm, Op, VectorOp, bare_name
 from hwsim.workload.overrides import ROUNDED, Override, overridden
 from hwsim.workload.places import Place
 from hwsim.workload.trace import Trace
+from hwsim.workload.training.backward import WGRAD
 
 #: Ends the name of a product of a share of the reduction.
 OUTLIERS = ".outliers"
@@ -84,10 +85,14 @@ def cut_ends(op: Op, place: Place, first: int, last: int) -> tuple[Op | None, Op
 
 
 def stationary_field(gemm: Gemm) -> str:
-    """Return which format of a policy the stationary operand has: of weights, of K and V, or of other activations."""
+    """Return which format of a policy the stationary operand has: of weights, of K and V, or of other activations.
+
+    That of a ``wgrad`` is the gradient of a result, also in attention.
+    """
     if gemm.w_source == "dram":
         return "w_format"
-    return "kv_format" if gemm.w_source == "kv" or gemm.role in ("score", "value") else "a_format"
+    keys = gemm.role in ("score", "value") and not gemm.layer.startswith(WGRAD)
+    return "kv_format" if gemm.w_source == "kv" or keys else "a_format"
 
 
 def fields_of(op: Op) -> tuple[str, ...]:

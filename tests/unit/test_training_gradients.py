@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hwsim.simulate.vector_ops import vector_kind
 from hwsim.spec.errors import UsageError
-from hwsim.workload import Gemm, VectorOp
+from hwsim.workload import Gemm, Policy, Trace, VectorOp, apply_policy
 from hwsim.workload.training.backward import SELF_ADJOINT, dgrad, forward_gemm, vector_gradient, wgrad
 from tests.support import gradient_programs as programs
 from tests.support.counted import Num
@@ -145,6 +145,31 @@ def test_shapes_are_those_of_the_gradients(m: int, n: int, k: int) -> None:
         assert (made.kind, made.batch, made.repeat, made.passes) == ("linear", 2, 6, 3)
     assert (dgrad(gemm).w_source, wgrad(gemm).w_source) == ("dram", "activation")
     assert (dgrad(gemm).layer, wgrad(gemm).layer) == ("dgrad/l", "wgrad/l")
+
+
+@pytest.mark.parametrize(("role", "source"), [("ffn", "dram"), ("conv", "dram"), ("score", "kv"), ("value", "kv")])
+def test_stated_formats_stay_with_their_tensors(role: str, source: str) -> None:
+    """O = A·W: dgrad is G·Wᵀ, wgrad AᵀG; G and both results are gradients, whose formats nobody stated."""
+    own = {
+        "w_format": "int4_g8",
+        "a_format": "int8",
+        "o_format": "fp16",
+        "w_stats": "zeros=0.5",
+        "a_stats": "zeros=0.1",
+    }
+    gemm = Gemm("l", 4, 8, 16, role=role, w_source=source, **own)
+    back = [(g.w_format, g.a_format, g.o_format, g.w_stats, g.a_stats) for g in (dgrad(gemm), wgrad(gemm))]
+    assert back == [("int4_g8", "", "", "zeros=0.5", ""), ("", "int8", "", "", "zeros=0.1")]
+    made = vector_gradient(VectorOp("v", "silu", 4, 8, a_format="int8", o_format="int8"))
+    assert made is not None
+    assert (made.a_format, made.o_format) == ("", "")
+
+
+@pytest.mark.parametrize("role", ["score", "value"])
+def test_a_gradient_is_no_key_and_no_value(role: str) -> None:
+    gemm, policy = Gemm("l", 4, 8, 16, role=role, w_source="kv"), Policy("int4", "bf16", "int8")
+    filled = apply_policy(Trace("t", (forward_gemm(gemm), dgrad(gemm), wgrad(gemm))), policy)
+    assert [g.w_format for g in filled.gemms] == ["int8", "int8", "bf16"]
 
 
 def test_kinds_stay_what_they_were() -> None:

@@ -7,6 +7,9 @@ For ``O[M,N] = A[M,K] · W[K,N]`` with the gradient ``G[M,N]`` of O:
 
 Each has as many multiply-accumulates as the forward product. A convolution is its im2col product. In attention
 W is an activation (keys, values), and ``wgrad`` its gradient; nothing comes from a cache.
+
+Formats and statistics that a forward operation states are those of its own tensors: W keeps its own in ``dgrad``, A
+in ``wgrad``. Gradients are other tensors, so theirs are left open, whatever the forward operation states.
 """
 
 from __future__ import annotations
@@ -32,15 +35,18 @@ def forward_gemm(gemm: Gemm) -> Gemm:
 
 def dgrad(gemm: Gemm) -> Gemm:
     """Return the product that makes the gradient of ``gemm``'s streamed operand."""
-    return replace(forward_gemm(gemm), layer=DGRAD + gemm.layer, n=gemm.k, k=gemm.n, a_stats="")
+    return replace(
+        forward_gemm(gemm), layer=DGRAD + gemm.layer, n=gemm.k, k=gemm.n, a_format="", o_format="", a_stats="",
+        a_source="activation",
+    )  # fmt: skip
 
 
 def wgrad(gemm: Gemm) -> Gemm:
     """Return the product that makes the gradient of ``gemm``'s stationary operand."""
     role = "linear" if gemm.role == "other" and gemm.w_source == "dram" else gemm.role
     return replace(
-        gemm, layer=WGRAD + gemm.layer, m=gemm.k, k=gemm.m, w_source="activation", role=role, w_stats="",
-        a_stats=gemm.a_stats,
+        gemm, layer=WGRAD + gemm.layer, m=gemm.k, k=gemm.m, w_format="", o_format="", w_source="activation", role=role,
+        w_stats="",
     )  # fmt: skip
 
 
@@ -58,4 +64,4 @@ def vector_gradient(op: VectorOp) -> VectorOp | None:
     if name not in vector_op_names():
         known = sorted(n.removesuffix("_backward") for n in vector_op_names() if n.endswith("_backward"))
         raise UsageError(f"training: {op.layer}: the gradient of {op.op!r} has no cost; known: {', '.join(known)}")
-    return replace(op, layer=DGRAD + op.layer, op=name)
+    return replace(op, layer=DGRAD + op.layer, op=name, a_format="", o_format="")
