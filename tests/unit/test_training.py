@@ -121,6 +121,49 @@ def test_fp8_has_e4m3_forward_and_e5m2_gradients() -> None:
     assert step.macs == load_workload("llama-3-8b", phase="training", seq_len=32).macs
 
 
+def unmade(trace: Trace, high: str = "bf16") -> set[str]:
+    """Return operands in other than the high format that no operation makes: of the first run of each product."""
+    made = {(op.layer.rpartition(".")[0], op.o_format) for op in trace.vector_ops if "." in op.layer}
+    found = set()
+    for gemm in trace.gemms:
+        layer = gemm.layer.rpartition("/")[2]
+        forward_a, forward_w, gradient = f"{layer}.a", f"{layer}.w", f"dgrad/{layer}.a"
+        sources = {"": (forward_a, forward_w), "dgrad": (gradient, forward_w), "wgrad": (forward_a, gradient)}
+        stage = gemm.layer.rpartition("/")[0]
+        operands = zip("aw", (gemm.a_format, gemm.w_format), sources[stage], strict=True)
+        for name, fmt, shared in operands:
+            if fmt != high and not {(f"{gemm.layer}.{name}", fmt), (shared, fmt)} & made:
+                found.add(f"{gemm.layer}.{name}")
+    return found
+
+
+@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("model", ["opt-125m", "vit-base-16", "resnet-18"])
+def test_every_operand_of_a_recipe_is_made(name: str, model: str) -> None:
+    """Also the gradient that the first product alone reads, which has no dgrad whose steps it could share."""
+    assert not unmade(load_workload(model, phase="training", policy=name))
+
+
+def test_the_first_product_prepares_its_gradient_itself() -> None:
+    step = load_workload("resnet-18", phase="training", policy="fp8_training")
+    made = [op for op in step.vector_ops if op.layer.startswith("wgrad/")]
+    assert [(op.layer, op.o_format, op.elements) for op in made] == [
+        ("wgrad/stem.w.quantize", "fp8_e5m2", 112 * 112 * 64)
+    ]
+
+
+def test_a_trace_with_stated_formats_leaves_gradients_to_the_policy(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(
+        "layer,op,m,n,k,batch,repeat,w_format,a_format,o_format\n"
+        "l0,gemm,4,16,16,1,1,int4_g8,int8,fp16\nl1,gemm,4,8,16,1,1,int4_g8,int8,fp16\n"
+    )
+    step = load_workload(tmp_path / "t.csv", phase="training", policy="bf16")
+    found = {g.layer: (g.w_format, g.a_format, g.o_format) for g in step.gemms}
+    assert found["l1"] == ("int4_g8", "int8", "fp16")
+    assert found["dgrad/l1"] == ("int4_g8", "bf16", "bf16")
+    assert found["wgrad/l1"] == ("bf16", "int8", "bf16")
+
+
 def test_nvfp4_keeps_layers_and_rounds_gradients_stochastically() -> None:
     """Of 62 blocks the first 2 and last 8 stay in BF16; Hadamard for wgrad, stochastic rounding for gradients alone."""
     assert find_recipe("nvfp4_training").ends(62) == (2, 8)

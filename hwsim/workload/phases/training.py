@@ -124,11 +124,12 @@ def _rows(forward: Trace, recipe: Recipe | None) -> Iterator[_Row]:
 
 
 def _product(row: _Row, product: Product, make: Callable[[Gemm], Gemm], recipe: Recipe | None) -> Iterator[Op]:
+    """Yield one product of a row with what a recipe does before and after it; an operation that is none as it is."""
     op = make(row.op) if isinstance(row.op, Gemm) else row.op
     if recipe is None:
         yield op
     elif row.low and isinstance(op, Gemm):
-        yield from recipe.low(op, product)
+        yield from recipe.low(op, product, alone=product == "wgrad" and not row.input_gradient)
     else:
         yield recipe.high_op(op)
 

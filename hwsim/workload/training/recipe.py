@@ -85,10 +85,15 @@ class Recipe(Spec):
             return replace(op, a_format=a, o_format=o)
         return replace(op, w_format=op.w_format or self.high, a_format=a, o_format=o)
 
-    def low(self, gemm: Gemm, product: Product) -> Iterator[Op]:
-        """Yield what prepares the operands of ``gemm``, the product in the recipe's formats, and what follows it."""
+    def low(self, gemm: Gemm, product: Product, alone: bool = False) -> Iterator[Op]:
+        """Yield what prepares the operands of ``gemm``, the product in the recipe's formats, and what follows it.
+
+        A ``wgrad`` without steps of its own reads the gradient as ``dgrad`` prepares it; one that is ``alone``, as
+        that of the first product is, prepares it itself.
+        """
         spec: ProductSpec = getattr(self, product)
-        for name, rows, columns, operand in (("a", gemm.m, gemm.k, spec.a), ("w", gemm.n, gemm.k, spec.w)):
+        gradient = spec.w.model_copy(update={"steps": spec.w.steps or self.dgrad.a.steps}) if alone else spec.w
+        for name, rows, columns, operand in (("a", gemm.m, gemm.k, spec.a), ("w", gemm.n, gemm.k, gradient)):
             yield from self._steps(gemm, name, rows, columns, operand)
         yield replace(
             gemm,
