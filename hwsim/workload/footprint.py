@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from hwsim.formats import Format, parse_format
 from hwsim.workload.cutting import OUTLIERS
@@ -12,14 +13,20 @@ from hwsim.workload.phases.training import recomputed
 from hwsim.workload.policy import Policy, apply_policy
 from hwsim.workload.stored import KvStore, idle_weights, kv_stores
 from hwsim.workload.trace import Trace
-from hwsim.workload.training.backward import DGRAD
+from hwsim.workload.training.backward import DGRAD, WGRAD
 from hwsim.workload.training.optimizer import GRADIENT, STAGE, stored_bits
 
 #: Weights in the format of a product, beside those that are stored.
 COPIES = "weight_copies"
 
-#: Operations with two operands of the stated size.
-_BINARY = ("add", "mul")
+#: How many tensors of the stated size operations read and write that do not read one and write one.
+_OPERANDS = {
+    "add": (2, 1), "mul": (2, 1), "mul_backward": (3, 2), "embedding": (0, 1),
+    "embedding_backward": (2, 1), "maxpool_backward": (1, 1), "avgpool_backward": (0, 1),
+}  # fmt: skip
+
+#: As many of other gradients: they read what the forward operation read or made, and the gradient of its result.
+_BACKWARD = (2, 1)
 
 
 def memory_footprint(trace: Trace, policy: Policy | str) -> dict[str, int]:
@@ -61,8 +68,9 @@ def memory_bits(trace: Trace, policy: Policy | str) -> dict[str, int]:
       from a model, else 0: :func:`unknown_parts`.
     * Cache: K and V of every token at the end of the run, blocks along the head; formats of K and V are those of
       the scores' and the values' products. Layers that differ in format count by their number.
-    * Activation peak: the largest sum of inputs and results of one operation (with its batch, without weights and
-      cache): a lower bound on working memory that no schedule without fusion undercuts.
+    * Activation peak: the largest sum of inputs and results of one operation (with its batch, without what is counted
+      elsewhere: weights and a recipe's copies of them, their gradients if the optimizer stores these, cache): a lower
+      bound on working memory that no schedule without fusion undercuts.
     * Kept activations of training: the results of all forward operations, which the backward pass reads, each once;
       with recomputation without those that run again, of which one layer is held, and the input of every layer.
     * A recipe of training that quantizes weights reads them in its high format, which is what is stored; what it makes
@@ -72,12 +80,13 @@ def memory_bits(trace: Trace, policy: Policy | str) -> dict[str, int]:
     filled = apply_policy(trace, policy)
     weights, codes = (sum(pair) for pair in zip(_weight_bits(filled), _idle_bits(filled), strict=True))
     cache, cache_codes = _kv_bits(filled)
+    stored_operands = _stored_operands(filled)
     bits = {
         "gemm_weight_bytes": weights,
         "other_weight_bytes": int(filled.meta.get("other_bits", 0)),
         "kv_cache_bytes": cache,
         "metadata_bytes": weights - codes + cache - cache_codes,
-        "activation_peak_bytes": max(_live_bits(op) for op in filled.ops),
+        "activation_peak_bytes": max(_live_bits(op, stored_operands) for op in filled.ops),
     }
     if trace.meta.get("phase") == "training":
         stored = stored_bits(str(trace.meta["optimizer"]), int(trace.meta["trained_parameters"]))
@@ -166,17 +175,42 @@ def _dealt(filled: Trace, store: KvStore, default: str) -> list[tuple[Format, in
     return dealt
 
 
-def _live_bits(op: Op) -> int:
-    """Bits of inputs and results of one layer's operation that are no stored weights."""
+def _live_bits(op: Op, stored: Mapping[str, tuple[int, int]]) -> int:
+    """Bits of inputs and results of one layer's operation that are not ``stored`` (:func:`_stored_operands`)."""
+    in_store, out_store = stored.get(op.layer, (0, 0))
     if not isinstance(op, Gemm):
         if op.layer.startswith(f"{STAGE}{STAGE_END}"):
             return 0  # an optimizer streams what is counted as its state
-        inputs = 2 if op.op in _BINARY else 1
-        read = 0 if op.op == "embedding" else inputs * parse_format(op.a_format).storage_bits(op.m, op.n)
-        return (read + parse_format(op.o_format).storage_bits(op.m, op.n)) * op.batch
+        inputs, results = _OPERANDS.get(op.op, _BACKWARD if op.op.endswith("_backward") else (1, 1))
+        read = (inputs - in_store) * parse_format(op.a_format).storage_bits(op.m, op.n)
+        return read * op.batch + (results - out_store) * _result_bits(op, 1)
     a = parse_format(op.a_format).storage_bits(op.m, op.k)
     w = parse_format(op.w_format).storage_bits(op.n, op.k) if op.w_source == "activation" else 0
-    return (a + w + parse_format(op.o_format).storage_bits(op.m, op.n)) * op.batch
+    return (a + w) * op.batch + (1 - out_store) * _result_bits(op, 1)
+
+
+def _stored_operands(filled: Trace) -> dict[str, tuple[int, int]]:
+    """Return, by operation of a training step, how many inputs and results are weights, copies or gradients of these.
+
+    Inputs are those besides W of a product. Gradients are stored if the optimizer has them.
+    """
+    if filled.meta.get("phase") != "training":
+        return {}
+    weights = {gemm.layer for gemm in filled.gemms if gemm.w_source == "dram"}
+    gradients = bool(stored_bits(str(filled.meta["optimizer"]), 1)[GRADIENT])
+    found = {WGRAD + layer: (0, 1) for layer in weights if gradients}
+    chains: dict[str, list[str]] = defaultdict(list)
+    for op in filled.vector_ops:
+        product, _, step = op.layer.rpartition(".w.")
+        if product in weights and step == op.op:
+            chains[product].append(op.layer)
+        elif gradients and (op.op == "embedding_backward" or op.layer.rpartition(".o.")[0] in found):
+            found[op.layer] = (1, 1)  # in place
+    for product, steps in chains.items():
+        for layer in steps:
+            copy = layer == steps[-1] and not product.startswith(DGRAD)
+            found[layer] = (int(layer == steps[0]), int(copy))
+    return found
 
 
 def _result_bits(op: Op, layers: int) -> int:
