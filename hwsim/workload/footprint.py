@@ -9,11 +9,11 @@ from hwsim.formats import Format, parse_format
 from hwsim.workload.cutting import OUTLIERS
 from hwsim.workload.latent import as_stored, weights_of
 from hwsim.workload.ops import STAGE_END, Gemm, Op, VectorOp, bare_name, ceil_div
-from hwsim.workload.phases.training import recomputed
 from hwsim.workload.policy import Policy, apply_policy
 from hwsim.workload.stored import KvStore, idle_weights, kv_stores
 from hwsim.workload.trace import Trace
 from hwsim.workload.training.backward import DGRAD, WGRAD
+from hwsim.workload.training.kept import kept_bits, result_bits
 from hwsim.workload.training.optimizer import GRADIENT, STAGE, stored_bits
 
 #: Weights in the format of a product, beside those that are stored.
@@ -71,8 +71,12 @@ def memory_bits(trace: Trace, policy: Policy | str) -> dict[str, int]:
     * Activation peak: the largest sum of inputs and results of one operation (with its batch, without what is counted
       elsewhere: weights and a recipe's copies of them, their gradients if the optimizer stores these, cache): a lower
       bound on working memory that no schedule without fusion undercuts.
-    * Kept activations of training: the results of all forward operations, which the backward pass reads, each once;
-      with recomputation without those that run again, of which one layer is held, and the input of every layer.
+    * Kept activations of training: the results of all forward operations, each once, as the backward pass reads them.
+      Where it reads a recipe's quantized copies in their place, it keeps these: one per tensor and format, and the
+      tensor too if anything reads it, such as the gradient of a norm or of an activation
+      (:mod:`hwsim.workload.training.kept`). What recipes make of an operand on the way is not kept, nor what prepares
+      the forward product alone. With recomputation without what runs again, of which one layer is held, and what every
+      layer hands on. Masks and places of maxima, of a few bits, are not counted.
     * A recipe of training that quantizes weights reads them in its high format, which is what is stored; what it makes
       of them in the forward pass are copies, which the backward pass reads too.
     * Metadata: bits of weights and cache beyond the codes of elements.
@@ -91,10 +95,10 @@ def memory_bits(trace: Trace, policy: Policy | str) -> dict[str, int]:
     if trace.meta.get("phase") == "training":
         stored = stored_bits(str(trace.meta["optimizer"]), int(trace.meta["trained_parameters"]))
         bits |= {f"{name}_bytes": value for name, value in stored.items()}
-        bits["activation_kept_bytes"] = _kept_bits(filled, str(trace.meta["recompute"]))
+        bits["activation_kept_bytes"] = kept_bits(filled)
         if trace.meta.get("recipe"):
             made = [op for steps in _steps(filled).values() for op in steps if op.op == steps[-1].op]
-            bits[f"{COPIES}_bytes"] = sum(_result_bits(op, op.layers) for op in made)
+            bits[f"{COPIES}_bytes"] = sum(result_bits(op, op.layers) for op in made)
     return bits
 
 
@@ -183,10 +187,10 @@ def _live_bits(op: Op, stored: Mapping[str, tuple[int, int]]) -> int:
             return 0  # an optimizer streams what is counted as its state
         inputs, results = _OPERANDS.get(op.op, _BACKWARD if op.op.endswith("_backward") else (1, 1))
         read = (inputs - in_store) * parse_format(op.a_format).storage_bits(op.m, op.n)
-        return read * op.batch + (results - out_store) * _result_bits(op, 1)
+        return read * op.batch + (results - out_store) * result_bits(op, 1)
     a = parse_format(op.a_format).storage_bits(op.m, op.k)
     w = parse_format(op.w_format).storage_bits(op.n, op.k) if op.w_source == "activation" else 0
-    return (a + w) * op.batch + (1 - out_store) * _result_bits(op, 1)
+    return (a + w) * op.batch + (1 - out_store) * result_bits(op, 1)
 
 
 def _stored_operands(filled: Trace) -> dict[str, tuple[int, int]]:
@@ -211,24 +215,3 @@ def _stored_operands(filled: Trace) -> dict[str, tuple[int, int]]:
             copy = layer == steps[-1] and not product.startswith(DGRAD)
             found[layer] = (int(layer == steps[0]), int(copy))
     return found
-
-
-def _result_bits(op: Op, layers: int) -> int:
-    return parse_format(op.o_format).storage_bits(op.m, op.n) * op.batch * layers
-
-
-def _kept_bits(filled: Trace, recompute: str) -> int:
-    """Bits that a training step keeps from its forward pass."""
-    copies = {op for steps in _steps(filled).values() for op in steps}
-    forward = [op for op in filled.ops if STAGE_END not in op.layer and op not in copies]
-    again = [op for op in forward if recomputed(op, recompute)]
-    kept = sum(_result_bits(op, op.layers) for op in forward if not recomputed(op, recompute))
-    if not again:
-        return kept
-    depth = max(op.layers for op in again)
-    one_layer = sum(_result_bits(op, 1) for op in again if op.layers > 1 or depth == 1)
-    if recompute == "attention":
-        return kept + one_layer
-    first = next(op for op in forward if op.layers == depth and op in again)
-    inputs = parse_format(first.a_format).storage_bits(first.m, getattr(first, "k", first.n)) * first.batch * depth
-    return kept + one_layer + inputs

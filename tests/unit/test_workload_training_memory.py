@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hwsim.workload import Gemm, Trace, VectorOp, apply_policy, load_workload, memory_footprint
@@ -46,3 +48,74 @@ def test_gradients_of_activations_read_what_was_kept_too():
     assert peaks["dgrad/b"] == 16 * 3 * 4 * 8  # input, gradient of the result, gradient of the input
     gate = VectorOp("g", "mul_backward", 4, 8, a_format="bf16", o_format="bf16")
     assert _live_bits(gate, {}) == 16 * 5 * 4 * 8  # two factors, a gradient; two gradients
+
+
+def kept(name: str, recipe: str | None = None, **run: Any) -> int:
+    policy = {"policy": recipe} if recipe else {}
+    trace = load_workload(name, phase="training", **policy, **run)
+    return memory_footprint(trace, "bf16")["activation_kept_bytes"]
+
+
+def opt_kept(tokens: int, read_by_products: int) -> int:
+    """Bytes that OPT-125m keeps, 12 layers of width 768 and FFN 3072, 12 heads, 50272 tokens; all else in two bytes.
+
+    In rows of 768 per token, projections alone read two norms, the weighted values and ReLU (FFN: four rows); not so
+    q, k, v, the projection of attention, two sums, and both of the FFN's products.
+    """
+    shared, others = 1 + 1 + 1 + 4, 3 + 1 + 2 + 4 + 1
+    scores = 2 * 12 * tokens * tokens  # and their softmax
+    layer = tokens * 768 * (2 * others + read_by_products * shared) + 2 * scores
+    ends = 2 * tokens * (3 * 768 + 50272)  # table, positions, final norm, logits
+    return 12 * layer + ends
+
+
+def test_a_copy_that_is_read_in_its_place_is_kept_alone() -> None:
+    """FP8: one byte of what q, k and v, o, up and down read; inputs of norms and of ReLU in BF16."""
+    assert kept("opt-125m", seq_len=128) == opt_kept(128, 2) == 65_363_968
+    assert kept("opt-125m", "fp8_training", seq_len=128) == opt_kept(128, 1) == 57_106_432
+
+
+@pytest.mark.parametrize("recipe", ["nvfp4_training", "quartet_training"])
+def test_copies_that_the_backward_pass_makes_itself_are_not_kept(recipe: str) -> None:
+    """It rotates and rounds the tensor of two bytes once more; what rotates it in the forward pass is left."""
+    assert kept("opt-125m", recipe, seq_len=128) == kept("opt-125m", seq_len=128)
+
+
+def test_copies_of_maps_are_as_large_as_the_maps() -> None:
+    """Not as their im2col windows; a byte less of each map that convolutions alone read, none of the image.
+
+    ResNet-18 at 224: pooled stem and four of 56 x 56 x 64, four of 28 x 28 x 128 and 14 x 14 x 256, three of
+    7 x 7 x 512: the last is pooled. A shortcut and the convolution beside it read one map.
+    """
+    maps = 5 * 56 * 56 * 64 + 4 * 28 * 28 * 128 + 4 * 14 * 14 * 256 + 3 * 7 * 7 * 512
+    assert kept("resnet-18") - kept("resnet-18", "fp8_training") == maps
+
+
+def test_a_tensor_that_a_gradient_reads_is_kept_beside_its_copy() -> None:
+    """The product b reads what a made, and so does the gradient of SiLU, if it comes first behind a."""
+    a, b = Gemm("a", 4, 8, 16, role="ffn"), Gemm("b", 4, 2, 8, role="ffn", note="reads a")
+    act = VectorOp("act", "silu", 4, 8)
+
+    def found(*ops: Gemm | VectorOp) -> int:
+        step = Training(recipe="fp8_training").of(Trace("own", (VectorOp("e", "embedding", 4, 16), *ops)))
+        return memory_footprint(step, "bf16")["activation_kept_bytes"]
+
+    first = 4 * 16  # what a reads is no more than its copy
+    assert found(a, b) == first + 4 * 8 + 2 * 4 * 2
+    assert found(a, act, b) == first + (2 + 1) * 4 * 8 + 2 * 4 * 8 + 2 * 4 * 2
+
+
+def test_a_router_reads_what_its_experts_do_in_two_bytes() -> None:
+    tokens, width, ffn = 4, 16, 32
+    ops = (
+        VectorOp("attn.residual", "add", tokens, width),
+        VectorOp("mlp.norm", "rmsnorm", tokens, width),
+        Gemm("moe.router", tokens, 2, width, role="router"),
+        Gemm("moe.gate_proj", tokens, ffn, width, batch=2, role="ffn"),
+        Gemm("moe.up_proj", tokens, ffn, width, batch=2, role="ffn"),
+        VectorOp("moe.act", "silu", tokens, ffn, batch=2),
+    )
+    step = Training(recipe="fp8_training").of(Trace("own", (VectorOp("embed", "embedding", tokens, width), *ops)))
+    found = memory_footprint(step, "bf16")["activation_kept_bytes"]
+    shared = 2 * tokens * width  # FP8, one for both products of two experts
+    assert found == 2 * (3 * tokens * width + 2 * tokens + 3 * 2 * tokens * ffn) + shared

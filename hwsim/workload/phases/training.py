@@ -8,7 +8,7 @@ from typing import Literal
 
 from hwsim.spec.errors import UsageError
 from hwsim.workload.cutting import cut_ends
-from hwsim.workload.ops import STAGE_END, Gemm, Op, VectorOp
+from hwsim.workload.ops import Gemm, Op, VectorOp
 from hwsim.workload.phase import Causal, prefill
 from hwsim.workload.phases.base import PHASES, assemble, need
 from hwsim.workload.phases.passes import Build
@@ -16,13 +16,11 @@ from hwsim.workload.places import places
 from hwsim.workload.stored import idle_weights
 from hwsim.workload.tables import fill_other
 from hwsim.workload.trace import Trace
-from hwsim.workload.training.backward import dgrad, forward_gemm, vector_gradient, wgrad
+from hwsim.workload.training.backward import RECOMPUTE, dgrad, forward_gemm, reads_the_input, vector_gradient, wgrad
 from hwsim.workload.training.optimizer import find_optimizer, update_ops
 from hwsim.workload.training.recipe import Product, Recipe, find_recipe
 
 Recompute = Literal["none", "attention", "all"]
-
-RECOMPUTE = "recompute"
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ class Training:
     def _backward(self, row: _Row, recipe: Recipe | None) -> Iterator[Op]:
         if recomputed(row.op, self.recompute):
             for op in _product(row, "forward", forward_gemm, recipe):
-                yield replace(op, layer=f"{RECOMPUTE}{STAGE_END}{op.layer}")
+                yield replace(op, layer=RECOMPUTE + op.layer)
         if isinstance(row.op, VectorOp):
             gradient = vector_gradient(row.op)
             if gradient is not None:
@@ -113,7 +111,7 @@ def recomputed(op: Op, recompute: str) -> bool:
 
 def _rows(forward: Trace, recipe: Recipe | None) -> Iterator[_Row]:
     """Yield the forward operations, cut where a recipe keeps layers in its high format."""
-    frozen = _reads_the_input(forward)
+    frozen = reads_the_input(forward.ops)
     for at, (op, place) in enumerate(zip(forward.ops, places(forward), strict=True)):
         if recipe is None or not isinstance(op, Gemm) or op.role not in recipe.roles:
             yield _Row(op, False, at != frozen)
@@ -132,16 +130,6 @@ def _product(row: _Row, product: Product, make: Callable[[Gemm], Gemm], recipe: 
         yield from recipe.low(op, product, alone=product == "wgrad" and not row.input_gradient)
     else:
         yield recipe.high_op(op)
-
-
-def _reads_the_input(forward: Trace) -> int | None:
-    """Return which operation multiplies the model's input, which needs no gradient; None if an embedding is trained."""
-    for at, op in enumerate(forward.ops):
-        if isinstance(op, Gemm):
-            return at
-        if op.op == "embedding":
-            return None
-    return None
 
 
 def _parameters(forward: Trace) -> int:

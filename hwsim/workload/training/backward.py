@@ -14,10 +14,11 @@ in ``wgrad``. Gradients are other tensors, so theirs are left open, whatever the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hwsim.spec.errors import UsageError
-from hwsim.workload.ops import STAGE_END, Gemm, VectorOp, vector_op_names
+from hwsim.workload.ops import STAGE_END, Gemm, Op, VectorOp, vector_op_names
 
 #: Linear operations whose gradient is the same operation; the sum of two has the sum of two gradients.
 SELF_ADJOINT = ("add", "rope", "transpose", "hadamard", "hadamard_32", "hadamard_full")
@@ -25,7 +26,18 @@ SELF_ADJOINT = ("add", "rope", "transpose", "hadamard", "hadamard_32", "hadamard
 #: Operations that round or rescale on the way; their gradient passes straight through.
 STRAIGHT_THROUGH = ("quantize", "dequantize", "quantize_stochastic")
 
-DGRAD, WGRAD = f"dgrad{STAGE_END}", f"wgrad{STAGE_END}"
+#: Stages of gradients, and of forward operations that run once more before these.
+DGRAD, WGRAD, RECOMPUTE = f"dgrad{STAGE_END}", f"wgrad{STAGE_END}", f"recompute{STAGE_END}"
+
+
+def reads_the_input(ops: Sequence[Op]) -> int | None:
+    """Return which operation multiplies the model's input, which needs no gradient; None if an embedding is trained."""
+    for at, op in enumerate(ops):
+        if isinstance(op, Gemm):
+            return at
+        if op.op == "embedding":
+            return None
+    return None
 
 
 def forward_gemm(gemm: Gemm) -> Gemm:
