@@ -74,6 +74,24 @@ def test_recomputed_attention_runs_twice_forward(recompute: str, times: int) -> 
     assert step.macs_by_kind["linear"] == 3 * linear + (linear - head if recompute == "all" else 0)
 
 
+@pytest.mark.parametrize(
+    ("model", "outside"),
+    [
+        ("llama-3.2-1b", ["embed", "final_norm", "lm_head"]),
+        ("bert-base", ["embed", "embed.positions", "embed.types", "embed.norm", "pooler", "pooler.act"]),
+        ("vit-base-16", ["patch_embed", "embed.positions", "final_norm", "classifier"]),
+        ("resnet-18", []),
+        ("whisper-tiny", ["encoder.conv1", "encoder.conv1.act", "encoder.conv2", "encoder.conv2.act",
+                          "encoder.embed.positions", "encoder.final_norm", "decoder.embed", "decoder.embed.positions",
+                          "decoder.final_norm", "lm_head"]),
+    ],
+)  # fmt: skip
+def test_what_is_outside_of_the_layers_does_not_run_again(model: str, outside: list[str]) -> None:
+    step = load_workload(model, phase="training", recompute="all")
+    again = {op.layer.removeprefix("recompute/") for op in step.ops if op.layer.startswith("recompute/")}
+    assert [op.layer for op in load_workload(model).ops if op.layer not in again] == outside
+
+
 def test_parts_follow_one_another_and_gradients_go_backwards() -> None:
     step = load_workload("gpt2", phase="training", seq_len=16)
     stages = [op.layer.rpartition("/")[0] for op in step.ops]
@@ -162,6 +180,46 @@ def test_a_trace_with_stated_formats_leaves_gradients_to_the_policy(tmp_path: Pa
     assert found["l1"] == ("int4_g8", "int8", "fp16")
     assert found["dgrad/l1"] == ("int4_g8", "bf16", "bf16")
     assert found["wgrad/l1"] == ("bf16", "int8", "bf16")
+
+
+def fixed(folder: Path, *rows: str) -> str:
+    """Write products of no role; return the path of the trace."""
+    lines = "layer,op,m,n,k,batch,repeat,w_format,a_format,o_format,w_source"
+    (folder / "rows.csv").write_text("\n".join([lines, *rows]))
+    return str(folder / "rows.csv")
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_products_of_no_role_are_linear_layers(name: str, tmp_path: Path) -> None:
+    """Modules, ONNX graphs and SCALE-Sim's rows do not say what a product is for; one of two activations is none."""
+    rows = [f"l{at},gemm,4,64,64,1,1,,,,dram" for at in range(8)] + ["own,gemm,4,64,64,1,1,,,,activation"]
+    step = load_workload(fixed(tmp_path, *rows), phase="training", policy=name)
+    own = find_recipe(name)
+    first, last = own.ends(8)
+    found = {gemm.layer: gemm.w_format for gemm in step.gemms}
+    low_layers = {f"l{at}" for at in range(first, 8 - last)}
+    for product, fmt in (("", own.forward.w.format), ("dgrad/", own.dgrad.w.format), ("wgrad/", own.wgrad.w.format)):
+        names = {f"{product}l{at}" for at in range(8)} & set(found)
+        assert {layer.removeprefix(product) for layer in names if found[layer] == fmt} == low_layers - (
+            {"l0"} if product == "dgrad/" else set()
+        )
+    assert found["own"] == "bf16"
+    assert "policy_note" not in step.meta
+
+
+def test_classifiers_stay_as_heads_do() -> None:
+    for model, head in (("vit-base-16", "classifier"), ("bert-base", "pooler")):
+        step = load_workload(model, phase="training", policy="fp8_training")
+        assert {g.w_format for g in step.gemms if g.layer == head} == {"bf16"}
+
+
+def test_a_recipe_that_is_for_no_product_says_so(tmp_path: Path) -> None:
+    note = load_workload("resnet-18", phase="training", policy="nvfp4_training").meta["policy_note"]
+    assert note.startswith("recipe nvfp4_training: none of 21 GEMMs run in its formats")
+    stated = fixed(tmp_path, "a,gemm,4,64,64,1,1,int4,int8,fp16,dram", "b,gemm,4,64,64,1,1,int4,int8,fp16,dram")
+    step = load_workload(stated, phase="training", policy="fp8_training")
+    assert "none of 2 GEMMs run in its formats" in step.meta["policy_note"]
+    assert not [op.layer for op in step.vector_ops if op.layer.startswith(("a.", "b."))]  # nothing is left to quantize
 
 
 def test_nvfp4_keeps_layers_and_rounds_gradients_stochastically() -> None:

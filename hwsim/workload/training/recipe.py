@@ -89,12 +89,13 @@ class Recipe(Spec):
         """Yield what prepares the operands of ``gemm``, the product in the recipe's formats, and what follows it.
 
         A ``wgrad`` without steps of its own reads the gradient as ``dgrad`` prepares it; one that is ``alone``, as
-        that of the first product is, prepares it itself.
+        that of the first product is, prepares it itself. Operands whose format is stated are at hand in that.
         """
         spec: ProductSpec = getattr(self, product)
         gradient = spec.w.model_copy(update={"steps": spec.w.steps or self.dgrad.a.steps}) if alone else spec.w
         for name, rows, columns, operand in (("a", gemm.m, gemm.k, spec.a), ("w", gemm.n, gemm.k, gradient)):
-            yield from self._steps(gemm, name, rows, columns, operand)
+            if not getattr(gemm, f"{name}_format"):
+                yield from self._steps(gemm, name, rows, columns, operand)
         yield replace(
             gemm,
             w_format=gemm.w_format or spec.w.format or self.high,
