@@ -12,9 +12,9 @@ from hwsim.workload.ops import STAGE_END, Gemm, Op, VectorOp, bare_name, ceil_di
 from hwsim.workload.policy import Policy, apply_policy
 from hwsim.workload.stored import KvStore, idle_weights, kv_stores
 from hwsim.workload.trace import Trace
-from hwsim.workload.training.backward import DGRAD, WGRAD
+from hwsim.workload.training.backward import DGRAD, RECOMPUTE, WGRAD
 from hwsim.workload.training.kept import kept_bits, result_bits
-from hwsim.workload.training.optimizer import GRADIENT, STAGE, stored_bits
+from hwsim.workload.training.optimizer import GRADIENT, STAGE, in_place, stored_bits
 
 #: Weights in the format of a product, beside those that are stored.
 COPIES = "weight_copies"
@@ -27,6 +27,9 @@ _OPERANDS = {
 
 #: As many of other gradients: they read what the forward operation read or made, and the gradient of its result.
 _BACKWARD = (2, 1)
+
+#: Stages that read the weights of the forward pass again.
+_AGAIN = (DGRAD, RECOMPUTE)
 
 
 def memory_footprint(trace: Trace, policy: Policy | str) -> dict[str, int]:
@@ -60,6 +63,8 @@ def unknown_parts(trace: Trace) -> str:
 def memory_bits(trace: Trace, policy: Policy | str) -> dict[str, int]:
     """Return exact bits, named as the bytes of :func:`memory_footprint` that they become.
 
+    * Training: what an optimizer that updates weights in place (``sgd``, FP32) does not find in its format is stored
+      in that as well, as part of its state.
     * Weights: every W that comes from DRAM once, however often passes, or stages such as ``prefill/…`` and
       ``decode/…``, read it; where stages differ in how much of it they touch, the most. Those that the run does not
       read at all, of experts and encoders (``idle_weights`` of the trace's ``meta``), are stored all the same.
@@ -93,7 +98,7 @@ def memory_bits(trace: Trace, policy: Policy | str) -> dict[str, int]:
         "activation_peak_bytes": max(_live_bits(op, stored_operands) for op in filled.ops),
     }
     if trace.meta.get("phase") == "training":
-        stored = stored_bits(str(trace.meta["optimizer"]), int(trace.meta["trained_parameters"]))
+        stored = stored_bits(*_updated(filled))
         bits |= {f"{name}_bytes": value for name, value in stored.items()}
         bits["activation_kept_bytes"] = kept_bits(filled)
         if trace.meta.get("recipe"):
@@ -104,6 +109,24 @@ def memory_bits(trace: Trace, policy: Policy | str) -> dict[str, int]:
 
 def _bytes(bits: int) -> int:
     return ceil_div(bits, 8)
+
+
+def _updated(filled: Trace) -> tuple[str, int, int]:
+    """Return optimizer and parameters of a step, and how many of these are not in the format of an update in place."""
+    name, parameters = str(filled.meta["optimizer"]), int(filled.meta["trained_parameters"])
+    weights = in_place(name)
+    if weights is None:
+        return name, parameters, 0
+    fmt, prepared = parse_format(weights.format), _steps(filled)
+    stored = [gemm for gemm in filled.gemms if gemm.w_source == "dram" and not gemm.layer.startswith(_AGAIN)]
+    same = sum(
+        gemm.n * gemm.k * gemm.batch * gemm.layers
+        for gemm in (*stored, *idle_weights(filled))
+        if parse_format(gemm.w_format) == fmt and (gemm.layer, gemm.w_format) not in prepared
+    )
+    others = int(filled.meta.get("other_parameters", 0))
+    same += others if int(filled.meta.get("other_bits", 0)) == fmt.storage_bits(1, others) else 0
+    return name, parameters, max(0, parameters - same)
 
 
 def _weight_bits(filled: Trace) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from hwsim.workload import (
     load_workload,
     model_names,
     read_trace,
+    summarize,
     vector_op_names,
     write_trace,
 )
@@ -216,6 +217,7 @@ def test_classifiers_stay_as_heads_do() -> None:
 def test_a_recipe_that_is_for_no_product_says_so(tmp_path: Path) -> None:
     note = load_workload("resnet-18", phase="training", policy="nvfp4_training").meta["policy_note"]
     assert note.startswith("recipe nvfp4_training: none of 21 GEMMs run in its formats")
+    assert summarize(load_workload("resnet-18", phase="training", policy="nvfp4_training"))["formats"] in note
     stated = fixed(tmp_path, "a,gemm,4,64,64,1,1,int4,int8,fp16,dram", "b,gemm,4,64,64,1,1,int4,int8,fp16,dram")
     step = load_workload(stated, phase="training", policy="fp8_training")
     assert "none of 2 GEMMs run in its formats" in step.meta["policy_note"]

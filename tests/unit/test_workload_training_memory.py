@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hwsim.workload import Gemm, Trace, VectorOp, apply_policy, load_workload, memory_footprint
+from hwsim.workload import Gemm, Policy, Trace, VectorOp, apply_policy, load_workload, memory_footprint
 from hwsim.workload.footprint import _live_bits
 from hwsim.workload.phases.training import Training
 
@@ -40,6 +40,23 @@ def test_copies_of_weights_are_no_working_memory():
     rotated = 2 * 8192 * 2048  # BF16; in dgrad it is rounded to MXFP4, 4 bits and 8 bits per 32, for the product alone
     masks = 2 * 8192 * 2048  # the other factor of the weight gradient, which is masked in place
     assert peaks["quartet_training"] == max(rotated + 8192 * 2048 * 17 // 32, masks)
+
+
+def test_weights_that_are_updated_in_place_are_stored_in_their_format() -> None:
+    """Plain SGD in FP32: 4 bytes of weight and of gradient; where products read two bytes, these come on top."""
+
+    def found(policy: Policy, **run: Any) -> list[int]:
+        step = memory_footprint(load_workload("gpt2", phase="training", seq_len=16, optimizer="sgd", **run), policy)
+        return [step[f"{part}_bytes"] for part in ("weight", "gradient", "optimizer")]
+
+    count = 124_439_808
+    tables = 1024 * 768 + (12 * (2 * 2 + 3 + 1 + 4 + 1) + 2) * 768  # positions, norms, biases; the head is tied
+    assert found(Policy("fp32", "bf16", other_format="fp32")) == [4 * count, 4 * count, 0]
+    assert found(Policy("bf16", "bf16", other_format="bf16")) == [2 * count, 4 * count, 4 * count]
+    assert found(Policy("bf16", "bf16", other_format="fp32"))[2] == 4 * (count - tables)
+    assert found(Policy("fp32", "bf16", other_format="bf16"), recompute="all")[2] == 4 * tables
+    recipe = load_workload("gpt2", phase="training", seq_len=16, optimizer="sgd", policy="quartet_training")
+    assert memory_footprint(recipe, "bf16")["optimizer_bytes"] == 4 * count
 
 
 def test_gradients_of_activations_read_what_was_kept_too():

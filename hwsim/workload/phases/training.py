@@ -89,8 +89,8 @@ class Training:
             return made
         left = [replace(gemm, w_format=gemm.w_format or recipe.high) for gemm in idle_weights(made)]
         note = _unused_note(rows, str(self.recipe), recipe)
-        extra = {"idle_weights": left} | ({"policy_note": note} if note else {})
-        return fill_other(replace(made, meta={**made.meta, **extra}), recipe.high)
+        told = {"policy_note": note, "formats": note.partition(",")[0]} if note else {}
+        return fill_other(replace(made, meta={**made.meta, "idle_weights": left, **told}), recipe.high)
 
     def _backward(self, row: _Row, recipe: Recipe | None) -> Iterator[Op]:
         if row.again:

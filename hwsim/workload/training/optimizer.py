@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from hwsim.formats import parse_format
@@ -13,8 +13,8 @@ from hwsim.workload.ops import STAGE_END, VectorOp
 #: Begins the names of an optimizer's rows.
 STAGE = "optimizer"
 
-#: The tensor whose format is that of stored gradients.
-GRADIENT = "gradient"
+#: The tensors whose formats are those of stored gradients and of the weights that an update writes.
+GRADIENT, WEIGHTS = "gradient", "weights"
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,18 @@ def update_ops(name: str, parameters: int) -> list[VectorOp]:
     ]
 
 
-def stored_bits(name: str, parameters: int) -> dict[str, int]:
-    """Return the bits of ``gradient`` and of ``optimizer`` state (moments, master weights) between steps."""
-    tensors = find_optimizer(name)
+def in_place(name: str) -> OptimizerTensor | None:
+    """Return the weights of the forward pass if the optimizer called ``name`` reads and writes these; or None."""
+    return next((t for t in find_optimizer(name) if (t.tensor, t.op) == (WEIGHTS, "stream_update")), None)
+
+
+def stored_bits(name: str, parameters: int, other_format: int = 0) -> dict[str, int]:
+    """Return the bits of ``gradient`` and of ``optimizer`` state (moments, master weights) between steps.
+
+    Of weights that are updated in place, those that the run stores in an ``other_format`` need the updated ones beside
+    them: so many are counted as state.
+    """
+    tensors, weights = find_optimizer(name), in_place(name)
     gradient = sum(t.bits(parameters) for t in tensors if t.tensor == GRADIENT)
-    return {GRADIENT: gradient, STAGE: sum(t.bits(parameters) for t in tensors) - gradient}
+    master = replace(weights, stored=1).bits(other_format) if weights and other_format else 0
+    return {GRADIENT: gradient, STAGE: sum(t.bits(parameters) for t in tensors) - gradient + master}
