@@ -23,7 +23,7 @@ from hwsim.workload import (
 from hwsim.workload.phases.training import Training
 from hwsim.workload.training.backward import SELF_ADJOINT, STRAIGHT_THROUGH
 from hwsim.workload.training.optimizer import find_optimizer, optimizers, stored_bits
-from hwsim.workload.training.recipe import find_recipe, recipe_names
+from hwsim.workload.training.recipe import Recipe, find_recipe, recipe_names
 
 MODELS = model_names()
 
@@ -251,6 +251,25 @@ def test_quartet_rotates_both_operands_of_all_products() -> None:
     assert {op.elements for op in ops if op.layer.startswith("attn.q_proj.w")} == {32 * 4096 * 4096}
     assert {op.elements for op in ops if op.layer.startswith("attn.q_proj.a")} == {32 * 64 * 4096}
     assert low(step, "mxfp4")["wgrad"] == {"qkv", "attn_out", "ffn"}
+
+
+def test_quartet_reads_its_copies_again() -> None:
+    """Algorithm 1 saves MXFP4 copies of activations and weights; gradients come in BF16."""
+    step = load_workload("opt-125m", phase="training", seq_len=64, policy="quartet_training")
+    read = {op.layer.removesuffix(".hadamard_32"): op.a_format for op in step.vector_ops if op.op == "hadamard_32"}
+    layer = "attn.q_proj"
+    assert {name: fmt for name, fmt in read.items() if layer in name and not name.endswith(".o")} == {
+        f"{layer}.a": "bf16", f"{layer}.w": "bf16", f"dgrad/{layer}.a": "bf16", f"dgrad/{layer}.w": "mxfp4",
+        f"wgrad/{layer}.a": "mxfp4", f"wgrad/{layer}.w": "bf16",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("product", "operand"), [("forward", "a"), ("dgrad", "a"), ("wgrad", "w"), ("wgrad", "o")])
+def test_a_copy_is_of_what_the_forward_product_makes(product: str, operand: str) -> None:
+    own = find_recipe("quartet_training").model_dump()
+    own[product][operand]["of"] = "copy"
+    with pytest.raises(ValueError, match=f"{product}: {operand}: the forward product makes no copy"):
+        Recipe.model_validate(own)
 
 
 @pytest.mark.parametrize("name", recipe_names())

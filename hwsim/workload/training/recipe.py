@@ -9,7 +9,7 @@ from functools import lru_cache
 from math import ceil
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from hwsim.formats import parse_format
 from hwsim.spec.bind import Spec, as_value_error, bind
@@ -46,6 +46,11 @@ class OperandSpec(Spec):
 
     format: FormatName | None = Field(None, description="default: the recipe's high format")
     steps: list[Step] = Field([], description="vector operations on the operand; a result's come after the product")
+    of: Literal["tensor", "copy"] = Field(
+        "tensor",
+        description="what the steps start from: the tensor in the high format, or the copy of it that the forward "
+        "product reads; for w of dgrad and a of wgrad",
+    )
 
 
 class ProductSpec(Spec):
@@ -74,6 +79,20 @@ class Recipe(Spec):
     dgrad: ProductSpec
     wgrad: ProductSpec
 
+    @model_validator(mode="after")
+    def _copies_exist(self) -> Recipe:
+        for product in PRODUCTS:
+            spec: ProductSpec = getattr(self, product)
+            for name in ("a", "w", "o"):
+                if getattr(spec, name).of == "copy" and self._copy(product, name) is None:
+                    raise ValueError(f"{product}: {name}: the forward product makes no copy that it could be of")
+        return self
+
+    def _copy(self, product: Product, operand: str) -> str | None:
+        """Return the format of the copy that the forward product makes of an operand of another one, if it does."""
+        made = {("dgrad", "w"): self.forward.w, ("wgrad", "a"): self.forward.a}.get((product, operand))
+        return made.format if made is not None and made.steps else None
+
     def ends(self, layers: int) -> tuple[int, int]:
         """Return how many of ``layers`` at the beginning and at the end stay in the high format."""
         return ceil(Fraction(self.keep.first) * layers), ceil(Fraction(self.keep.last) * layers)
@@ -95,7 +114,8 @@ class Recipe(Spec):
         gradient = spec.w.model_copy(update={"steps": spec.w.steps or self.dgrad.a.steps}) if alone else spec.w
         for name, rows, columns, operand in (("a", gemm.m, gemm.k, spec.a), ("w", gemm.n, gemm.k, gradient)):
             if not getattr(gemm, f"{name}_format"):
-                yield from self._steps(gemm, name, rows, columns, operand)
+                start = self._copy(product, name) if operand.of == "copy" else None
+                yield from self._steps(gemm, name, rows, columns, operand, start)
         yield replace(
             gemm,
             w_format=gemm.w_format or spec.w.format or self.high,
@@ -104,13 +124,17 @@ class Recipe(Spec):
         )
         yield from self._steps(gemm, "o", gemm.m, gemm.n, spec.o)
 
-    def _steps(self, gemm: Gemm, name: str, rows: int, columns: int, operand: OperandSpec) -> Iterator[VectorOp]:
+    def _steps(
+        self, gemm: Gemm, name: str, rows: int, columns: int, operand: OperandSpec, start: str | None = None
+    ) -> Iterator[VectorOp]:
+        read = start or self.high
         for step in operand.steps:
             made = operand.format if step.startswith("quantize") else None
             yield VectorOp(
-                f"{gemm.layer}.{name}.{step}", step, rows, columns, gemm.batch, gemm.repeat, self.high,
-                made or self.high, passes=gemm.passes,
+                f"{gemm.layer}.{name}.{step}", step, rows, columns, gemm.batch, gemm.repeat, read, made or self.high,
+                passes=gemm.passes,
             )  # fmt: skip
+            read = self.high
 
 
 @lru_cache(maxsize=1)
