@@ -143,6 +143,20 @@ def test_comparisons_and_sweeps_take_plain_tensors_and_say_so(tmp_path, capsys):
         assert note in page
 
 
+def test_recipes_say_what_a_checkpoint_keeps(tmp_path):
+    run = {"phase": "training", "seq_len": 16, "policy": "fp8_training"}
+    plain = load_workload(write_safetensors(tmp_path / "tiny", hf_tensors(halves), LLAMA), **run)
+    assert plain.meta["policy_note"] == "policy fp8_training: in the place of fp16 of model.safetensors"
+    assert summarize(plain)["formats"] == "recipe fp8_training"
+    assert plain.ops == load_workload(tmp_path / "tiny" / "config.json", **run).ops
+    write_gguf(tmp_path / "tiny.gguf", lambda kind, layer: "Q4_K" if kind == "attn_q" else "F16")
+    mixed = load_workload(tmp_path / "tiny.gguf", **run)
+    assert (
+        mixed.meta["policy_note"] == "policy fp8_training: 29 of 37 GEMMs keep the formats of W that tiny.gguf states"
+    )
+    assert summarize(mixed)["formats"] == "W of 29 of 37 GEMMs as in tiny.gguf, the rest recipe fp8_training"
+
+
 def test_a_draft_of_plain_tensors_gives_way_too(tmp_path):
     path = write_safetensors(tmp_path / "tiny", hf_tensors(halves), LLAMA)
     run = {"phase": "speculative", "draft": str(path), "draft_tokens": 2, "acceptance": 0.5, "context": 20}

@@ -15,7 +15,6 @@ from hwsim.formats.block.ggml import ggml_type
 from hwsim.spec.errors import SpecError
 from hwsim.workload import Gemm, Policy, Trace, apply_policy, load_workload, memory_footprint, summarize, write_trace
 from hwsim.workload.ggml import facts_of, mix_bits_per_weight, mix_type
-from hwsim.workload.zoo import model_names
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -415,12 +414,3 @@ def test_a_run_reads_the_table_in_its_format():
         )
         found.append(next(row for row in result.layer_rows if row["layer"] == "embed")["dram_read_bytes"])
     assert found[1] - found[0] == 256 * 4096 * 12 // 8
-
-
-OWN_FORMATS = ("rag-embedding-search", "cross-ntt")
-
-
-@pytest.mark.parametrize("name", [name for name in model_names() if name not in OWN_FORMATS])
-def test_every_parameter_is_stored_once(name):
-    trace = load_workload(name, policy="fp16")
-    assert memory_footprint(trace, "fp16")["weight_bytes"] == 2 * trace.meta["parameters"]

@@ -13,6 +13,7 @@ from hwsim.workload.phase import Causal, prefill
 from hwsim.workload.phases.base import PHASES, assemble, need
 from hwsim.workload.phases.passes import Build
 from hwsim.workload.places import Place, places
+from hwsim.workload.stated import formats_text, kept_note
 from hwsim.workload.stored import idle_weights
 from hwsim.workload.tables import fill_other
 from hwsim.workload.trace import Trace
@@ -88,8 +89,11 @@ class Training:
         if recipe is None:
             return made
         left = [replace(gemm, w_format=gemm.w_format or recipe.high) for gemm in idle_weights(made)]
-        note = _unused_note(rows, str(self.recipe), recipe)
-        told = {"policy_note": note, "formats": note.partition(",")[0]} if note else {}
+        told: dict[str, str] = {}
+        if note := kept_note(forward, str(self.recipe)):
+            told = {"policy_note": note, "formats": formats_text(forward, f"recipe {self.recipe}")}
+        if note := _unused_note(rows, str(self.recipe), recipe):
+            told = {"policy_note": note, "formats": note.partition(",")[0]}
         return fill_other(replace(made, meta={**made.meta, "idle_weights": left, **told}), recipe.high)
 
     def _backward(self, row: _Row, recipe: Recipe | None) -> Iterator[Op]:
