@@ -175,7 +175,7 @@ def test_only_what_runs_is_carried():
 
 def test_layers_that_differ_in_more_than_a_number_stay_apart():
     gemms = [Gemm(f"h.{i}.fc", 2, 3, 4) for i in range(3)] + [Gemm("h.0.out", 2, 3, 4), Gemm("h.3.fc", 2, 3, 5)]
-    merged = merge_layers([*gemms, VectorOp("h.1.fc", "relu", 2, 3)])
+    merged = merge_layers([*gemms, VectorOp("h.1.fc", "relu", 2, 3)], {})
     assert [(op.layer, op.repeat) for op in merged] == [("h.*.fc", 3), ("h.0.out", 1), ("h.3.fc", 1), ("h.1.fc", 1)]
 
 

@@ -57,11 +57,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
 
     def tell(self, tensor: Any, info: Tensor) -> None:
         """Remember what is known of a tensor."""
-        self.known[id(tensor)] = (tensor, info)
+        self.known[id(tensor)] = (tensor, info.told(str(id(tensor))))
 
     def of(self, tensor: Any) -> Tensor:
         """Return what is known of a tensor; one that nothing made is a constant of the module."""
-        _, info = self.known.get(id(tensor), (None, Tensor(tuple(tensor.shape), constant=True)))
+        if id(tensor) not in self.known:
+            self.tell(tensor, Tensor(tuple(tensor.shape), constant=True))
+        _, info = self.known[id(tensor)]
         return replace(info, constant=False) if info.constant and _storage(tensor) in self.written else info
 
     def chain(self, tensor: Any) -> frozenset[int]:
@@ -101,6 +103,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
             self._refuse(func)
         for output in outputs:
             info = self._moved(base, args, infos, tuple(output.shape))
+            if func.is_view and info.constant:
+                info = replace(info, part=_part(infos[0], output))
             self.tell(output, info)
             if not info.constant:
                 self.written.add(_storage(output))
@@ -288,6 +292,14 @@ def _whole(module: Any) -> str:
 def _storage(tensor: Any) -> int:
     """Return what tells a tensor's storage from others."""
     return int(tensor.untyped_storage()._cdata)
+
+
+def _part(source: Tensor, view: Any) -> str:
+    """Return what tells a view of a constant from others: where it lies, unless it is all of its source."""
+    if view.numel() >= source.elements:
+        return source.part
+    steps = sorted(step for step in zip(view.stride(), view.shape, strict=True) if step[1] > 1)
+    return f"{source.part.partition('[')[0]}[{view.storage_offset()} {steps}]"
 
 
 def _order(base: str, args: Any, rank: int) -> list[int]:
