@@ -98,6 +98,14 @@ def image():
     )
 
 
+def encoder():
+    return nn.TransformerEncoder(nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), 3), torch.zeros(2, 7, 32)
+
+
+def cross():
+    return nn.MultiheadAttention(32, 4, kdim=24, vdim=24), (torch.zeros(2, 32), torch.zeros(9, 24), torch.zeros(9, 24))
+
+
 def volume():
     return nn.Conv3d(2, 4, (1, 2, 3), dilation=2), (torch.zeros(1, 2, 8, 8, 8),)
 
@@ -167,6 +175,17 @@ class TestWithTorch:
             ("embedding", 14, 32, 1), ("add", 14, 32, 3),
         ]  # fmt: skip
         assert trace.meta["parameters"] == 100 * 32 + 3 * 3 * (32 * 32 + 32)
+
+    def test_weights_that_a_module_holds_under_several_names_name_their_products(self, source):
+        trace = load_workload(source + "encoder")
+        assert [(g.layer, g.n, g.role, g.repeat) for g in trace.gemms if g.w_source == "dram"] == [
+            ("layers.*.self_attn.in_proj", 96, "qkv", 3), ("layers.*.self_attn.out_proj", 32, "attn_out", 3),
+            ("layers.*.linear1", 64, "ffn", 3), ("layers.*.linear2", 32, "ffn", 3),
+        ]  # fmt: skip
+        stored = [(g.layer, g.k, g.role) for g in load_workload(source + "cross").gemms if g.w_source == "dram"]
+        assert stored == [
+            ("q_proj", 32, "qkv"), ("k_proj", 24, "qkv"), ("v_proj", 24, "qkv"), ("out_proj", 32, "attn_out")
+        ]  # fmt: skip
 
     def test_images(self, source):
         trace = load_workload({"source": source + "image", "batch": 2, "settings": {"image_size": 16}})

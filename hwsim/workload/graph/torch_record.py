@@ -124,7 +124,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
     def _product(self, base: str, product: Product, args: Any, role: str = "") -> int:
         own = self.path[-1]
         plain = base in ("mm", "addmm", "convolution", "linear") and own
-        layer = own if plain else f"{own}.{base.strip('_')}".strip(".")
+        layer = _named_weight(own, product.w) or (own if plain else f"{own}.{base.strip('_')}".strip("."))
         note = im2col_note(product) if base == "convolution" else ""
         number = self.collector.product(layer, product, "conv" if base == "convolution" else role, note)
         if number >= 0 and product.w.stored:
@@ -292,6 +292,18 @@ def _whole(module: Any) -> str:
 def _storage(tensor: Any) -> int:
     """Return what tells a tensor's storage from others."""
     return int(tensor.untyped_storage()._cdata)
+
+
+def _named_weight(own: str, weights: Tensor) -> str:
+    """Return the name of a product whose module ``own`` holds weights by several names, ``""`` if it has its own.
+
+    A module that multiplies its ``weight`` is named itself; ``in_proj_weight`` and ``out_proj.weight`` of an
+    attention, which does not run its parts as modules, make ``in_proj`` and ``out_proj``.
+    """
+    if not weights.stored or not weights.name.startswith(f"{own}.".lstrip(".")):
+        return ""
+    inner = weights.name[len(f"{own}.".lstrip(".")) :]
+    return "" if inner == "weight" else f"{own}.{re.sub(r'[._]weight$', '', inner)}".strip(".")
 
 
 def _part(source: Tensor, view: Any) -> str:
