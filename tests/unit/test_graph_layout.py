@@ -191,6 +191,7 @@ def test_products_beyond_any_machine_are_refused():
         ("model.layers.0.self_attn.o_proj", "attn_out"), ("encoder.layer.0.attention.output.dense", "attn_out"),
         ("blocks.2.attn.proj", "attn_out"), ("model.decoder.layers.0.fc1", "ffn"), ("encoder.layer.0.output.dense", "ffn"),
         ("model.layers.0.mlp.experts.grouped_mm", "ffn"), ("transformer.h.0.mlp.c_proj", "ffn"), ("lm_head", "lm_head"),
+        ("decoder.block.0.layer.1.EncDecAttention.o", "attn_out"), ("encoder.block.0.layer.1.DenseReluDense.wo", "ffn"),
         ("classifier", "other"), ("pooler.dense", "other"),
     ],
 )  # fmt: skip
