@@ -114,6 +114,25 @@ def test_a_product_without_a_sum_is_a_vector_operation(graph):
     assert [(op.op, op.m, op.n) for op in trace.vector_ops] == [("mul", 10, 4)]
 
 
+def test_a_product_with_weights_of_one_input_is_a_product(graph):
+    trace = graph([make_node("MatMul", ["x", "w"], ["y"])], {"x": [100, 1]}, {"w": (1, 4096)})
+    assert shapes(trace) == [(100, 4096, 1, 1)]
+    trace = graph(
+        [make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=8)], {"x": [9, 3, 1]}, {"w": (1, 32, 1), "r": (1, 32, 8)}
+    )
+    assert shapes(trace) == [(27, 32, 1, 1), (3, 32, 8, 1)]
+
+
+def test_blocks_of_recurrent_weights(graph):
+    nodes = [
+        make_node("DequantizeLinear", ["w", "s"], ["wd"], axis=2, block_size=32),
+        make_node("DequantizeLinear", ["r", "s"], ["rd"], axis=2, block_size=32),
+        make_node("GRU", ["x", "wd", "rd"], ["y"], hidden_size=64),
+    ]
+    stored = {name: packed(name, T.INT4, (1, 192, 64)) for name in ("w", "r")} | {"s": np.ones((1, 192, 2), np.float32)}
+    assert {gemm.w_format for gemm in graph(nodes, {"x": [5, 2, 64]}, stored).gemms} == {"int4_g32_fp32"}
+
+
 def test_what_only_weights_and_shapes_decide_does_not_run(graph):
     nodes = [make_node("MatMul", ["v", "w"], ["u"]), make_node("MatMul", ["x", "u"], ["y"])]
     trace = graph(nodes, {"x": [3, 4]}, {"v": (4, 5), "w": (5, 6)})

@@ -137,6 +137,10 @@ def lstm_cell():
     return nn.LSTMCell(12, 20), (torch.zeros(3, 12), (torch.zeros(3, 20), torch.zeros(3, 20)))
 
 
+def one_input():
+    return nn.Linear(1, 64), torch.zeros(5, 1)
+
+
 def volume():
     return nn.Conv3d(2, 4, (1, 2, 3), dilation=2), (torch.zeros(1, 2, 8, 8, 8),)
 
@@ -231,6 +235,9 @@ class TestWithTorch:
         assert trace.meta["parameters"] == matrices + len(inputs) * 2 * gates * hidden
         sigmoids = (3 if gates == 4 else 2) * steps * len(inputs)
         assert trace.meta["unpriced"] == f"sigmoid {sigmoids}"
+
+    def test_a_layer_of_one_input_is_a_product(self, source):
+        assert shapes(load_workload(source + "one_input")) == [(5, 64, 1, 1)]
 
     def test_images(self, source):
         trace = load_workload({"source": source + "image", "batch": 2, "settings": {"image_size": 16}})

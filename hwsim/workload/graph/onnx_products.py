@@ -158,6 +158,8 @@ class Products:
         width = node.whole("hidden_size", hidden.shape[-1])
         if w.shape[1:] != (gates * width, x.shape[2]) or hidden.shape != (directions, gates * width, width):
             raise UsageError(f"{node.place}: weights of shapes {list(w.shape)} and {list(hidden.shape)} do not fit")
+        # (directions, gates · hidden, inputs): the reduction is last.
+        w, hidden = (replace(tensor, fmt=weight_format(tensor, 2, node.place)) for tensor in (w, hidden))
         forward = Product(steps * batch, gates * width, x.shape[2], directions, x, w)
         state = Product(batch, gates * width, width, directions, x, hidden)
         self.collector.product(f"{node.layer}.input", forward, "other")
