@@ -92,6 +92,20 @@ def test_a_head_that_is_transposed_from_another_layer_is_stored_by_that_layer(gr
     assert stored_bytes(trace) == 2 * 8 * 24
 
 
+def test_parts_of_an_initializer_are_stored_once_each(graph):
+    import numpy as np
+
+    nodes = [("Split", ["w"], ["q", "k", "v"], {"axis": 1, "num_outputs": 3})]
+    nodes += [("Slice", ["w", "from", "to"], ["s"], {}), ("Slice", ["w", "from", "to"], ["s2"], {})]
+    for at, part in enumerate(("q", "k", "v", "q", "k", "v")):
+        nodes.append(("MatMul", ["x", part], [f"y{at}"], {}))
+    whole = graph(nodes, {"x": [5, 64]}, {"w": (64, 96), "from": np.array([0, 0]), "to": np.array([64, 32])})
+    assert stored_bytes(whole) == 2 * 64 * 96
+    nodes = [*nodes[:3], ("MatMul", ["x", "s"], ["y"], {}), ("MatMul", ["x", "s2"], ["z"], {})]
+    part = graph(nodes, {"x": [5, 64]}, {"w": (64, 96), "from": np.array([0, 0]), "to": np.array([64, 32])})
+    assert stored_bytes(part) == 2 * 64 * 32
+
+
 def test_constants_without_names_are_not_one(graph):
     from onnx.helper import make_tensor
 

@@ -318,6 +318,49 @@ def test_a_transposed_weight_keeps_its_blocks(graph):
     assert formats(graph(nodes, {"x": [5, 64]}, stored, dtypes={"x": T.FLOAT16}))[0] == "int4_g32"
 
 
+@pytest.mark.parametrize("blocks", [False, True])
+@pytest.mark.parametrize("cut", ["Split", "Slice", "Gather", "Pad"])
+def test_parts_of_a_quantized_weight_keep_its_format(graph, cut, blocks):
+    options = {"axis": 0, "block_size": 32} if blocks else {"axis": 1}
+    stored = {
+        "w": packed("w", T.INT8, (64, 96)), "s": np.ones((2, 96) if blocks else (96,), np.float32),
+        "from": np.array([0, 0]), "to": np.array([64, 32]), "which": np.arange(32), "pads": np.array([0, 0, 0, 1]),
+    }  # fmt: skip
+    cuts = {
+        "Split": make_node("Split", ["d"], ["p", "p2", "p3"], axis=1, num_outputs=3),
+        "Slice": make_node("Slice", ["d", "from", "to"], ["p"]),
+        "Gather": make_node("Gather", ["d", "which"], ["p"], axis=1),
+        "Pad": make_node("Pad", ["d", "pads"], ["p"]),
+    }
+    nodes = [
+        make_node("DequantizeLinear", ["w", "s"], ["d"], **options),
+        cuts[cut],
+        make_node("MatMul", ["x", "p"], ["y"]),
+    ]
+    assert formats(graph(nodes, {"x": [5, 64]}, stored))[0] == ("int8_g32_fp32" if blocks else "int8")
+
+
+def test_one_of_several_matrices_keeps_its_blocks(graph):
+    nodes = [
+        make_node("DequantizeLinear", ["w", "s"], ["d"], axis=1, block_size=32),
+        make_node("Gather", ["d", "i"], ["p"]), make_node("MatMul", ["x", "p"], ["y"]),
+    ]  # fmt: skip
+    stored = {"w": packed("w", T.INT8, (4, 64, 6)), "s": np.ones((4, 2, 6), np.float32), "i": np.array(2)}
+    assert formats(graph(nodes, {"x": [5, 64]}, stored))[0] == "int8_g32_fp32"
+
+
+@pytest.mark.parametrize(("second", "expected"), [("q", "uint8"), ("x", "")])
+def test_quantized_values_that_are_joined_and_cut_keep_the_format_they_agree_in(graph, second, expected):
+    one, zero = np.array(1, np.float32), np.array(0, np.uint8)
+    nodes = [
+        make_node("QuantizeLinear", ["x", "s", "z"], ["u"]), make_node("DequantizeLinear", ["u", "s", "z"], ["q"]),
+        make_node("Concat", ["q", second], ["c"], axis=1), make_node("Split", ["c"], ["a", "b"], axis=0, num_outputs=2),
+        make_node("MatMul", ["a", "w"], ["y"]),
+    ]  # fmt: skip
+    trace = graph(nodes, {"x": [4, 8]}, {"s": one, "z": zero, "w": (16, 6)})
+    assert formats(trace) == ("", expected, "")
+
+
 def test_quantized_activations_are_the_operands_format(graph):
     one, zero = np.array(1, np.float32), np.array(0, np.uint8)
     nodes = [
