@@ -114,6 +114,38 @@ def test_a_product_without_a_sum_is_a_vector_operation(graph):
     assert [(op.op, op.m, op.n) for op in trace.vector_ops] == [("mul", 10, 4)]
 
 
+@pytest.mark.parametrize(
+    ("op", "gates", "options", "expected", "unpriced"),
+    [
+        ("RNN", 1, {}, {"tanh": 1, "add": 1}, ""),
+        ("GRU", 3, {}, {"tanh": 1, "add": 5, "mul": 3}, "Sigmoid 18"),
+        ("LSTM", 4, {}, {"tanh": 2, "add": 5, "mul": 3}, "Sigmoid 27"),
+        (
+            "LSTM",
+            4,
+            {"activations": ["relu", "Tanh", "Affine"]},
+            {"relu": 3, "tanh": 1, "add": 5, "mul": 3},
+            "Affine 9",
+        ),
+    ],
+)
+def test_what_recurrent_cells_do_between_products(graph, op, gates, options, expected, unpriced):
+    """Per step, by the definitions: LSTM C = f·C + i·c, H = o·h(C); GRU H = (1 - z)·h + z·H, h of r·H."""
+    node = make_node(op, ["x", "w", "r"], ["y"], hidden_size=6, **options)
+    trace = graph([node], {"x": [9, 2, 5]}, {"w": (1, gates * 6, 5), "r": (1, gates * 6, 6)})
+    assert {(v.op, v.m, v.n, v.repeat) for v in trace.vector_ops} == {(o, 2, 6, 9 * n) for o, n in expected.items()}
+    assert trace.meta.get("unpriced", "") == unpriced
+
+
+def test_both_directions_and_peepholes(graph):
+    node = make_node("LSTM", ["x", "w", "r", "", "", "", "", "p"], ["y"], hidden_size=6, direction="bidirectional")
+    trace = graph([node], {"x": [9, 2, 5]}, {"w": (2, 24, 5), "r": (2, 24, 6), "p": (2, 18)})
+    assert {v.op: v.repeat for v in trace.vector_ops} == {"tanh": 2 * 18, "add": 8 * 18, "mul": 6 * 18}
+    node = make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=6, direction="bidirectional", activations=["Tanh"] * 3)
+    with pytest.raises(SpecError, match="3 activations; valid: 3 of each direction"):
+        graph([node], {"x": [9, 2, 5]}, {"w": (2, 24, 5), "r": (2, 24, 6)})
+
+
 def test_a_product_with_weights_of_one_input_is_a_product(graph):
     trace = graph([make_node("MatMul", ["x", "w"], ["y"])], {"x": [100, 1]}, {"w": (1, 4096)})
     assert shapes(trace) == [(100, 4096, 1, 1)]

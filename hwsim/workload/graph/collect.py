@@ -106,15 +106,15 @@ class Collector:
         if isinstance(op, Gemm) and op.w_source != "dram" and op.role == "other":
             self.ops[number] = replace(op, role=role, layer=f"{op.layer}.{role}s")
 
-    def vector(self, layer: str, op: str, shape: tuple[int, ...], note: str = "") -> None:
+    def vector(self, layer: str, op: str, shape: tuple[int, ...], note: str = "", repeat: int = 1) -> None:
         """Add a vector operation on a tensor; rows run along the last dimension."""
-        if prod(shape):
+        if prod(shape) and repeat:
             n = shape[-1] if shape else 1
-            self.ops.append(VectorOp(layer, op, prod(shape) // n, n, note=note))
+            self.ops.append(VectorOp(layer, op, prod(shape) // n, n, repeat=repeat, note=note))
 
-    def skip(self, what: str) -> None:
-        """Count an operation without MACs that has no program."""
-        self.unpriced[what] += 1
+    def skip(self, what: str, count: int = 1) -> None:
+        """Count operations without MACs that have no program."""
+        self.unpriced[what] += count
 
     def trace(self, name: str, meta: dict[str, Any], merge: bool = True) -> Trace:
         """Return the trace; layers that differ in one number of their name alone are one row with ``repeat``.

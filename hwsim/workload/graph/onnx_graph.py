@@ -173,6 +173,8 @@ class GraphReader:
             return getattr(entry, plain[entry.type])
         if entry.type in lists:
             return list(getattr(entry, lists[entry.type]))
+        if entry.type == kind.STRINGS:
+            return [text.decode(errors="replace") for text in entry.strings]
         return entry.s.decode(errors="replace") if entry.type == kind.STRING else None
 
     def _layer(self, proto: Any, inputs: list[Value | None], place: str) -> str:
