@@ -106,6 +106,8 @@ class Gemm:
         every pass reads again.
     accumulator
         Format whose every value the PE's sums must hold; ``""`` leaves it to the PE.
+    weights_of
+        Layer whose row stores the weights, where another row reads them too; ``""`` if this row does.
 
     Raises
     ------
@@ -131,6 +133,7 @@ class Gemm:
     note: str = ""
     passes: int = 1
     accumulator: str = ""
+    weights_of: str = ""
 
     def __post_init__(self) -> None:
         owner = f"gemm {self.layer!r}"
@@ -194,13 +197,23 @@ class Gemm:
         """Bits of all W in ``fmt``, metadata included; blocks run along K, one row per output."""
         return fmt.storage_bits(self.n, self.k) * self.instances
 
+    @property
+    def stored_matrices(self) -> int:
+        """Different W: what passes read again counts once, what another row stores not at all."""
+        return 0 if self.weights_of else self.batch * self.layers
+
+    @property
+    def stored_elements(self) -> int:
+        """Elements of the different W."""
+        return self.k * self.n * self.stored_matrices
+
     def stored_bits(self, fmt: Format) -> int:
-        """Bits of the different W in ``fmt``: what passes read again counts once."""
-        return fmt.storage_bits(self.n, self.k) * self.batch * self.layers
+        """Bits of the different W in ``fmt``."""
+        return fmt.storage_bits(self.n, self.k) * self.stored_matrices
 
     def stored_code_bits(self, fmt: Format) -> int:
         """Bits of :meth:`stored_bits` that are codes of elements, without scales and zero points."""
-        return fmt.code_bits(self.n, self.k) * self.batch * self.layers
+        return fmt.code_bits(self.n, self.k) * self.stored_matrices
 
     def a_bits(self, fmt: Format) -> int:
         """Bits of all A in ``fmt``, metadata included; blocks run along K."""

@@ -72,7 +72,8 @@ class Trace:
 
         ``repeat`` sums those of all its twins; ``layer``, ``role`` and ``note`` are the first one's.
         """
-        return _merge(self.gemms, lambda gemm: replace(gemm, layer="", role="other", note="", repeat=1, passes=1))
+        unnamed = {"layer": "", "role": "other", "note": "", "repeat": 1, "passes": 1, "weights_of": ""}
+        return _merge(self.gemms, lambda gemm: replace(gemm, **unnamed))  # type: ignore[arg-type]
 
     def merged(self) -> Trace:
         """Return the trace with rows that differ in ``repeat`` alone merged into the first."""

@@ -175,7 +175,7 @@ def test_only_what_runs_is_carried():
 
 def test_layers_that_differ_in_more_than_a_number_stay_apart():
     gemms = [Gemm(f"h.{i}.fc", 2, 3, 4) for i in range(3)] + [Gemm("h.0.out", 2, 3, 4), Gemm("h.3.fc", 2, 3, 5)]
-    merged = merge_layers([*gemms, VectorOp("h.1.fc", "relu", 2, 3)])
+    merged = merge_layers([*gemms, VectorOp("h.1.fc", "relu", 2, 3)], {})
     assert [(op.layer, op.repeat) for op in merged] == [("h.*.fc", 3), ("h.0.out", 1), ("h.3.fc", 1), ("h.1.fc", 1)]
 
 
@@ -191,6 +191,7 @@ def test_products_beyond_any_machine_are_refused():
         ("model.layers.0.self_attn.o_proj", "attn_out"), ("encoder.layer.0.attention.output.dense", "attn_out"),
         ("blocks.2.attn.proj", "attn_out"), ("model.decoder.layers.0.fc1", "ffn"), ("encoder.layer.0.output.dense", "ffn"),
         ("model.layers.0.mlp.experts.grouped_mm", "ffn"), ("transformer.h.0.mlp.c_proj", "ffn"), ("lm_head", "lm_head"),
+        ("decoder.block.0.layer.1.EncDecAttention.o", "attn_out"), ("encoder.block.0.layer.1.DenseReluDense.wo", "ffn"),
         ("classifier", "other"), ("pooler.dense", "other"),
     ],
 )  # fmt: skip

@@ -114,6 +114,57 @@ def test_a_product_without_a_sum_is_a_vector_operation(graph):
     assert [(op.op, op.m, op.n) for op in trace.vector_ops] == [("mul", 10, 4)]
 
 
+@pytest.mark.parametrize(
+    ("op", "gates", "options", "expected", "unpriced"),
+    [
+        ("RNN", 1, {}, {"tanh": 1, "add": 1}, ""),
+        ("GRU", 3, {}, {"tanh": 1, "add": 5, "mul": 3}, "Sigmoid 18"),
+        ("LSTM", 4, {}, {"tanh": 2, "add": 5, "mul": 3}, "Sigmoid 27"),
+        (
+            "LSTM",
+            4,
+            {"activations": ["relu", "Tanh", "Affine"]},
+            {"relu": 3, "tanh": 1, "add": 5, "mul": 3},
+            "Affine 9",
+        ),
+    ],
+)
+def test_what_recurrent_cells_do_between_products(graph, op, gates, options, expected, unpriced):
+    """Per step, by the definitions: LSTM C = f·C + i·c, H = o·h(C); GRU H = (1 - z)·h + z·H, h of r·H."""
+    node = make_node(op, ["x", "w", "r"], ["y"], hidden_size=6, **options)
+    trace = graph([node], {"x": [9, 2, 5]}, {"w": (1, gates * 6, 5), "r": (1, gates * 6, 6)})
+    assert {(v.op, v.m, v.n, v.repeat) for v in trace.vector_ops} == {(o, 2, 6, 9 * n) for o, n in expected.items()}
+    assert trace.meta.get("unpriced", "") == unpriced
+
+
+def test_both_directions_and_peepholes(graph):
+    node = make_node("LSTM", ["x", "w", "r", "", "", "", "", "p"], ["y"], hidden_size=6, direction="bidirectional")
+    trace = graph([node], {"x": [9, 2, 5]}, {"w": (2, 24, 5), "r": (2, 24, 6), "p": (2, 18)})
+    assert {v.op: v.repeat for v in trace.vector_ops} == {"tanh": 2 * 18, "add": 8 * 18, "mul": 6 * 18}
+    node = make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=6, direction="bidirectional", activations=["Tanh"] * 3)
+    with pytest.raises(SpecError, match="3 activations; valid: 3 of each direction"):
+        graph([node], {"x": [9, 2, 5]}, {"w": (2, 24, 5), "r": (2, 24, 6)})
+
+
+def test_a_product_with_weights_of_one_input_is_a_product(graph):
+    trace = graph([make_node("MatMul", ["x", "w"], ["y"])], {"x": [100, 1]}, {"w": (1, 4096)})
+    assert shapes(trace) == [(100, 4096, 1, 1)]
+    trace = graph(
+        [make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=8)], {"x": [9, 3, 1]}, {"w": (1, 32, 1), "r": (1, 32, 8)}
+    )
+    assert shapes(trace) == [(27, 32, 1, 1), (3, 32, 8, 1)]
+
+
+def test_blocks_of_recurrent_weights(graph):
+    nodes = [
+        make_node("DequantizeLinear", ["w", "s"], ["wd"], axis=2, block_size=32),
+        make_node("DequantizeLinear", ["r", "s"], ["rd"], axis=2, block_size=32),
+        make_node("GRU", ["x", "wd", "rd"], ["y"], hidden_size=64),
+    ]
+    stored = {name: packed(name, T.INT4, (1, 192, 64)) for name in ("w", "r")} | {"s": np.ones((1, 192, 2), np.float32)}
+    assert {gemm.w_format for gemm in graph(nodes, {"x": [5, 2, 64]}, stored).gemms} == {"int4_g32_fp32"}
+
+
 def test_what_only_weights_and_shapes_decide_does_not_run(graph):
     nodes = [make_node("MatMul", ["v", "w"], ["u"]), make_node("MatMul", ["x", "u"], ["y"])]
     trace = graph(nodes, {"x": [3, 4]}, {"v": (4, 5), "w": (5, 6)})
@@ -297,6 +348,49 @@ def test_a_transposed_weight_keeps_its_blocks(graph):
     ]
     stored = {"w": packed("w", T.INT4, (6, 64)), "s": packed("s", T.FLOAT16, (6, 2))}
     assert formats(graph(nodes, {"x": [5, 64]}, stored, dtypes={"x": T.FLOAT16}))[0] == "int4_g32"
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+@pytest.mark.parametrize("cut", ["Split", "Slice", "Gather", "Pad"])
+def test_parts_of_a_quantized_weight_keep_its_format(graph, cut, blocks):
+    options = {"axis": 0, "block_size": 32} if blocks else {"axis": 1}
+    stored = {
+        "w": packed("w", T.INT8, (64, 96)), "s": np.ones((2, 96) if blocks else (96,), np.float32),
+        "from": np.array([0, 0]), "to": np.array([64, 32]), "which": np.arange(32), "pads": np.array([0, 0, 0, 1]),
+    }  # fmt: skip
+    cuts = {
+        "Split": make_node("Split", ["d"], ["p", "p2", "p3"], axis=1, num_outputs=3),
+        "Slice": make_node("Slice", ["d", "from", "to"], ["p"]),
+        "Gather": make_node("Gather", ["d", "which"], ["p"], axis=1),
+        "Pad": make_node("Pad", ["d", "pads"], ["p"]),
+    }
+    nodes = [
+        make_node("DequantizeLinear", ["w", "s"], ["d"], **options),
+        cuts[cut],
+        make_node("MatMul", ["x", "p"], ["y"]),
+    ]
+    assert formats(graph(nodes, {"x": [5, 64]}, stored))[0] == ("int8_g32_fp32" if blocks else "int8")
+
+
+def test_one_of_several_matrices_keeps_its_blocks(graph):
+    nodes = [
+        make_node("DequantizeLinear", ["w", "s"], ["d"], axis=1, block_size=32),
+        make_node("Gather", ["d", "i"], ["p"]), make_node("MatMul", ["x", "p"], ["y"]),
+    ]  # fmt: skip
+    stored = {"w": packed("w", T.INT8, (4, 64, 6)), "s": np.ones((4, 2, 6), np.float32), "i": np.array(2)}
+    assert formats(graph(nodes, {"x": [5, 64]}, stored))[0] == "int8_g32_fp32"
+
+
+@pytest.mark.parametrize(("second", "expected"), [("q", "uint8"), ("x", "")])
+def test_quantized_values_that_are_joined_and_cut_keep_the_format_they_agree_in(graph, second, expected):
+    one, zero = np.array(1, np.float32), np.array(0, np.uint8)
+    nodes = [
+        make_node("QuantizeLinear", ["x", "s", "z"], ["u"]), make_node("DequantizeLinear", ["u", "s", "z"], ["q"]),
+        make_node("Concat", ["q", second], ["c"], axis=1), make_node("Split", ["c"], ["a", "b"], axis=0, num_outputs=2),
+        make_node("MatMul", ["a", "w"], ["y"]),
+    ]  # fmt: skip
+    trace = graph(nodes, {"x": [4, 8]}, {"s": one, "z": zero, "w": (16, 6)})
+    assert formats(trace) == ("", expected, "")
 
 
 def test_quantized_activations_are_the_operands_format(graph):

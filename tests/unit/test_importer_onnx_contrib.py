@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwsim.workload import Trace, load_workload
-from tests.support.onnx_graphs import write_graph
+from tests.support.onnx_graphs import packed, write_graph
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto as T  # noqa: E402
@@ -112,3 +112,12 @@ def test_what_follows_a_fused_operation_has_a_type_and_a_shape(graph):
         ("embedding", 1), ("add", 2), ("layernorm", 1), ("add", 1), ("layernorm", 1), ("gelu", 1),
     ]  # fmt: skip
     assert products(trace) == [(10, 3, 8, 1, "", "", "", "dram")]
+
+
+def test_blocks_of_the_projection_in_an_attention(graph):
+    nodes = [
+        make_node("DequantizeLinear", ["w", "s"], ["d"], axis=0, block_size=32),
+        contrib("Attention", ["x", "d", "b"], ["y"], num_heads=4),
+    ]
+    stored = {"w": packed("w", T.INT4, (64, 96)), "s": np.ones((2, 96), np.float32), "b": (96,)}
+    assert graph(nodes, {"x": [2, 6, 64]}, stored).gemms[0].w_format == "int4_g32_fp32"

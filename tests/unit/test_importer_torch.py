@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,24 @@ import pytest
 from hwsim.cli.main import run_command
 from hwsim.spec.errors import SpecError, UsageError
 from hwsim.workload import Trace, load_workload
+from hwsim.workload.footprint import memory_footprint
+from tests.support import graph_models
+
+ENCODER_DECODERS = {
+    "t5": (
+        "T5",
+        {"d_model": 64, "d_ff": 160, "d_kv": 16, "num_layers": 2, "num_decoder_layers": 3, "num_heads": 4,
+         "vocab_size": 150},
+    ),
+    "whisper": (
+        "Whisper",
+        {"d_model": 64, "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 4,
+         "decoder_attention_heads": 4, "encoder_ffn_dim": 128, "decoder_ffn_dim": 160, "num_mel_bins": 20,
+         "max_source_positions": 50, "max_target_positions": 64, "pad_token_id": 0, "bos_token_id": 1,
+         "eos_token_id": 2, "decoder_start_token_id": 1, "suppress_tokens": None, "begin_suppress_tokens": None,
+         "vocab_size": 200},
+    ),
+}  # fmt: skip
 
 MODULES = """
 import torch
@@ -98,6 +117,30 @@ def image():
     )
 
 
+def encoder():
+    return nn.TransformerEncoder(nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), 3), torch.zeros(2, 7, 32)
+
+
+def cross():
+    return nn.MultiheadAttention(32, 4, kdim=24, vdim=24), (torch.zeros(2, 32), torch.zeros(9, 24), torch.zeros(9, 24))
+
+
+def lstm():
+    return nn.LSTM(12, 20, 2, bidirectional=True), (torch.zeros(6, 3, 12), (torch.zeros(4, 3, 20), torch.zeros(4, 3, 20)))
+
+
+def gru():
+    return nn.GRU(12, 10, batch_first=True), (torch.zeros(3, 6, 12), torch.zeros(1, 3, 10))
+
+
+def lstm_cell():
+    return nn.LSTMCell(12, 20), (torch.zeros(3, 12), (torch.zeros(3, 20), torch.zeros(3, 20)))
+
+
+def one_input():
+    return nn.Linear(1, 64), torch.zeros(5, 1)
+
+
 def volume():
     return nn.Conv3d(2, 4, (1, 2, 3), dilation=2), (torch.zeros(1, 2, 8, 8, 8),)
 
@@ -168,6 +211,34 @@ class TestWithTorch:
         ]  # fmt: skip
         assert trace.meta["parameters"] == 100 * 32 + 3 * 3 * (32 * 32 + 32)
 
+    def test_weights_that_a_module_holds_under_several_names_name_their_products(self, source):
+        trace = load_workload(source + "encoder")
+        assert [(g.layer, g.n, g.role, g.repeat) for g in trace.gemms if g.w_source == "dram"] == [
+            ("layers.*.self_attn.in_proj", 96, "qkv", 3), ("layers.*.self_attn.out_proj", 32, "attn_out", 3),
+            ("layers.*.linear1", 64, "ffn", 3), ("layers.*.linear2", 32, "ffn", 3),
+        ]  # fmt: skip
+        stored = [(g.layer, g.k, g.role) for g in load_workload(source + "cross").gemms if g.w_source == "dram"]
+        assert stored == [
+            ("q_proj", 32, "qkv"), ("k_proj", 24, "qkv"), ("v_proj", 24, "qkv"), ("out_proj", 32, "attn_out")
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("kind", "gates", "inputs", "hidden", "steps"),
+        [("lstm", 4, (12, 12, 40, 40), 20, 6), ("gru", 3, (12,), 10, 6), ("lstm_cell", 4, (12,), 20, 1)],
+    )
+    def test_recurrent_cells(self, source, kind, gates, inputs, hidden, steps):
+        """MACs by hand: every step of every direction multiplies input and state by all gates."""
+        trace = load_workload(source + kind)
+        matrices = sum(gates * hidden * (width + hidden) for width in inputs)
+        assert trace.macs == 3 * steps * matrices
+        assert memory_footprint(trace, "fp16")["gemm_weight_bytes"] == 2 * matrices
+        assert trace.meta["parameters"] == matrices + len(inputs) * 2 * gates * hidden
+        sigmoids = (3 if gates == 4 else 2) * steps * len(inputs)
+        assert trace.meta["unpriced"] == f"sigmoid {sigmoids}"
+
+    def test_a_layer_of_one_input_is_a_product(self, source):
+        assert shapes(load_workload(source + "one_input")) == [(5, 64, 1, 1)]
+
     def test_images(self, source):
         trace = load_workload({"source": source + "image", "batch": 2, "settings": {"image_size": 16}})
         assert shapes(trace) == [(128, 8, 27, 1), (72, 2, 18, 4), (72, 16, 8, 1), (2, 10, 4, 1)]
@@ -217,11 +288,43 @@ class TestWithTorch:
         assert trace.macs_by_kind["linear"] == 8 * (2 * 12 * 32 * 32 + 100 * 32)
         assert {gemm.w_source for gemm in trace.gemms if gemm.kind == "attention"} == {"kv"}
 
+    @pytest.mark.parametrize("model", ["t5", "whisper"])
+    def test_the_caches_of_a_decoder_that_reads_an_encoder(self, model, tmp_path, monkeypatch):
+        torch = pytest.importorskip("torch")
+        transformers = pytest.importorskip("transformers")
+        kind, small = ENCODER_DECODERS[model]
+        config = getattr(transformers, f"{kind}Config")(architectures=[f"{kind}ForConditionalGeneration"], **small)
+        (tmp_path / "config.json").write_text(config.to_json_string(use_diff=False))
+        ours = load_workload(tmp_path / "config.json", seq_len=8)
+        encoded = {"input_features": torch.zeros(1, 20, 100)} if model == "whisper" else {"input_ids": _ids(torch, 8)}
+
+        def run():
+            made = getattr(transformers, f"{kind}ForConditionalGeneration")(config)
+            return made, {**encoded, "decoder_input_ids": _ids(torch, 8)}
+
+        monkeypatch.setattr(graph_models, "run", run, raising=False)
+        ran = load_workload("python:tests.support.graph_models.run")
+        assert _attention(ran) == _attention(ours)
+        assert Counter(g.role for g in ran.gemms for _ in range(g.repeat)) == Counter(
+            g.role for g in ours.gemms for _ in range(g.repeat)
+        )
+        for key in ("kv_bytes_per_token_fp16", "kv_vectors", "head_dim", "parameters"):
+            assert ran.meta[key] == ours.meta[key]
+
     def test_a_name_of_a_package(self, source, monkeypatch):
         monkeypatch.chdir(Path(source.removeprefix("python:").removesuffix(":")).parent)
         monkeypatch.delitem(sys.modules, "modules", raising=False)
         assert shapes(load_workload("python:modules.volume")) == [(8 * 6 * 4, 4, 12, 1)]
         monkeypatch.delitem(sys.modules, "modules", raising=False)
+
+
+def _ids(torch, length: int):
+    return torch.ones((1, length), dtype=torch.long)
+
+
+def _attention(trace: Trace) -> list[tuple[object, ...]]:
+    chosen = [g for g in trace.unique() if g.kind == "attention"]
+    return sorted((g.m, g.n, g.k, g.batch, g.repeat, g.w_source) for g in chosen)
 
 
 @pytest.fixture

@@ -61,12 +61,12 @@ def _worse(row: Row, free: Row) -> bool:
 
 
 def _stored_bits(simulated: Simulated, gemm: Gemm) -> int:
-    """Return the bits of all weights of ``gemm``, metadata included."""
+    """Return the bits of all different weights of ``gemm``, metadata included."""
     w, a, o = (parse_format(name) for name in (gemm.w_format, gemm.a_format, gemm.o_format))
-    moved = simulated.machine(w, a, o, gemm).bits.move(gemm.w_elements, "w")
+    moved = simulated.machine(w, a, o, gemm).bits.move(gemm.stored_elements, "w")
     if simulated.spec.formats.weight_bits is not None:
         return moved
-    return max(moved, gemm.w_bits(w))  # partial blocks have metadata of their own
+    return max(moved, gemm.stored_bits(w))  # partial blocks have metadata of their own
 
 
 def _loading(simulated: Simulated, room: Room) -> str:

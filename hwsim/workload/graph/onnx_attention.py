@@ -6,10 +6,11 @@ All become a product of queries and keys, a softmax, and a product with values, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwsim.spec.errors import UsageError
 from hwsim.workload.graph.collect import Collector
+from hwsim.workload.graph.onnx_quant import weight_format
 from hwsim.workload.graph.onnx_values import Node
 from hwsim.workload.graph.products import Product
 from hwsim.workload.graph.tensor import Tensor
@@ -100,6 +101,7 @@ def _with_projection(node: Node, collector: Collector) -> None:
     sizes = node.attributes.get("qkv_hidden_sizes") or [w.shape[1] // 3] * 3
     if len(w.shape) != 2 or w.shape[0] != hidden or sum(sizes) != w.shape[1]:
         raise UsageError(f"{node.place}: weights of shape {list(w.shape)} do not fit inputs of shape {list(x.shape)}")
+    w = replace(w, fmt=weight_format(w, 0, node.place))
     collector.product(f"{node.layer}.qkv", Product(batch * tokens, w.shape[1], hidden, 1, x, w, k_axis=0), "qkv")
     past = node.tensor(4).shape[3] if node.given(4) else 0
     width, value_width = sizes[0] // max(heads, 1), sizes[2] // max(heads, 1)

@@ -117,7 +117,7 @@ class GraphReader:
             if name in self.cached and value.tensor is not None:
                 value = replace(value, tensor=replace(value.tensor, cached=True))
             if name:
-                self.values[name] = value
+                self.values[name] = value if value.tensor is None else replace(value, tensor=value.tensor.told(name))
 
     def _handle(self, node: Node) -> None:
         handler = self.products.handler(node.op) or self.vectors.handler(node.op) if node.domain in _DOMAINS else None
@@ -173,6 +173,8 @@ class GraphReader:
             return getattr(entry, plain[entry.type])
         if entry.type in lists:
             return list(getattr(entry, lists[entry.type]))
+        if entry.type == kind.STRINGS:
+            return [text.decode(errors="replace") for text in entry.strings]
         return entry.s.decode(errors="replace") if entry.type == kind.STRING else None
 
     def _layer(self, proto: Any, inputs: list[Value | None], place: str) -> str:

@@ -9,12 +9,10 @@ from hwsim.spec.errors import UsageError
 from hwsim.workload.graph import onnx_attention
 from hwsim.workload.graph.collect import Collector
 from hwsim.workload.graph.onnx_quant import block_format, element_format, weight_format
+from hwsim.workload.graph.onnx_recurrent import CELLS, read_recurrent
 from hwsim.workload.graph.onnx_values import Node
 from hwsim.workload.graph.products import Product, contract, convolution, im2col_note, matmul, transposed_convolution
 from hwsim.workload.graph.tensor import Tensor
-
-#: Gates of recurrent cells: matrices of hidden × input and hidden × hidden (onnx.proto's operator definitions).
-_GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 
 
 @dataclass
@@ -32,8 +30,9 @@ class Products:
             "QGemm": self._q_gemm,
             "MatMulIntegerToFloat": self._matmul_integer_to_float,
             "DynamicQuantizeMatMul": self._dynamic_matmul,
-            "DeformConv": self._deformable, "RNN": self._recurrent, "GRU": self._recurrent, "LSTM": self._recurrent,
-            **{name: self._attention(read) for name, read in onnx_attention.READERS.items()},
+            "DeformConv": self._deformable,
+            **{name: self._whole(read_recurrent) for name in CELLS},
+            **{name: self._whole(read) for name, read in onnx_attention.READERS.items()},
         }  # fmt: skip
 
     def handler(self, op: str) -> Callable[[Node], None] | None:
@@ -150,25 +149,7 @@ class Products:
         text = im2col_note(product, f"{_geometry(node)}, transposed; sums of overlaps not counted")
         self._add(node, product, "conv", text)
 
-    def _recurrent(self, node: Node) -> None:
-        """All steps at once for the input, one step after the other for the state."""
-        x, w, hidden = node.tensor(0), node.tensor(1), node.tensor(2)
-        steps, batch = x.shape[:2] if not node.whole("layout", 0) else x.shape[1::-1]
-        directions, gates = w.shape[0], _GATES[node.op]
-        width = node.whole("hidden_size", hidden.shape[-1])
-        if w.shape[1:] != (gates * width, x.shape[2]) or hidden.shape != (directions, gates * width, width):
-            raise UsageError(f"{node.place}: weights of shapes {list(w.shape)} and {list(hidden.shape)} do not fit")
-        forward = Product(steps * batch, gates * width, x.shape[2], directions, x, w)
-        state = Product(batch, gates * width, width, directions, x, hidden)
-        self.collector.product(f"{node.layer}.input", forward, "other")
-        self.collector.product(f"{node.layer}.state", state, "other", f"{steps} steps", repeat=steps)
-        for gate in ("tanh",) * (2 if node.op == "LSTM" else 1):
-            self.collector.vector(f"{node.layer}.act", gate, (steps * batch * directions, width))
-        for index, output in enumerate(node.outputs):
-            if output.tensor is not None:
-                node.set_output(Tensor(output.tensor.shape), index)
-
-    def _attention(self, read: Callable[[Node, Collector], None]) -> Callable[[Node], None]:
+    def _whole(self, read: Callable[[Node, Collector], None]) -> Callable[[Node], None]:
         return lambda node: read(node, self.collector)
 
 

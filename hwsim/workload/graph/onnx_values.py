@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import UsageError, shown
 from hwsim.workload.graph.onnx_file import KEPT_DATA, import_onnx
-from hwsim.workload.graph.tensor import Tensor
+from hwsim.workload.graph.tensor import Tensor, carry
 
 #: Elements of a constant that is computed: shapes, axes, scales, positions of a short sequence.
 MOST_ELEMENTS = KEPT_DATA
@@ -190,8 +190,9 @@ class Inference:
                 results = self.reference(node, opsets={"": self.opsets[""]}).run(None, feeds)
         except Exception:  # of any kind: the reference has gaps; what needs the data says so
             return outputs
+        tensors = [value.tensor for value in inputs if value is not None and value.tensor is not None]
         return [
-            replace(output, data=np.asarray(result), tensor=Tensor(np.shape(result), constant=True))
+            replace(output, data=np.asarray(result), tensor=carry(tensors, np.shape(result)))
             for output, result in zip(outputs, results, strict=False)
         ]
 

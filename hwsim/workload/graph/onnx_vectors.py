@@ -9,6 +9,7 @@ import numpy as np
 
 from hwsim.spec.data import read_csv_rows
 from hwsim.workload.graph.collect import Collector
+from hwsim.workload.graph.onnx_moves import keep_moved
 from hwsim.workload.graph.onnx_quant import dequantized, element_format, quantized
 from hwsim.workload.graph.onnx_values import Node
 from hwsim.workload.graph.tensor import Tensor, carry
@@ -114,7 +115,9 @@ class Vectors:
         if table.rank == 2:
             self._emit(node, "embedding")
         else:
-            node.set_output(Tensor(node.shape(), name=table.name, fmt=table.fmt, chosen=table.shape[0]))
+            moved = replace(table, shape=node.shape(), layout=(), constant=False, chosen=table.shape[0])
+            found = node.outputs[0].tensor
+            node.set_output(replace(moved, block=found.block if found else None))
 
     def _mean(self, node: Node) -> None:
         """Mean over the last axis of squares: a norm. Mean over pixels: average pooling."""
@@ -296,6 +299,7 @@ class Vectors:
             node.set_output(source)
         else:
             self._carry(node)
+            keep_moved(node)
         if node.op in ("Cast", "CastLike", "Identity", "Dropout") and node.proto.input[0] in self.parts:
             self.parts.add(node.proto.output[0])
 

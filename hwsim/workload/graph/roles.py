@@ -14,8 +14,9 @@ _PATTERNS = (
         r"(q|k|v|qkv|query|key|value|in|c_attn|query_key_value|q_a|q_b|kv_a|kv_b|to_q|to_k|to_v|to_qkv|wqkv|wq|wk|wv)"
         r"(_proj|_proj_with_mqa|_lin)?",
     ),
+    ("ffn", r"DenseReluDense\.wo"),
     ("attn_out", r"o_proj|out_proj|out_lin|wo|to_out(\.\d+)?|attention\.output\.dense"),
-    ("attn_out", r"(attn|attention|self_attn|self_attention)\.(proj|c_proj|dense|out)"),
+    ("attn_out", r"\w*(attn|attention)\.(proj|c_proj|dense|out|o)"),
     ("router", r"router|block_sparse_moe\.gate|mlp\.gate|moe\.gate"),
     ("ffn", r"(.*\.)?(mlp|ffn|feed_forward|ff|experts?)(\..*)?|fc\d?|w[123]|lin[12]|(gate|up|down|gate_up)_proj"),
     ("ffn", r"(intermediate|output)\.dense|wi(_\d)?|linear[12]"),

@@ -8,6 +8,9 @@ from math import prod
 
 from hwsim.workload.graph.layout import Layout, expanded, fresh, permuted, reshaped
 
+#: A part of a stored tensor that is not told from others yet.
+UNKNOWN = "?"
+
 
 @dataclass(frozen=True)
 class Tensor:
@@ -21,6 +24,9 @@ class Tensor:
         Its values are known before the run: weights, and what shapes and weights alone decide.
     name
         The stored tensor that it is a view of, ``""`` for none.
+    part
+        What tells it from other parts of that tensor, or from what else is computed of it; ``""``: all of it.
+        :data:`UNKNOWN` where whoever knows the value's own name is to say it (:meth:`told`).
     fmt
         The format that its values are quantized in, ``""`` where none says.
     block
@@ -48,6 +54,7 @@ class Tensor:
     cached: bool = False
     chosen: int = 0
     layout: Layout = field(default=())
+    part: str = ""
 
     def __post_init__(self) -> None:
         if len(self.layout) != len(self.shape):
@@ -62,6 +69,16 @@ class Tensor:
     def stored(self) -> bool:
         """Whether its values are stored weights, chosen by the data or not."""
         return self.constant or self.chosen > 0
+
+    @property
+    def identity(self) -> str:
+        """What tells its stored values from others, ``""`` where nothing does."""
+        return "" if self.part == UNKNOWN else " ".join(text for text in (self.name, self.part) if text)
+
+    def told(self, name: str) -> Tensor:
+        """Return the tensor, named after the value that it is if nothing else tells it from others."""
+        unknown = self.part == UNKNOWN or (self.constant and not self.identity)
+        return replace(self, part=f"{UNKNOWN}{name}") if unknown else self
 
     @property
     def rank(self) -> int:
@@ -99,7 +116,11 @@ def carry(inputs: Iterable[Tensor], shape: Sequence[int]) -> Tensor:
     given = list(inputs)
     running = [tensor for tensor in given if not tensor.constant]
     if not running:
-        return Tensor(shape, constant=True, name=next((tensor.name for tensor in given if tensor.name), ""))
+        main = max((tensor for tensor in given if tensor.name), key=lambda tensor: tensor.elements, default=None)
+        if main is None:
+            return Tensor(shape, constant=True, part=UNKNOWN)
+        part = main.part if main.elements == prod(shape) else UNKNOWN
+        return Tensor(shape, constant=True, name=main.name, part=part)
     main = next((tensor for tensor in running if tensor.origin >= 0 or tensor.softmax), running[0])
     large = [tensor for tensor in given if tensor.elements != 1]
     layout = large[0].layout if len(large) == 1 and large[0].shape == shape else fresh(shape)

@@ -7,7 +7,7 @@ an error, never left out: it might hold multiply-accumulates.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -20,8 +20,9 @@ from torch.utils._pytree import tree_leaves
 from hwsim.spec.data import read_csv_rows
 from hwsim.spec.errors import UsageError
 from hwsim.workload.graph.collect import Collector
-from hwsim.workload.graph.products import Product, convolution, im2col_note, matmul, transposed_convolution
+from hwsim.workload.graph.products import Product, im2col_note, matmul
 from hwsim.workload.graph.tensor import Tensor, carry
+from hwsim.workload.graph.torch_products import PRODUCTS
 from hwsim.workload.ops import Gemm
 
 #: Operations by name: ``priced`` by a program, ``moved``, ``counted`` or ``made`` (from nothing), as in the data file.
@@ -50,6 +51,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         #: Names of stored tensors that products multiply.
         self.multiplied: set[str] = set()
         self.quiet = 0
+        #: The stored tensor that makes the logits of a language model.
+        self.head = _head_of(module)
         for name, tensor in (*module.named_parameters(), *module.named_buffers()):
             self.tell(tensor, Tensor(tuple(tensor.shape), constant=True, name=name))
 
@@ -57,11 +60,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
 
     def tell(self, tensor: Any, info: Tensor) -> None:
         """Remember what is known of a tensor."""
-        self.known[id(tensor)] = (tensor, info)
+        self.known[id(tensor)] = (tensor, info.told(str(id(tensor))))
 
     def of(self, tensor: Any) -> Tensor:
         """Return what is known of a tensor; one that nothing made is a constant of the module."""
-        _, info = self.known.get(id(tensor), (None, Tensor(tuple(tensor.shape), constant=True)))
+        if id(tensor) not in self.known:
+            self.tell(tensor, Tensor(tuple(tensor.shape), constant=True))
+        _, info = self.known[id(tensor)]
         return replace(info, constant=False) if info.constant and _storage(tensor) in self.written else info
 
     def chain(self, tensor: Any) -> frozenset[int]:
@@ -87,7 +92,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         base = name.rstrip("_") if not name.startswith("_") else name
         infos = [info for _, info in before]
         running = any(not info.constant for info in infos)
-        product = _PRODUCTS.get(base)
+        product = PRODUCTS.get(base)
         if product is not None:
             with self._named(base):
                 number = self._product(base, product([self._argument(arg) for arg in args], kwargs, outputs), args)
@@ -101,6 +106,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
             self._refuse(func)
         for output in outputs:
             info = self._moved(base, args, infos, tuple(output.shape))
+            if func.is_view and info.constant:
+                info = replace(info, part=_part(infos[0], output))
             self.tell(output, info)
             if not info.constant:
                 self.written.add(_storage(output))
@@ -120,8 +127,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
     def _product(self, base: str, product: Product, args: Any, role: str = "") -> int:
         own = self.path[-1]
         plain = base in ("mm", "addmm", "convolution", "linear") and own
-        layer = own if plain else f"{own}.{base.strip('_')}".strip(".")
+        layer = _named_weight(own, product.w) or (own if plain else f"{own}.{base.strip('_')}".strip("."))
         note = im2col_note(product) if base == "convolution" else ""
+        if product.w.name and product.w.name == self.head:
+            role = "lm_head"
         number = self.collector.product(layer, product, "conv" if base == "convolution" else role, note)
         if number >= 0 and product.w.stored:
             self.multiplied.add(product.w.name)
@@ -196,15 +205,21 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
     def cache(self, result: Any) -> None:
         """Say of products whose second operand is in the KV cache of a result that it comes from there."""
         held = next((found for name in ("cache", "past_key_values") if (found := getattr(result, name, None))), None)
-        tensors = [tensor for tensor in _cache_tensors(held) if tensor.dim() == 4]
-        stored = {_storage(tensor) for tensor in tensors}
+        # A decoder that reads an encoder has a cache of its own tokens, which grows, and one of the encoder's.
+        kinds = [getattr(held, kind, None) for kind in ("self_attention_cache", "cross_attention_cache")]
+        own, cross = (
+            [tensor for tensor in _cache_tensors(cache) if tensor.dim() == 4]
+            for cache in (kinds if any(kinds) else (held, None))
+        )
+        stored = {_storage(tensor) for tensor in (*own, *cross)}
         for number, chain in self.second.items():
             op = self.collector.ops[number]
             if chain & stored and isinstance(op, Gemm):
                 self.collector.ops[number] = replace(op, w_source="kv")
-        shapes = [tuple(tensor.shape) for tensor in tensors]  # (sequences, KV heads, tokens, width)
+        shapes = [tuple(tensor.shape) for tensor in (*own, *cross)]  # (sequences, KV heads, tokens, width)
         if len({width for *_, width in shapes}) == 1:
-            self.collector.meta["kv_bytes_per_token_fp16"] = 2 * sum(heads * width for _, heads, _, width in shapes)
+            grows = sum(heads * width for _, heads, _, width in shapes[: len(own)])
+            self.collector.meta["kv_bytes_per_token_fp16"] = 2 * grows
             self.collector.meta["kv_vectors"] = sum(batch * heads * tokens for batch, heads, tokens, _ in shapes)
             self.collector.meta["head_dim"] = shapes[0][3]
 
@@ -277,6 +292,14 @@ def _hooks(recorder: Recorder, module: Any) -> Iterator[None]:
             handle.remove()
 
 
+def _head_of(module: Any) -> str:
+    """Return the name of the weights that transformers' models say make their logits, ``""`` for none."""
+    with suppress(Exception):  # of any kind: modules without logits refuse, or have another method of that name
+        weight = module.get_output_embeddings().weight
+        return next((name for name, tensor in module.named_parameters() if tensor is weight), "")
+    return ""
+
+
 def _whole(module: Any) -> str:
     """Return the program that a module is as a whole, ``""`` for none; one that holds others is none."""
     if next(module.children(), None) is not None:
@@ -288,6 +311,26 @@ def _whole(module: Any) -> str:
 def _storage(tensor: Any) -> int:
     """Return what tells a tensor's storage from others."""
     return int(tensor.untyped_storage()._cdata)
+
+
+def _named_weight(own: str, weights: Tensor) -> str:
+    """Return the name of a product whose module ``own`` holds weights by several names, ``""`` if it has its own.
+
+    A module that multiplies its ``weight`` is named itself; ``in_proj_weight`` and ``out_proj.weight`` of an
+    attention, which does not run its parts as modules, make ``in_proj`` and ``out_proj``.
+    """
+    if not weights.stored or not weights.name.startswith(f"{own}.".lstrip(".")):
+        return ""
+    inner = weights.name[len(f"{own}.".lstrip(".")) :]
+    return "" if inner == "weight" else f"{own}.{re.sub(r'[._]weight$', '', inner)}".strip(".")
+
+
+def _part(source: Tensor, view: Any) -> str:
+    """Return what tells a view of a constant from others: where it lies, unless it is all of its source."""
+    if view.numel() >= source.elements:
+        return source.part
+    steps = sorted(step for step in zip(view.stride(), view.shape, strict=True) if step[1] > 1)
+    return f"{source.part.partition('[')[0]}[{view.storage_offset()} {steps}]"
 
 
 def _order(base: str, args: Any, rank: int) -> list[int]:
@@ -337,39 +380,3 @@ def _cache_tensors(cache: Any) -> list[Any]:
     with suppress(Exception):
         return [value for value in tree_leaves(held) if isinstance(value, torch.Tensor)]
     return []
-
-
-def _matrix(args: list[Any], kwargs: Any, outputs: list[Any]) -> Product:
-    return matmul(args[0], args[1])
-
-
-def _with_sum(args: list[Any], kwargs: Any, outputs: list[Any]) -> Product:
-    return matmul(args[1], args[2])
-
-
-def _linear(args: list[Any], kwargs: Any, outputs: list[Any]) -> Product:
-    return matmul(args[0], args[1].permute((1, 0)))
-
-
-def _convolution(args: list[Any], kwargs: Any, outputs: list[Any]) -> Product:
-    x, w, transposed, groups = args[0], args[1], args[6], args[8]
-    return transposed_convolution(x, w, groups) if transposed else convolution(x, w, tuple(outputs[0].shape), groups)
-
-
-def _grouped(args: list[Any], kwargs: Any, outputs: list[Any]) -> Product:
-    """Rows sorted by expert, times the experts' matrices."""
-    rows, experts = args[0], args[1]
-    if rows.rank != 2 or experts.rank != 3:
-        raise UsageError(f"grouped products of shapes {list(rows.shape)} and {list(experts.shape)} are not supported")
-    return Product(
-        1, experts.shape[2], experts.shape[1], rows.shape[0], rows, replace(experts, chosen=experts.shape[0])
-    )
-
-
-_PRODUCTS: dict[str, Callable[[list[Any], Any, list[Any]], Product]] = {
-    **dict.fromkeys(("mm", "bmm", "mv", "dot", "_int_mm", "_scaled_mm"), _matrix),
-    **dict.fromkeys(("addmm", "baddbmm", "addmv"), _with_sum),
-    **dict.fromkeys(("_grouped_mm", "grouped_mm_fallback"), _grouped),
-    "linear": _linear,
-    "convolution": _convolution,
-}

@@ -1,8 +1,9 @@
 """The trace CSV: one row per operation.
 
 Required columns: ``layer,op,m,n,k,batch,repeat,w_format,a_format,o_format``. Optional:
-``w_stats,a_stats,w_source,a_source,note,role,passes,accumulator``. ``op`` is ``gemm`` or a vector operation, whose
-``k`` and ``w_format`` stay empty (``k`` may be 0). Empty formats are filled by the run's policy.
+``w_stats,a_stats,w_source,a_source,note,role,passes,accumulator,weights_of``. ``op`` is ``gemm`` or a vector operation,
+whose ``k`` and ``w_format`` stay empty (``k`` may be 0). Empty formats are filled by the run's policy. ``weights_of``
+names the layer that stores the weights, where another row reads them too.
 Statistics are figures such as ``zeros=0.5 held=64`` (:mod:`hwsim.formats.operand`) or a name. A column
 ``assumed_stats`` states the distribution that stands for operands of which nothing is known, ``w=gaussian``.
 Blank lines and lines that start with ``#`` are skipped.
@@ -24,23 +25,23 @@ from hwsim.spec.errors import Problem, SpecError, UsageError, closest, did_you_m
 from hwsim.spec.text import read_text
 from hwsim.workload.importers.base import IMPORTERS, Importer, Request
 from hwsim.workload.importers.csv_line import split_csv_line
-from hwsim.workload.ops import A_SOURCES, ROLES, W_SOURCES, Gemm, Op, VectorOp, vector_op_names
+from hwsim.workload.ops import A_SOURCES, ROLES, W_SOURCES, Gemm, Op, VectorOp, bare_name, vector_op_names
 from hwsim.workload.trace import Trace
 
 REQUIRED = ("layer", "op", "m", "n", "k", "batch", "repeat", "w_format", "a_format", "o_format")
-OPTIONAL = ("w_stats", "a_stats", "w_source", "a_source", "note", "role", "passes", "accumulator")
+OPTIONAL = ("w_stats", "a_stats", "w_source", "a_source", "note", "role", "passes", "accumulator", "weights_of")
 COLUMNS = (*REQUIRED, *OPTIONAL)
 SIZES = ("m", "n", "k", "batch", "repeat")
 FORMATS = ("w_format", "a_format", "o_format")
 CHOICES = {"w_source": W_SOURCES, "a_source": A_SOURCES, "role": ROLES}
 DEFAULTS = {"w_source": "dram", "a_source": "activation", "role": "other"}
-GEMM_ONLY = ("w_format", "w_stats", "a_stats", "w_source", "a_source", "role", "accumulator")
+GEMM_ONLY = ("w_format", "w_stats", "a_stats", "w_source", "a_source", "role", "accumulator", "weights_of")
 
 #: Says what is assumed of operands; it follows from the other columns and changes nothing.
 ASSUMED = "assumed_stats"
 
 #: Written only where a product states one.
-RARE = ("accumulator",)
+RARE = ("accumulator", "weights_of")
 
 #: Sizes beyond these are typing errors, and no array would finish them.
 LARGEST_SIZE = 10**12
@@ -72,6 +73,15 @@ class _Reader:
     columns: list[str] = field(default_factory=list)
     ops: list[Op] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    #: Rows whose weights are those of a layer.
+    sharing: list[tuple[str, _Row]] = field(default_factory=list)
+
+    def check_sharing(self) -> None:
+        """Report rows whose weights no row stores."""
+        storing = {bare_name(op.layer) for op in self.ops if isinstance(op, Gemm) and not op.weights_of}
+        for name, row in self.sharing:
+            if name not in storing:
+                row.report("weights_of", f"no row named {shown(name)} stores weights; {did_you_mean(name, storing)}")
 
     def report(self, line: int, column: int, path: str, message: str, text: str) -> None:
         self.problems.append(Problem(self.file, line, column, path, message, text))
@@ -118,6 +128,8 @@ class _Reader:
         row = _Row(self, line, text, dict(zip(self.columns, cells, strict=True)))
         before = len(self.problems)
         op = row.read()
+        if isinstance(op, Gemm) and op.weights_of:
+            self.sharing.append((op.weights_of, row))
         if op is not None and len(self.problems) == before:
             self.ops.append(op)
 
@@ -219,7 +231,7 @@ class _Row:
             self.value("layer"), m, n, k, batch, repeat, w, a, o,
             **{name: self.choice(name) for name in CHOICES},
             **{name: self.stats(name) for name in ("w_stats", "a_stats")}, note=self.value("note"),
-            passes=self.passes(repeat), accumulator=self.format("accumulator"),
+            passes=self.passes(repeat), accumulator=self.format("accumulator"), weights_of=self.value("weights_of"),
         )  # fmt: skip
 
     def vector(self, op: str) -> VectorOp:
@@ -269,6 +281,8 @@ def read_trace(source: str | Path | TextIO) -> Trace:
         reader.header(number, line)
         if reader.problems:
             break
+    if not reader.problems:
+        reader.check_sharing()
     if not reader.ops and not reader.problems:
         first = f"the first line must name the columns {','.join(REQUIRED)}"
         reader.report(0, 0, "", f"holds no operation{'' if reader.columns else f'; {first}'}", "")

@@ -164,7 +164,7 @@ def _product(row: _Row, product: Product, make: Callable[[Gemm], Gemm], recipe: 
 def _parameters(forward: Trace) -> int:
     """Return how many parameters an update changes: the model's, or without a model the weights of its products."""
     stated = forward.meta.get("parameters")
-    weights = sum(g.w_elements // g.passes for g in forward.gemms if g.w_source == "dram")
+    weights = sum(g.stored_elements for g in forward.gemms if g.w_source == "dram")
     if not stated and not weights:
         raise UsageError(f"training: {forward.name} has no weights")
     return int(stated or weights)
