@@ -58,10 +58,11 @@ def graph(tmp_path: Path):
     pytest.importorskip("onnx")
     from onnx.helper import make_node
 
-    def read(nodes, inputs, stored, settings=None, phase=None, **options):
+    def read(nodes, inputs, stored, settings=None, phase=None, recompute=None, **options):
         made = [make_node(op, ins, outs, name=outs[0], **given) for op, ins, outs, given in nodes]
         path = write_graph(tmp_path / "g.onnx", made, inputs, stored, **options)
-        return load_workload({"source": str(path), "settings": settings or {}, **({"phase": phase} if phase else {})})
+        given = {"source": str(path), "settings": settings or {}, "phase": phase, "recompute": recompute}
+        return load_workload({key: value for key, value in given.items() if value is not None})
 
     return read
 
@@ -83,6 +84,19 @@ def test_one_initializer_of_four_products_is_stored_and_trained_once(graph):
     training = graph(nodes, {"x": [2, 64]}, {"w": (64, 64)}, outputs=["h4"], phase="training")
     assert training.meta["trained_parameters"] == 64 * 64
     assert stored_bytes(training) == 2 * 64 * 64
+
+
+@pytest.mark.parametrize("recompute", ["none", "all"])
+def test_training_keeps_the_activations_of_every_read(graph, recompute):
+    kept = []
+    for names in (["w"] * 4, ["w0", "w1", "w2", "w3"]):
+        nodes = []
+        for at, name in enumerate(names):
+            nodes.append(("MatMul", ["x" if at == 0 else f"h.{at}", name], [f"h.{at + 1}"], {}))
+        phase = {"phase": "training", "recompute": recompute}
+        trace = graph(nodes, {"x": [2, 64]}, dict.fromkeys(names, (64, 64)), outputs=["h.4"], **phase)
+        kept.append(memory_footprint(trace, "fp16")["activation_kept_bytes"])
+    assert kept[0] == kept[1]
 
 
 def test_a_head_that_is_transposed_from_another_layer_is_stored_by_that_layer(graph):

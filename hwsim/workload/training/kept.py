@@ -43,15 +43,15 @@ _READS = re.compile(r"reads (\S+)")
 
 @dataclass(frozen=True)
 class _Tensor:
-    """What is kept of the forward operation ``at``: a result, or a copy of what it reads; bits of each layer."""
+    """What is kept of the forward operation ``at``: a result, or a copy of what it reads; bits of each of its runs."""
 
     at: int
     bits: int
-    layers: int
+    times: int
 
 
 def result_bits(op: Op, layers: int) -> int:
-    """Return the bits of what ``op`` makes in so many layers, with its batch."""
+    """Return the bits of what ``op`` makes in so many layers or times, with its batch."""
     return parse_format(op.o_format).storage_bits(op.m, op.n) * op.batch * layers
 
 
@@ -68,7 +68,7 @@ def kept_bits(filled: Trace) -> int:
     results = [op for op in forward if not _prepared(op, products)]
     again = {op.layer.removeprefix(RECOMPUTE) for op in filled.ops if op.layer.startswith(RECOMPUTE)}
     tensors = list(_tensors(results, _copies(filled, products)))
-    kept = sum(one.bits * one.layers for one in tensors if results[one.at].layer not in again)
+    kept = sum(one.bits * one.times for one in tensors if results[one.at].layer not in again)
     return kept + _held(filled, results, [one for one in tensors if results[one.at].layer in again], again)
 
 
@@ -94,21 +94,21 @@ def _tensors(results: Sequence[Op], copies: Mapping[str, str]) -> Iterator[_Tens
     """Yield what the backward pass reads of the forward one."""
     sources = _sources(results)
     by_copy: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    seen = {(_own(at), copies.get(op.layer, ""), op.layers) for at, op in _first_product(results)}
+    seen = {(_own(at), copies.get(op.layer, ""), op.repeat) for at, op in _first_product(results)}
     for at, source in sources.items():
         gemm = results[at]
         assert isinstance(gemm, Gemm)
         reads_copy = copies.get(gemm.layer) == gemm.a_format
-        by_copy[source][gemm.layer] += gemm.layers if reads_copy else 0
-        if reads_copy and (source, gemm.a_format, gemm.layers) not in seen:
-            seen.add((source, gemm.a_format, gemm.layers))
+        by_copy[source][gemm.layer] += gemm.repeat if reads_copy else 0
+        if reads_copy and (source, gemm.a_format, gemm.repeat) not in seen:
+            seen.add((source, gemm.a_format, gemm.repeat))
             whole = source < 0 or gemm.role != "conv"  # a convolution's input counts once per window that holds it
             one = gemm if whole else results[source]
             columns = gemm.k if whole else one.n
-            yield _Tensor(at, parse_format(gemm.a_format).storage_bits(one.m, columns) * one.batch, gemm.layers)
+            yield _Tensor(at, parse_format(gemm.a_format).storage_bits(one.m, columns) * one.batch, gemm.repeat)
     for at, op in enumerate(results):
         replaced = 0 if _read_otherwise(results, at) else min(by_copy[at].values(), default=0)
-        yield _Tensor(at, result_bits(op, 1), max(0, op.layers - replaced))
+        yield _Tensor(at, result_bits(op, 1), max(0, op.repeat - replaced))
 
 
 def _first_product(results: Sequence[Op]) -> Iterator[tuple[int, Op]]:
@@ -163,7 +163,7 @@ def _alike(other: Op, gemm: Gemm) -> bool:
 
 def _fits(before: Op, gemm: Gemm) -> bool:
     """Whether what ``before`` makes in each layer may be what ``gemm`` reads."""
-    if before.layers < gemm.layers:
+    if before.repeat < gemm.repeat:
         return False
     if gemm.role == "conv":
         return gemm.k * gemm.batch % (before.n * before.batch) == 0
@@ -180,13 +180,14 @@ def _held(filled: Trace, results: Sequence[Op], tensors: Sequence[_Tensor], agai
     for op in results:
         runs.append((runs[-1] if runs else 0) + (op.layer not in again))
 
-    def layers(at: int) -> list[tuple[int, int]]:
+    def layers(at: int) -> list[tuple[int, int, int]]:
+        """Return what runs again as a whole: a layer, each time that its weights are read."""
         numbers = range(where[at].depth) if where[at].layers is None else where[at].layers or (0,)
-        return [(runs[at], number) for number in numbers]
+        return [(runs[at], number, time) for number in numbers for time in range(results[at].passes)]
 
-    sums: dict[tuple[int, int], int] = defaultdict(int)
+    sums: dict[tuple[int, int, int], int] = defaultdict(int)
     for one in tensors:
-        for layer in layers(one.at) if one.layers else ():
+        for layer in layers(one.at) if one.times else ():
             sums[layer] += one.bits
     handed = {
         layer: result_bits(op, 1)
