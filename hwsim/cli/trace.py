@@ -77,7 +77,8 @@ def command(
         from hwsim.workload.statistics import measure
 
         beside = output.with_name(f"{output.stem}.stats.json")
-        trace = measure(trace, Path(source), [name.strip() for name in stats.split(",")], beside)
+        checkpoint = Path(str(trace.meta.get("checkpoint", source)))
+        trace = measure(trace, checkpoint, [name.strip() for name in stats.split(",")], beside)
         click.echo(f"wrote {beside}", err=True)
     if plot is not None:
         _draw(trace, plot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from hwsim.spec.errors import UsageError
@@ -31,7 +32,7 @@ def model_in(folder: Path) -> Path:
     except OSError as error:
         raise UsageError(f"{folder}: cannot be read: {error.strerror or error}") from None
     for pattern in WANTED:
-        found = [name for name in names if Path(name).match(pattern) and not _PASSED.fullmatch(name)]
+        found = [name for name in names if fnmatchcase(name.lower(), pattern) and not _PASSED.fullmatch(name)]
         found = [name for name in USUAL if name in found] or found
         if len(found) > 1:
             raise UsageError(f"{folder}: holds {len(found)} files {pattern}; name one of {_few(found)}")

@@ -20,6 +20,7 @@ from hwsim.workload.checkpoints.safetensors import Entry as PlainEntry
 from hwsim.workload.checkpoints.tensors import Tensor, Tensors, tensors_of
 from hwsim.workload.importers.gguf import GgufWeights, read_gguf_weights
 from hwsim.workload.importers.safetensors import Weights, read_weights
+from hwsim.workload.notes import noted_layers
 from hwsim.workload.ops import Gemm, Op, bare_name
 from hwsim.workload.trace import Trace
 
@@ -32,7 +33,7 @@ def measure(trace: Trace, source: Path, formats: Sequence[str], target: Path) ->
     """Return ``trace`` with statistics of its weights, which are written to ``target``.
 
     Weights in floating point are measured in each of ``formats`` and leave their own to the run's policy, or have the
-    one that is given; packed ones are measured in their own.
+    one that is given; where a policy has quantized them, also in its. Packed ones are measured in their own.
 
     Parameters
     ----------
@@ -62,22 +63,48 @@ def measure(trace: Trace, source: Path, formats: Sequence[str], target: Path) ->
     entries: dict[str, tuple[int, dict[Format, Histogram]]] = {}
     for gemm in trace.gemms:
         if gemm.w_source == "dram" and _key(gemm) not in entries:
-            used = [one for one in tensors_of(tensors, gemm.layer, column) if one.format == gemm.w_format]
-            entries[_key(gemm)] = (len(used), _sum(measured, used, wanted))
+            used = [one for one in tensors_of(tensors, gemm.layer, column) if _holds(one, gemm, trace)]
+            entries[_key(gemm)] = (len(used), _sum(measured, used, _with_own(gemm, wanted, trace)))
     kept = {key: entry for key, entry in entries.items() if entry[1]}
+    if not kept:
+        listed = ", ".join(sorted({gemm.w_format or "no format" for gemm in trace.gemms if gemm.w_source == "dram"}))
+        raise UsageError(f"--stats: {source}: none of its weights can be measured; the rows of the trace have {listed}")
     write_measured(target, str(source), kept)
 
     def named(op: Op) -> Op:
         if not isinstance(op, Gemm) or op.w_source != "dram" or _key(op) not in kept:
             return op
-        return _with_stats(op, kept[_key(op)][1], wanted, measured_word(target.absolute(), _key(op)))
+        found = kept[_key(op)][1]
+        if "requantized" in trace.meta and parse_format(op.w_format) not in found:
+            return op  # in a format of the policy that is too wide to be counted
+        return _with_stats(op, found, wanted, measured_word(target.absolute(), _key(op)))
 
     return replace(trace.map(named), meta={**trace.meta, "weight_statistics": str(target)})
 
 
 def _key(gemm: Gemm) -> str:
-    """Return the name of the entry of a row: its layer and the format that the file stores."""
+    """Return the name of the entry of a row: its layer and the format that it has."""
     return f"{bare_name(gemm.layer)}:{gemm.w_format}"
+
+
+def _holds(tensor: Tensor, gemm: Gemm, trace: Trace) -> bool:
+    """Whether ``tensor``, which is behind the layer of ``gemm``, is of this row: by its format, or by its block."""
+    if "requantized" not in trace.meta:
+        return tensor.format == gemm.w_format
+    numbers = noted_layers(gemm.note)
+    return not numbers or tensor.block in numbers
+
+
+def _with_own(gemm: Gemm, wanted: Sequence[Format], trace: Trace) -> Sequence[Format]:
+    """Return ``wanted`` and the format that a policy gives the row, if its codes can be counted."""
+    if "requantized" not in trace.meta:
+        return wanted
+    own = parse_format(gemm.w_format)
+    try:
+        check_measurable([own])
+    except UsageError:
+        return wanted
+    return wanted if own in wanted else [*wanted, own]
 
 
 def _with_stats(gemm: Gemm, found: dict[Format, Histogram], wanted: Sequence[Format], word: str) -> Gemm:
@@ -118,11 +145,14 @@ def _histograms(weights: Weights, module: str, wanted: Sequence[Format]) -> Iter
     plain = entries.get(f"{module}.weight") or entries.get(module)
     if plain is None or plain.dtype not in READABLE:
         return
-    shape = plain.shape
-    if stored.rows and len(shape) == 2 and shape != (stored.rows, stored.columns):
-        raise UsageError(f"{module} is stored with inputs as rows: blocks along them are not measured; valid: none yet")
-    rows = int(np.prod(shape[:-1]))
-    yield from float_histograms(plain, (rows, shape[-1]), wanted).items()
+    size = stored.rows * stored.columns
+    if not stored.turned:
+        shape = stored.experts * stored.rows, stored.columns
+        yield from float_histograms(plain, shape, wanted).items()
+        return
+    for expert in range(stored.experts):
+        one = replace(plain, begin=plain.begin + expert * size * READABLE[plain.dtype].itemsize)
+        yield from float_histograms(one, (stored.rows, stored.columns), wanted, turned=True).items()
 
 
 def _of_gguf(weights: GgufWeights, name: str, wanted: Sequence[Format]) -> Iterator[tuple[Format, Histogram]]:

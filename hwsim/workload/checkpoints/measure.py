@@ -8,6 +8,7 @@ as they are stored, in their own format. Nothing is mapped into memory: at most 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from math import gcd, lcm
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,11 @@ READABLE: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "BF16": np.dtype("
 
 
 def float_histograms(
-    entry: Entry, shape: tuple[int, int], formats: Sequence[Format]
+    entry: Entry, shape: tuple[int, int], formats: Sequence[Format], turned: bool = False
 ) -> dict[Format, NDArray[np.int64]]:
     """Return how often every code occurs in a matrix of floating point, quantized to each of ``formats``.
 
-    ``shape`` is (outputs, inputs) as stored: blocks run along the last axis.
+    ``shape`` is (outputs, inputs): blocks run along inputs, which are rows in the file if it is ``turned``.
 
     Raises
     ------
@@ -44,11 +45,12 @@ def float_histograms(
     whole = [fmt for fmt in formats if _of_whole_tensor(fmt)]
     rows, columns = shape
     tall = lcm(*(_rows_together(fmt, columns) for fmt in formats))
-    peak = _peak(entry, shape) if whole and rows * columns > CHUNK else None
+    read = partial(_turned_chunks if turned else _chunks, entry, shape)
+    peak = np.float32(max(float(np.abs(part).max()) for part in read())) if whole and rows * columns > CHUNK else None
     for fmt in whole:
         if peak is not None and fmt.element.block_fit != "absmax":
             raise UsageError(f"{fmt.name} has one scale per tensor, which is no largest magnitude: not measured")
-    for part in _chunks(entry, shape, tall):
+    for part in read(tall):
         for fmt, counts in found.items():
             with_peak = peak is not None and fmt in whole
             codes = codes_of(fmt, _with_peak(part, peak) if with_peak else part)
@@ -74,10 +76,6 @@ def _rows_together(fmt: Format, columns: int) -> int:
     return lcm(tall, tall * run // gcd(run, blocks))
 
 
-def _peak(entry: Entry, shape: tuple[int, int]) -> np.float32:
-    return np.float32(max(float(np.abs(part).max()) for part in _chunks(entry, shape)))
-
-
 def _with_peak(part: NDArray[np.float32], peak: np.float32 | None) -> NDArray[np.float32]:
     """Return a piece with one more row, which holds the largest magnitude of all pieces."""
     row = np.zeros((1, part.shape[1]), dtype=part.dtype)
@@ -95,11 +93,31 @@ def _chunks(entry: Entry, shape: tuple[int, int], tall: int = 1) -> Iterator[NDA
         for first in range(0, rows, step):
             count = min(step, rows - first) * columns
             part = read_whole(stream.read(count * kind.itemsize), kind, count, entry.file)
-            values = (part.astype(np.uint32) << 16).view(np.float32) if entry.dtype == "BF16" else part
-            values = values.astype(np.float32, copy=False).reshape(-1, columns)
-            if not np.isfinite(values).all():
-                raise SpecError([Problem(str(entry.file), 0, 0, "", "a weight is not finite; nothing is measured")])
-            yield values
+            yield _as_floats(entry, part).reshape(-1, columns)
+
+
+def _turned_chunks(entry: Entry, shape: tuple[int, int], tall: int = 1) -> Iterator[NDArray[np.float32]]:
+    """Yield outputs of a matrix whose rows in the file are inputs, as :func:`_chunks` does."""
+    rows, columns = shape
+    step = max(1, CHUNK // (columns * tall)) * tall
+    kind = READABLE[entry.dtype]
+    with entry.file.open("rb") as stream:
+        for first in range(0, rows, step):
+            count = min(step, rows - first)
+            part = np.empty((columns, count), dtype=kind)
+            for column in range(columns):
+                stream.seek(entry.begin + (column * rows + first) * kind.itemsize)
+                part[column] = read_whole(stream.read(count * kind.itemsize), kind, count, entry.file)
+            yield np.ascontiguousarray(_as_floats(entry, part.reshape(-1)).reshape(columns, count).T)
+
+
+def _as_floats(entry: Entry, part: NDArray[Any]) -> NDArray[np.float32]:
+    """Return numbers as they are read as float32; SpecError if one is not finite."""
+    values = (part.astype(np.uint32) << 16).view(np.float32) if entry.dtype == "BF16" else part
+    values = values.astype(np.float32, copy=False)
+    if not np.isfinite(values).all():
+        raise SpecError([Problem(str(entry.file), 0, 0, "", "a weight is not finite; nothing is measured")])
+    return values
 
 
 def read_whole(data: bytes, kind: np.dtype[Any], count: int, file: Path) -> NDArray[Any]:

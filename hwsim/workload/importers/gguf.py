@@ -45,7 +45,7 @@ class Gguf(Importer):
         meta = _meta(headers, entries)
         filled = fill_formats(trace, tensors, "gguf", meta["checkpoint_bits"])
         filled = give_way(trace, filled, tensors, request.requantized)
-        return replace(filled, meta={**filled.meta, **meta})
+        return replace(filled, meta={**filled.meta, **meta, "checkpoint": str(path)})
 
 
 IMPORTERS.register("gguf")(Gguf())

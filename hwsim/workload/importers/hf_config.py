@@ -33,7 +33,7 @@ class HfConfig(Importer):
     def read(self, source: str, request: Request) -> Trace:
         """Return the trace, named after the file, or after its folder when the file is called ``config.json``."""
         path = Path(source)
-        own = path.resolve().parent.name if path.name == "config.json" else path.stem
+        own = path.absolute().parent.name if path.name == "config.json" else path.stem
         return read_model(path, request.phase, request.name or own, request.settings)
 
 

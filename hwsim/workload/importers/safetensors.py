@@ -65,9 +65,10 @@ class Safetensors(Importer):
         if weights.by_shapes:
             trace = _by_shapes(path, weights, request, own)
         else:
-            name = request.name or path.resolve().parent.name or path.stem
+            name = request.name or path.absolute().parent.name or path.stem
             trace = build_trace(plain, request.phase, name, str(path.parent / "config.json"), own)
-        meta = {
+        meta: dict[str, Any] = {
+            "checkpoint": str(path),
             "checkpoint_bits": sum(entry.bits for entry in weights.checkpoint.tensors.values()),
             "checkpoint_complete": weights.checkpoint.complete,
             "checkpoint_other_bits": sum(stored.other_bits for stored in weights.stored.values()),
@@ -253,9 +254,11 @@ def _plain(module: str, parts: Mapping[str, Part], model_type: str, refuse: Refu
         return Stored(outputs, prod(window), PLAIN[weight.dtype], weight.bits)
     *experts, rows, columns = weight.shape
     turned = model_type in INPUTS_FIRST and not module.endswith(("wte", "wpe", "lm_head"))
-    if turned or (experts and model_type in INPUTS_FIRST_EXPERTS):
+    turned = turned or bool(experts and model_type in INPUTS_FIRST_EXPERTS)
+    if turned:
         rows, columns = columns, rows
-    return Stored(rows, columns, PLAIN[weight.dtype], weight.bits, experts=experts[0] if experts else 1)
+    count = experts[0] if experts else 1
+    return Stored(rows, columns, PLAIN[weight.dtype], weight.bits, experts=count, turned=turned)
 
 
 def _check_bits(module: str, stored: Stored, refuse: Refuse) -> None:

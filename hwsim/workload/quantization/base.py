@@ -52,7 +52,7 @@ class Stored:
 
     ``rows`` outputs by ``columns`` inputs, times ``experts``, in ``format``; ``bits`` are those of codes and of what
     blocks share, ``other_bits`` those that no format counts: orders of columns, shapes, scales of whole tensors.
-    ``codes`` are where the codes are, None where they run across words.
+    ``codes`` are where the codes are, None where they run across words. ``turned`` matrices have inputs as rows.
     """
 
     rows: int
@@ -62,6 +62,7 @@ class Stored:
     other_bits: int = 0
     experts: int = 1
     codes: Codes | None = None
+    turned: bool = False
 
 
 @dataclass(frozen=True)
