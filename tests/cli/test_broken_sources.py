@@ -483,3 +483,23 @@ def test_safetensors(
     index = {"weight_map": {"lm_head.weight": "../model.safetensors"}}
     Path("model.safetensors.index.json").write_text(json.dumps(index))
     refused(capsys, ("weight_map names the file '../model",), "trace", "model.safetensors.index.json")
+
+
+def test_names_of_files_that_mislead(capsys: pytest.CaptureFixture[str]) -> None:
+    write_gguf(Path("m-00000-of-00000.gguf"), lambda *_: "Q4_K")
+    refused(
+        capsys, ("is called part 0 of 0; parts are numbered from 1",), "trace", "m-00000-of-00000.gguf", "-o", "out.csv"
+    )
+    Path("p.gguf").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 39770208\n")
+    refused(capsys, ("p.gguf: is a pointer of Git LFS",), "trace", "p.gguf", "-o", "out.csv")
+    write_safetensors(Path(folder("hf")), hf_tensors(plain), LLAMA)
+    Path("hf/model.safetensors").rename("hf/MODEL.SAFETENSORS")
+    assert run_command(["trace", "hf", "--seq-len", "8"]) == 0
+    assert ",fp16," in capsys.readouterr().out
+    Path(folder("blobs"), "a1b2").write_bytes(Path("hf/MODEL.SAFETENSORS").read_bytes())
+    Path("blobs/c3d4").write_bytes(Path("hf/config.json").read_bytes())
+    Path(folder("snapshot"), "model.safetensors").symlink_to(Path("blobs/a1b2").resolve())
+    Path("snapshot/config.json").symlink_to(Path("blobs/c3d4").resolve())
+    for source in ("snapshot", "snapshot/config.json"):
+        assert run_command(["trace", source, "--summary", "--seq-len", "8"]) == 0
+        assert "snapshot prefill 8" in capsys.readouterr().out

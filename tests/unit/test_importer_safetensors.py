@@ -366,3 +366,34 @@ def test_a_config_of_another_shape_is_an_error(tmp_path):
 def test_names_of_formats_are_known():
     for _, _, w, _ in q.METHODS.values():
         assert parse_format(w).name == w
+
+
+def test_llama_4_keeps_experts_with_inputs_as_rows(tmp_path):
+    d, ff, dense, experts, vocab = 64, 96, 128, 4, 200
+    config = {
+        "model_type": "llama4_text", "hidden_size": d, "intermediate_size": ff, "intermediate_size_mlp": dense,
+        "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": vocab,
+        "num_local_experts": experts, "num_experts_per_tok": 1, "interleave_moe_layer_step": 2,
+        "max_position_embeddings": 512, "attention_chunk_size": 64,
+    }  # fmt: skip
+    shapes = {"model.embed_tokens.weight": (vocab, d), "lm_head.weight": (vocab, d), "model.norm.weight": (d,)}
+    for layer in range(4):
+        start = f"model.layers.{layer}."
+        own = {"self_attn.q_proj": (64, d), "self_attn.k_proj": (32, d), "self_attn.v_proj": (32, d),
+               "self_attn.o_proj": (d, 64), "input_layernorm": (d,), "post_attention_layernorm": (d,)}  # fmt: skip
+        mlp = "feed_forward.shared_expert." if layer % 2 else "feed_forward."
+        width = ff if layer % 2 else dense
+        own |= {f"{mlp}gate_proj": (width, d), f"{mlp}up_proj": (width, d), f"{mlp}down_proj": (d, width)}
+        shapes |= {f"{start}{name}.weight": shape for name, shape in own.items()}
+        if layer % 2:
+            shapes[f"{start}feed_forward.router.weight"] = (experts, d)
+            shapes[f"{start}feed_forward.experts.gate_up_proj"] = (experts, d, 2 * ff)
+            shapes[f"{start}feed_forward.experts.down_proj"] = (experts, ff, d)
+    tensors = {name: np.zeros(shape, np.float16) for name, shape in shapes.items()}
+    path = write_safetensors(tmp_path / "llama4", tensors, config)
+    trace = load_workload(path, seq_len=16)
+    by_config = build_trace(config, prefill(16))
+    assert [(g.layer, g.m, g.n, g.k, g.batch, g.repeat) for g in trace.gemms] == [
+        (g.layer, g.m, g.n, g.k, g.batch, g.repeat) for g in by_config.gemms
+    ]
+    assert memory_footprint(trace, "fp32")["weight_bytes"] == sum(one.nbytes for one in tensors.values())

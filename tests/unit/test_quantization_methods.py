@@ -150,3 +150,24 @@ def test_a_policy_takes_the_place_of_published_formats(name):
 def test_formats_of_published_checkpoints_can_be_compared_with_others(name, tmp_path):
     compared = hwsim.compare_formats("tpu_like_7nm", name, ["int8", "int4"], phase="decode", context=8)
     assert set(compared.frame[(compared.frame.op == "gemm")].w_format) == {"int8", "int4"}
+
+
+@pytest.mark.parametrize(("bits", "columns", "words"), [(3, 512, 52), (3, 384, 39), (4, 512, 64), (6, 256, 52)])
+def test_the_last_word_of_a_row_may_be_filled_up(bits, columns, words):
+    """3 bits: ten to a word of 32, so that 512 columns take 52 words, of which 8 places and all spare bits are none."""
+    weights = {"num_bits": bits, "type": "int", "strategy": "group", "group_size": 128, "symmetric": True}
+    method = scheme(quant_method="compressed-tensors", config_groups={"g": {"targets": ["Linear"], "weights": weights}})
+    parts = {"weight_packed": part("I32", 16, words), "weight_scale": part("F16", 16, columns // 128)}
+    stored = method.stored("m", parts, refuse)
+    assert (stored.rows, stored.columns) == (16, columns)
+    assert bits_are_those_of_the_format(stored)
+    assert stored.bits + stored.other_bits == 16 * words * 32 + 16 * columns // 128 * 16
+
+
+@pytest.mark.parametrize("dtype", ["U8", "F16", "F32"])
+def test_packed_codes_may_stand_in_words_of_any_type(dtype):
+    method = scheme(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_quant_storage="bfloat16")
+    width = {"U8": 8, "F16": 16, "F32": 32}[dtype]
+    parts = {"weight": part(dtype, 64 * 128 * 4 // width, 1), "weight.absmax": part("F32", 64 * 128 // 64)}
+    stored = method.stored("m", parts, refuse)
+    assert stored.bits == parse_format(stored.format).storage_bits(64, 128)

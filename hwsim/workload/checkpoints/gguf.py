@@ -17,6 +17,7 @@ from typing import Any
 from hwsim.formats.block.ggml import GgmlType, ggml_types
 from hwsim.spec.errors import Problem, SpecError, shown
 from hwsim.spec.text import unreadable
+from hwsim.workload.checkpoints.lfs import LFS_POINTER, LFS_REFUSAL
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -133,6 +134,8 @@ class _Reader:
 
     def header(self) -> Header:
         magic = bytes(self.data[:4])
+        if magic == LFS_POINTER[:4]:
+            raise SpecError([Problem(str(self.path), 0, 0, "", LFS_REFUSAL)])
         if magic != MAGIC:
             raise self.refuse(f"no GGUF file: begins with {shown(magic)}, not {MAGIC!r}")
         self.at = 4

@@ -16,14 +16,12 @@ from typing import Any, TypeGuard
 
 from hwsim.spec.errors import Problem, SpecError, did_you_mean, shown
 from hwsim.spec.text import unreadable
+from hwsim.workload.checkpoints.lfs import LFS_POINTER, LFS_REFUSAL
 
 #: Bytes of a header and of an index; shards of DeepSeek-V3 have some 0.1 MB, its index of 92,000 tensors 9 MB.
 LONGEST_HEADER, LONGEST_INDEX = 1 << 21, 1 << 24
 MOST_FILES, LONGEST_NAME, LARGEST_SIZE, LARGEST_ELEMENTS = 1 << 12, 1 << 10, 1 << 40, 1 << 50
 SUFFIX, INDEX_SUFFIX = ".safetensors", ".safetensors.index.json"
-
-#: How a file begins that stands for one which Git LFS has not fetched.
-GIT_LFS = b"version "
 
 #: Bits per element (safetensors 0.8 ``Dtype``).
 DTYPES = {
@@ -152,8 +150,8 @@ def _read_file(path: Path) -> tuple[dict[str, Entry], bool]:
     size = path.stat().st_size
     if len(start) < 8:
         raise refuse(f"is {size} bytes long; no safetensors file")
-    if start == GIT_LFS:
-        raise refuse("is a pointer of Git LFS, not the file itself; git lfs pull fetches it (or name config.json)")
+    if start == LFS_POINTER[:8]:
+        raise refuse(LFS_REFUSAL)
     length = int.from_bytes(start, "little")
     if length > LONGEST_HEADER:
         raise refuse(f"no safetensors file: claims a header of {length:,} bytes; valid: up to {LONGEST_HEADER:,}")

@@ -99,6 +99,9 @@ def _parts(path: Path) -> list[Path]:
     if match is None:
         return [path]
     count = int(match[3])
+    if not 1 <= int(match[2]) <= count:
+        message = f"is called part {int(match[2])} of {count}; parts are numbered from 1"
+        raise SpecError([Problem(str(path), 0, 0, "", message)])
     found = [path.with_name(f"{match[1]}-{number:05d}-of-{count:05d}{path.suffix}") for number in range(1, count + 1)]
     for part in found:
         if not part.is_file():

@@ -43,8 +43,8 @@ DERIVED, LENGTH = (
     ("max_position_embeddings"),
 )
 KNOWN = ", ".join(dict.fromkeys(family for family, _ in FAMILIES))
-#: Families whose stored matrices have inputs as rows: Conv1D of GPT-2; experts of gpt-oss.
-INPUTS_FIRST, INPUTS_FIRST_EXPERTS = ("gpt2", "gpt_bigcode"), ("gpt_oss",)
+#: Families whose stored matrices have inputs as rows: Conv1D of GPT-2; experts of gpt-oss and Llama 4.
+INPUTS_FIRST, INPUTS_FIRST_EXPERTS = ("gpt2", "gpt_bigcode"), ("gpt_oss", "llama4_text")
 
 
 class Safetensors(Importer):
@@ -106,7 +106,8 @@ def read_weights(path: Path, settings: Mapping[str, Any] | None = None) -> Weigh
     if config is None:
         config = dict(settings or {})
         config.setdefault("model_type", family_of(_kinds(checkpoint.tensors), checkpoint.tensors))
-    scheme = read_scheme(config, Tensors(str(path)).refuse)
+    named = {key: value for key, value in (settings or {}).items() if key in CONFIG_KEYS}
+    scheme = read_scheme({**config, **named}, Tensors(str(path)).refuse)
     tensors, stored = _tensors(path, checkpoint.tensors, scheme, str(config.get("model_type")))
     return Weights(config, checkpoint, tensors, stored, by_shapes)
 

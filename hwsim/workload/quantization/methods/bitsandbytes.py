@@ -2,7 +2,8 @@
 
 Tensors: 4 bits: ``weight`` uint8 [N·K/2, 1], ``weight.absmax`` F32 [N·K/64], or with double quantization uint8 with
 ``weight.nested_absmax`` F32 per 256 of them, the scales ``dq8`` here; 8 bits: ``weight`` I8 [N, K], ``SCB`` F32 [N].
-Tables of codes and the offset of nested scales, some kilobytes per tensor, are ``other_bits``.
+Tables of codes and the offset of nested scales, some kilobytes per tensor, are ``other_bits``. Blocks run over the
+flattened tensor there and along rows here: where K is no multiple of 64, up to a scale per row is counted too many.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class BitsAndBytes(Scheme):
     def stored(self, module: str, parts: Parts, refuse: Refuse) -> Stored | None:
         """Return what ``weight`` holds; the shape of 4-bit weights is not in the file and stays 0."""
         weight = parts.get("weight")
-        if weight is None or weight.dtype not in ("U8", "I8"):
+        # Packed codes may stand in words of any type: bnb_4bit_quant_storage.
+        if weight is None or not ("weight.absmax" in parts if self.code else weight.dtype in ("U8", "I8")):
             return None
         if not self.code:
             rows, columns = matrix(weight, f"{module}.weight", refuse)

@@ -102,9 +102,9 @@ class CompressedTensors(Scheme):
             return None
         rows, columns = matrix(held, f"{module}.weight", refuse)
         if packed is not None:
-            per_word = 2 if packed.dtype == "U8" else WORD // weight.bits
-            columns *= per_word
-        bits, other = held.bits, sum(parts[name].bits for name in OTHERS if name in parts)
+            columns = self._unpacked(weight, columns, 2 if packed.dtype == "U8" else WORD // weight.bits, scale.shape)
+        bits = rows * columns * weight.bits
+        other = held.bits - bits + sum(parts[name].bits for name in OTHERS if name in parts)
         if weight.strategy == "tensor":
             other += scale.bits
         else:
@@ -116,6 +116,13 @@ class CompressedTensors(Scheme):
         if 8 % weight.bits == 0:
             codes = Codes("weight" if packed is None else "weight_packed", weight.order(packed is not None))
         return Stored(rows, columns, weight.format(columns, scale.dtype == "F32"), bits, other, codes=codes)
+
+    @staticmethod
+    def _unpacked(weight: Quantization, words: int, per_word: int, scales: tuple[int, ...]) -> int:
+        """Return the columns in so many words of a row, the last maybe filled up: whole groups, if they fit."""
+        most = words * per_word
+        grouped = scales[1] * weight.size if weight.size and len(scales) == 2 else most
+        return grouped if most - per_word < grouped <= most else most
 
     @staticmethod
     def _scales(weight: Quantization, rows: int, columns: int, found: tuple[int, ...]) -> tuple[int, ...]:
