@@ -36,7 +36,8 @@ class Place(NamedTuple):
 
 def places(trace: Trace) -> list[Place]:
     """Return the place of every operation of ``trace``, in their order; idle weights may be among these."""
-    if not any(_in_block(op) for op in trace.ops):
+    # Vector operations alone may stand for several of one layer, such as the steps of a recurrent one.
+    if not any(_in_block(op) for op in trace.ops if isinstance(op, Gemm) or op.layers == 1):
         return list(_in_order(trace.ops))
     depths = _depths(trace.ops)
     experts = {stack: tuple(of) for stack, of in trace.meta.get("expert_layers", {}).items()}

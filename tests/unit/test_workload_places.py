@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from hwsim.formats.block.ggml import ggml_type
 from hwsim.spec.errors import SpecError, UsageError
-from hwsim.workload import Override, Policy, apply_policy, load_workload, memory_footprint, prefill
+from hwsim.workload import (
+    Gemm,
+    Override,
+    Policy,
+    Trace,
+    VectorOp,
+    apply_policy,
+    load_workload,
+    memory_footprint,
+    prefill,
+)
 from hwsim.workload.ggml import facts_of, mix_type
 from hwsim.workload.importers.hf_config import build_trace
 from hwsim.workload.notes import noted_layers, with_layers
@@ -167,3 +177,15 @@ def test_notes_say_the_layers_that_they_were_given(numbers: list[int], note: str
     assert noted_layers(made) == tuple(sorted(set(numbers)))
     assert with_layers(with_layers(note, [99]), numbers) == made
     assert made.startswith(note)
+
+
+def test_steps_of_a_recurrent_layer_are_no_layers() -> None:
+    trace = Trace("t", (
+        Gemm("lstm.input", 300, 80, 12), Gemm("lstm.state", 3, 80, 20, repeat=100, passes=100),
+        VectorOp("lstm.act", "tanh", 3, 20, repeat=200), Gemm("head", 3, 5, 20),
+    ))  # fmt: skip
+    filled = apply_policy(trace, Policy("int4", "int8", overrides=(Override(w_format="int8", last=1),)))
+    assert [(g.layer, g.w_format, g.repeat) for g in filled.gemms] == [
+        ("lstm.input", "int4", 1), ("lstm.state", "int4", 100), ("head", "int8", 1),
+    ]  # fmt: skip
+    assert [op.repeat for op in filled.vector_ops] == [200]
